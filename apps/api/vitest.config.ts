@@ -1,0 +1,7 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  resolve: { conditions: ['@shoal/source'] },
+  ssr: { resolve: { conditions: ['@shoal/source'] } },
+  test: { name: 'api', include: ['src/**/*.test.ts'], isolate: false },
+});

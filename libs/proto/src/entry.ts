@@ -1,0 +1,1 @@
+export * from './gen/shoal/v1/entry.ts';

@@ -1,0 +1,3 @@
+export * from './gen/shoal/v1/dispatcher.ts';
+export * from './gen/shoal/v1/entry.ts';
+export * from './gen/shoal/v1/log.ts';

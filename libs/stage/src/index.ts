@@ -1,0 +1,2 @@
+export * from './replica.ts';
+export * from './stage.ts';

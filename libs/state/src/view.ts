@@ -1,0 +1,81 @@
+import type { LogIndex } from '@shoal/runtime';
+import type {
+  Cluster,
+  Lease,
+  Network,
+  Node,
+  Revision,
+  Service,
+  StateObject,
+  Task,
+} from './objects.ts';
+import type { TaskState } from './task-state.ts';
+
+/** Synchronous reads of one table. Order of iteration is the order of creation, the same on every replica. */
+export interface TableView<T extends StateObject> {
+  readonly size: number;
+  get(id: string): T | undefined;
+  values(): IterableIterator<T>;
+  /** Ids that start with `prefix`, at most `limit` of them. */
+  byIdPrefix(prefix: string, limit: number): readonly T[];
+}
+
+export interface ServiceTableView extends TableView<Service> {
+  /** Names are matched without regard to case, as in Swarm. */
+  byName(name: string): Service | undefined;
+}
+
+export interface NodeTableView extends TableView<Node> {
+  /** Hostnames need not be unique. */
+  byHostname(hostname: string): readonly Node[];
+}
+
+export interface NetworkTableView extends TableView<Network> {
+  byName(name: string): Network | undefined;
+}
+
+export interface RevisionTableView extends TableView<Revision> {
+  of(serviceId: string, number: number): Revision | undefined;
+  byService(serviceId: string): Iterable<Revision>;
+}
+
+export interface TaskTableView extends TableView<Task> {
+  byService(serviceId: string): Iterable<Task>;
+  byNode(nodeId: string): Iterable<Task>;
+  bySlot(serviceId: string, slot: number): Iterable<Task>;
+  byState(state: TaskState): Iterable<Task>;
+  countByService(serviceId: string): number;
+}
+
+export interface LeaseTableView extends TableView<Lease> {
+  byStage(stage: string): Iterable<Lease>;
+}
+
+/** What is taken on a node by tasks that hold their reservation; kept up to date at every apply. */
+export interface NodeUsage {
+  readonly nanoCpus: number;
+  readonly memoryBytes: number;
+  /** Kind of generic resource → amount. */
+  readonly generic: ReadonlyMap<string, number>;
+  /** `tcp/8080` → number of tasks holding it. */
+  readonly hostPorts: ReadonlyMap<string, number>;
+  /** Tasks that hold a reservation on the node. */
+  readonly tasks: number;
+  /** The same, by service id. */
+  readonly tasksByService: ReadonlyMap<string, number>;
+}
+
+/** The whole replicated state at one log index. Valid until the next entry is applied. */
+export interface StateView {
+  /** Index of the last applied entry. */
+  readonly index: LogIndex;
+  /** The one cluster object; absent before `docker swarm init` committed. */
+  readonly cluster: Cluster | undefined;
+  readonly nodes: NodeTableView;
+  readonly services: ServiceTableView;
+  readonly revisions: RevisionTableView;
+  readonly tasks: TaskTableView;
+  readonly networks: NetworkTableView;
+  readonly leases: LeaseTableView;
+  usage(nodeId: string): NodeUsage;
+}
