@@ -1,5 +1,4 @@
-import type { TaskTemplate } from './spec.ts';
-import type { Labels, PortConfig } from './spec.ts';
+import type { Labels, PortConfig, TaskTemplate } from './spec.ts';
 import type { TaskState } from './task-state.ts';
 
 /** Everything an agent needs to run one task; made by the dispatcher from task, service and revision. */

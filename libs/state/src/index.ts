@@ -1,4 +1,5 @@
 export * from './assignment.ts';
+export * from './constraint.ts';
 export * from './objects.ts';
 export * from './spec.ts';
 export * from './task-state.ts';

@@ -1,0 +1,56 @@
+import type { Instant } from '@shoal/runtime';
+import type { StateView } from '@shoal/state';
+import { Candidate } from './candidate.ts';
+import type { Ledger } from './ledger.ts';
+import { hashOf, type Ranked } from './ranking.ts';
+
+/** All nodes as one step sees them; each is looked up when first asked for. */
+export class Board {
+  readonly now: Instant;
+  readonly #view: StateView;
+  readonly #ledger: Ledger;
+  readonly #candidates = new Map<string, Candidate>();
+
+  constructor(view: StateView, ledger: Ledger, now: Instant) {
+    this.#view = view;
+    this.#ledger = ledger;
+    this.now = now;
+  }
+
+  candidate(nodeId: string): Candidate | undefined {
+    const known = this.#candidates.get(nodeId);
+    if (known !== undefined) return known;
+    const node = this.#view.nodes.get(nodeId);
+    if (node === undefined) return undefined;
+    const candidate = new Candidate(node, this.#view.usage(nodeId));
+    this.#candidates.set(nodeId, candidate);
+    return candidate;
+  }
+
+  *all(): IterableIterator<Candidate> {
+    for (const { id } of this.#view.nodes.values()) {
+      const candidate = this.candidate(id);
+      if (candidate !== undefined) yield candidate;
+    }
+  }
+
+  /** Nodes on which this step has placed something. */
+  *placedOn(): IterableIterator<string> {
+    for (const [id, { placed }] of this.#candidates) if (placed > 0) yield id;
+  }
+
+  tasksOf(candidate: Candidate, serviceId: string): number {
+    return this.#ledger.tasksOf(candidate.node.id, serviceId) + candidate.placedFor(serviceId);
+  }
+
+  rank(candidate: Candidate, serviceId: string, revision: string, taskId: string): Ranked {
+    const { id } = candidate.node;
+    return {
+      candidate,
+      failures: this.#ledger.failures(id, revision, this.now),
+      ofService: this.tasksOf(candidate, serviceId),
+      total: this.#ledger.tasks(id) + candidate.placed,
+      tie: hashOf(`${id}/${taskId}`),
+    };
+  }
+}

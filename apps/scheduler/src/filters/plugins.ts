@@ -1,0 +1,50 @@
+import type { NodeDescription, TaskTemplate } from '@shoal/state';
+import { countOfNodes, type Filter, type Needs } from './filter.ts';
+
+interface Plugin {
+  readonly Type: string;
+  readonly Name: string;
+}
+
+function volumeDrivers(template: TaskTemplate): string[] {
+  const drivers: string[] = [];
+  for (const mount of template.ContainerSpec.Mounts ?? []) {
+    if (mount.Type !== 'volume') continue;
+    const config = mount.VolumeOptions?.['DriverConfig'];
+    if (typeof config !== 'object' || config === null || !('Name' in config)) continue;
+    const name = config.Name;
+    if (typeof name === 'string' && name !== '' && name !== 'local') drivers.push(name);
+  }
+  return drivers;
+}
+
+function wanted({ spec, networks }: Needs): Plugin[] {
+  const template = spec.TaskTemplate;
+  const log = template.LogDriver?.Name ?? '';
+  return [
+    ...volumeDrivers(template).map((Name) => ({ Type: 'Volume', Name })),
+    ...networks
+      .filter(({ spec }) => !spec.Predefined)
+      .map(({ spec }) => ({ Type: 'Network', Name: spec.Driver })),
+    ...(log === '' || log === 'none' ? [] : [{ Type: 'Log', Name: log }]),
+  ];
+}
+
+function has({ Engine }: NodeDescription, { Type, Name }: Plugin): boolean {
+  // Engines before 1.13 do not say which log drivers they have.
+  if (Type === 'Log' && !Engine.Plugins.some((plugin) => plugin.Type === 'Log')) return true;
+  return Engine.Plugins.some(
+    (plugin) => plugin.Type === Type && (plugin.Name === Name || plugin.Name === `${Name}:latest`),
+  );
+}
+
+/** A node's engine must have the volume, network and log drivers that the task uses. */
+export const pluginsFilter: Filter = {
+  prepare(needs) {
+    const plugins = wanted(needs);
+    if (plugins.length === 0) return undefined;
+    return ({ node: { description } }) =>
+      description === undefined || plugins.every((plugin) => has(description, plugin));
+  },
+  explain: (nodes) => `missing plugin on ${countOfNodes(nodes)}`,
+};

@@ -1,0 +1,106 @@
+import type { Revision, StateView, Task } from '@shoal/state';
+import type { Board } from './board.ts';
+import type { Candidate } from './candidate.ts';
+import type { Needs } from './filters/filter.ts';
+import { explain, pipelineFor } from './filters/pipeline.ts';
+import type { Group } from './queue.ts';
+import { placeInTree, spreadTree } from './spread.ts';
+
+export interface Placed {
+  readonly task: Task;
+  readonly nodeId: string;
+}
+
+export interface GroupOutcome {
+  readonly placed: readonly Placed[];
+  readonly left: readonly Task[];
+  /** Why those left have no node, as `Status.Err` says it; empty when none is left. */
+  readonly err: string;
+}
+
+export function needsOf(view: StateView, serviceId: string, revision: Revision): Needs {
+  const { spec } = revision;
+  const networks = (spec.TaskTemplate.Networks ?? []).flatMap(
+    ({ Target }) => view.networks.get(Target) ?? [],
+  );
+  return { serviceId, spec, networks };
+}
+
+/** Finds nodes for the group's tasks, counting them in on the board, and notes why nodes are unfit. */
+export function placeGroup(
+  view: StateView,
+  board: Board,
+  group: Group,
+  changedNodes: ReadonlySet<string>,
+): GroupOutcome {
+  const tasks = [...group.tasks].flatMap((id) => view.tasks.get(id) ?? []).sort(bySlot);
+  const revision = view.revisions.of(group.serviceId, group.revision);
+  const [first] = tasks;
+  if (revision === undefined || first === undefined) return { placed: [], left: [], err: '' };
+  const needs = needsOf(view, group.serviceId, revision);
+  const pipeline = pipelineFor(needs);
+  const verdicts = group.verdicts ?? new Map<string, number>();
+  const judge = (candidate: Candidate): boolean => {
+    const verdict = pipeline(candidate);
+    if (verdict === undefined) verdicts.delete(candidate.node.id);
+    else verdicts.set(candidate.node.id, verdict);
+    return verdict === undefined;
+  };
+  const candidates =
+    group.verdicts === undefined ? [...board.all()] : look(board, verdicts, changedNodes);
+  const ranked = candidates
+    .filter(judge)
+    .map((candidate) => board.rank(candidate, group.serviceId, group.key, first.id));
+  const tree = treeOver(board, needs, ranked);
+  const placed: Placed[] = [];
+  for (const task of tasks) {
+    const best = placeInTree(tree, ({ candidate }) => judge(candidate));
+    if (best === undefined) break;
+    best.candidate.place(needs);
+    placed.push({ task, nodeId: best.candidate.node.id });
+  }
+  const left = tasks.slice(placed.length);
+  group.verdicts = left.length > 0 ? verdicts : undefined;
+  return { placed, left, err: left.length > 0 ? noSuitableNode(explain(verdicts.values())) : '' };
+}
+
+function treeOver(
+  board: Board,
+  needs: Needs,
+  ranked: Parameters<typeof spreadTree>[1],
+): ReturnType<typeof spreadTree> {
+  const preferences = needs.spec.TaskTemplate.Placement?.Preferences ?? [];
+  if (preferences.length === 0) return spreadTree([], ranked, []);
+  const counted = [...board.all()].map((candidate) => ({
+    node: candidate.node,
+    tasks: board.tasksOf(candidate, needs.serviceId),
+  }));
+  return spreadTree(
+    preferences.map(({ Spread }) => Spread.SpreadDescriptor),
+    ranked,
+    counted,
+  );
+}
+
+/** The changed nodes that still exist; what was known of the others is forgotten. */
+function look(
+  board: Board,
+  verdicts: Map<string, number>,
+  changedNodes: ReadonlySet<string>,
+): Candidate[] {
+  const found: Candidate[] = [];
+  for (const nodeId of changedNodes) {
+    const candidate = board.candidate(nodeId);
+    if (candidate === undefined) verdicts.delete(nodeId);
+    else found.push(candidate);
+  }
+  return found;
+}
+
+export function noSuitableNode(explanation: string): string {
+  return explanation === '' ? 'no suitable node' : `no suitable node (${explanation})`;
+}
+
+function bySlot(a: Task, b: Task): number {
+  return a.slot - b.slot || (a.id < b.id ? -1 : 1);
+}

@@ -1,0 +1,60 @@
+import { spawn } from 'node:child_process';
+
+export interface CommandResult {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface CommandOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly stdin?: string;
+  readonly timeoutMs?: number;
+}
+
+/** Runs a program to its end; never throws for a non-zero exit. */
+export function run(
+  program: string,
+  args: readonly string[],
+  options: CommandOptions = {},
+): Promise<CommandResult> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, {
+      env: { ...process.env, ...options.env },
+      timeout: options.timeoutMs ?? 110_000,
+      stdio: 'pipe',
+    });
+    let stdout = '';
+    let stderr = '';
+    child.stdout.on('data', (chunk: Buffer) => {
+      stdout += chunk.toString();
+    });
+    child.stderr.on('data', (chunk: Buffer) => {
+      stderr += chunk.toString();
+    });
+    child.on('error', reject);
+    child.on('close', (code, signal) =>
+      resolve({
+        code: code ?? -1,
+        stdout,
+        stderr: signal === null ? stderr : `${stderr}${signal}`,
+      }),
+    );
+    child.stdin.end(options.stdin ?? '');
+  });
+}
+
+/** Runs a program that must succeed and gives its standard output. */
+export async function mustRun(
+  program: string,
+  args: readonly string[],
+  options: CommandOptions = {},
+): Promise<string> {
+  const result = await run(program, args, options);
+  if (result.code !== 0) {
+    throw new Error(
+      `${program} ${args.join(' ')} ended with ${result.code}: ${result.stderr}${result.stdout}`,
+    );
+  }
+  return result.stdout;
+}

@@ -1,0 +1,96 @@
+import {
+  type ChannelCredentials,
+  type ChannelOptions,
+  credentials,
+  ServerCredentials,
+  type ServerUnaryCall,
+  type StatusObject,
+  status,
+} from '@grpc/grpc-js';
+import type { NodeSubject } from './authority.ts';
+import type { Identity } from './identity.ts';
+import { type NodeRole, roleUnit } from './role.ts';
+import { subjectOf } from './subject.ts';
+
+/** What of a server call is needed to know its caller; every kind of call has it. */
+type Call = Pick<ServerUnaryCall<unknown, unknown>, 'getAuthContext'>;
+type Proof = Pick<Identity, 'caCertificate' | 'certificate' | 'key'>;
+
+/** For a server that talks to nodes of its own cluster only: a client without certificate is refused. */
+export function serverCredentials(identity: Proof): ServerCredentials {
+  return ServerCredentials.createSsl(
+    Buffer.from(identity.caCertificate),
+    [{ private_key: Buffer.from(identity.key), cert_chain: Buffer.from(identity.certificate) }],
+    true,
+  );
+}
+
+/** For a client that proves itself as this node and trusts its cluster's root only. */
+export function channelCredentials(identity: Proof): ChannelCredentials {
+  return credentials.createSsl(
+    Buffer.from(identity.caCertificate),
+    Buffer.from(identity.key),
+    Buffer.from(identity.certificate),
+  );
+}
+
+const keepaliveMs = 5_000;
+const reconnectMs = { min: 50, max: 2_000 } as const;
+
+/**
+ * Options for channels to a server of the given role. Addresses are not in certificates: the server
+ * must prove the role instead. A connection that went silent is noticed after {@link keepaliveMs} twice.
+ */
+export function channelOptions(serverRole: NodeRole = 'manager'): ChannelOptions {
+  return {
+    'grpc.ssl_target_name_override': roleUnit(serverRole),
+    'grpc.keepalive_time_ms': keepaliveMs,
+    'grpc.keepalive_timeout_ms': keepaliveMs,
+    'grpc.initial_reconnect_backoff_ms': reconnectMs.min,
+    'grpc.min_reconnect_backoff_ms': reconnectMs.min,
+    'grpc.max_reconnect_backoff_ms': reconnectMs.max,
+    // Nodes reach each other directly, whatever proxy the host has for the outside.
+    'grpc.enable_http_proxy': 0,
+  };
+}
+
+const peers = new WeakMap<Call, NodeSubject | null>();
+
+/** Who calls, proved by the verified certificate; null for callers without one of a node. */
+export function peerOf(call: Call): NodeSubject | null {
+  const known = peers.get(call);
+  if (known !== undefined) return known;
+  const certificate = call.getAuthContext().sslPeerCertificate;
+  const peer = certificate === undefined ? null : (subjectOf(certificate.raw) ?? null);
+  peers.set(call, peer);
+  return peer;
+}
+
+export type Authorised =
+  | { readonly kind: 'peer'; readonly peer: NodeSubject }
+  /** Ready to be given to the call's callback or `emit('error', …)`. */
+  | { readonly kind: 'refused'; readonly error: Pick<StatusObject, 'code' | 'details'> & Error };
+
+/** Whether the caller is a node of this cluster in one of these roles. */
+export function requireRole(
+  call: Call,
+  clusterId: string,
+  ...roles: readonly NodeRole[]
+): Authorised {
+  const peer = peerOf(call);
+  if (peer === null) return refused(status.UNAUTHENTICATED, 'no certificate of a node was shown');
+  if (peer.clusterId !== clusterId) {
+    return refused(status.PERMISSION_DENIED, `${peer.nodeId} is of another cluster`);
+  }
+  if (!roles.includes(peer.role)) {
+    return refused(
+      status.PERMISSION_DENIED,
+      `${peer.nodeId} is a ${peer.role}; this is for a ${roles.join(' or ')}`,
+    );
+  }
+  return { kind: 'peer', peer };
+}
+
+function refused(code: status, details: string): Authorised {
+  return { kind: 'refused', error: Object.assign(new Error(details), { code, details }) };
+}

@@ -1,0 +1,84 @@
+import { invariant } from '@shoal/runtime';
+import type { StoreWork } from '../storage.ts';
+import type { HardState } from '../types.ts';
+import { campaign, onOwnVoteStored } from './candidate.ts';
+import { becomeFollower } from './follower.ts';
+import { onOwnStored } from './leader.ts';
+import { advanceCommit, isSoleVoter, type Raft } from './state.ts';
+
+/** The next write, when there is something to write and the disk is free and willing. */
+export function takeStore(raft: Raft): StoreWork | undefined {
+  if (raft.storing !== undefined || raft.refused || !hasUnstored(raft)) return undefined;
+  const hardState: HardState = { term: raft.term, vote: raft.vote, commit: raft.commit };
+  const { term, vote, commit } = raft.durable;
+  invariant(hardState.term >= term && hardState.commit >= commit, 'what is durable never falls');
+  raft.storing = hardState;
+  raft.writes += 1;
+  const changed = term !== raft.term || vote !== raft.vote || commit !== raft.commit;
+  return { hardState: changed ? hardState : undefined, entries: raft.log.startStoring() };
+}
+
+/** `commit` alone is no reason to write: it is a hint that goes along. */
+function hasUnstored(raft: Raft): boolean {
+  const { term, vote } = raft.storing ?? raft.durable;
+  return raft.log.hasUnstored || term !== raft.term || vote !== raft.vote;
+}
+
+/** Ties what the step wants to say to the write that makes it true, or lets it go at once. */
+export function holdBack(raft: Raft): void {
+  const { out } = raft;
+  if (out.afterStore.length === 0) return;
+  if (raft.refused) out.afterStore = [];
+  const behind = hasUnstored(raft);
+  if (!behind && raft.storing === undefined) out.send.push(...out.afterStore);
+  else {
+    const write = behind ? raft.writes + 1 : raft.writes;
+    out.held.push(...out.afterStore.map((envelope) => ({ envelope, write })));
+  }
+  out.afterStore = [];
+}
+
+export function onStored(raft: Raft): void {
+  invariant(raft.storing !== undefined, 'a write was under way');
+  raft.durable = raft.storing;
+  raft.storing = undefined;
+  raft.log.stored();
+  const { held, send } = raft.out;
+  raft.out.held = held.filter(({ write }) => write > raft.writes);
+  for (const { envelope, write } of held) {
+    // What an older term promised may have been replaced before it was ever written.
+    if (write <= raft.writes && envelope.message.term === raft.term) send.push(envelope);
+  }
+  if (raft.role.kind === 'leader') onOwnStored(raft, raft.role);
+  else {
+    advanceCommit(raft, raft.quorumCommit);
+    if (raft.role.kind === 'candidate') onOwnVoteStored(raft, raft.role);
+  }
+}
+
+/**
+ * The disk refused: what is not durable is forgotten, as a crash would do, and nothing that rests
+ * on it is said. A leader with others steps down so that one with a working disk can lead; a sole
+ * voter goes on leading, with the log as the disk has it.
+ */
+export function onStoreRefused(raft: Raft): void {
+  invariant(raft.storing !== undefined, 'a write was under way');
+  invariant(!raft.refused, 'nothing is written while the disk refuses');
+  raft.storing = undefined;
+  raft.refused = true;
+  raft.out.held = [];
+  raft.out.droppedFrom = raft.log.refused();
+  if (raft.quorumCommit > raft.log.last) raft.quorumCommit = raft.log.last;
+  invariant(raft.commit <= raft.log.last, 'what is committed is durable', { commit: raft.commit });
+  if (raft.role.kind === 'leader' && isSoleVoter(raft)) {
+    raft.role.progress.get(raft.id)?.accepted(raft.log.stable);
+    return;
+  }
+  if (raft.role.kind !== 'follower') becomeFollower(raft, raft.term, 0);
+}
+
+export function onStorageCured(raft: Raft): void {
+  invariant(raft.refused, 'the disk had refused');
+  raft.refused = false;
+  if (isSoleVoter(raft)) campaign(raft);
+}

@@ -1,0 +1,190 @@
+import { assertNever, invariant } from '@shoal/runtime';
+import type { Entry, VoterId } from '../types.ts';
+import { campaign, countVote, onVoteRequest } from './candidate.ts';
+import {
+  holdBack,
+  onStorageCured,
+  onStored,
+  onStoreRefused,
+  takeStore,
+} from './durability.ts';
+import type { Event, Ready } from './events.ts';
+import { becomeFollower, onAppend, onHeartbeat, onInstalled, onSnapshot } from './follower.ts';
+import { onMessageAsLeader, onProposed, onSnapshotLost, onTickAsLeader } from './leader.ts';
+import type { Message } from './messages.ts';
+import { onReadAnswer, onReadRequested } from './reads.ts';
+import { type Raft, send } from './state.ts';
+
+/** Takes one event in and says what the driver must do. A function of the state and the event alone. */
+export function step(raft: Raft, event: Event): Ready {
+  checkInvariants(raft);
+  dispatch(raft, event);
+  return takeReady(raft);
+}
+
+function dispatch(raft: Raft, event: Event): void {
+  switch (event.kind) {
+    case 'tick':
+      return onTick(raft);
+    case 'received':
+      return onReceived(raft, event.from, event.message);
+    case 'proposed':
+      return onProposed(raft, event.data);
+    case 'campaign':
+      return campaign(raft);
+    case 'read-requested':
+      return onReadRequested(raft, event.token);
+    case 'stored':
+      return onStored(raft);
+    case 'store-refused':
+      return onStoreRefused(raft);
+    case 'storage-cured':
+      return onStorageCured(raft);
+    case 'compacted':
+      invariant(event.upTo <= raft.applied, 'only what was applied is compacted', { ...event });
+      return raft.log.compact(event.upTo);
+    case 'installed':
+      return onInstalled(raft);
+    case 'install-failed':
+      invariant(raft.installing !== undefined, 'a snapshot was being installed');
+      raft.installing = undefined;
+      return;
+    case 'snapshot-lost':
+      if (raft.role.kind === 'leader') onSnapshotLost(raft.role, event.to);
+      return;
+    default:
+      return assertNever(event);
+  }
+}
+
+function checkInvariants(raft: Raft): void {
+  const { applied, commit, quorumCommit, log } = raft;
+  invariant(applied <= commit, 'only committed entries are applied', { applied, commit });
+  invariant(commit <= log.stable, 'commit is past the disk', { commit, stable: log.stable });
+  invariant(commit <= quorumCommit, 'commit is past the quorum', { commit, quorumCommit });
+  invariant(log.base.index <= applied, 'only applied entries are compacted', { applied });
+  invariant(log.lastPosition.term <= raft.term, 'the log is past the term', { term: raft.term });
+}
+
+function onTick(raft: Raft): void {
+  if (raft.role.kind === 'leader') {
+    onTickAsLeader(raft, raft.role);
+    return;
+  }
+  raft.electionElapsed += 1;
+  if (raft.electionElapsed >= raft.electionTimeout) campaign(raft);
+}
+
+function onReceived(raft: Raft, from: VoterId, message: Message): void {
+  invariant(from !== raft.id && from !== 0, 'a message comes from another voter', { from });
+  if (message.term > raft.term) {
+    if (!enterTerm(raft, from, message)) return;
+  } else if (message.term < raft.term) {
+    answerOldTerm(raft, from, message);
+    return;
+  }
+  if (message.kind === 'vote' || message.kind === 'pre-vote') onVoteRequest(raft, from, message);
+  else if (raft.role.kind === 'leader') onMessageAsLeader(raft, raft.role, from, message);
+  else onMessageAsOther(raft, from, message);
+}
+
+/** A higher term ends the own one, unless it is only asked about. Whether the message counts. */
+function enterTerm(raft: Raft, from: VoterId, message: Message): boolean {
+  invariant(message.term > raft.term, 'a higher term', { term: message.term });
+  switch (message.kind) {
+    case 'vote':
+    case 'pre-vote': {
+      // As long as a leader is heard from, nobody is helped to replace it (thesis, 4.2.3).
+      const led = raft.leader !== 0 && raft.electionElapsed < raft.options.electionTicks;
+      if (led) return false;
+      if (message.kind === 'vote') becomeFollower(raft, message.term, 0);
+      return true;
+    }
+    case 'pre-vote-answer':
+      // A yes names the term that was asked for.
+      if (!message.granted) becomeFollower(raft, message.term, 0);
+      return true;
+    case 'append':
+    case 'heartbeat':
+    case 'snapshot':
+      becomeFollower(raft, message.term, from);
+      return true;
+    default:
+      becomeFollower(raft, message.term, 0);
+      return true;
+  }
+}
+
+/** Lets a leader or an asker of the past know the term; everything else from the past is void. */
+function answerOldTerm(raft: Raft, from: VoterId, message: Message): void {
+  invariant(message.term < raft.term, 'a lower term', { term: message.term });
+  const { term } = raft;
+  switch (message.kind) {
+    case 'append':
+    case 'heartbeat':
+    case 'snapshot':
+      return send(raft, from, { kind: 'heartbeat-answer', term, round: 0 });
+    case 'pre-vote':
+      return send(raft, from, { kind: 'pre-vote-answer', term, granted: false });
+    default:
+      return;
+  }
+}
+
+function onMessageAsOther(raft: Raft, from: VoterId, message: Message): void {
+  const { role } = raft;
+  switch (message.kind) {
+    case 'append':
+    case 'heartbeat':
+    case 'snapshot':
+      if (role.kind !== 'follower' || raft.leader !== from) becomeFollower(raft, raft.term, from);
+      if (message.kind === 'append') onAppend(raft, from, message);
+      else if (message.kind === 'heartbeat') onHeartbeat(raft, from, message);
+      else onSnapshot(raft, from, message);
+      return;
+    case 'pre-vote-answer':
+      if (role.kind === 'pre-candidate' && (!message.granted || message.term === raft.term + 1))
+        countVote(raft, role, from, message.granted);
+      return;
+    case 'vote-answer':
+      if (role.kind === 'candidate') countVote(raft, role, from, message.granted);
+      return;
+    case 'read-answer':
+      return onReadAnswer(raft, message);
+    default:
+      // An answer to the leader this voter was, or a question to one it is not.
+      return;
+  }
+}
+
+const nothing: readonly never[] = [];
+
+function takeReady(raft: Raft): Ready {
+  holdBack(raft);
+  const { out } = raft;
+  const ready: Ready = {
+    store: takeStore(raft),
+    send: out.send.length === 0 ? nothing : out.send,
+    apply: takeApply(raft),
+    reads: out.reads.length === 0 ? nothing : out.reads,
+    proposed: out.proposed,
+    droppedFrom: out.droppedFrom,
+    install: out.install,
+  };
+  if (out.send.length > 0) out.send = [];
+  if (out.reads.length > 0) out.reads = [];
+  out.proposed = undefined;
+  out.droppedFrom = undefined;
+  out.install = undefined;
+  checkInvariants(raft);
+  return ready;
+}
+
+/** None while a snapshot is being installed: it replaces what they would be applied to. */
+function takeApply(raft: Raft): readonly Entry[] {
+  if (raft.applied === raft.commit || raft.installing !== undefined) return nothing;
+  const entries = raft.log.slice(raft.applied, raft.commit, Number.POSITIVE_INFINITY);
+  invariant(entries.at(-1)?.index === raft.commit, 'all that is committed is applied');
+  raft.applied = raft.commit;
+  return entries;
+}

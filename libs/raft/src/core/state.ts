@@ -1,0 +1,208 @@
+import { invariant, type LogIndex, type Term } from '@shoal/runtime';
+import type { Entry, HardState, SnapshotMeta, VoterId } from '../types.ts';
+import type { Proposed, ReadOutcome } from './events.ts';
+import { Log } from './log.ts';
+import type { Envelope, Message } from './messages.ts';
+import type { Progress } from './progress.ts';
+
+/** A read waiting for a quorum to confirm that this voter still led when it was asked. */
+export interface PendingRead {
+  readonly requester: VoterId;
+  readonly token: number;
+  readonly index: LogIndex;
+  readonly round: number;
+}
+
+export interface Leading {
+  readonly kind: 'leader';
+  /** One for each voter, itself included. */
+  readonly progress: Map<VoterId, Progress>;
+  heartbeatElapsed: number;
+  /** Number of the newest heartbeat broadcast. */
+  round: number;
+  reads: PendingRead[];
+  /** Asked before the first entry of this term was committed: `quorumCommit` may lag until then (thesis, 6.4). */
+  earlyReads: { readonly requester: VoterId; readonly token: number }[];
+}
+
+export interface Standing {
+  /** A pre-candidate asks whether it could win before it raises its term. */
+  readonly kind: 'pre-candidate' | 'candidate';
+  readonly votes: Map<VoterId, boolean>;
+}
+
+export type Role = { readonly kind: 'follower' } | Standing | Leading;
+
+/** A message that says something about the disk, and the write that must be durable first. */
+interface Held {
+  readonly envelope: Envelope;
+  readonly write: number;
+}
+
+export interface CoreOptions {
+  /** Ticks without a leader before an election; the real timeout is random in [this, 2 × this). */
+  readonly electionTicks: number;
+  readonly heartbeatTicks: number;
+  /** Bound on the entries of one append message. */
+  readonly appendBytesMax: number;
+}
+
+/**
+ * One voter's consensus state. Only `step` and what it calls change it.
+ * Invariant: applied <= commit <= log.stable, and commit <= quorumCommit.
+ */
+export interface Raft {
+  readonly id: VoterId;
+  readonly options: CoreOptions;
+  voters: readonly VoterId[];
+  readonly log: Log;
+  term: Term;
+  vote: VoterId | 0;
+  role: Role;
+  /** 0 when none is known in `term`. */
+  leader: VoterId | 0;
+  /** Known to be on the disks of a quorum. */
+  quorumCommit: LogIndex;
+  /** Committed and on this voter's own disk. */
+  commit: LogIndex;
+  /** Handed out to be applied. */
+  applied: LogIndex;
+  electionElapsed: number;
+  electionTimeout: number;
+  /** State of the generator that draws election timeouts. */
+  seed: number;
+  /** What the disk holds, and what the write under way will make it hold. */
+  durable: HardState;
+  storing: HardState | undefined;
+  /** Writes handed out so far, numbered from 1. */
+  writes: number;
+  refused: boolean;
+  installing: SnapshotMeta | undefined;
+  /** Tokens of reads that were passed on to the leader. */
+  readonly forwardedReads: Set<number>;
+  readonly out: Outbox;
+}
+
+/** What the events since the last Ready gave rise to. */
+export interface Outbox {
+  send: Envelope[];
+  /** Made by the current step, to be held for the write that covers it. */
+  afterStore: Envelope[];
+  held: Held[];
+  reads: ReadOutcome[];
+  proposed: Proposed | undefined;
+  droppedFrom: LogIndex | undefined;
+  install: SnapshotMeta | undefined;
+}
+
+export interface RaftStart {
+  readonly id: VoterId;
+  readonly voters: readonly VoterId[];
+  readonly hardState: HardState | undefined;
+  readonly snapshot: SnapshotMeta | undefined;
+  /** All entries after the snapshot. */
+  readonly entries: readonly Entry[];
+  readonly options: CoreOptions;
+  /** Chance for the election timeouts: any integer, another one on every voter. */
+  readonly seed: number;
+}
+
+/** A voter as it comes up from its disk: a follower that knows no leader. */
+export function createRaft(start: RaftStart): Raft {
+  const { id, snapshot, options } = start;
+  invariant(id !== 0, 'a voter has a number');
+  invariant(options.electionTicks > options.heartbeatTicks, 'heartbeats outpace elections', {
+    ...options,
+  });
+  const voters = snapshot?.voters ?? start.voters;
+  const base = { index: snapshot?.index ?? 0, term: snapshot?.term ?? 0 } as const;
+  const log = new Log({ index: base.index as LogIndex, term: base.term as Term }, start.entries);
+  const hardState = start.hardState ?? {
+    term: log.lastPosition.term,
+    vote: 0,
+    commit: log.base.index,
+  };
+  invariant(hardState.term >= log.lastPosition.term, 'the term covers the log', { ...hardState });
+  invariant(hardState.commit <= log.last, 'commit is in the log', { ...hardState, last: log.last });
+  // A sole voter's disk is the quorum: all it holds is committed.
+  const known = isSole(voters, id) ? log.last : Math.max(hardState.commit, base.index);
+  const raft: Raft = {
+    id,
+    options,
+    voters: [...voters],
+    log,
+    term: hardState.term,
+    vote: hardState.vote,
+    role: { kind: 'follower' },
+    leader: 0,
+    quorumCommit: known as LogIndex,
+    commit: known as LogIndex,
+    applied: log.base.index,
+    electionElapsed: 0,
+    electionTimeout: options.electionTicks,
+    seed: start.seed | 0 || 1,
+    durable: hardState,
+    storing: undefined,
+    writes: 0,
+    refused: false,
+    installing: undefined,
+    forwardedReads: new Set(),
+    out: {
+      send: [],
+      afterStore: [],
+      held: [],
+      reads: [],
+      proposed: undefined,
+      droppedFrom: undefined,
+      install: undefined,
+    },
+  };
+  resetElectionTimer(raft);
+  return raft;
+}
+
+function isSole(voters: readonly VoterId[], id: VoterId): boolean {
+  return voters.length === 1 && voters[0] === id;
+}
+
+/** This voter alone is the quorum. */
+export function isSoleVoter(raft: Raft): boolean {
+  return isSole(raft.voters, raft.id);
+}
+
+/** Starts the election timeout anew, with a length of its own so that voters seldom stand together. */
+export function resetElectionTimer(raft: Raft): void {
+  raft.seed ^= raft.seed << 13;
+  raft.seed ^= raft.seed >>> 17;
+  raft.seed ^= raft.seed << 5;
+  invariant(raft.seed !== 0, 'a xorshift generator never reaches 0');
+  raft.electionElapsed = 0;
+  raft.electionTimeout =
+    raft.options.electionTicks + ((raft.seed >>> 0) % raft.options.electionTicks);
+}
+
+/** For what says nothing about this voter's disk. */
+export function send(raft: Raft, to: VoterId, message: Message): void {
+  invariant(to !== raft.id, 'a voter does not write to itself', { kind: message.kind });
+  raft.out.send.push({ from: raft.id, to, message });
+}
+
+/** For votes and acknowledgements: leaves once all that changed up to now is durable. */
+export function sendAfterStore(raft: Raft, to: VoterId, message: Message): void {
+  invariant(to !== raft.id, 'a voter does not write to itself', { kind: message.kind });
+  raft.out.afterStore.push({ from: raft.id, to, message });
+}
+
+/** Takes in what is known about the quorum and about the own disk. Whether `commit` moved. */
+export function advanceCommit(raft: Raft, quorumCommit: LogIndex): boolean {
+  if (quorumCommit > raft.quorumCommit) raft.quorumCommit = quorumCommit;
+  const commit = Math.min(raft.quorumCommit, raft.log.stable) as LogIndex;
+  if (commit <= raft.commit) return false;
+  invariant(commit <= raft.log.last, 'commit is in the log', { commit, last: raft.log.last });
+  raft.commit = commit;
+  return true;
+}
+
+export function others(raft: Raft): readonly VoterId[] {
+  return raft.voters.filter((voter) => voter !== raft.id);
+}

@@ -1,0 +1,122 @@
+import type { Clock, Instant } from '@shoal/runtime';
+import { encodePayload } from '@shoal/state';
+import type { LogFailure, ProposedEntry, ServedLog } from './served-log.ts';
+
+/** A batch takes no more requests once it is this large. */
+export const batchBytesTarget = 1024 * 1024;
+export const batchTransactionsMax = 4_096;
+/** Largest request: an object of a megabyte in base64, with room for the rest of its transaction. */
+export const requestBytesMax = 2 * 1024 * 1024;
+/** Entries handed to the log and not committed yet. */
+export const batchesInFlightMax = 4;
+/** What may wait for its batch; more is answered `busy`. */
+export const waitingBytesMax = 32 * 1024 * 1024;
+export const waitingRequestsMax = 65_536;
+
+interface Waiting {
+  readonly transactions: readonly Uint8Array[];
+  readonly bytes: number;
+  readonly resolve: (result: ProposedEntry) => void;
+}
+
+/**
+ * Puts all transactions that wait into one entry, and the next ones into the next while the first is
+ * being stored: under load one durable write carries thousands, at rest a single one waits for nobody.
+ */
+export class Batcher {
+  readonly #log: Pick<ServedLog, 'propose'>;
+  readonly #clock: Clock;
+  #queue: Waiting[] = [];
+  #waitingBytes = 0;
+  #inFlight = 0;
+  #scheduled = false;
+  #lastTime: Instant;
+
+  constructor(log: Pick<ServedLog, 'propose'>, clock: Clock, lastTime: Instant) {
+    this.#log = log;
+    this.#clock = clock;
+    this.#lastTime = lastTime;
+  }
+
+  /** An entry with this time went by: none that follows may be older. */
+  passed(time: Instant): void {
+    if (time > this.#lastTime) this.#lastTime = time;
+  }
+
+  /** The transactions of one request share one entry. */
+  submit(transactions: readonly Uint8Array[]): Promise<ProposedEntry> {
+    const bytes = transactions.reduce((sum, transaction) => sum + transaction.length, 0);
+    if (bytes > requestBytesMax || transactions.length > batchTransactionsMax)
+      return Promise.resolve(tooLarge(bytes, transactions.length));
+    if (this.#waitingBytes + bytes > waitingBytesMax || this.#queue.length >= waitingRequestsMax)
+      return Promise.resolve(
+        failure('busy', 'too many proposals wait for the disk of the log; try again'),
+      );
+    return new Promise((resolve) => {
+      this.#queue.push({ transactions, bytes, resolve });
+      this.#waitingBytes += bytes;
+      this.#schedule();
+    });
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#inFlight >= batchesInFlightMax || this.#queue.length === 0) return;
+    this.#scheduled = true;
+    // After this turn's messages: what arrived together travels together.
+    queueMicrotask(() => {
+      this.#scheduled = false;
+      while (this.#queue.length > 0 && this.#inFlight < batchesInFlightMax) void this.#send();
+    });
+  }
+
+  async #send(): Promise<void> {
+    const batch = this.#take();
+    this.#inFlight += 1;
+    const result = await this.#log.propose(
+      encodePayload(
+        this.#stamp(),
+        batch.flatMap((waiting) => waiting.transactions),
+      ),
+    );
+    this.#inFlight -= 1;
+    for (const waiting of batch) waiting.resolve(result);
+    this.#schedule();
+  }
+
+  #take(): readonly Waiting[] {
+    let bytes = 0;
+    let transactions = 0;
+    let end = 0;
+    for (const waiting of this.#queue) {
+      const fits =
+        bytes + waiting.bytes <= batchBytesTarget &&
+        transactions + waiting.transactions.length <= batchTransactionsMax;
+      if (end > 0 && !fits) break;
+      bytes += waiting.bytes;
+      transactions += waiting.transactions.length;
+      end += 1;
+    }
+    this.#waitingBytes -= bytes;
+    const batch = this.#queue.slice(0, end);
+    this.#queue = this.#queue.slice(end);
+    return batch;
+  }
+
+  /** The wall clock may be set back; the log's time never runs backwards. */
+  #stamp(): Instant {
+    this.passed(this.#clock.now());
+    return this.#lastTime;
+  }
+}
+
+export function failure(code: LogFailure['code'], message: string): LogFailure {
+  return { kind: 'failed', code, message };
+}
+
+function tooLarge(bytes: number, transactions: number): LogFailure {
+  return failure(
+    'too-large',
+    `the log takes ${requestBytesMax} bytes and ${batchTransactionsMax} transactions at once, ` +
+      `not ${bytes} and ${transactions}`,
+  );
+}

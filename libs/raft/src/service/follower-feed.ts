@@ -1,0 +1,206 @@
+import type { ServerWritableStream } from '@grpc/grpc-js';
+import { EntryKind, type FollowRequest, type FollowResponse, type LogEntry } from '@shoal/proto';
+import type { LogIndex, Monotonic } from '@shoal/runtime';
+import type { Entry } from '../types.ts';
+import type { ServedLog } from './served-log.ts';
+
+/** Largest piece of a snapshot in one message. */
+export const snapshotChunkBytesMax = 256 * 1024;
+/** Entries in one message, in bytes; one larger entry travels alone. */
+export const entriesBytesMax = 256 * 1024;
+/** Messages handed to the connection and not yet written to it, for each follower. */
+export const unwrittenMax = 4;
+
+/** Leave to hold an image of the state; see `ImageSlots`. */
+export interface ImageSlot {
+  release(): void;
+}
+
+/** Bounds how many images are held at once: each keeps alive what changes while it is read. */
+export class ImageSlots {
+  readonly #waiting: (() => void)[] = [];
+  #free: number;
+
+  constructor(count: number) {
+    this.#free = count;
+  }
+
+  /** `granted` is called when a slot is free again, if none was. */
+  take(granted: () => void): ImageSlot | undefined {
+    if (this.#free === 0) {
+      if (!this.#waiting.includes(granted)) this.#waiting.push(granted);
+      return undefined;
+    }
+    this.#free -= 1;
+    let held = true;
+    return {
+      release: () => {
+        if (!held) return;
+        held = false;
+        this.#free += 1;
+        this.#waiting.shift()?.();
+      },
+    };
+  }
+
+  /** A waiter went away. */
+  forget(granted: () => void): void {
+    const at = this.#waiting.indexOf(granted);
+    if (at >= 0) this.#waiting.splice(at, 1);
+  }
+}
+
+/** A snapshot on its way to one follower. */
+interface Image {
+  readonly index: LogIndex;
+  readonly pieces: Iterator<Uint8Array>;
+  readonly slot: ImageSlot;
+  /** The piece to be sent next: only the one after it tells whether it is the last. */
+  next: Uint8Array;
+}
+
+/**
+ * One follower's place in the shared log. It costs a cursor and a few messages however slow the
+ * follower is: what it has not taken stays in the log, and if the log moves on it gets a snapshot.
+ */
+export class FollowerFeed {
+  readonly #call: ServerWritableStream<FollowRequest, FollowResponse>;
+  readonly #log: ServedLog;
+  readonly #slots: ImageSlots;
+  readonly #now: () => Monotonic;
+  readonly #pumpAgain = (): void => this.pump();
+  #cursor: LogIndex;
+  #image: Image | undefined;
+  #wantsImage: boolean;
+  #greeted = false;
+  #unwritten = 0;
+  #progressAt: Monotonic;
+  #closed = false;
+
+  constructor(
+    call: ServerWritableStream<FollowRequest, FollowResponse>,
+    log: ServedLog,
+    slots: ImageSlots,
+    now: () => Monotonic,
+  ) {
+    this.#call = call;
+    this.#log = log;
+    this.#slots = slots;
+    this.#now = now;
+    this.#cursor = call.request.after as LogIndex;
+    this.#wantsImage = this.#cursor === 0;
+    this.#progressAt = now();
+  }
+
+  /** Since when messages wait that the follower does not take; undefined when none do. */
+  get stalledSince(): Monotonic | undefined {
+    return this.#unwritten >= unwrittenMax ? this.#progressAt : undefined;
+  }
+
+  /** Sends what there is, as far as the follower takes it. */
+  pump(): void {
+    while (!this.#closed && this.#unwritten < unwrittenMax) {
+      const message = this.#next();
+      if (message === undefined) return;
+      this.#unwritten += 1;
+      this.#call.write(message, () => this.#written());
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#slots.forget(this.#pumpAgain);
+    this.#endImage();
+  }
+
+  #written(): void {
+    this.#unwritten -= 1;
+    this.#progressAt = this.#now();
+    this.pump();
+  }
+
+  #next(): FollowResponse | undefined {
+    if (this.#wantsImage && !this.#openImage()) return undefined;
+    if (this.#image !== undefined) return this.#nextPiece(this.#image);
+    const { committed } = this.#log;
+    if (this.#cursor >= committed) return this.#greeting(committed);
+    const found = this.#log.entriesAfter(this.#cursor, entriesBytesMax);
+    if (found.kind === 'compacted') {
+      this.#wantsImage = true;
+      return this.#next();
+    }
+    const last = found.entries.at(-1);
+    if (last === undefined) return this.#greeting(committed);
+    this.#cursor = last.index;
+    this.#greeted = true;
+    return entriesMessage(found.entries.map(logEntry), committed);
+  }
+
+  /** Tells a follower that has everything that it has everything, once. */
+  #greeting(committed: LogIndex): FollowResponse | undefined {
+    if (this.#greeted) return undefined;
+    this.#greeted = true;
+    return entriesMessage([], committed);
+  }
+
+  /** False while no slot is free. */
+  #openImage(): boolean {
+    const slot = this.#slots.take(this.#pumpAgain);
+    if (slot === undefined) return false;
+    this.#wantsImage = false;
+    const { index, chunks } = this.#log.image();
+    const pieces = piecesOf(chunks);
+    const first = pieces.next();
+    // Nothing was ever written: there is nothing to send.
+    if (first.done === true || index === 0) slot.release();
+    else this.#image = { index, pieces, slot, next: first.value };
+    return true;
+  }
+
+  #nextPiece(image: Image): FollowResponse {
+    const data = image.next;
+    const following = image.pieces.next();
+    const last = following.done === true;
+    if (last) {
+      this.#cursor = image.index;
+      this.#greeted = false;
+      this.#endImage();
+    } else {
+      image.next = following.value;
+    }
+    const value = { index: image.index, data: bufferOf(data), last };
+    return { body: { $case: 'snapshot', value } };
+  }
+
+  #endImage(): void {
+    this.#image?.pieces.return?.();
+    this.#image?.slot.release();
+    this.#image = undefined;
+  }
+}
+
+function* piecesOf(chunks: Iterable<Uint8Array>): Generator<Uint8Array, undefined> {
+  for (const chunk of chunks)
+    for (let at = 0; at < chunk.length; at += snapshotChunkBytesMax)
+      yield chunk.subarray(at, at + snapshotChunkBytesMax);
+  return undefined;
+}
+
+function entriesMessage(entries: LogEntry[], committed: number): FollowResponse {
+  return { body: { $case: 'entries', value: { entries, committed } } };
+}
+
+const kinds = {
+  normal: EntryKind.NORMAL,
+  empty: EntryKind.EMPTY,
+  membership: EntryKind.MEMBERSHIP,
+} as const satisfies Record<Entry['kind'], EntryKind>;
+
+function logEntry(entry: Entry): LogEntry {
+  const { index, term, data } = entry;
+  return { index, term, kind: kinds[entry.kind], data: bufferOf(data) };
+}
+
+function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

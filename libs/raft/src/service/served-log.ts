@@ -1,0 +1,27 @@
+import type { LogIndex } from '@shoal/runtime';
+import type { Entry } from '../types.ts';
+
+/** Why the log did not take a proposal. After `unknown-outcome` it may still be committed later. */
+export interface LogFailure {
+  readonly kind: 'failed';
+  readonly code: 'no-leader' | 'storage' | 'too-large' | 'malformed' | 'busy' | 'unknown-outcome';
+  /** One sentence for people. */
+  readonly message: string;
+}
+
+export type ProposedEntry = { readonly kind: 'committed'; readonly index: LogIndex } | LogFailure;
+
+/** What the service needs of the log; `RaftNode` is one. */
+export interface ServedLog {
+  readonly committed: LogIndex;
+  readonly leading: boolean;
+  propose(data: Uint8Array): Promise<ProposedEntry>;
+  readIndex(): Promise<{ readonly kind: 'index'; readonly index: LogIndex } | LogFailure>;
+  /** Committed entries after `index`, at least one if there is one. */
+  entriesAfter(
+    index: LogIndex,
+    bytesMax: number,
+  ): { readonly kind: 'entries'; readonly entries: readonly Entry[] } | { readonly kind: 'compacted' };
+  /** The state as it is now. */
+  image(): { readonly index: LogIndex; readonly chunks: Iterable<Uint8Array> };
+}

@@ -1,0 +1,186 @@
+import {
+  type sendUnaryData,
+  type ServerDuplexStream,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+  status,
+  type UntypedServiceImplementation,
+} from '@grpc/grpc-js';
+import {
+  type FollowRequest,
+  type FollowResponse,
+  type HoldLeaseRequest,
+  type HoldLeaseResponse,
+  type LogServer,
+  LogService,
+  type ProposeRequest,
+  type ProposeResponse,
+  type StatusRequest,
+  type StatusResponse,
+} from '@shoal/proto';
+import type { Clock, Logger, Random, Timer } from '@shoal/runtime';
+import { encodeTransaction, type Outcome, type Transaction } from '@shoal/state';
+import { Batcher } from './batcher.ts';
+import { FollowerFeed, ImageSlots } from './follower-feed.ts';
+import { serveLease } from './lease-call.ts';
+import { LeaseKeeper } from './leases.ts';
+import { servePropose } from './propose-call.ts';
+import type { LogFailure, ServedLog } from './served-log.ts';
+import type { VoterMachine } from './voter-machine.ts';
+
+/** Followers served at once. */
+export const followersMax = 256;
+/** Snapshots on their way at once; each keeps alive what changes meanwhile. */
+export const imagesMax = 4;
+/** A follower that takes nothing for so long is cut off, milliseconds; it resumes where it stands. */
+export const stallMsMax = 30_000;
+const stallCheckMs = 5_000;
+
+/** Whether a caller may use the log, and which node it is. */
+export type Admission =
+  | { readonly kind: 'admitted'; readonly nodeId: string }
+  | { readonly kind: 'refused'; readonly error: Error };
+
+/** Any kind of call; what admission looks at is the connection's certificate. */
+export type AnyCall = Pick<ServerUnaryCall<unknown, unknown>, 'getAuthContext'>;
+
+export interface VoterServiceOptions {
+  readonly log: ServedLog;
+  readonly machine: VoterMachine;
+  readonly admit: (call: AnyCall) => Admission;
+  readonly status: () => Omit<StatusResponse, 'followers'>;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+/** The `Log` service of one voter. */
+export class VoterService {
+  readonly #options: VoterServiceOptions;
+  readonly #batcher: Batcher;
+  readonly #keeper: LeaseKeeper;
+  readonly #feeds = new Map<FollowerFeed, () => void>();
+  readonly #slots = new ImageSlots(imagesMax);
+  #stallCheck: Timer | undefined;
+
+  constructor(options: VoterServiceOptions) {
+    this.#options = options;
+    const { log, machine, clock, random, logger } = options;
+    this.#batcher = new Batcher(log, clock, machine.time);
+    machine.onApplied((applied) => this.#batcher.passed(applied.time));
+    this.#keeper = new LeaseKeeper({
+      view: () => machine.view,
+      propose: (transaction) => this.#proposeOwn(transaction),
+      leading: () => log.leading,
+      clock,
+      random,
+      logger,
+    });
+    this.#watchStalls();
+  }
+
+  get definition(): typeof LogService {
+    return LogService;
+  }
+
+  get implementation(): LogServer & UntypedServiceImplementation {
+    return {
+      follow: (call: ServerWritableStream<FollowRequest, FollowResponse>) => {
+        if (this.#admitStream(call) !== undefined) this.#follow(call);
+      },
+      propose: (call: ServerDuplexStream<ProposeRequest, ProposeResponse>) => {
+        if (this.#admitStream(call) !== undefined)
+          servePropose(call, this.#options.log, this.#batcher);
+      },
+      holdLease: (call: ServerDuplexStream<HoldLeaseRequest, HoldLeaseResponse>) => {
+        const nodeId = this.#admitStream(call);
+        if (nodeId !== undefined) serveLease(call, this.#keeper, nodeId);
+      },
+      status: (
+        call: ServerUnaryCall<StatusRequest, StatusResponse>,
+        callback: sendUnaryData<StatusResponse>,
+      ) => {
+        const admission = this.#options.admit(call);
+        if (admission.kind === 'refused') callback(admission.error);
+        else callback(null, this.status());
+      },
+    };
+  }
+
+  status(): StatusResponse {
+    return { ...this.#options.status(), followers: this.#feeds.size };
+  }
+
+  /** The committed index moved. */
+  committed(): void {
+    for (const feed of this.#feeds.keys()) feed.pump();
+  }
+
+  leadershipGained(): void {
+    this.#keeper.leadershipGained();
+  }
+
+  /** Ends every stream of the followers; the server's own shutdown ends the others. */
+  stop(): void {
+    this.#keeper.stop();
+    this.#stallCheck?.cancel();
+    for (const cut of this.#feeds.values()) cut();
+  }
+
+  /** The node id of the caller; undefined when it was sent away. */
+  #admitStream(call: AnyCall & NodeJS.EventEmitter): string | undefined {
+    const admission = this.#options.admit(call);
+    if (admission.kind === 'admitted') return admission.nodeId;
+    call.emit('error', admission.error);
+    return undefined;
+  }
+
+  #follow(call: ServerWritableStream<FollowRequest, FollowResponse>): void {
+    const { log, clock, logger } = this.#options;
+    const { follower, after } = call.request;
+    if (this.#feeds.size >= followersMax) {
+      const details = `this voter has ${followersMax} followers already`;
+      call.emit('error', { code: status.RESOURCE_EXHAUSTED, details });
+      return;
+    }
+    const feed = new FollowerFeed(call, log, this.#slots, () => clock.monotonic());
+    const close = (): void => {
+      if (!this.#feeds.delete(feed)) return;
+      feed.close();
+      logger.info({ follower }, 'follower_left');
+    };
+    const cut = (): void => {
+      close();
+      call.emit('error', { code: status.UNAVAILABLE, details: 'this voter ends the stream' });
+    };
+    this.#feeds.set(feed, cut);
+    for (const event of ['cancelled', 'error', 'close', 'finish']) call.on(event, close);
+    logger.info({ follower, after }, 'follower_joined');
+    feed.pump();
+  }
+
+  #watchStalls(): void {
+    const { clock, logger } = this.#options;
+    this.#stallCheck = clock.after(stallCheckMs, () => {
+      for (const [feed, cut] of this.#feeds) {
+        const since = feed.stalledSince;
+        if (since === undefined || clock.monotonic() - since < stallMsMax) continue;
+        logger.warn({ stalledMs: clock.monotonic() - since }, 'follower_stalled');
+        cut();
+      }
+      this.#watchStalls();
+    });
+  }
+
+  /** Proposes for the log itself and resolves with the outcome on this voter's own state. */
+  async #proposeOwn(transaction: Transaction): Promise<Outcome | LogFailure> {
+    let forget = (): void => undefined;
+    const outcome = new Promise<Outcome>((resolve) => {
+      forget = this.#options.machine.awaitOutcome(transaction.id, resolve);
+    });
+    const result = await this.#batcher.submit([encodeTransaction(transaction)]);
+    if (result.kind === 'committed') return outcome;
+    forget();
+    return result;
+  }
+}

@@ -1,0 +1,34 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { formatHostPort, parseHostPort } from './host-port.ts';
+
+test('either family is parsed, and written as it was read', () => {
+  expect(parseHostPort('127.0.0.1:2377')).toEqual({ host: '127.0.0.1', port: 2377 });
+  expect(parseHostPort('manager-1:0')).toEqual({ host: 'manager-1', port: 0 });
+  expect(parseHostPort('[fd00::1]:2377')).toEqual({ host: 'fd00::1', port: 2377 });
+  fc.assert(
+    fc.property(
+      fc.oneof(fc.ipV4(), fc.ipV6(), fc.domain()),
+      fc.integer({ min: 0, max: 65_535 }),
+      (host, port) => {
+        const parsed = parseHostPort(formatHostPort({ host, port }));
+        return parsed?.host === host && parsed.port === port;
+      },
+    ),
+  );
+});
+
+test.each([
+  '',
+  ':',
+  ':80',
+  'host',
+  'host:',
+  'host:65536',
+  'fd00::1:80',
+  'a b:1',
+  'http://a:1',
+  'a:-1',
+])('%j is neither', (text) => {
+  expect(parseHostPort(text)).toBeUndefined();
+});

@@ -1,0 +1,3 @@
+export { SimulatedClock } from './clock.ts';
+export { type NetworkFaults, SimulatedNetwork } from './network.ts';
+export { SeededRandom } from './random.ts';

@@ -1,0 +1,77 @@
+import type { Clock, Random, Timer } from '@shoal/runtime';
+import { Backoff } from '../backoff.ts';
+
+export const reconnectFirstMs = 100;
+export const reconnectMostMs = 2_000;
+
+/** One attempt at a stream. */
+export interface Attempt {
+  /** Ends the stream; `down` may still be called, and is then ignored. */
+  close(): void;
+}
+
+/**
+ * Keeps one stream open: starts the next attempt a growing, partly random pause after the last
+ * went down.
+ */
+export class Reconnecting {
+  readonly #clock: Clock;
+  readonly #backoff: Backoff;
+  readonly #open: (down: (reason: string) => void) => Attempt;
+  readonly #onDown: (reason: string, delayMs: number) => void;
+  #attempt: Attempt | undefined;
+  #number = 0;
+  #timer: Timer | undefined;
+  #stopped = false;
+
+  constructor(options: {
+    readonly clock: Clock;
+    readonly random: Random;
+    /** Starts an attempt; it calls `down` once when the stream has ended, never synchronously. */
+    readonly open: (down: (reason: string) => void) => Attempt;
+    readonly onDown: (reason: string, delayMs: number) => void;
+  }) {
+    this.#clock = options.clock;
+    this.#backoff = new Backoff(options.random, reconnectFirstMs, reconnectMostMs);
+    this.#open = options.open;
+    this.#onDown = options.onDown;
+  }
+
+  start(): void {
+    if (this.#stopped || this.#attempt !== undefined) return;
+    const number = ++this.#number;
+    this.#attempt = this.#open((reason) => {
+      if (number === this.#number) this.#went(reason);
+    });
+  }
+
+  /** The stream works: the next pause is a short one again. */
+  healthy(): void {
+    this.#backoff.reset();
+  }
+
+  /** Ends the current stream and opens another after a pause. */
+  restart(reason: string): void {
+    if (this.#attempt === undefined) return;
+    const attempt = this.#attempt;
+    this.#number += 1;
+    attempt.close();
+    this.#went(reason);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#number += 1;
+    this.#timer?.cancel();
+    this.#attempt?.close();
+    this.#attempt = undefined;
+  }
+
+  #went(reason: string): void {
+    if (this.#stopped) return;
+    this.#attempt = undefined;
+    const delayMs = Math.round(this.#backoff.next());
+    this.#timer = this.#clock.after(delayMs, () => this.start());
+    this.#onDown(reason, delayMs);
+  }
+}

@@ -1,0 +1,8 @@
+export {
+  type HostState,
+  ManagerHost,
+  type ManagerHostOptions,
+  type ManagerSession,
+  type ManagerWork,
+} from './manager-host.ts';
+export { hostStage, runStageProcess, type StageProcess } from './stage-process.ts';

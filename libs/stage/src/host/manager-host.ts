@@ -1,0 +1,172 @@
+import {
+  channelCredentials,
+  channelOptions,
+  type Identity,
+  type IdentityState,
+  watchIdentity,
+} from '@shoal/pki';
+import { LogClient } from '@shoal/proto';
+import type { Clock, Logger, Random } from '@shoal/runtime';
+import { RemoteReplica } from '../follower/remote-replica.ts';
+
+/** What a process has while its host is a manager. */
+export interface ManagerSession {
+  readonly identity: Identity;
+  readonly replica: RemoteReplica;
+  /** The client of the host's own voter, with the newest certificate. */
+  readonly client: () => LogClient;
+}
+
+/** What a process does while its host is a manager. */
+export interface ManagerWork {
+  /** The certificate was renewed; connections made from `client()` should be made anew. */
+  renewed?(): void;
+  stop(): Promise<void>;
+}
+
+export interface ManagerHostOptions {
+  readonly dataDir: string;
+  /** Name of the process, for the voter's logs. */
+  readonly name: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly start: (session: ManagerSession) => ManagerWork;
+  /** The end of a session went wrong: a programmer error. */
+  readonly onFatal: (error: unknown) => void;
+}
+
+/** How far the host is on its way to be a manager. */
+export type HostState =
+  | { readonly kind: 'standby'; readonly reason: string }
+  | { readonly kind: 'active'; readonly session: ManagerSession };
+
+/** Follows the host's identity: works while it is that of a manager, stands by while it is not. */
+export class ManagerHost {
+  readonly #options: ManagerHostOptions;
+  readonly #unwatch: () => void;
+  #active: ActiveSession | undefined;
+  #reason = 'the host is in no swarm';
+  #wanted: IdentityState = { kind: 'none' };
+  #changing: Promise<void> | undefined;
+  #stopped = false;
+
+  constructor(options: ManagerHostOptions) {
+    this.#options = options;
+    this.#unwatch = watchIdentity(options.dataDir, options.clock, (state) => this.#changed(state));
+  }
+
+  get state(): HostState {
+    const session = this.#active?.session;
+    return session === undefined
+      ? { kind: 'standby', reason: this.#reason }
+      : { kind: 'active', session };
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#unwatch();
+    await this.#changing;
+    await this.#end('the process ends');
+  }
+
+  /** Changes are worked off one after the other; of those that come meanwhile the newest counts. */
+  #changed(state: IdentityState): void {
+    this.#wanted = state;
+    if (this.#changing !== undefined || this.#stopped) return;
+    this.#changing = this.#follow().then(
+      () => {
+        this.#changing = undefined;
+      },
+      (error: unknown) => this.#options.onFatal(error),
+    );
+  }
+
+  async #follow(): Promise<void> {
+    let seen: IdentityState | undefined;
+    while (seen !== this.#wanted && !this.#stopped) {
+      seen = this.#wanted;
+      await this.#become(seen);
+    }
+  }
+
+  async #become(state: IdentityState): Promise<void> {
+    const { logger } = this.#options;
+    if (state.kind === 'broken') {
+      this.#reason = state.reason;
+      logger.error({ reason: state.reason }, 'identity_broken');
+      // What runs goes on: a half-written renewal is no demotion.
+      return;
+    }
+    if (state.kind === 'none' || state.identity.role !== 'manager') {
+      this.#reason = state.kind === 'none' ? 'the host is in no swarm' : 'the host is a worker';
+      return this.#end(this.#reason);
+    }
+    const { identity } = state;
+    if (this.#active?.continuesAs(identity) === true) return this.#active.renew(identity);
+    await this.#end('the identity changed');
+    if (this.#stopped) return;
+    this.#active = new ActiveSession(this.#options, identity);
+    logger.info({ node: identity.nodeId, voter: identity.logAddr }, 'manager_session_began');
+  }
+
+  async #end(reason: string): Promise<void> {
+    const active = this.#active;
+    if (active === undefined) return;
+    this.#active = undefined;
+    await active.stop();
+    this.#options.logger.info({ reason }, 'manager_session_ended');
+  }
+}
+
+class ActiveSession {
+  readonly session: ManagerSession;
+  readonly #work: ManagerWork;
+  #identity: Identity;
+  #client: LogClient;
+
+  constructor(options: ManagerHostOptions, identity: Identity) {
+    const { name, clock, random, logger } = options;
+    this.#identity = identity;
+    this.#client = clientOf(identity);
+    const client = (): LogClient => this.#client;
+    const follower = `${name}@${identity.nodeId}`;
+    const replica = new RemoteReplica({ client, follower, clock, random, logger });
+    this.session = { identity, replica, client };
+    this.#work = options.start(this.session);
+  }
+
+  /** Whether the new identity is the same node at the same place. */
+  continuesAs(identity: Identity): boolean {
+    const { clusterId, nodeId, logAddr, dispatcherAddr } = this.#identity;
+    return (
+      identity.clusterId === clusterId &&
+      identity.nodeId === nodeId &&
+      identity.logAddr === logAddr &&
+      identity.dispatcherAddr === dispatcherAddr
+    );
+  }
+
+  renew(identity: Identity): void {
+    const same =
+      identity.certificate === this.#identity.certificate &&
+      identity.caCertificate === this.#identity.caCertificate;
+    this.#identity = identity;
+    if (same) return;
+    const old = this.#client;
+    this.#client = clientOf(identity);
+    this.session.replica.reconnect('the certificate was renewed');
+    this.#work.renewed?.();
+    old.close();
+  }
+
+  async stop(): Promise<void> {
+    await this.#work.stop();
+    this.session.replica.stop();
+    this.#client.close();
+  }
+}
+
+function clientOf(identity: Identity): LogClient {
+  return new LogClient(identity.logAddr, channelCredentials(identity), channelOptions('manager'));
+}

@@ -1,0 +1,261 @@
+import type { Clock, LogIndex, Random } from '@shoal/runtime';
+import { newId } from '@shoal/runtime';
+import {
+  type AppliedEntry,
+  type Change,
+  encodePayload,
+  encodeTransaction,
+  type Lease,
+  type Outcome,
+  State,
+  type StateView,
+  type Transaction,
+} from '@shoal/state';
+import type { ProposalFailure, ProposalResult, Replica, ReplicaEvent } from '../replica.ts';
+import type { HeldLease, LeaseSource } from '../shell/options.ts';
+
+export interface FakeLogOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  /** From a proposal to its commit, milliseconds. */
+  readonly commitMs?: () => number;
+  /** From a commit to a replica's apply, milliseconds. */
+  readonly deliverMs?: () => number;
+}
+
+/**
+ * The replicated log as one array in memory, in front of real state machines. It has the log's promises
+ * (one order, whole entries, outcomes after the apply) and none of its machinery.
+ */
+export class FakeLog {
+  readonly #options: FakeLogOptions;
+  readonly #state = new State();
+  readonly #replicas = new Set<FakeReplica>();
+  #committed = 0 as LogIndex;
+  #failure: ProposalFailure | undefined;
+
+  constructor(options: FakeLogOptions) {
+    this.#options = options;
+  }
+
+  /** The state with everything committed, ahead of what the replicas hold. */
+  get view(): StateView {
+    return this.#state.view;
+  }
+
+  get committed(): LogIndex {
+    return this.#committed;
+  }
+
+  /** From now on, proposals fail like this; undefined ends it. */
+  failWith(failure: ProposalFailure | undefined): void {
+    this.#failure = failure;
+  }
+
+  /** A new replica, which starts from a snapshot of what is committed. */
+  replica(): FakeReplica {
+    const replica = new FakeReplica(this);
+    replica.restore(this.snapshot(), this.committed);
+    this.#replicas.add(replica);
+    return replica;
+  }
+
+  /** The replica hears nothing any more. */
+  detach(replica: FakeReplica): void {
+    this.#replicas.delete(replica);
+  }
+
+  snapshot(): readonly Uint8Array[] {
+    return [...this.#state.snapshotChunks()];
+  }
+
+  /** Commits at once; for tests that set the scene. */
+  commit(transactions: readonly Transaction[]): AppliedEntry {
+    const { clock } = this.#options;
+    const payload = Buffer.from(encodePayload(clock.now(), transactions.map(encodeTransaction)));
+    const index = (this.#committed + 1) as LogIndex;
+    this.#committed = index;
+    const applied = this.#state.apply(index, payload);
+    for (const replica of this.#replicas) this.#deliver(replica, index, payload);
+    return applied;
+  }
+
+  /** Commits `changes` in one transaction of a user, or of the log itself. */
+  write(changes: readonly Change[], kind: 'user' | 'system' = 'user'): Outcome {
+    const transaction: Transaction = {
+      id: newId(this.#options.random),
+      actor: { kind, name: 'fake' },
+      reason: 'the test says so',
+      decidedAt: this.view.index,
+      changes,
+    };
+    const [outcome] = this.commit([transaction]).outcomes;
+    if (outcome === undefined) throw new Error('a transaction without an outcome');
+    return outcome;
+  }
+
+  /** Resolves with the index once committed. */
+  async propose(transactions: readonly Transaction[]): Promise<LogIndex | ProposalFailure> {
+    if (this.#failure !== undefined) return this.#failure;
+    await this.#pass(this.#options.commitMs);
+    if (this.#failure !== undefined) return { ...this.#failure, code: 'unknown-outcome' };
+    this.commit(transactions);
+    return this.committed;
+  }
+
+  #deliver(replica: FakeReplica, index: LogIndex, payload: Buffer): void {
+    const delayMs = this.#options.deliverMs?.() ?? 0;
+    if (delayMs === 0) replica.receive(index, payload);
+    else this.#options.clock.after(delayMs, () => replica.receive(index, payload));
+  }
+
+  #pass(delayMs: (() => number) | undefined): Promise<void> {
+    if (delayMs === undefined) return Promise.resolve();
+    return new Promise((resolve) => this.#options.clock.after(delayMs(), resolve));
+  }
+}
+
+/** A replica of a {@link FakeLog}. Entries that overtook others wait for them. */
+export class FakeReplica implements Replica {
+  readonly #log: FakeLog;
+  readonly #listeners = new Set<(event: ReplicaEvent) => void>();
+  readonly #early = new Map<LogIndex, Buffer>();
+  readonly #outcomes = new Map<string, (outcome: Outcome | undefined) => void>();
+  readonly #waiting = new Set<() => void>();
+  #state = new State();
+  #index = 0 as LogIndex;
+  ready = true;
+
+  constructor(log: FakeLog) {
+    this.#log = log;
+  }
+
+  get view(): StateView {
+    return this.#state.view;
+  }
+
+  subscribe(listener: (event: ReplicaEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async propose(transactions: readonly Transaction[]): Promise<ProposalResult> {
+    const waits = transactions.map(
+      ({ id }) => new Promise<Outcome | undefined>((resolve) => this.#outcomes.set(id, resolve)),
+    );
+    const result = await this.#log.propose(transactions);
+    if (typeof result !== 'number') {
+      for (const { id } of transactions) this.#outcomes.delete(id);
+      return result;
+    }
+    const outcomes = (await Promise.all(waits)).filter((outcome) => outcome !== undefined);
+    if (outcomes.length === transactions.length) return { kind: 'applied', outcomes };
+    return { kind: 'failed', code: 'unknown-outcome', message: 'a snapshot hid the outcome' };
+  }
+
+  catchUp(): Promise<{ readonly kind: 'caught-up'; readonly index: LogIndex } | ProposalFailure> {
+    const index = this.#log.committed;
+    return new Promise((resolve) => {
+      const look = (): void => {
+        if (this.#index < index) return;
+        this.#waiting.delete(look);
+        resolve({ kind: 'caught-up', index });
+      };
+      this.#waiting.add(look);
+      look();
+    });
+  }
+
+  /** Replaces the whole state, as a follower that fell behind does. */
+  restore(chunks: readonly Uint8Array[], index: LogIndex): void {
+    this.#state = new State();
+    if (index > 0) {
+      const restore = this.#state.restoreFrom();
+      for (const chunk of chunks) restore.push(chunk);
+      restore.finish();
+    }
+    this.#index = index;
+    for (const early of this.#early.keys()) if (early <= index) this.#early.delete(early);
+    this.#emit({ kind: 'reset', index });
+    for (const settle of this.#outcomes.values()) settle(undefined);
+    this.#outcomes.clear();
+  }
+
+  receive(index: LogIndex, payload: Buffer): void {
+    if (index <= this.#index) return;
+    this.#early.set(index, payload);
+    for (
+      let next = this.#early.get((this.#index + 1) as LogIndex);
+      next !== undefined;
+      next = this.#early.get((this.#index + 1) as LogIndex)
+    ) {
+      this.#index = (this.#index + 1) as LogIndex;
+      this.#early.delete(this.#index);
+      this.#apply(next);
+    }
+  }
+
+
+  #apply(payload: Buffer): void {
+    const entry = this.#state.apply(this.#index, payload);
+    this.#emit({ kind: 'applied', entry });
+    for (const outcome of entry.outcomes) {
+      this.#outcomes.get(outcome.transaction)?.(outcome);
+      this.#outcomes.delete(outcome.transaction);
+    }
+    for (const look of this.#waiting) look();
+  }
+
+  #emit(event: ReplicaEvent): void {
+    for (const listener of this.#listeners) listener(event);
+  }
+}
+
+/** A lease written straight into a {@link FakeLog}; it never expires by itself. */
+export class FakeLease implements LeaseSource {
+  readonly #log: FakeLog;
+  readonly #lease: Omit<Lease, 'meta'>;
+  readonly #listeners = new Set<() => void>();
+  #current: HeldLease | undefined;
+
+  constructor(log: FakeLog, lease: Omit<Lease, 'meta'>) {
+    this.#log = log;
+    this.#lease = lease;
+  }
+
+  get current(): HeldLease | undefined {
+    return this.#current;
+  }
+
+  subscribe(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Grants a new epoch. */
+  reclaim(): void {
+    const meta = this.#log.view.leases.get(this.#lease.id)?.meta;
+    const op = meta === undefined ? 'create' : 'update';
+    const object = { ...this.#lease, meta: meta ?? emptyMeta };
+    const outcome = this.#log.write([{ op, table: 'lease', object }], 'system');
+    if (outcome.kind !== 'committed') throw new Error(`the lease was refused: ${outcome.refusal.kind}`);
+    this.#set({ id: this.#lease.id, epoch: outcome.index });
+  }
+
+  /** The lease ends, as after an expiry. */
+  expire(): void {
+    const held = this.#log.view.leases.get(this.#lease.id);
+    if (held !== undefined) {
+      const { version } = held.meta;
+      this.#log.write([{ op: 'delete', table: 'lease', id: held.id, version }], 'system');
+    }
+    this.#set(undefined);
+  }
+
+  #set(current: HeldLease | undefined): void {
+    this.#current = current;
+    for (const listener of this.#listeners) listener();
+  }
+}
+
+const emptyMeta = { version: 0, createdAt: 0, updatedAt: 0 } as Lease['meta'];

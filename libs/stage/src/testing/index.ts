@@ -1,0 +1,3 @@
+export { FakeClock, settle } from './fake-clock.ts';
+export { FakeLease, FakeLog, type FakeLogOptions, FakeReplica } from './fake-log.ts';
+export { expectIncrementalEqualsWhole, type IncrementalOptions } from './incremental.ts';

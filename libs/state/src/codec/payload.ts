@@ -1,0 +1,34 @@
+import { EntryPayload } from '@shoal/proto/entry';
+import { errorMessage, type Instant } from '@shoal/runtime';
+import { stateSchema, unknownSchema } from './format.ts';
+
+export type DecodedPayload =
+  | {
+      readonly kind: 'ok';
+      readonly time: Instant;
+      /** Each as {@link decodeTransaction} reads it. */
+      readonly transactions: readonly Uint8Array[];
+    }
+  | { readonly kind: 'unknown-schema' | 'malformed'; readonly message: string };
+
+/** The content of one log entry. `transactions` are as `encodeTransaction` made them. */
+export function encodePayload(time: Instant, transactions: readonly Uint8Array[]): Uint8Array {
+  return EntryPayload.encode({
+    schema: stateSchema,
+    timeMs: time,
+    transactions: transactions as Buffer[],
+  }).finish();
+}
+
+export function decodePayload(payload: Uint8Array): DecodedPayload {
+  let decoded: EntryPayload;
+  try {
+    decoded = EntryPayload.decode(payload);
+  } catch (error) {
+    return { kind: 'malformed', message: `not an entry payload: ${errorMessage(error)}` };
+  }
+  const { schema, timeMs, transactions } = decoded;
+  if (schema !== stateSchema)
+    return { kind: 'unknown-schema', message: unknownSchema('log entry', schema) };
+  return { kind: 'ok', time: timeMs as Instant, transactions };
+}

@@ -1,0 +1,44 @@
+/**
+ * Bundles the app in the current folder to files that need nothing but Node:
+ * `src/main.ts` to `dist/main.mjs`, and each worker thread the app starts to a file beside it.
+ */
+import { existsSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { build } from 'esbuild';
+
+const app = process.cwd();
+const root = join(import.meta.dirname, '..');
+
+/** Worker threads by app: name of the bundled file, and the source it is made of. */
+const workers: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  api: { voter: join(root, 'libs/raft/src/service/voter.ts') },
+};
+
+// Dependencies in CommonJS call require(), which a module does not have of itself.
+const banner =
+  "import { createRequire as shoalCreateRequire } from 'node:module'; const require = shoalCreateRequire(import.meta.url);";
+
+const entryPoints: Record<string, string> = {
+  main: join(app, 'src/main.ts'),
+  ...workers[basename(app)],
+};
+for (const [name, path] of Object.entries(entryPoints)) {
+  if (existsSync(path)) continue;
+  console.error(`bundle: ${name} of ${basename(app)} should be made of ${path}, which is not there`);
+  process.exit(1);
+}
+
+await build({
+  entryPoints,
+  outdir: join(app, 'dist'),
+  outExtension: { '.js': '.mjs' },
+  bundle: true,
+  platform: 'node',
+  target: 'node24',
+  format: 'esm',
+  conditions: ['@shoal/source'],
+  banner: { js: banner },
+  sourcemap: true,
+  keepNames: true,
+  logLevel: 'warning',
+});
