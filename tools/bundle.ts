@@ -24,7 +24,9 @@ const entryPoints: Record<string, string> = {
 };
 for (const [name, path] of Object.entries(entryPoints)) {
   if (existsSync(path)) continue;
-  console.error(`bundle: ${name} of ${basename(app)} should be made of ${path}, which is not there`);
+  console.error(
+    `bundle: ${name} of ${basename(app)} should be made of ${path}, which is not there`,
+  );
   process.exit(1);
 }
 

@@ -1,8 +1,8 @@
 import type { Instant } from '@shoal/runtime';
-import type { StateView } from '@shoal/state';
+import type { Revision, StateView } from '@shoal/state';
 import { Candidate } from './candidate.ts';
 import type { Ledger } from './ledger.ts';
-import { hashOf, type Ranked } from './ranking.ts';
+import { type Ranked, tieOf } from './ranking.ts';
 
 /** All nodes as one step sees them; each is looked up when first asked for. */
 export class Board {
@@ -22,7 +22,7 @@ export class Board {
     if (known !== undefined) return known;
     const node = this.#view.nodes.get(nodeId);
     if (node === undefined) return undefined;
-    const candidate = new Candidate(node, this.#view.usage(nodeId));
+    const candidate = new Candidate(node, this.#view.usage(nodeId), this.#ledger);
     this.#candidates.set(nodeId, candidate);
     return candidate;
   }
@@ -35,22 +35,18 @@ export class Board {
   }
 
   /** Nodes on which this step has placed something. */
-  *placedOn(): IterableIterator<string> {
-    for (const [id, { placed }] of this.#candidates) if (placed > 0) yield id;
+  *taken(): IterableIterator<string> {
+    for (const [id, { isTaken }] of this.#candidates) if (isTaken) yield id;
   }
 
-  tasksOf(candidate: Candidate, serviceId: string): number {
-    return this.#ledger.tasksOf(candidate.node.id, serviceId) + candidate.placedFor(serviceId);
-  }
-
-  rank(candidate: Candidate, serviceId: string, revision: string, taskId: string): Ranked {
+  rank(candidate: Candidate, revision: Revision, taskHash: number): Ranked {
     const { id } = candidate.node;
     return {
       candidate,
-      failures: this.#ledger.failures(id, revision, this.now),
-      ofService: this.tasksOf(candidate, serviceId),
-      total: this.#ledger.tasks(id) + candidate.placed,
-      tie: hashOf(`${id}/${taskId}`),
+      failures: this.#ledger.failures(id, revision.id, this.now),
+      ofService: candidate.tasksOf(revision.serviceId),
+      total: candidate.tasks,
+      tie: tieOf(candidate.hash, taskHash),
     };
   }
 }

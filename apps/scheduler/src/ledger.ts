@@ -1,5 +1,11 @@
 import type { Instant } from '@shoal/runtime';
-import { type AppliedChange, isBefore, isTerminal, type StateView, type Task } from '@shoal/state';
+import {
+  type AppliedChange,
+  countsAsReplica,
+  revisionId,
+  type StateView,
+  type Task,
+} from '@shoal/state';
 
 /** How far back failures make a node suspect, milliseconds. Swarm's value. */
 export const failureWindowMs = 5 * 60_000;
@@ -12,13 +18,8 @@ export const failuresThatMakeSuspect = 4;
 class Load {
   tasks = 0;
   readonly byService = new Map<string, number>();
-  /** `<service>.<revision>` → task id → when it failed. */
+  /** Revision id → task id → when it failed. */
   readonly failures = new Map<string, Map<string, Instant>>();
-}
-
-/** Swarm's "active": placed, and not on its way out. */
-function isActive({ nodeId, status, desired }: Task): boolean {
-  return nodeId !== '' && !isTerminal(status.state) && !isBefore('complete', desired);
 }
 
 function failedOnItsNode({ nodeId, status, slot }: Task): boolean {
@@ -60,7 +61,7 @@ export class Ledger {
   }
 
   #count(task: Task, by: 1 | -1): void {
-    const active = isActive(task);
+    const active = countsAsReplica(task);
     const failed = failedOnItsNode(task);
     if (!active && !failed) return;
     const load = this.#nodes.get(task.nodeId) ?? new Load();
@@ -79,7 +80,7 @@ function countActive(load: Load, serviceId: string, by: 1 | -1): void {
 }
 
 function countFailure(load: Load, task: Task, by: 1 | -1): void {
-  const key = `${task.serviceId}.${task.revision}`;
+  const key = revisionId(task.serviceId, task.revision);
   const times = load.failures.get(key) ?? new Map<string, Instant>();
   if (by === 1) times.set(task.id, task.status.at);
   else times.delete(task.id);

@@ -4,6 +4,7 @@ import type { Candidate } from './candidate.ts';
 import type { Needs } from './filters/filter.ts';
 import { explain, pipelineFor } from './filters/pipeline.ts';
 import type { Group } from './queue.ts';
+import { hashOf } from './ranking.ts';
 import { placeInTree, spreadTree } from './spread.ts';
 
 export interface Placed {
@@ -18,12 +19,11 @@ export interface GroupOutcome {
   readonly err: string;
 }
 
-export function needsOf(view: StateView, serviceId: string, revision: Revision): Needs {
-  const { spec } = revision;
-  const networks = (spec.TaskTemplate.Networks ?? []).flatMap(
+export function needsOf(view: StateView, revision: Revision): Needs {
+  const networks = (revision.spec.TaskTemplate.Networks ?? []).flatMap(
     ({ Target }) => view.networks.get(Target) ?? [],
   );
-  return { serviceId, spec, networks };
+  return { revision, networks };
 }
 
 /** Finds nodes for the group's tasks, counting them in on the board, and notes why nodes are unfit. */
@@ -37,7 +37,7 @@ export function placeGroup(
   const revision = view.revisions.of(group.serviceId, group.revision);
   const [first] = tasks;
   if (revision === undefined || first === undefined) return { placed: [], left: [], err: '' };
-  const needs = needsOf(view, group.serviceId, revision);
+  const needs = needsOf(view, revision);
   const pipeline = pipelineFor(needs);
   const verdicts = group.verdicts ?? new Map<string, number>();
   const judge = (candidate: Candidate): boolean => {
@@ -48,15 +48,16 @@ export function placeGroup(
   };
   const candidates =
     group.verdicts === undefined ? [...board.all()] : look(board, verdicts, changedNodes);
+  const taskHash = hashOf(first.id);
   const ranked = candidates
     .filter(judge)
-    .map((candidate) => board.rank(candidate, group.serviceId, group.key, first.id));
-  const tree = treeOver(board, needs, ranked);
+    .map((candidate) => board.rank(candidate, revision, taskHash));
+  const tree = treeOver(board, revision, ranked);
   const placed: Placed[] = [];
   for (const task of tasks) {
     const best = placeInTree(tree, ({ candidate }) => judge(candidate));
     if (best === undefined) break;
-    best.candidate.place(needs);
+    best.candidate.place(revision);
     placed.push({ task, nodeId: best.candidate.node.id });
   }
   const left = tasks.slice(placed.length);
@@ -66,14 +67,14 @@ export function placeGroup(
 
 function treeOver(
   board: Board,
-  needs: Needs,
+  revision: Revision,
   ranked: Parameters<typeof spreadTree>[1],
 ): ReturnType<typeof spreadTree> {
-  const preferences = needs.spec.TaskTemplate.Placement?.Preferences ?? [];
+  const preferences = revision.spec.TaskTemplate.Placement?.Preferences ?? [];
   if (preferences.length === 0) return spreadTree([], ranked, []);
   const counted = [...board.all()].map((candidate) => ({
     node: candidate.node,
-    tasks: board.tasksOf(candidate, needs.serviceId),
+    tasks: candidate.tasksOf(revision.serviceId),
   }));
   return spreadTree(
     preferences.map(({ Spread }) => Spread.SpreadDescriptor),

@@ -1,4 +1,4 @@
-import { type AppliedChange, isBefore, type StateView, type Task } from '@shoal/state';
+import { type AppliedChange, isBefore, revisionId, type StateView, type Task } from '@shoal/state';
 
 /** Tasks of one service revision that wait for a node; one stands for all when nodes are looked at. */
 export class Group {
@@ -16,13 +16,14 @@ export class Group {
     this.revision = revision;
   }
 
+  /** The revision's id. */
   get key(): string {
-    return `${this.serviceId}.${this.revision}`;
+    return revisionId(this.serviceId, this.revision);
   }
 }
 
 function groupKey(task: Task): string {
-  return `${task.serviceId}.${task.revision}`;
+  return revisionId(task.serviceId, task.revision);
 }
 
 /** How a task concerns the scheduler. */

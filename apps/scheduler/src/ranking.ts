@@ -24,6 +24,14 @@ export function compareRanked(a: Ranked, b: Ranked): number {
   );
 }
 
+/** A number that looks like chance and follows from the two hashes (the finaliser of MurmurHash3). */
+export function tieOf(nodeHash: number, taskHash: number): number {
+  let mixed = nodeHash ^ taskHash;
+  mixed = Math.imul(mixed ^ (mixed >>> 16), 0x85ebca6b);
+  mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
+  return (mixed ^ (mixed >>> 16)) >>> 0;
+}
+
 /** FNV-1a of 32 bits. */
 export function hashOf(text: string): number {
   let hash = 0x811c9dc5;

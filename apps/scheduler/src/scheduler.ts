@@ -69,7 +69,7 @@ class Round {
       this.#explain(group.serviceId, left, err);
     }
     this.#queue.settle();
-    for (const nodeId of this.#board.placedOn()) this.#queue.nodeMayChange(nodeId);
+    for (const nodeId of this.#board.taken()) this.#queue.nodeMayChange(nodeId);
     return this.#decisions;
   }
 
@@ -86,10 +86,10 @@ class Round {
     const revision = this.#view.revisions.of(task.serviceId, task.revision);
     const candidate = this.#board.candidate(task.nodeId);
     if (revision === undefined || candidate === undefined) return;
-    const needs = needsOf(this.#view, task.serviceId, revision);
+    const needs = needsOf(this.#view, revision);
     const verdict = pipelineFor(needs)(candidate);
     if (verdict === undefined) {
-      candidate.place(needs);
+      candidate.place(revision);
       const message = 'scheduler confirmed task can run on preassigned node';
       this.#assign(task, task.nodeId, message);
     } else this.#explain(task.serviceId, [task], explain([verdict]));

@@ -20,7 +20,7 @@ export class SimulatedClock implements Clock {
   }
 
   now(): Instant {
-    return (this.#epoch + this.#elapsed) as Instant;
+    return Math.floor(this.#epoch + this.#elapsed) as Instant;
   }
 
   monotonic(): Monotonic {

@@ -66,6 +66,7 @@ export class FakeAgent {
   readonly #containers = new Map<string, FakeContainer>();
   #stream: Stream | undefined;
   #running = false;
+  #isolated = false;
   #retry: Timer | undefined;
 
   constructor(options: FakeAgentOptions) {
@@ -96,6 +97,18 @@ export class FakeAgent {
     this.#disconnect();
   }
 
+  /** The network of the host is gone: the session breaks, and no other can be opened until it is back. */
+  isolate(): void {
+    this.#isolated = true;
+    this.#options.network.cut(this.nodeId);
+    if (this.#stream !== undefined) this.#lost(this.#stream);
+  }
+
+  reconnect(): void {
+    this.#isolated = false;
+    this.#options.network.heal(this.nodeId);
+  }
+
   /** The whole host loses power: every container dies. */
   losePower(): void {
     this.crash();
@@ -120,12 +133,13 @@ export class FakeAgent {
       sequence: 0,
       heartbeat: undefined,
     };
-    stream.peer = open({
+    const session = {
       nodeId: this.nodeId,
       address,
-      send: (message) => this.#receive(stream, message),
+      send: (message: DispatcherMessage) => this.#receive(stream, message),
       close: () => this.#lost(stream),
-    });
+    };
+    stream.peer = this.#isolated ? undefined : open(session);
     if (stream.peer === undefined) {
       this.#reconnectLater();
       return;

@@ -1,3 +1,6 @@
 export { SimulatedClock } from './clock.ts';
+export { type ClusterOptions, type Report, SimulatedCluster } from './cluster.ts';
+export { FakeAgent, type SessionOpener, type SessionPeer } from './fake-agent.ts';
 export { type NetworkFaults, SimulatedNetwork } from './network.ts';
 export { SeededRandom } from './random.ts';
+export type { ControlParts, DispatcherFactory } from './stage-process.ts';

@@ -1,6 +1,6 @@
+export { RemoteReplica, type RemoteReplicaOptions } from './follower/remote-replica.ts';
 export { LeaseHolder, type LeaseHolderOptions } from './lease.ts';
 export { type Ownership, ownershipOf, rendezvous } from './ownership.ts';
-export { RemoteReplica, type RemoteReplicaOptions } from './follower/remote-replica.ts';
 export * from './replica.ts';
 export { type StageMetrics, stageMetrics } from './shell/metrics.ts';
 export type {

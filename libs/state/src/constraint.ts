@@ -50,13 +50,13 @@ export function matchesConstraints(constraints: readonly Constraint[], node: Nod
 function matches({ key, equal, value }: Constraint, node: Node): boolean {
   const name = key.toLowerCase();
   if (name === 'node.ip') return matchesAddress(node.status.addr, value, equal);
-  const actual = valueOf(node, key, name);
+  const actual = factOf(node, key, name);
   if (actual === undefined) return false;
   return (actual.toLowerCase() === value.toLowerCase()) === equal;
 }
 
 /** What the node has under the key; undefined for keys that nobody knows, which never match. */
-function valueOf(node: Node, key: string, name: string): string | undefined {
+function factOf(node: Node, key: string, name: string): string | undefined {
   switch (name) {
     case 'node.id':
       return node.id;

@@ -109,7 +109,8 @@ function genericAmounts(resources: readonly GenericResource[]): ReadonlyMap<stri
 
 function hostPortsOf(revision: Revision): readonly HostPort[] {
   const ports = new Map<string, HostPort>();
-  for (const { Protocol, PublishedPort = 0, PublishMode } of revision.spec.EndpointSpec?.Ports ?? []) {
+  for (const { Protocol, PublishedPort = 0, PublishMode } of revision.spec.EndpointSpec?.Ports ??
+    []) {
     if (PublishMode !== 'host' || PublishedPort === 0) continue;
     const key = `${Protocol}/${PublishedPort}`;
     ports.set(key, { key, protocol: Protocol, port: PublishedPort });

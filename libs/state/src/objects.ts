@@ -125,6 +125,8 @@ export interface TaskStatus {
   /** Empty when nothing is wrong. */
   readonly err: string;
   readonly container?: ContainerStatus | undefined;
+  /** When the task began to run, kept in all later states; absent when it never did. */
+  readonly startedAt?: Instant | undefined;
   /** Ports published on the node itself (publish mode host), as the engine bound them. */
   readonly ports?: readonly PortConfig[] | undefined;
 }

@@ -3,8 +3,8 @@ import { countOfNodes, type Filter } from './filter.ts';
 
 /** A node must meet every placement constraint; a list that cannot be read constrains nothing. */
 export const constraintsFilter: Filter = {
-  prepare({ spec }) {
-    const parsed = parseConstraints(spec.TaskTemplate.Placement?.Constraints ?? []);
+  prepare({ revision }) {
+    const parsed = parseConstraints(revision.spec.TaskTemplate.Placement?.Constraints ?? []);
     if (parsed.kind !== 'constraints' || parsed.constraints.length === 0) return undefined;
     return ({ node }) => matchesConstraints(parsed.constraints, node);
   },

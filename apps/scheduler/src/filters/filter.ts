@@ -1,10 +1,9 @@
-import type { Network, ServiceSpec } from '@shoal/state';
+import type { Network, Revision } from '@shoal/state';
 import type { Candidate } from '../candidate.ts';
 
 /** What the tasks of one service revision need of a node. */
 export interface Needs {
-  readonly serviceId: string;
-  readonly spec: ServiceSpec;
+  readonly revision: Revision;
   /** The networks the tasks join, as far as they are known. */
   readonly networks: readonly Network[];
 }

@@ -1,12 +1,12 @@
-import { hostPortsOf } from '../host-ports.ts';
+import { demandOf } from '@shoal/state';
 import { countOfNodes, type Filter } from './filter.ts';
 
 /** A node must have the ports free that the task publishes on the node itself. */
 export const hostPortsFilter: Filter = {
-  prepare({ spec }) {
-    const ports = hostPortsOf(spec);
-    if (ports.length === 0) return undefined;
-    return (candidate) => ports.every((port) => candidate.hasPortFree(port));
+  prepare({ revision }) {
+    const { hostPorts } = demandOf(revision);
+    if (hostPorts.length === 0) return undefined;
+    return (candidate) => hostPorts.every(({ key }) => candidate.hasPortFree(key));
   },
   explain: (nodes) => `host-mode port already in use on ${countOfNodes(nodes)}`,
 };

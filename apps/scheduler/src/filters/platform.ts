@@ -7,8 +7,8 @@ function architecture(name: string): string {
 
 /** A node must have one of the platforms that the image was built for. */
 export const platformFilter: Filter = {
-  prepare({ spec }) {
-    const platforms = (spec.TaskTemplate.Placement?.Platforms ?? []).map((platform) => ({
+  prepare({ revision }) {
+    const platforms = (revision.spec.TaskTemplate.Placement?.Platforms ?? []).map((platform) => ({
       os: platform.OS ?? '',
       architecture: architecture(platform.Architecture ?? ''),
     }));

@@ -18,8 +18,8 @@ function volumeDrivers(template: TaskTemplate): string[] {
   return drivers;
 }
 
-function wanted({ spec, networks }: Needs): Plugin[] {
-  const template = spec.TaskTemplate;
+function wanted({ revision, networks }: Needs): Plugin[] {
+  const template = revision.spec.TaskTemplate;
   const log = template.LogDriver?.Name ?? '';
   return [
     ...volumeDrivers(template).map((Name) => ({ Type: 'Volume', Name })),

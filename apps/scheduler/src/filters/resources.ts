@@ -1,12 +1,13 @@
-import { amountsOf, hasAmounts } from '../amounts.ts';
+import { demandOf } from '@shoal/state';
 import { countOfNodes, type Filter } from './filter.ts';
 
 /** A node must have what the task reserves still free: CPU, memory and generic resources. */
 export const resourcesFilter: Filter = {
-  prepare({ spec }) {
-    const asked = amountsOf(spec.TaskTemplate.Resources?.Reservations);
-    if (!hasAmounts(asked)) return undefined;
-    return (candidate) => candidate.hasFree(asked);
+  prepare({ revision }) {
+    const demand = demandOf(revision);
+    if (demand.nanoCpus === 0 && demand.memoryBytes === 0 && demand.generic.size === 0)
+      return undefined;
+    return (candidate) => candidate.hasFree(demand);
   },
   explain: (nodes) => `insufficient resources on ${countOfNodes(nodes)}`,
 };

@@ -85,5 +85,5 @@ export function onVoteRequest(
     raft.vote = from;
     raft.electionElapsed = 0;
   }
-  send(raft, from, { kind: 'vote-answer', term: raft.term, granted });
+  sendAfterStore(raft, from, { kind: 'vote-answer', term: raft.term, granted });
 }

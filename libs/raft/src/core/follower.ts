@@ -1,4 +1,4 @@
-import { invariant, type Term } from '@shoal/runtime';
+import { invariant, type LogIndex, type Term } from '@shoal/runtime';
 import type { VoterId } from '../types.ts';
 import type { Message } from './messages.ts';
 import { failOwnReads } from './reads.ts';
@@ -10,8 +10,11 @@ type From<Kind extends Message['kind']> = Extract<Message, { kind: Kind }>;
 export function becomeFollower(raft: Raft, term: Term, leader: VoterId | 0): void {
   invariant(term >= raft.term, 'terms never fall', { term, own: raft.term });
   const sameTerm = term === raft.term;
-  invariant(!sameTerm || raft.leader === 0 || leader === 0 || raft.leader === leader,
-    'one leader in a term', { term, known: raft.leader, leader });
+  invariant(
+    !sameTerm || raft.leader === 0 || leader === 0 || raft.leader === leader,
+    'one leader in a term',
+    { term, known: raft.leader, leader },
+  );
   if (!sameTerm || raft.role.kind === 'leader' || leader !== raft.leader) failOwnReads(raft);
   if (!sameTerm) raft.vote = 0;
   raft.term = term;
@@ -39,7 +42,7 @@ export function onAppend(raft: Raft, from: VoterId, message: From<'append'>): vo
   log.merge(entries, raft.commit);
   const match = entries.at(-1)?.index ?? previous.index;
   invariant(match <= log.last, 'the entries are in the log', { match, last: log.last });
-  advanceCommit(raft, message.commit < match ? message.commit : match);
+  advanceCommit(raft, Math.min(message.commit, match) as LogIndex);
   sendAfterStore(raft, from, { kind: 'append-accepted', term, match });
 }
 

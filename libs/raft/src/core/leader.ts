@@ -5,7 +5,14 @@ import type { Message } from './messages.ts';
 import { Progress } from './progress.ts';
 import { majority, reachedByMajority } from './quorum.ts';
 import { broadcastHeartbeat, confirmEarlyReads, confirmReads, readAsLeader } from './reads.ts';
-import { advanceCommit, type Leading, others, type Raft, resetElectionTimer, send } from './state.ts';
+import {
+  advanceCommit,
+  type Leading,
+  others,
+  type Raft,
+  resetElectionTimer,
+  send,
+} from './state.ts';
 
 /** Checks of the quorum after which a snapshot that nobody reported on counts as lost. */
 const checksInSnapshotMax = 10;
@@ -19,9 +26,7 @@ export function becomeLeader(raft: Raft): void {
   const next = (raft.log.last + 1) as LogIndex;
   const leading: Leading = {
     kind: 'leader',
-    progress: new Map(
-      raft.voters.map((voter) => [voter, new Progress(0 as LogIndex, next)]),
-    ),
+    progress: new Map(raft.voters.map((voter) => [voter, new Progress(0 as LogIndex, next)])),
     heartbeatElapsed: 0,
     round: 0,
     reads: [],

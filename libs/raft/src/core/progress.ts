@@ -1,4 +1,4 @@
-import { invariant, type LogIndex } from '@shoal/runtime';
+import { assertNever, invariant, type LogIndex } from '@shoal/runtime';
 
 /** How many appends may be on the way to one voter. */
 const appendsInFlightMax = 256;
@@ -56,6 +56,8 @@ export class Progress {
         return this.#inFlight.length >= appendsInFlightMax;
       case 'snapshot':
         return true;
+      default:
+        return assertNever(this.#state);
     }
   }
 

@@ -1,13 +1,7 @@
 import { assertNever, invariant } from '@shoal/runtime';
 import type { Entry, VoterId } from '../types.ts';
 import { campaign, countVote, onVoteRequest } from './candidate.ts';
-import {
-  holdBack,
-  onStorageCured,
-  onStored,
-  onStoreRefused,
-  takeStore,
-} from './durability.ts';
+import { holdBack, onStorageCured, onStored, onStoreRefused, takeStore } from './durability.ts';
 import type { Event, Ready } from './events.ts';
 import { becomeFollower, onAppend, onHeartbeat, onInstalled, onSnapshot } from './follower.ts';
 import { onMessageAsLeader, onProposed, onSnapshotLost, onTickAsLeader } from './leader.ts';
@@ -25,26 +19,36 @@ export function step(raft: Raft, event: Event): Ready {
 function dispatch(raft: Raft, event: Event): void {
   switch (event.kind) {
     case 'tick':
-      return onTick(raft);
+      onTick(raft);
+      return;
     case 'received':
-      return onReceived(raft, event.from, event.message);
+      onReceived(raft, event.from, event.message);
+      return;
     case 'proposed':
-      return onProposed(raft, event.data);
+      onProposed(raft, event.data);
+      return;
     case 'campaign':
-      return campaign(raft);
+      campaign(raft);
+      return;
     case 'read-requested':
-      return onReadRequested(raft, event.token);
+      onReadRequested(raft, event.token);
+      return;
     case 'stored':
-      return onStored(raft);
+      onStored(raft);
+      return;
     case 'store-refused':
-      return onStoreRefused(raft);
+      onStoreRefused(raft);
+      return;
     case 'storage-cured':
-      return onStorageCured(raft);
+      onStorageCured(raft);
+      return;
     case 'compacted':
       invariant(event.upTo <= raft.applied, 'only what was applied is compacted', { ...event });
-      return raft.log.compact(event.upTo);
+      raft.log.compact(event.upTo);
+      return;
     case 'installed':
-      return onInstalled(raft);
+      onInstalled(raft);
+      return;
     case 'install-failed':
       invariant(raft.installing !== undefined, 'a snapshot was being installed');
       raft.installing = undefined;
@@ -53,7 +57,7 @@ function dispatch(raft: Raft, event: Event): void {
       if (raft.role.kind === 'leader') onSnapshotLost(raft.role, event.to);
       return;
     default:
-      return assertNever(event);
+      assertNever(event);
   }
 }
 
@@ -123,9 +127,11 @@ function answerOldTerm(raft: Raft, from: VoterId, message: Message): void {
     case 'append':
     case 'heartbeat':
     case 'snapshot':
-      return send(raft, from, { kind: 'heartbeat-answer', term, round: 0 });
+      send(raft, from, { kind: 'heartbeat-answer', term, round: 0 });
+      return;
     case 'pre-vote':
-      return send(raft, from, { kind: 'pre-vote-answer', term, granted: false });
+      send(raft, from, { kind: 'pre-vote-answer', term, granted: false });
+      return;
     default:
       return;
   }
@@ -150,7 +156,8 @@ function onMessageAsOther(raft: Raft, from: VoterId, message: Message): void {
       if (role.kind === 'candidate') countVote(raft, role, from, message.granted);
       return;
     case 'read-answer':
-      return onReadAnswer(raft, message);
+      onReadAnswer(raft, message);
+      return;
     default:
       // An answer to the leader this voter was, or a question to one it is not.
       return;

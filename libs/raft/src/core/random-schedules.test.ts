@@ -10,7 +10,7 @@ import type { VoterId } from '../types.ts';
  * faults end, and the cluster must elect a leader, commit, and agree (liveness).
  */
 const what = fc.constantFrom(
-  ...['deliver', 'deliver', 'deliver', 'deliver', 'deliver', 'deliver', 'tick', 'tick', 'tick'],
+  ...['deliver', 'deliver', 'deliver', 'flow', 'flow', 'flow', 'flow', 'tick', 'tick', 'tick'],
   ...['propose', 'propose', 'read', 'write', 'write', 'hold', 'drop', 'repeat', 'campaign'],
   ...['crash', 'restart', 'restart', 'partition', 'heal', 'heal', 'compact', 'refuse', 'cure'],
 );
@@ -60,7 +60,13 @@ function act(cluster: FakeCluster, [name, number, choice]: Action): void {
   const envelope = network[at];
   switch (name) {
     case 'deliver':
-      return cluster.deliverAt(at);
+      cluster.deliverAt(at);
+      return;
+    case 'flow':
+      // Many messages, in a random order: without it hardly any election would come to its end.
+      for (let left = choice % 40; left > 0 && cluster.network.length > 0; left -= 1)
+        cluster.deliverAt((choice * left) % cluster.network.length);
+      return;
     case 'drop':
       network.splice(at, 1);
       return;
@@ -68,9 +74,11 @@ function act(cluster: FakeCluster, [name, number, choice]: Action): void {
       if (envelope !== undefined) network.push(envelope);
       return;
     case 'partition':
-      return cluster.partition(sides(cluster, choice));
+      cluster.partition(sides(cluster, choice));
+      return;
     case 'heal':
-      return cluster.heal();
+      cluster.heal();
+      return;
     case 'restart':
       if (voter.raft === undefined) cluster.start(id);
       return;
@@ -78,7 +86,8 @@ function act(cluster: FakeCluster, [name, number, choice]: Action): void {
       voter.diskMode = 'held';
       return;
     case 'write':
-      return cluster.finishWrite(id);
+      cluster.finishWrite(id);
+      return;
     default:
       if (voter.raft !== undefined) actOnRunning(cluster, name, id, choice);
   }
@@ -104,16 +113,20 @@ function actOnRunning(cluster: FakeCluster, name: string, id: VoterId, choice: n
     case 'crash':
       // Half of the crashes come after the write reached the disk and before anyone knew.
       if (choice % 2 === 0 && voter.diskMode !== 'refusing') cluster.finishWrite(id);
-      return cluster.crash(id);
+      cluster.crash(id);
+      return;
     case 'compact': {
       const { applied } = cluster.core(id);
-      return cluster.compact(id, Math.max(0, applied - (choice % 4)) as LogIndex);
+      cluster.compact(id, Math.max(0, applied - (choice % 4)) as LogIndex);
+      return;
     }
     case 'refuse':
       voter.diskMode = 'refusing';
-      return cluster.finishWrite(id);
+      cluster.finishWrite(id);
+      return;
     case 'cure':
-      return cure(cluster, id);
+      cure(cluster, id);
+      return;
   }
 }
 

@@ -122,18 +122,18 @@ export class FollowerFeed {
   #next(): FollowResponse | undefined {
     if (this.#wantsImage && !this.#openImage()) return undefined;
     if (this.#image !== undefined) return this.#nextPiece(this.#image);
-    const { committed } = this.#log;
-    if (this.#cursor >= committed) return this.#greeting(committed);
+    const { applied } = this.#log.status;
+    if (this.#cursor >= applied) return this.#greeting(applied);
     const found = this.#log.entriesAfter(this.#cursor, entriesBytesMax);
     if (found.kind === 'compacted') {
       this.#wantsImage = true;
       return this.#next();
     }
     const last = found.entries.at(-1);
-    if (last === undefined) return this.#greeting(committed);
+    if (last === undefined) return this.#greeting(applied);
     this.#cursor = last.index;
     this.#greeted = true;
-    return entriesMessage(found.entries.map(logEntry), committed);
+    return entriesMessage(found.entries.map(logEntry), applied);
   }
 
   /** Tells a follower that has everything that it has everything, once. */

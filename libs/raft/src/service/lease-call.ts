@@ -39,13 +39,16 @@ class Holder implements LeaseSession {
     if (!this.#open) return;
     switch (body?.$case) {
       case 'claim':
-        return this.#claimed(body.value);
+        this.#claimed(body.value);
+        break;
       case 'renewal':
-        return this.#renewed();
+        this.#renewed();
+        break;
       case 'release':
-        return this.#release();
+        this.#release();
+        break;
       case undefined:
-        return this.#fail(status.INVALID_ARGUMENT, 'a request without a body');
+        this.#fail(status.INVALID_ARGUMENT, 'a request without a body');
     }
   }
 
@@ -60,10 +63,12 @@ class Holder implements LeaseSession {
   }
 
   #claimed(claim: LeaseClaim): void {
-    const wrong = problemOf(claim, this.#nodeId);
-    if (wrong !== undefined) return this.#fail(status.INVALID_ARGUMENT, wrong);
-    if (this.#claim !== undefined)
-      return this.#fail(status.INVALID_ARGUMENT, 'a stream holds one lease');
+    const again = this.#claim === undefined ? undefined : 'a stream holds one lease';
+    const wrong = again ?? problemOf(claim, this.#nodeId);
+    if (wrong !== undefined) {
+      this.#fail(status.INVALID_ARGUMENT, wrong);
+      return;
+    }
     const { id, stage, nodeId, address } = claim;
     this.#claim = { id, stage, nodeId, address };
     void this.#keeper.claim(this.#claim, this).then((result) => {
@@ -75,16 +80,16 @@ class Holder implements LeaseSession {
 
   #granted(id: string, epoch: LogIndex): void {
     this.#epoch = epoch;
-    if (this.#open) return this.#say(epoch);
-    // The holder left while its claim was under way: nobody will renew it.
-    if (this.#released) void this.#keeper.release(id, epoch);
+    if (this.#open) this.#say(epoch);
+    // Otherwise the holder left while its claim was under way: nobody will renew it.
+    else if (this.#released) void this.#keeper.release(id, epoch);
     else this.#keeper.detached(id, this);
   }
 
   #renewed(): void {
     if (this.#claim === undefined || this.#epoch === undefined)
-      return this.#fail(status.FAILED_PRECONDITION, 'renewed before it was granted');
-    if (this.#keeper.renew(this.#claim.id, this.#epoch)) this.#say(this.#epoch);
+      this.#fail(status.FAILED_PRECONDITION, 'renewed before it was granted');
+    else if (this.#keeper.renew(this.#claim.id, this.#epoch)) this.#say(this.#epoch);
     else this.#fail(status.ABORTED, 'the lease is not held any more');
   }
 

@@ -77,7 +77,8 @@ export class LeaseKeeper {
         return { kind: 'granted', epoch: outcome.index };
       }
       const { kind } = outcome.refusal;
-      const raced = kind === 'version-conflict' || kind === 'already-exists' || kind === 'not-found';
+      const raced =
+        kind === 'version-conflict' || kind === 'already-exists' || kind === 'not-found';
       if (!raced) return { kind: 'refused', message: `the lease was refused: ${kind}` };
     }
     return { kind: 'refused', message: 'others claim the same lease at the same time' };
@@ -122,7 +123,8 @@ export class LeaseKeeper {
     }
     this.#terms.set(id, { epoch, endsAt: this.#freshEnd(), ending: false, session });
     this.#options.logger.info({ lease: id, epoch }, 'lease_granted');
-    if (before?.session !== session) before?.session?.lost('the lease was claimed by another session');
+    if (before?.session !== session)
+      before?.session?.lost('the lease was claimed by another session');
   }
 
   #claimChange(claim: LeaseClaim): Change {
@@ -190,7 +192,10 @@ export class LeaseKeeper {
       version: term.epoch,
     });
     term.ending = false;
-    this.#options.logger.info({ lease: id, epoch: term.epoch, reason, outcome: outcome.kind }, 'lease_ended');
+    this.#options.logger.info(
+      { lease: id, epoch: term.epoch, reason, outcome: outcome.kind },
+      'lease_ended',
+    );
   }
 }
 

@@ -58,7 +58,7 @@ async function handle(
 ): Promise<Answer> {
   switch (body?.$case) {
     case 'proposal':
-      return propose(body.value, log, batcher);
+      return propose(body.value, batcher);
     case 'readIndex':
       return log.readIndex();
     case undefined:
@@ -66,8 +66,7 @@ async function handle(
   }
 }
 
-async function propose(proposal: Proposal, log: ServedLog, batcher: Batcher): Promise<Answer> {
-  if (!log.leading) return failure('no-leader', 'this voter is not the leader');
+async function propose(proposal: Proposal, batcher: Batcher): Promise<Answer> {
   if (proposal.transactions.length === 0)
     return failure('malformed', 'a proposal without a transaction');
   for (const [at, bytes] of proposal.transactions.entries()) {

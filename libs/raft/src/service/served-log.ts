@@ -11,17 +11,20 @@ export interface LogFailure {
 
 export type ProposedEntry = { readonly kind: 'committed'; readonly index: LogIndex } | LogFailure;
 
-/** What the service needs of the log; `RaftNode` is one. */
+export type ReadPosition = { readonly kind: 'read'; readonly index: LogIndex } | LogFailure;
+
+/** What the service needs of the log. `RaftNode` is one. */
 export interface ServedLog {
-  readonly committed: LogIndex;
-  readonly leading: boolean;
+  readonly status: { readonly applied: LogIndex; readonly role: string };
   propose(data: Uint8Array): Promise<ProposedEntry>;
-  readIndex(): Promise<{ readonly kind: 'index'; readonly index: LogIndex } | LogFailure>;
-  /** Committed entries after `index`, at least one if there is one. */
+  readIndex(): Promise<ReadPosition>;
+  /** Applied entries after `index`, at least one if there is one. */
   entriesAfter(
     index: LogIndex,
     bytesMax: number,
-  ): { readonly kind: 'entries'; readonly entries: readonly Entry[] } | { readonly kind: 'compacted' };
+  ):
+    | { readonly kind: 'entries'; readonly entries: readonly Entry[] }
+    | { readonly kind: 'compacted' };
   /** The state as it is now. */
   image(): { readonly index: LogIndex; readonly chunks: Iterable<Uint8Array> };
 }

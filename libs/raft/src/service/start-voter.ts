@@ -55,7 +55,10 @@ class VoterThread implements Voter {
   port = 0;
   readonly #worker: Worker;
   readonly #exited: Promise<VoterExit>;
-  readonly #requests = new Map<number, { resolve: (status: VoterStatus) => void; reject: (error: Error) => void }>();
+  readonly #requests = new Map<
+    number,
+    { resolve: (status: VoterStatus) => void; reject: (error: Error) => void }
+  >();
   #requestId = 0;
   #failure: string | undefined;
   #stopping = false;
@@ -108,12 +111,12 @@ class VoterThread implements Voter {
   #heard(message: FromVoter, started: (port: number) => void): void {
     switch (message.kind) {
       case 'started':
-        return started(message.port);
-      case 'status': {
-        const request = this.#requests.get(message.request);
+        started(message.port);
+        break;
+      case 'status':
+        this.#requests.get(message.request)?.resolve(message.status);
         this.#requests.delete(message.request);
-        return request?.resolve(message.status);
-      }
+        break;
       case 'fatal':
         this.#failure ??= message.message;
     }

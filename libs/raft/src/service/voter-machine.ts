@@ -5,9 +5,7 @@ import type { Entry } from '../types.ts';
 
 /** The voter's own copy of the state: what its log drives, its snapshots, and its view of the leases. */
 export class VoterMachine implements StateMachine {
-  #state = new State();
-  #index = 0 as LogIndex;
-  #time = 0 as Instant;
+  readonly #state = new State();
   readonly #awaited = new Map<string, (outcome: Outcome) => void>();
   #listener: ((applied: AppliedEntry) => void) | undefined;
 
@@ -17,29 +15,23 @@ export class VoterMachine implements StateMachine {
 
   /** Time of the newest entry applied. */
   get time(): Instant {
-    return this.#time;
+    return this.#state.time;
   }
 
   apply(entry: Entry): void {
     const applied = this.#state.apply(entry.index, entry.data);
-    this.#index = entry.index;
-    this.#time = applied.time;
-    if (this.#awaited.size > 0)
-      for (const outcome of applied.outcomes) this.#settle(outcome);
+    if (this.#awaited.size > 0) for (const outcome of applied.outcomes) this.#settle(outcome);
     this.#listener?.(applied);
   }
 
   snapshot(): { readonly index: LogIndex; readonly chunks: Iterable<Uint8Array> } {
-    return { index: this.#index, chunks: this.#state.snapshotChunks() };
+    return this.#state.snapshot();
   }
 
   async restore(chunks: AsyncIterable<Uint8Array>): Promise<void> {
-    const state = new State();
-    const restore = state.restoreFrom();
+    const restore = this.#state.restore();
     for await (const chunk of chunks) restore.push(chunk);
     restore.finish();
-    this.#state = state;
-    this.#index = state.view.index;
   }
 
   onApplied(listener: (applied: AppliedEntry) => void): void {

@@ -1,8 +1,8 @@
 import {
-  type sendUnaryData,
   type ServerDuplexStream,
   type ServerUnaryCall,
   type ServerWritableStream,
+  type sendUnaryData,
   status,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
@@ -36,6 +36,10 @@ export const imagesMax = 4;
 export const stallMsMax = 30_000;
 const stallCheckMs = 5_000;
 
+/** What a call emits when it is over, one or several of them. */
+const over = ['cancelled', 'error', 'close', 'finish'] as const;
+const ending = { code: status.UNAVAILABLE, details: 'this voter ends the stream' } as const;
+
 /** Whether a caller may use the log, and which node it is. */
 export type Admission =
   | { readonly kind: 'admitted'; readonly nodeId: string }
@@ -61,6 +65,7 @@ export class VoterService {
   readonly #keeper: LeaseKeeper;
   readonly #feeds = new Map<FollowerFeed, () => void>();
   readonly #slots = new ImageSlots(imagesMax);
+  readonly #duplex = new Set<NodeJS.EventEmitter>();
   #stallCheck: Timer | undefined;
 
   constructor(options: VoterServiceOptions) {
@@ -71,7 +76,7 @@ export class VoterService {
     this.#keeper = new LeaseKeeper({
       view: () => machine.view,
       propose: (transaction) => this.#proposeOwn(transaction),
-      leading: () => log.leading,
+      leading: () => log.status.role === 'leader',
       clock,
       random,
       logger,
@@ -89,12 +94,15 @@ export class VoterService {
         if (this.#admitStream(call) !== undefined) this.#follow(call);
       },
       propose: (call: ServerDuplexStream<ProposeRequest, ProposeResponse>) => {
-        if (this.#admitStream(call) !== undefined)
-          servePropose(call, this.#options.log, this.#batcher);
+        if (this.#admitStream(call) === undefined) return;
+        this.#track(call);
+        servePropose(call, this.#options.log, this.#batcher);
       },
       holdLease: (call: ServerDuplexStream<HoldLeaseRequest, HoldLeaseResponse>) => {
         const nodeId = this.#admitStream(call);
-        if (nodeId !== undefined) serveLease(call, this.#keeper, nodeId);
+        if (nodeId === undefined) return;
+        this.#track(call);
+        serveLease(call, this.#keeper, nodeId);
       },
       status: (
         call: ServerUnaryCall<StatusRequest, StatusResponse>,
@@ -120,11 +128,17 @@ export class VoterService {
     this.#keeper.leadershipGained();
   }
 
-  /** Ends every stream of the followers; the server's own shutdown ends the others. */
+  /** Ends every stream, so that the server can be shut down. */
   stop(): void {
     this.#keeper.stop();
     this.#stallCheck?.cancel();
     for (const cut of this.#feeds.values()) cut();
+    for (const call of this.#duplex) call.emit('error', ending);
+  }
+
+  #track(call: NodeJS.EventEmitter): void {
+    this.#duplex.add(call);
+    for (const event of over) call.on(event, () => this.#duplex.delete(call));
   }
 
   /** The node id of the caller; undefined when it was sent away. */
@@ -151,10 +165,10 @@ export class VoterService {
     };
     const cut = (): void => {
       close();
-      call.emit('error', { code: status.UNAVAILABLE, details: 'this voter ends the stream' });
+      call.emit('error', ending);
     };
     this.#feeds.set(feed, cut);
-    for (const event of ['cancelled', 'error', 'close', 'finish']) call.on(event, close);
+    for (const event of over) call.on(event, close);
     logger.info({ follower, after }, 'follower_joined');
     feed.pump();
   }

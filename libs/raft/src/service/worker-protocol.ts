@@ -1,5 +1,6 @@
 import type { StatusResponse } from '@shoal/proto';
 import type { LogLevel } from '@shoal/runtime';
+import type { RaftOptions } from '../node/options.ts';
 
 /** What proves the voter and checks its callers. */
 export interface VoterTls {
@@ -19,6 +20,8 @@ export interface VoterOptions {
   readonly voterId: number;
   readonly tls: VoterTls;
   readonly logLevel: LogLevel;
+  /** Over the defaults of the log. */
+  readonly raft?: Partial<RaftOptions> | undefined;
 }
 
 export type VoterStatus = StatusResponse;

@@ -47,7 +47,9 @@ export class Scenario {
   }
 
   #voters(word: string | undefined): readonly VoterId[] {
-    return word === undefined || word === 'all' ? [...this.#cluster.voters.keys()] : [voterId(word)];
+    return word === undefined || word === 'all'
+      ? [...this.#cluster.voters.keys()]
+      : [voterId(word)];
   }
 
   #addNodes(count: number): void {
@@ -115,10 +117,7 @@ export class Scenario {
     this.#cluster.step(id, { kind: 'storage-cured' });
   }
 
-  #show(
-    ids: readonly VoterId[],
-    describe: (raft: NonNullable<FakeVoter['raft']>) => string,
-  ): void {
+  #show(ids: readonly VoterId[], describe: (raft: NonNullable<FakeVoter['raft']>) => string): void {
     for (const id of ids) {
       const { raft } = this.#cluster.voter(id);
       this.#lines.push(raft === undefined ? `${id} is down` : describe(raft));

@@ -1,6 +1,6 @@
 import { EntryKind, type FollowResponse } from '@shoal/proto';
 import { invariant, type LogIndex } from '@shoal/runtime';
-import { State, type StateView } from '@shoal/state';
+import { type Restore, State, type StateView } from '@shoal/state';
 import type { ReplicaEvent } from '../replica.ts';
 
 /** What one message of the follow stream did. */
@@ -13,7 +13,7 @@ export type Received =
 export class FollowerState {
   readonly #state = new State();
   readonly #listeners = new Set<(event: ReplicaEvent) => void>();
-  #restore: ReturnType<State['restoreFrom']> | undefined;
+  #restore: Restore | undefined;
   #cursor = 0 as LogIndex;
   #committed = 0 as LogIndex;
   #ready = false;
@@ -50,7 +50,7 @@ export class FollowerState {
     const { body } = message;
     if (body === undefined) return { kind: 'taken' };
     if (body.$case === 'snapshot') {
-      this.#restore ??= this.#state.restoreFrom();
+      this.#restore ??= this.#state.restore();
       this.#restore.push(body.value.data);
       if (body.value.last) this.#restored(body.value.index as LogIndex);
       return { kind: 'taken' };
@@ -60,9 +60,9 @@ export class FollowerState {
       if (entry.index !== this.#cursor + 1)
         return { kind: 'broken', reason: `entry ${entry.index} came after ${this.#cursor}` };
       this.#cursor = entry.index as LogIndex;
-      if (entry.kind !== EntryKind.NORMAL) continue;
-      const applied = this.#state.apply(this.#cursor, entry.data);
-      this.#emit({ kind: 'applied', entry: applied });
+      if (entry.kind === EntryKind.NORMAL)
+        this.#emit({ kind: 'applied', entry: this.#state.apply(this.#cursor, entry.data) });
+      else this.#state.advance(this.#cursor);
     }
     this.#heardCommitted(body.value.committed as LogIndex);
     return { kind: 'taken' };
@@ -72,6 +72,7 @@ export class FollowerState {
     invariant(this.#restore !== undefined, 'a snapshot ended that never began');
     this.#restore.finish();
     this.#restore = undefined;
+    if (index > this.view.index) this.#state.advance(index);
     this.#cursor = index;
     this.#emit({ kind: 'reset', index });
   }

@@ -14,7 +14,12 @@ export class PendingProposal {
   #lastIndex = 0 as LogIndex;
   #done = false;
 
-  constructor(count: number, requests: number, since: Monotonic, resolve: (result: ProposalResult) => void) {
+  constructor(
+    count: number,
+    requests: number,
+    since: Monotonic,
+    resolve: (result: ProposalResult) => void,
+  ) {
     this.since = since;
     this.#outcomes = new Array(count).fill(undefined);
     this.#missing = count;

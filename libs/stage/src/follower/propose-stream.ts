@@ -22,7 +22,11 @@ export interface Part {
 }
 
 /** Someone waits for a read index. */
-export type ReadWaiter = (result: { readonly kind: 'index'; readonly index: LogIndex } | ProposalFailure) => void;
+export interface ReadWaiter {
+  /** It has given up. */
+  readonly done: boolean;
+  answer(result: { readonly kind: 'index'; readonly index: LogIndex } | ProposalFailure): void;
+}
 
 type InFlight =
   | { readonly kind: 'proposal'; readonly parts: readonly Part[] }
@@ -67,7 +71,7 @@ export class ProposeStream {
     this.#connection.stop();
     this.#lost('the process ends');
     for (const part of this.#queue) part.proposal.fail(unreachable('the process ends'));
-    for (const reader of this.#readers) reader(unreachable('the process ends'));
+    for (const reader of this.#readers) reader.answer(unreachable('the process ends'));
     this.#queue = [];
     this.#readers = [];
   }
@@ -80,6 +84,12 @@ export class ProposeStream {
   readIndex(waiter: ReadWaiter): void {
     this.#readers.push(waiter);
     this.#schedule();
+  }
+
+  /** Forgets what waits to be sent and has been given up meanwhile. */
+  dropDone(): void {
+    this.#queue = this.#queue.filter((part) => !part.proposal.done);
+    this.#readers = this.#readers.filter((reader) => !reader.done);
   }
 
   /** Everything asked for in one turn of the event loop leaves in as few messages as possible. */
@@ -105,7 +115,11 @@ export class ProposeStream {
       if (parts.length === 0) continue;
       for (const part of parts) part.proposal.markSent();
       const transactions = parts.flatMap((part) => part.transactions);
-      this.#write(call, { kind: 'proposal', parts }, { $case: 'proposal', value: { transactions } });
+      this.#write(
+        call,
+        { kind: 'proposal', parts },
+        { $case: 'proposal', value: { transactions } },
+      );
     }
   }
 
@@ -173,7 +187,7 @@ export class ProposeStream {
     const failure = response.error === undefined ? undefined : failureOf(response.error);
     const index = response.index as LogIndex;
     if (what.kind === 'read') {
-      for (const waiter of what.waiters) waiter(failure ?? { kind: 'index', index });
+      for (const waiter of what.waiters) waiter.answer(failure ?? { kind: 'index', index });
     } else {
       this.#settle(what.parts, failure, index);
     }

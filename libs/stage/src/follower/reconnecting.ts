@@ -1,8 +1,10 @@
-import type { Clock, Random, Timer } from '@shoal/runtime';
+import { type Clock, errorMessage, type Random, type Timer } from '@shoal/runtime';
 import { Backoff } from '../backoff.ts';
 
 export const reconnectFirstMs = 100;
 export const reconnectMostMs = 2_000;
+/** A stream that stood this long was a good one, though nothing may have gone over it; milliseconds. */
+const longEnoughMs = 5_000;
 
 /** One attempt at a stream. */
 export interface Attempt {
@@ -20,6 +22,7 @@ export class Reconnecting {
   readonly #open: (down: (reason: string) => void) => Attempt;
   readonly #onDown: (reason: string, delayMs: number) => void;
   #attempt: Attempt | undefined;
+  #startedAt = 0;
   #number = 0;
   #timer: Timer | undefined;
   #stopped = false;
@@ -40,9 +43,15 @@ export class Reconnecting {
   start(): void {
     if (this.#stopped || this.#attempt !== undefined) return;
     const number = ++this.#number;
-    this.#attempt = this.#open((reason) => {
-      if (number === this.#number) this.#went(reason);
-    });
+    this.#startedAt = this.#clock.monotonic();
+    try {
+      this.#attempt = this.#open((reason) => {
+        if (number === this.#number) this.#went(reason);
+      });
+    } catch (error) {
+      // A client that was closed throws; the next attempt may have another.
+      this.#went(errorMessage(error));
+    }
   }
 
   /** The stream works: the next pause is a short one again. */
@@ -70,6 +79,8 @@ export class Reconnecting {
   #went(reason: string): void {
     if (this.#stopped) return;
     this.#attempt = undefined;
+    const lastedMs = this.#clock.monotonic() - this.#startedAt;
+    if (lastedMs >= longEnoughMs) this.#backoff.reset();
     const delayMs = Math.round(this.#backoff.next());
     this.#timer = this.#clock.after(delayMs, () => this.start());
     this.#onDown(reason, delayMs);

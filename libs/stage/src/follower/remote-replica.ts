@@ -1,5 +1,5 @@
 import type { LogClient } from '@shoal/proto';
-import type { Clock, Logger, LogIndex, Random, Timer } from '@shoal/runtime';
+import type { Clock, Logger, LogIndex, Monotonic, Random, Timer } from '@shoal/runtime';
 import { encodeTransaction, type StateView, type Transaction } from '@shoal/state';
 import type { ProposalFailure, ProposalResult, Replica, ReplicaEvent } from '../replica.ts';
 import { FollowStream } from './follow-stream.ts';
@@ -8,6 +8,7 @@ import { OutcomeIndex, PendingProposal } from './proposals.ts';
 import {
   type Part,
   ProposeStream,
+  type ReadWaiter,
   requestBytesMax,
   requestTransactionsMax,
   unreachable,
@@ -35,11 +36,11 @@ export interface RemoteReplicaOptions {
 
 type CatchUpResult = { readonly kind: 'caught-up'; readonly index: LogIndex } | ProposalFailure;
 
-interface CatchUp {
-  readonly sinceMs: number;
+interface CatchUp extends ReadWaiter {
+  readonly since: Monotonic;
   /** The read index, once the voter has said it. */
-  index: LogIndex | undefined;
-  readonly resolve: (result: CatchUpResult) => void;
+  readonly index: LogIndex | undefined;
+  end(result: CatchUpResult): void;
 }
 
 /** A replica that follows a voter over gRPC. Heals every loss of connection by itself. */
@@ -122,13 +123,9 @@ export class RemoteReplica implements Replica {
     if (this.#catchUps.size >= catchUpsMax)
       return Promise.resolve(busy('too many readers of this process wait'));
     return new Promise((resolve) => {
-      const catchUp: CatchUp = { sinceMs: this.#clock.monotonic(), index: undefined, resolve };
+      const catchUp = this.#newCatchUp(resolve);
       this.#catchUps.add(catchUp);
-      this.#propose.readIndex((answer) => {
-        if (answer.kind === 'failed') return this.#endCatchUp(catchUp, answer);
-        catchUp.index = answer.index;
-        this.#passed();
-      });
+      this.#propose.readIndex(catchUp);
       this.#watchExpiry();
     });
   }
@@ -146,21 +143,42 @@ export class RemoteReplica implements Replica {
     this.#expiry?.cancel();
     for (const proposal of this.#outcomes.proposals)
       proposal.fail({ kind: 'failed', code: 'unknown-outcome', message: 'the process ends' });
-    for (const catchUp of this.#catchUps)
-      this.#endCatchUp(catchUp, unreachable('the process ends'));
+    for (const catchUp of this.#catchUps) catchUp.end(unreachable('the process ends'));
+  }
+
+  #newCatchUp(resolve: (result: CatchUpResult) => void): CatchUp {
+    let index: LogIndex | undefined;
+    let done = false;
+    const catchUp: CatchUp = {
+      since: this.#clock.monotonic(),
+      get index() {
+        return index;
+      },
+      get done() {
+        return done;
+      },
+      answer: (answer) => {
+        if (answer.kind === 'failed') {
+          catchUp.end(answer);
+          return;
+        }
+        index = answer.index;
+        this.#passed();
+      },
+      end: (result) => {
+        done = true;
+        if (this.#catchUps.delete(catchUp)) resolve(result);
+      },
+    };
+    return catchUp;
   }
 
   #passed(): void {
     const { cursor } = this.#state;
     for (const catchUp of this.#catchUps) {
       const { index } = catchUp;
-      if (index !== undefined && index <= cursor)
-        this.#endCatchUp(catchUp, { kind: 'caught-up', index });
+      if (index !== undefined && index <= cursor) catchUp.end({ kind: 'caught-up', index });
     }
-  }
-
-  #endCatchUp(catchUp: CatchUp, result: CatchUpResult): void {
-    if (this.#catchUps.delete(catchUp)) catchUp.resolve(result);
   }
 
   #watchExpiry(): void {
@@ -171,8 +189,9 @@ export class RemoteReplica implements Replica {
       this.#outcomes.expire(this.#clock, unsentMsMax, outcomeMsMax);
       const now = this.#clock.monotonic();
       for (const catchUp of this.#catchUps)
-        if (now - catchUp.sinceMs >= unsentMsMax)
-          this.#endCatchUp(catchUp, unreachable('the log cannot be reached'));
+        if (now - catchUp.since >= unsentMsMax)
+          catchUp.end(unreachable('the log cannot be reached'));
+      this.#propose.dropDone();
       if (this.#outcomes.transactions > 0 || this.#catchUps.size > 0) this.#watchExpiry();
     });
   }

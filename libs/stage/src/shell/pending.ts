@@ -55,8 +55,8 @@ export class PendingWork {
   add(changes: readonly AppliedChange[]): void {
     if (this.#everything || changes.length === 0) return;
     this.#arrived();
-    if (this.#changes.length + changes.length > pendingChangesMax) return this.all();
-    for (const change of changes) this.#changes.push(change);
+    if (this.#changes.length + changes.length > pendingChangesMax) this.all();
+    else for (const change of changes) this.#changes.push(change);
   }
 
   wake(key: string, at: Instant): void {

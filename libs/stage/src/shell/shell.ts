@@ -1,10 +1,4 @@
-import {
-  type Clock,
-  errorMessage,
-  type LogIndex,
-  newId,
-  type Timer,
-} from '@shoal/runtime';
+import { type Clock, errorMessage, type LogIndex, newId, type Timer } from '@shoal/runtime';
 import type { AppliedChange, Outcome, Transaction } from '@shoal/state';
 import { Backoff } from '../backoff.ts';
 import { type Ownership, ownershipOf } from '../ownership.ts';
@@ -21,6 +15,7 @@ export const failureDelayFirstMs = 100;
 export const failureDelayMostMs = 5_000;
 /** Steps in a row before the clock gets a turn, so that a restless stage cannot starve the process. */
 export const stepsInARowMax = 64;
+const restlessPauseMs = 1;
 /** How long `stop` waits for the outcomes of the last step, milliseconds. */
 export const drainMsMax = 5_000;
 
@@ -167,7 +162,7 @@ class Shell implements RunningStage {
       return;
     }
     this.#stepsInARow = 0;
-    this.#pauseFor(0);
+    this.#pauseFor(restlessPauseMs);
   }
 
   #fail(error: unknown): void {

@@ -1,9 +1,15 @@
-import type { Clock, LogIndex, Random } from '@shoal/runtime';
-import { newId } from '@shoal/runtime';
+import {
+  type Clock,
+  type Instant,
+  invariant,
+  type LogIndex,
+  newId,
+  type Random,
+} from '@shoal/runtime';
 import {
   type AppliedEntry,
   type Change,
-  encodePayload,
+  decodeTransaction,
   encodeTransaction,
   type Lease,
   type Outcome,
@@ -21,6 +27,20 @@ export interface FakeLogOptions {
   readonly commitMs?: () => number;
   /** From a commit to a replica's apply, milliseconds. */
   readonly deliverMs?: () => number;
+}
+
+/** A committed entry, decoded once for all replicas. */
+export interface FakeEntry {
+  readonly index: LogIndex;
+  readonly time: Instant;
+  readonly transactions: readonly Transaction[];
+}
+
+/** The transaction as it comes out of the log: through its encoding and back. */
+function passed(transaction: Transaction): Transaction {
+  const decoded = decodeTransaction(encodeTransaction(transaction));
+  invariant(decoded.kind === 'ok', 'a transaction does not pass its own codec', { transaction });
+  return decoded.transaction;
 }
 
 /**
@@ -66,17 +86,17 @@ export class FakeLog {
   }
 
   snapshot(): readonly Uint8Array[] {
-    return [...this.#state.snapshotChunks()];
+    return [...this.#state.snapshot().chunks];
   }
 
   /** Commits at once; for tests that set the scene. */
   commit(transactions: readonly Transaction[]): AppliedEntry {
     const { clock } = this.#options;
-    const payload = Buffer.from(encodePayload(clock.now(), transactions.map(encodeTransaction)));
     const index = (this.#committed + 1) as LogIndex;
+    const entry: FakeEntry = { index, time: clock.now(), transactions: transactions.map(passed) };
     this.#committed = index;
-    const applied = this.#state.apply(index, payload);
-    for (const replica of this.#replicas) this.#deliver(replica, index, payload);
+    const applied = this.#state.applyTransactions(index, entry.time, entry.transactions);
+    for (const replica of this.#replicas) this.#deliver(replica, entry);
     return applied;
   }
 
@@ -96,17 +116,23 @@ export class FakeLog {
 
   /** Resolves with the index once committed. */
   async propose(transactions: readonly Transaction[]): Promise<LogIndex | ProposalFailure> {
-    if (this.#failure !== undefined) return this.#failure;
+    const refused = this.#failing();
+    if (refused !== undefined) return refused;
     await this.#pass(this.#options.commitMs);
-    if (this.#failure !== undefined) return { ...this.#failure, code: 'unknown-outcome' };
+    const lost = this.#failing();
+    if (lost !== undefined) return { ...lost, code: 'unknown-outcome' };
     this.commit(transactions);
     return this.committed;
   }
 
-  #deliver(replica: FakeReplica, index: LogIndex, payload: Buffer): void {
+  #failing(): ProposalFailure | undefined {
+    return this.#failure;
+  }
+
+  #deliver(replica: FakeReplica, entry: FakeEntry): void {
     const delayMs = this.#options.deliverMs?.() ?? 0;
-    if (delayMs === 0) replica.receive(index, payload);
-    else this.#options.clock.after(delayMs, () => replica.receive(index, payload));
+    if (delayMs === 0) replica.receive(entry);
+    else this.#options.clock.after(delayMs, () => replica.receive(entry));
   }
 
   #pass(delayMs: (() => number) | undefined): Promise<void> {
@@ -119,10 +145,10 @@ export class FakeLog {
 export class FakeReplica implements Replica {
   readonly #log: FakeLog;
   readonly #listeners = new Set<(event: ReplicaEvent) => void>();
-  readonly #early = new Map<LogIndex, Buffer>();
+  readonly #early = new Map<LogIndex, FakeEntry>();
   readonly #outcomes = new Map<string, (outcome: Outcome | undefined) => void>();
   readonly #waiting = new Set<() => void>();
-  #state = new State();
+  readonly #state = new State();
   #index = 0 as LogIndex;
   ready = true;
 
@@ -168,12 +194,9 @@ export class FakeReplica implements Replica {
 
   /** Replaces the whole state, as a follower that fell behind does. */
   restore(chunks: readonly Uint8Array[], index: LogIndex): void {
-    this.#state = new State();
-    if (index > 0) {
-      const restore = this.#state.restoreFrom();
-      for (const chunk of chunks) restore.push(chunk);
-      restore.finish();
-    }
+    const restore = this.#state.restore();
+    for (const chunk of chunks) restore.push(chunk);
+    restore.finish();
     this.#index = index;
     for (const early of this.#early.keys()) if (early <= index) this.#early.delete(early);
     this.#emit({ kind: 'reset', index });
@@ -181,23 +204,19 @@ export class FakeReplica implements Replica {
     this.#outcomes.clear();
   }
 
-  receive(index: LogIndex, payload: Buffer): void {
-    if (index <= this.#index) return;
-    this.#early.set(index, payload);
-    for (
-      let next = this.#early.get((this.#index + 1) as LogIndex);
-      next !== undefined;
-      next = this.#early.get((this.#index + 1) as LogIndex)
-    ) {
-      this.#index = (this.#index + 1) as LogIndex;
-      this.#early.delete(this.#index);
+  receive(entry: FakeEntry): void {
+    if (entry.index <= this.#index) return;
+    this.#early.set(entry.index, entry);
+    const following = (): FakeEntry | undefined => this.#early.get((this.#index + 1) as LogIndex);
+    for (let next = following(); next !== undefined; next = following()) {
+      this.#early.delete(next.index);
+      this.#index = next.index;
       this.#apply(next);
     }
   }
 
-
-  #apply(payload: Buffer): void {
-    const entry = this.#state.apply(this.#index, payload);
+  #apply({ index, time, transactions }: FakeEntry): void {
+    const entry = this.#state.applyTransactions(index, time, transactions);
     this.#emit({ kind: 'applied', entry });
     for (const outcome of entry.outcomes) {
       this.#outcomes.get(outcome.transaction)?.(outcome);
@@ -238,7 +257,8 @@ export class FakeLease implements LeaseSource {
     const op = meta === undefined ? 'create' : 'update';
     const object = { ...this.#lease, meta: meta ?? emptyMeta };
     const outcome = this.#log.write([{ op, table: 'lease', object }], 'system');
-    if (outcome.kind !== 'committed') throw new Error(`the lease was refused: ${outcome.refusal.kind}`);
+    if (outcome.kind !== 'committed')
+      throw new Error(`the lease was refused: ${outcome.refusal.kind}`);
     this.#set({ id: this.#lease.id, epoch: outcome.index });
   }
 

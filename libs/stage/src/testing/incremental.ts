@@ -67,7 +67,9 @@ function compareWithWhole(stepped: SteppedState, fresh: Stage, when: string): vo
     }
     const known = stepped.wakeOf(decision.key);
     if (known === undefined || known > decision.at)
-      throw new Error(`${when} the wake of ${decision.key} at ${decision.at} was missed (${known})`);
+      throw new Error(
+        `${when} the wake of ${decision.key} at ${decision.at} was missed (${known})`,
+      );
   }
 }
 
@@ -145,11 +147,7 @@ class SteppedState {
       if (outcome.kind === 'refused') this.#due.add(keys[at] ?? '');
   }
 
-  #transaction(
-    kind: 'user' | 'stage',
-    reason: string,
-    changes: readonly Change[],
-  ): Transaction {
+  #transaction(kind: 'user' | 'stage', reason: string, changes: readonly Change[]): Transaction {
     this.#transactions += 1;
     const id = `transaction-${this.#transactions}`;
     const actor = { kind, name: this.#stage.name };

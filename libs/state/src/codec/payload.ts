@@ -11,11 +11,14 @@ export type DecodedPayload =
     }
   | { readonly kind: 'unknown-schema' | 'malformed'; readonly message: string };
 
-/** The content of one log entry. `transactions` are as `encodeTransaction` made them. */
+/**
+ * The content of one log entry; its time is kept in whole milliseconds. `transactions` are as
+ * `encodeTransaction` made them.
+ */
 export function encodePayload(time: Instant, transactions: readonly Uint8Array[]): Uint8Array {
   return EntryPayload.encode({
     schema: stateSchema,
-    timeMs: time,
+    timeMs: Math.trunc(time),
     transactions: transactions as Buffer[],
   }).finish();
 }

@@ -24,7 +24,11 @@ export class NodeTable extends Table<Node> implements NodeTableView {
     return [...this.#byHostname.of(hostname)];
   }
 
-  protected override moved(row: Row<Node>, before: Node | undefined, after: Node | undefined): void {
+  protected override moved(
+    row: Row<Node>,
+    before: Node | undefined,
+    after: Node | undefined,
+  ): void {
     this.#byHostname.move(row, before?.description?.Hostname, after?.description?.Hostname);
   }
 }

@@ -57,7 +57,12 @@ class SlotIndex {
   readonly #services = new Map<string, Map<number, readonly Row<Task>[]>>();
 
   of(serviceId: string, slot: number): readonly Task[] {
-    return this.#services.get(serviceId)?.get(slot)?.map((row) => row.value) ?? none;
+    return (
+      this.#services
+        .get(serviceId)
+        ?.get(slot)
+        ?.map((row) => row.value) ?? none
+    );
   }
 
   add(row: Row<Task>): void {

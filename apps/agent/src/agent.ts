@@ -1,0 +1,224 @@
+import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { channelCredentials, type Identity, tlsInfo } from '@shoal/pki';
+import type { SwarmView } from '@shoal/proto';
+import type { Clock, Logger, Random, Timer } from '@shoal/runtime';
+import type { NodeDescription } from '@shoal/state';
+import type { Engine } from './executor/engine.ts';
+import { LogPublisher } from './logs/publisher.ts';
+import type { AgentMetrics } from './metrics.ts';
+import { Dispatchers } from './session/dispatchers.ts';
+import { Reporter } from './session/reporter.ts';
+import { Session } from './session/session.ts';
+import type { StatusStore } from './worker/status-store.ts';
+import { Worker } from './worker/worker.ts';
+
+/** How often the host's description is looked at again, milliseconds. */
+const describeEveryMs = 20_000;
+/** Pause before the engine is asked again while no description is known, milliseconds. */
+const describeRetryMs = 500;
+/** Ceiling of the pause between sessions, milliseconds: doubled from the first up to the longest. */
+const backoffMs = { first: 100, most: 8_000 } as const;
+
+/** Where the statuses are kept, under the data directory. */
+export function statusFile(dataDir: string): string {
+  return join(dataDir, 'agent', 'tasks.json');
+}
+
+export interface AgentOptions {
+  readonly identity: Identity;
+  readonly engine: Engine;
+  readonly store: StatusStore;
+  readonly version: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly metrics: AgentMetrics;
+}
+
+/** The agent of one node: keeps a session with some dispatcher, and the tasks it is told of. */
+export class Agent {
+  readonly #options: AgentOptions;
+  readonly #dispatchers: Dispatchers;
+  readonly #reporter = new Reporter();
+  readonly #logs: LogPublisher;
+  #identity: Identity;
+  #worker: Worker | undefined;
+  #description: NodeDescription | undefined;
+  #session: Session | undefined;
+  #sessionId = '';
+  #failures = 0;
+  #retry: Timer | undefined;
+  #describing: Timer | undefined;
+  #reportDue = false;
+  #up = false;
+  #stopped = false;
+
+  constructor(options: AgentOptions) {
+    this.#options = options;
+    this.#identity = options.identity;
+    this.#dispatchers = new Dispatchers(options.random);
+    this.#configureDispatchers();
+    this.#logs = new LogPublisher({
+      nodeId: options.identity.nodeId,
+      engine: options.engine,
+      container: (taskId) => this.#worker?.container(taskId),
+      logger: options.logger,
+      metrics: options.metrics,
+    });
+    void this.#describe();
+  }
+
+  /** Whether a session is open, and what is missing if not. */
+  get health(): { readonly ready: boolean; readonly detail: string } {
+    if (this.#description === undefined) return { ready: false, detail: 'waits for the engine' };
+    if (!this.#up) return { ready: false, detail: 'waits for a dispatcher' };
+    const engine = this.#worker?.engineSeen === true;
+    return { ready: engine, detail: engine ? '' : 'the engine cannot be reached' };
+  }
+
+  get worker(): Worker | undefined {
+    return this.#worker;
+  }
+
+  /** A new certificate, or other managers. */
+  renew(identity: Identity): void {
+    const before = this.#identity;
+    this.#identity = identity;
+    this.#configureDispatchers();
+    const same =
+      before.certificate === identity.certificate &&
+      before.caCertificate === identity.caCertificate;
+    if (!same) this.#session?.end('the certificate was renewed');
+  }
+
+  /** Lets go of everything; containers run on. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#retry?.cancel();
+    this.#describing?.cancel();
+    this.#logs.cancelAll();
+    this.#session?.end('the agent stops');
+    await this.#worker?.stop();
+  }
+
+  #configureDispatchers(): void {
+    const { dispatcherAddr, managers } = this.#identity;
+    this.#dispatchers.configure(
+      dispatcherAddr,
+      managers.map((manager) => manager.dispatcherAddr),
+    );
+  }
+
+  /** Looks at the host now and every {@link describeEveryMs}. */
+  async #describe(): Promise<void> {
+    const { engine, clock, logger } = this.#options;
+    const described = await engine.describe();
+    if (this.#stopped) return;
+    if (described.kind === 'failed') {
+      logger.warn({ reason: described.failure.message }, 'engine_not_described');
+    } else {
+      const TLSInfo = await tlsInfo(this.#identity.caCertificate);
+      if (this.#stopped) return;
+      this.#described({ ...described.value, TLSInfo });
+    }
+    const delayMs = this.#description === undefined ? describeRetryMs : describeEveryMs;
+    this.#describing = clock.after(delayMs, () => void this.#describe());
+  }
+
+  #described(description: NodeDescription): void {
+    const first = this.#description === undefined;
+    if (isDeepStrictEqual(this.#description, description)) return;
+    this.#description = description;
+    if (!first) {
+      this.#session?.describe(description);
+      return;
+    }
+    const { engine, store, clock, logger, metrics } = this.#options;
+    this.#worker = new Worker({
+      nodeId: this.#identity.nodeId,
+      engine,
+      store,
+      node: () => this.#description ?? description,
+      clock,
+      logger,
+      metrics,
+      onStatus: (taskId, status) => {
+        this.#reporter.put(taskId, status);
+        this.#report();
+      },
+    });
+    this.#open();
+  }
+
+  /** Statuses that come in the same turn of the event loop go together. */
+  #report(): void {
+    if (this.#reportDue) return;
+    this.#reportDue = true;
+    queueMicrotask(() => {
+      this.#reportDue = false;
+      this.#session?.report();
+    });
+  }
+
+  #open(): void {
+    const { clock, logger, version, metrics } = this.#options;
+    const address = this.#dispatchers.next();
+    const description = this.#description;
+    if (this.#stopped || description === undefined) return;
+    if (address === undefined) {
+      this.#openLater('no dispatcher is known');
+      return;
+    }
+    this.#session = new Session({
+      address,
+      credentials: channelCredentials(this.#identity),
+      previousSession: this.#sessionId,
+      description,
+      version,
+      reporter: this.#reporter,
+      clock,
+      logger,
+      events: {
+        registered: (sessionId) => {
+          this.#sessionId = sessionId;
+          this.#failures = 0;
+          this.#up = true;
+          this.#dispatchers.worked();
+          metrics.sessionOpened();
+          metrics.sessionUp(true);
+          logger.info({ session: sessionId, dispatcher: address }, 'session_registered');
+        },
+        swarm: (view) => this.#swarm(view),
+        assigned: (complete, assignments, removed) => {
+          if (complete) this.#worker?.assignAll(assignments);
+          else this.#worker?.assign(assignments, removed);
+        },
+        logsWanted: (client, subscription) => this.#logs.publish(client, subscription),
+        logsCancelled: (id) => this.#logs.cancel(id),
+        ended: (reason) => {
+          this.#session = undefined;
+          this.#up = false;
+          metrics.sessionUp(false);
+          this.#logs.cancelAll();
+          this.#dispatchers.failed(address);
+          this.#openLater(reason, address);
+        },
+      },
+    });
+  }
+
+  #openLater(reason: string, address?: string): void {
+    if (this.#stopped) return;
+    const { clock, random, logger } = this.#options;
+    const ceilingMs = Math.min(backoffMs.first * 2 ** Math.min(this.#failures, 10), backoffMs.most);
+    const delayMs = Math.round(ceilingMs * (0.5 + 0.5 * random.next()));
+    this.#failures += 1;
+    logger.info({ reason, dispatcher: address, delayMs }, 'session_lost');
+    this.#retry = clock.after(delayMs, () => this.#open());
+  }
+
+  #swarm(view: SwarmView): void {
+    this.#dispatchers.told(view.managers.map((manager) => manager.dispatcherAddr));
+  }
+}

@@ -1,0 +1,219 @@
+import {
+  type ContainerSpec,
+  type Mount,
+  type NodeDescription,
+  type PortConfig,
+  type Resources,
+  type TaskAssignment,
+  taskName,
+} from '@shoal/state';
+import { expandTemplate, type TemplateContext, templateContext } from './template.ts';
+
+/** Marks containers as tasks, and whose. */
+export const swarmLabels = {
+  nodeId: 'com.docker.swarm.node.id',
+  serviceId: 'com.docker.swarm.service.id',
+  serviceName: 'com.docker.swarm.service.name',
+  task: 'com.docker.swarm.task',
+  taskId: 'com.docker.swarm.task.id',
+  taskName: 'com.docker.swarm.task.name',
+} as const;
+
+const nanosPerSecond = 1_000_000_000;
+/** Docker's default, seconds. */
+const stopGraceSecondsDefault = 10;
+
+export function graceSeconds(spec: ContainerSpec): number {
+  return spec.StopGracePeriod === undefined
+    ? stopGraceSecondsDefault
+    : Math.ceil(spec.StopGracePeriod / nanosPerSecond);
+}
+
+export function containerName(task: TaskAssignment): string {
+  const { taskId: id, slot, nodeId } = task;
+  return taskName({ id, slot, nodeId }, task.serviceName);
+}
+
+/**
+ * The engine's body of `POST /containers/create` for a task.
+ * @throws TemplateError when a template cannot be expanded.
+ */
+export function containerConfig(task: TaskAssignment, node: NodeDescription): object {
+  const { template } = task;
+  const spec = template.ContainerSpec;
+  const context = templateContext(task, node);
+  const hasCommand = (spec.Command?.length ?? 0) > 0;
+  return withoutAbsent({
+    Image: spec.Image,
+    Labels: labels(task, spec),
+    Entrypoint: hasCommand ? spec.Command : undefined,
+    Cmd: hasCommand ? (spec.Args ?? []) : nonEmpty(spec.Args),
+    Hostname: spec.Hostname === undefined ? undefined : expandTemplate(spec.Hostname, context),
+    Env: environment(task, spec, context),
+    WorkingDir: spec.Dir,
+    User: spec.User,
+    StopSignal: spec.StopSignal,
+    StopTimeout: graceSeconds(spec),
+    Tty: spec.TTY ?? false,
+    OpenStdin: spec.OpenStdin ?? false,
+    Healthcheck: spec.Healthcheck,
+    ExposedPorts: portKeys(task.hostPorts, {}),
+    HostConfig: hostConfig(task, context),
+  });
+}
+
+function labels(task: TaskAssignment, spec: ContainerSpec): Record<string, string> {
+  return {
+    ...spec.Labels,
+    [swarmLabels.nodeId]: task.nodeId,
+    [swarmLabels.serviceId]: task.serviceId,
+    [swarmLabels.serviceName]: task.serviceName,
+    [swarmLabels.task]: '',
+    [swarmLabels.taskId]: task.taskId,
+    [swarmLabels.taskName]: containerName(task),
+  };
+}
+
+function environment(
+  task: TaskAssignment,
+  spec: ContainerSpec,
+  context: TemplateContext,
+): string[] {
+  const env = (spec.Env ?? []).map((entry) => {
+    const at = entry.indexOf('=');
+    return at < 0 ? entry : entry.slice(0, at + 1) + expandTemplate(entry.slice(at + 1), context);
+  });
+  for (const resource of task.template.Resources?.Reservations?.GenericResources ?? []) {
+    const { DiscreteResourceSpec: discrete, NamedResourceSpec: named } = resource;
+    const { Kind, Value } = discrete ?? named ?? { Kind: '', Value: '' };
+    if (Kind !== '') env.push(`DOCKER_RESOURCE_${Kind.toUpperCase()}=${Value}`);
+  }
+  return env;
+}
+
+function hostConfig(task: TaskAssignment, context: TemplateContext): object {
+  const { template } = task;
+  const spec = template.ContainerSpec;
+  const { Limits: limits, Reservations: reservations } = template.Resources ?? {};
+  const log = template.LogDriver;
+  return withoutAbsent({
+    NetworkMode: task.localNetworks[0] ?? 'default',
+    PortBindings: portBindings(task.hostPorts),
+    RestartPolicy: { Name: 'no' },
+    Mounts: nonEmpty(spec.Mounts?.map((mount) => expandMount(mount, context))),
+    GroupAdd: nonEmpty(spec.Groups),
+    Init: spec.Init,
+    ReadonlyRootfs: spec.ReadOnly ?? false,
+    Isolation: spec.Isolation === 'default' ? undefined : spec.Isolation,
+    ExtraHosts: nonEmpty(extraHosts(spec.Hosts ?? [])),
+    Dns: nonEmpty(spec.DNSConfig?.Nameservers),
+    DnsSearch: nonEmpty(spec.DNSConfig?.Search),
+    DnsOptions: nonEmpty(spec.DNSConfig?.Options),
+    Sysctls: spec.Sysctls,
+    CapAdd: nonEmpty(spec.CapabilityAdd),
+    CapDrop: nonEmpty(spec.CapabilityDrop),
+    SecurityOpt: nonEmpty(securityOptions(spec.Privileges ?? {})),
+    Ulimits: nonEmpty(spec.Ulimits),
+    OomScoreAdj: spec.OomScoreAdj,
+    LogConfig: log === undefined ? undefined : { Type: log.Name, Config: log.Options ?? {} },
+    ...amounts(limits, reservations),
+  });
+}
+
+function amounts(limits: Resources | undefined, reservations: Resources | undefined): object {
+  return {
+    Memory: positive(limits?.MemoryBytes),
+    MemoryReservation: positive(reservations?.MemoryBytes),
+    NanoCpus: positive(limits?.NanoCPUs),
+    PidsLimit: positive(limits?.Pids),
+  };
+}
+
+function expandMount(mount: Mount, context: TemplateContext): object {
+  const expandAll = (values: unknown): unknown =>
+    typeof values !== 'object' || values === null
+      ? values
+      : Object.fromEntries(
+          Object.entries(values).map(([key, value]) => [
+            key,
+            typeof value === 'string' ? expandTemplate(value, context) : value,
+          ]),
+        );
+  const volume = mount.VolumeOptions;
+  const driver = volume?.['DriverConfig'] as { readonly Options?: unknown } | undefined;
+  return withoutAbsent({
+    ...mount,
+    Source: mount.Source === undefined ? undefined : expandTemplate(mount.Source, context),
+    Target: expandTemplate(mount.Target, context),
+    VolumeOptions:
+      volume === undefined
+        ? undefined
+        : withoutAbsent({
+            ...volume,
+            Labels: expandAll(volume['Labels']),
+            DriverConfig:
+              driver === undefined
+                ? undefined
+                : withoutAbsent({ ...driver, Options: expandAll(driver.Options) }),
+          }),
+  });
+}
+
+/** From lines of a hosts file (`ip name…`) to the engine's `name:ip`. */
+function extraHosts(hosts: readonly string[]): string[] {
+  return hosts.flatMap((line) => {
+    const [ip, ...names] = line.split(/\s+/).filter(Boolean);
+    return names.map((name) => `${name}:${ip}`);
+  });
+}
+
+/** Docker's words for what a service may ask of the kernel's security modules. */
+function securityOptions(privileges: Readonly<Record<string, unknown>>): string[] {
+  const options: string[] = [];
+  const selinux = privileges['SELinuxContext'] as Record<string, unknown> | null | undefined;
+  if (selinux?.['Disable'] === true) options.push('label=disable');
+  for (const part of ['User', 'Role', 'Type', 'Level']) {
+    const value = selinux?.[part];
+    if (typeof value === 'string' && value !== '') {
+      options.push(`label=${part.toLowerCase()}:${value}`);
+    }
+  }
+  const seccomp = privileges['Seccomp'] as Record<string, unknown> | null | undefined;
+  if (seccomp?.['Mode'] === 'unconfined') options.push('seccomp=unconfined');
+  if (seccomp?.['Mode'] === 'custom' && typeof seccomp['Profile'] === 'string') {
+    options.push(`seccomp=${Buffer.from(seccomp['Profile'], 'base64').toString('utf8')}`);
+  }
+  const apparmor = privileges['AppArmor'] as Record<string, unknown> | null | undefined;
+  if (apparmor?.['Mode'] === 'disabled') options.push('apparmor=unconfined');
+  if (privileges['NoNewPrivileges'] === true) options.push('no-new-privileges=true');
+  return options;
+}
+
+function portKeys<T>(ports: readonly PortConfig[], value: T): Record<string, T> | undefined {
+  if (ports.length === 0) return undefined;
+  return Object.fromEntries(ports.map((port) => [`${port.TargetPort}/${port.Protocol}`, value]));
+}
+
+function portBindings(ports: readonly PortConfig[]): object | undefined {
+  if (ports.length === 0) return undefined;
+  const bindings: Record<string, { HostPort: string }[]> = {};
+  for (const { TargetPort, Protocol, PublishedPort } of ports) {
+    const key = `${TargetPort}/${Protocol}`;
+    const list = bindings[key] ?? [];
+    list.push({ HostPort: PublishedPort ? String(PublishedPort) : '' });
+    bindings[key] = list;
+  }
+  return bindings;
+}
+
+function positive(amount: number | undefined): number | undefined {
+  return amount === undefined || amount <= 0 ? undefined : amount;
+}
+
+function nonEmpty<T>(list: readonly T[] | undefined): readonly T[] | undefined {
+  return list === undefined || list.length === 0 ? undefined : list;
+}
+
+function withoutAbsent(values: object): object {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
+}

@@ -1,0 +1,212 @@
+import type { IncomingMessage } from 'node:http';
+import { errorMessage, type Monotonic } from '@shoal/runtime';
+import type { NodeDescription, TaskAssignment } from '@shoal/state';
+import { z } from 'zod';
+import { formatMoment, LogReader, type LogRecord, type LogRequest } from '../logs/records.ts';
+import { containerConfig, containerName, swarmLabels } from './container-config.ts';
+import type { ContainerEvent, Engine, EngineResult, TaskContainer } from './engine.ts';
+import {
+  infoAnswer,
+  inspectAnswer,
+  listAnswer,
+  readEvent,
+  readInfo,
+  readInspect,
+  readList,
+} from './engine-answers.ts';
+import { type CallObserver, EngineHttp } from './engine-http.ts';
+import { Limiter } from './limiter.ts';
+import { PullProgress } from './pull-progress.ts';
+import { TemplateError } from './template.ts';
+
+/** Creations and starts at the same time: more only wait inside the engine. */
+const worksMax = 8;
+/** Stops at the same time: they spend their time waiting for the grace period. */
+const stopsMax = 128;
+/** How often progress of a pull is told, milliseconds. */
+const progressEveryMs = 1_000;
+/** A line of the event stream that is longer is dropped, characters. */
+const eventCharsMax = 1 << 20;
+
+export interface DockerEngineOptions {
+  /** `unix:///var/run/docker.sock` or `tcp://host:port`. */
+  readonly address: string;
+  readonly observe: CallObserver;
+  readonly monotonic: () => Monotonic;
+}
+
+const created = z.object({ Id: z.string() });
+const ttyAnswer = z.object({ Config: z.object({ Tty: z.boolean() }) });
+
+/** Docker through its Engine API, unversioned: every engine speaks its own newest. */
+export class DockerEngine implements Engine {
+  readonly #http: EngineHttp;
+  readonly #monotonic: () => Monotonic;
+  readonly #works = new Limiter(worksMax);
+  readonly #stops = new Limiter(stopsMax);
+
+  constructor(options: DockerEngineOptions) {
+    this.#monotonic = options.monotonic;
+    this.#http = new EngineHttp(options.address, options.observe, options.monotonic);
+  }
+
+  async describe(): Promise<EngineResult<NodeDescription>> {
+    const info = await this.#http.json('info', { method: 'GET', path: '/info' }, infoAnswer);
+    return info.kind === 'ok' ? { kind: 'ok', value: readInfo(info.value) } : info;
+  }
+
+  async create(
+    assignment: TaskAssignment,
+    node: NodeDescription,
+  ): Promise<EngineResult<{ readonly id: string }>> {
+    let body: object;
+    try {
+      body = containerConfig(assignment, node);
+    } catch (error) {
+      if (!(error instanceof TemplateError)) throw error;
+      return { kind: 'failed', failure: { kind: 'refused', message: error.message } };
+    }
+    const query = { name: containerName(assignment) };
+    const path = '/containers/create';
+    const result = await this.#works.run(() =>
+      this.#http.json('create', { method: 'POST', path, query, body }, created),
+    );
+    if (result.kind === 'failed') return result;
+    const id = result.value.Id;
+    for (const network of assignment.localNetworks.slice(1)) {
+      const joined = await this.#http.run('network_connect', {
+        method: 'POST',
+        path: `/networks/${encodeURIComponent(network)}/connect`,
+        body: { Container: id },
+      });
+      if (joined.kind === 'failed') return joined;
+    }
+    return { kind: 'ok', value: { id } };
+  }
+
+  async pull(
+    image: string,
+    registryAuth: string | undefined,
+    signal: AbortSignal,
+    progress: (text: string) => void,
+  ): Promise<EngineResult<undefined>> {
+    const query = { fromImage: hasTag(image) ? image : `${image}:latest` };
+    const call = { method: 'POST' as const, path: '/images/create', query, registryAuth, signal };
+    const result = await this.#http.stream('pull', call);
+    if (result.kind === 'failed') return result;
+    const seen = new PullProgress();
+    let toldAt = this.#monotonic() - progressEveryMs / 2;
+    try {
+      for await (const chunk of result.value) {
+        seen.push((chunk as Buffer).toString('utf8'));
+        if (this.#monotonic() - toldAt < progressEveryMs) continue;
+        toldAt = this.#monotonic();
+        progress(seen.summary);
+      }
+    } catch (error) {
+      return { kind: 'failed', failure: { kind: 'unreachable', message: errorMessage(error) } };
+    }
+    seen.end();
+    return seen.error === undefined
+      ? { kind: 'ok', value: undefined }
+      : { kind: 'failed', failure: { kind: 'refused', message: seen.error } };
+  }
+
+  start(containerId: string): Promise<EngineResult<undefined>> {
+    const path = `/containers/${containerId}/start`;
+    return this.#works.run(() => this.#http.run('start', { method: 'POST', path }));
+  }
+
+  async inspect(container: string): Promise<EngineResult<TaskContainer>> {
+    const path = `/containers/${encodeURIComponent(container)}/json`;
+    const result = await this.#http.json('inspect', { method: 'GET', path }, inspectAnswer);
+    return result.kind === 'ok' ? { kind: 'ok', value: readInspect(result.value) } : result;
+  }
+
+  stop(container: string, graceSeconds: number): Promise<EngineResult<undefined>> {
+    const path = `/containers/${encodeURIComponent(container)}/stop`;
+    const query = { t: String(graceSeconds) };
+    return this.#stops.run(() => this.#http.run('stop', { method: 'POST', path, query }));
+  }
+
+  remove(container: string): Promise<EngineResult<undefined>> {
+    const path = `/containers/${encodeURIComponent(container)}`;
+    const query = { v: '1', force: '1' };
+    return this.#works.run(() => this.#http.run('remove', { method: 'DELETE', path, query }));
+  }
+
+  async list(nodeId: string): Promise<EngineResult<readonly TaskContainer[]>> {
+    const filters = JSON.stringify({ label: [`${swarmLabels.nodeId}=${nodeId}`] });
+    const call = {
+      method: 'GET' as const,
+      path: '/containers/json',
+      query: { all: '1', filters },
+    };
+    const result = await this.#http.json('list', call, listAnswer);
+    return result.kind === 'ok' ? { kind: 'ok', value: readList(result.value) } : result;
+  }
+
+  async watch(
+    nodeId: string,
+    signal: AbortSignal,
+    listener: (taskId: string, event: ContainerEvent) => void,
+    ended: () => void,
+  ): Promise<EngineResult<undefined>> {
+    const filters = JSON.stringify({
+      type: ['container'],
+      label: [`${swarmLabels.nodeId}=${nodeId}`],
+      event: ['die', 'destroy', 'health_status'],
+    });
+    const call = { method: 'GET' as const, path: '/events', query: { filters }, signal };
+    const result = await this.#http.stream('events', call);
+    if (result.kind === 'failed') return result;
+    const stream = result.value;
+    let rest = '';
+    stream.on('data', (chunk: Buffer) => {
+      const lines = (rest + chunk.toString('utf8')).split('\n');
+      rest = lines.pop() ?? '';
+      if (rest.length > eventCharsMax) rest = '';
+      for (const line of lines) {
+        const read = readEvent(line);
+        if (read !== undefined) listener(read.taskId, read.event);
+      }
+    });
+    stream.on('error', () => undefined);
+    stream.on('close', ended);
+    return { kind: 'ok', value: undefined };
+  }
+
+  async logs(
+    container: string,
+    request: LogRequest,
+    signal: AbortSignal,
+  ): Promise<EngineResult<AsyncIterable<LogRecord>>> {
+    const path = `/containers/${encodeURIComponent(container)}`;
+    const shape = { method: 'GET' as const, path: `${path}/json`, signal };
+    const inspected = await this.#http.json('inspect', shape, ttyAnswer);
+    if (inspected.kind === 'failed') return inspected;
+    const query = {
+      stdout: request.stdout ? '1' : '0',
+      stderr: request.stderr ? '1' : '0',
+      timestamps: '1',
+      follow: request.follow ? '1' : '0',
+      tail: request.tail < 0 ? 'all' : String(request.tail),
+      ...(request.since === undefined ? {} : { since: formatMoment(request.since) }),
+      ...(request.until === undefined ? {} : { until: formatMoment(request.until) }),
+    };
+    const call = { method: 'GET' as const, path: `${path}/logs`, query, signal };
+    const result = await this.#http.stream('logs', call);
+    if (result.kind === 'failed') return result;
+    return { kind: 'ok', value: readRecords(result.value, inspected.value.Config.Tty) };
+  }
+}
+
+async function* readRecords(stream: IncomingMessage, tty: boolean): AsyncGenerator<LogRecord> {
+  const reader = new LogReader(tty);
+  for await (const chunk of stream) yield* reader.push(chunk as Buffer);
+  yield* reader.end();
+}
+
+function hasTag(image: string): boolean {
+  return image.includes('@') || image.slice(image.lastIndexOf('/') + 1).includes(':');
+}

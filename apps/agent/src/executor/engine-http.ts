@@ -1,0 +1,135 @@
+import { Agent, type IncomingMessage } from 'node:http';
+import { errorMessage } from '@shoal/runtime';
+import Docker from 'dockerode';
+import { z } from 'zod';
+import type { EngineFailure, EngineResult } from './engine.ts';
+
+/** Longest answer that is taken into memory as a whole, bytes. */
+const answerBytesMax = 64 << 20;
+
+export interface EngineCall {
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string>> | undefined;
+  readonly body?: object | undefined;
+  /** Base64url of Docker's AuthConfig. */
+  readonly registryAuth?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Counts calls: what was called, how it ended, how long it took. */
+export type CallObserver = (
+  call: string,
+  outcome: 'ok' | EngineFailure['kind'],
+  ms: number,
+) => void;
+
+const answered: Readonly<Record<number, true>> = { 200: true, 201: true, 204: true, 304: true };
+const statusOf = z.object({ statusCode: z.int() });
+const messageOf = z.object({ json: z.object({ message: z.string() }) });
+
+/** Every engine call in one form, with typed failures. Answers are read as streams, so that none hangs. */
+export class EngineHttp {
+  readonly #modem: Docker['modem'];
+  readonly #observe: CallObserver;
+  readonly #monotonic: () => number;
+
+  /** `address` is `unix:///path` or `tcp://host:port`. */
+  constructor(address: string, observe: CallObserver, monotonic: () => number) {
+    const agent = new Agent({ keepAlive: true });
+    const url = new URL(address);
+    const where =
+      url.protocol === 'unix:'
+        ? { socketPath: url.pathname }
+        : { host: url.hostname, port: url.port, protocol: 'http' as const };
+    // `agent` is missing in the types of dockerode.
+    const options: Docker.DockerOptions & { readonly agent: Agent } = { ...where, agent };
+    this.#modem = new Docker(options).modem;
+    this.#observe = observe;
+    this.#monotonic = monotonic;
+  }
+
+  /** `name` is that of the metric. The stream is the caller's to read or destroy. */
+  async stream(name: string, call: EngineCall): Promise<EngineResult<IncomingMessage>> {
+    const begin = this.#monotonic();
+    const result = await this.#dial(call);
+    const outcome = result.kind === 'ok' ? 'ok' : result.failure.kind;
+    this.#observe(name, outcome, this.#monotonic() - begin);
+    return result;
+  }
+
+  /** The answer read by `shape`. */
+  async json<T>(name: string, call: EngineCall, shape: z.ZodType<T>): Promise<EngineResult<T>> {
+    const result = await this.stream(name, call);
+    if (result.kind === 'failed') return result;
+    try {
+      const text = await readAll(result.value);
+      return { kind: 'ok', value: shape.parse(text === '' ? undefined : JSON.parse(text)) };
+    } catch (error) {
+      const kind = error instanceof z.ZodError || error instanceof SyntaxError;
+      const message =
+        error instanceof z.ZodError
+          ? `unexpected answer to ${name}: ${z.prettifyError(error)}`
+          : errorMessage(error);
+      return { kind: 'failed', failure: { kind: kind ? 'refused' : 'unreachable', message } };
+    }
+  }
+
+  /** A call whose answer does not matter. */
+  async run(name: string, call: EngineCall): Promise<EngineResult<undefined>> {
+    const result = await this.stream(name, call);
+    if (result.kind === 'failed') return result;
+    result.value.on('error', () => undefined).resume();
+    return { kind: 'ok', value: undefined };
+  }
+
+  #dial(call: EngineCall): Promise<EngineResult<IncomingMessage>> {
+    return new Promise((resolve) => {
+      this.#modem.dial(
+        {
+          path: `${call.path}?`,
+          method: call.method,
+          isStream: true,
+          statusCodes: answered,
+          options: { _query: call.query ?? {}, _body: call.body ?? {} },
+          ...(call.registryAuth === undefined ? {} : { authconfig: { key: call.registryAuth } }),
+          ...(call.signal === undefined ? {} : { abortSignal: call.signal }),
+        } as unknown as Parameters<Docker['modem']['dial']>[0],
+        (error: unknown, stream: unknown) => {
+          if (error) resolve({ kind: 'failed', failure: failureOf(error) });
+          else resolve({ kind: 'ok', value: stream as IncomingMessage });
+        },
+      );
+    });
+  }
+}
+
+/** An answer with a status is the engine's word; anything else means that it could not be asked. */
+export function failureOf(error: unknown): EngineFailure {
+  const status = statusOf.safeParse(error);
+  const said = messageOf.safeParse(error);
+  const message = said.success ? said.data.json.message : errorMessage(error);
+  if (!status.success) return { kind: 'unreachable', message };
+  switch (status.data.statusCode) {
+    case 404:
+      return { kind: 'not-found', message };
+    case 409:
+      return { kind: 'conflict', message };
+    case 502:
+    case 503:
+      return { kind: 'unreachable', message };
+    default:
+      return { kind: 'refused', message };
+  }
+}
+
+async function readAll(stream: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of stream) {
+    bytes += (chunk as Buffer).length;
+    if (bytes > answerBytesMax) throw new SyntaxError('the answer is too long');
+    chunks.push(chunk as Buffer);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}

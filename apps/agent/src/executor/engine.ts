@@ -1,0 +1,82 @@
+import type { ContainerStatus, NodeDescription, PortConfig, TaskAssignment } from '@shoal/state';
+import type { LogRecord, LogRequest } from '../logs/records.ts';
+
+/** An engine call that did not work. */
+export interface EngineFailure {
+  readonly kind: /** The engine cannot be reached or is on its way down: the same call may work later. */
+    | 'unreachable'
+    | 'not-found'
+    | 'conflict'
+    /** The engine said no, for good. */
+    | 'refused';
+  /** The engine's own words. */
+  readonly message: string;
+}
+
+export type EngineResult<T> =
+  | { readonly kind: 'ok'; readonly value: T }
+  | { readonly kind: 'failed'; readonly failure: EngineFailure };
+
+/** A container of a task as the engine has it. */
+export interface TaskContainer {
+  readonly id: string;
+  readonly taskId: string;
+  readonly state: 'created' | 'running' | 'exited';
+  readonly pid: number;
+  readonly exitCode: number;
+  /** `none` where there is no health check. */
+  readonly health: 'none' | 'starting' | 'healthy' | 'unhealthy';
+  /** Ports published on the node. */
+  readonly ports: readonly PortConfig[];
+  /** What the engine said when it could not start it. */
+  readonly error: string;
+}
+
+/** What happened to the container of a task. */
+export type ContainerEvent =
+  | { readonly kind: 'died'; readonly containerId: string; readonly exitCode: number }
+  | { readonly kind: 'healthy' | 'unhealthy' | 'removed'; readonly containerId: string };
+
+/** What an agent needs of a container engine. */
+export interface Engine {
+  /** The host as the engine describes it, without trust root. */
+  describe(): Promise<EngineResult<NodeDescription>>;
+  create(
+    assignment: TaskAssignment,
+    node: NodeDescription,
+  ): Promise<EngineResult<{ readonly id: string }>>;
+  /** Fetches the image; `progress` is told in a few words, as often as there is news. */
+  pull(
+    image: string,
+    registryAuth: string | undefined,
+    signal: AbortSignal,
+    progress: (text: string) => void,
+  ): Promise<EngineResult<undefined>>;
+  start(containerId: string): Promise<EngineResult<undefined>>;
+  /** By id or name. */
+  inspect(container: string): Promise<EngineResult<TaskContainer>>;
+  stop(container: string, graceSeconds: number): Promise<EngineResult<undefined>>;
+  /** With its anonymous volumes, by force. */
+  remove(container: string): Promise<EngineResult<undefined>>;
+  /** All containers of tasks of the node, running or not. `state` is right, details are not filled in. */
+  list(nodeId: string): Promise<EngineResult<readonly TaskContainer[]>>;
+  /**
+   * Tells what happens to the node's containers from now on, until `signal` or the stream ends.
+   * Resolves when the engine has begun to tell; `ended` is called when it no longer does.
+   */
+  watch(
+    nodeId: string,
+    signal: AbortSignal,
+    listener: (taskId: string, event: ContainerEvent) => void,
+    ended: () => void,
+  ): Promise<EngineResult<undefined>>;
+  logs(
+    container: string,
+    request: LogRequest,
+    signal: AbortSignal,
+  ): Promise<EngineResult<AsyncIterable<LogRecord>>>;
+}
+
+export function containerStatus(container: TaskContainer): ContainerStatus {
+  return { id: container.id, pid: container.pid, exitCode: container.exitCode };
+}

@@ -1,0 +1,137 @@
+import { type Identity, type IdentityState, watchIdentity } from '@shoal/pki';
+import { type ProcessContext, runProcess } from '@shoal/runtime/process';
+import { z } from 'zod';
+import { Agent, statusFile } from './agent.ts';
+import { DockerEngine } from './executor/docker-engine.ts';
+import { type AgentMetrics, agentMetrics } from './metrics.ts';
+import { StatusStore } from './worker/status-store.ts';
+import { removeAllContainers } from './worker/worker.ts';
+
+/** Pause before containers of a left swarm are looked for again, milliseconds. */
+const leaveRetryMs = 1_000;
+
+const schema = z.object({
+  engine: z
+    .string()
+    .regex(/^(unix:\/\/\/.+|tcp:\/\/[^/]+:\d+)$/, 'must look like unix:///var/run/docker.sock')
+    .default('unix:///var/run/docker.sock')
+    .describe('the Docker Engine'),
+});
+
+type Context = ProcessContext<z.output<typeof schema>>;
+
+/** Follows the host's identity: an agent while there is one, nothing of ours left when it is gone. */
+class Host {
+  readonly #context: Context;
+  readonly #store: StatusStore;
+  readonly #engine: DockerEngine;
+  readonly #metrics: AgentMetrics;
+  readonly #unwatch: () => void;
+  #agent: { readonly agent: Agent; readonly nodeId: string } | undefined;
+  #wanted: IdentityState = { kind: 'none' };
+  #changing: Promise<void> | undefined;
+  #reason = 'the host is in no swarm';
+  #stopped = false;
+
+  constructor(context: Context, store: StatusStore) {
+    this.#context = context;
+    this.#store = store;
+    this.#metrics = agentMetrics(context.metrics);
+    this.#engine = new DockerEngine({
+      address: context.config.engine,
+      observe: this.#metrics.engineCall,
+      monotonic: () => context.clock.monotonic(),
+    });
+    const { dataDir } = context.config;
+    this.#unwatch = watchIdentity(dataDir, context.clock, (state) => this.#changed(state));
+  }
+
+  get health() {
+    const agent = this.#agent?.agent;
+    if (agent === undefined) {
+      return { ready: true, healthy: true, role: 'standby', detail: this.#reason };
+    }
+    return { ...agent.health, healthy: true, role: 'active' };
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#unwatch();
+    await this.#changing;
+    await this.#agent?.agent.stop();
+  }
+
+  /** Changes are worked off one after the other; of those that come meanwhile the newest counts. */
+  #changed(state: IdentityState): void {
+    this.#wanted = state;
+    if (this.#changing !== undefined || this.#stopped) return;
+    this.#changing = this.#follow().then(
+      () => {
+        this.#changing = undefined;
+      },
+      (error: unknown) => this.#context.fail(error),
+    );
+  }
+
+  async #follow(): Promise<void> {
+    let seen: IdentityState | undefined;
+    while (seen !== this.#wanted && !this.#stopped) {
+      seen = this.#wanted;
+      await this.#become(seen);
+    }
+  }
+
+  async #become(state: IdentityState): Promise<void> {
+    if (state.kind === 'broken') {
+      // What runs goes on: a half-written renewal is no leave.
+      this.#reason = state.reason;
+      return this.#context.logger.error({ reason: state.reason }, 'identity_broken');
+    }
+    const identity = state.kind === 'complete' ? state.identity : undefined;
+    if (identity !== undefined && this.#agent?.nodeId === identity.nodeId) {
+      return this.#agent.agent.renew(identity);
+    }
+    await this.#agent?.agent.stop();
+    this.#agent = undefined;
+    this.#reason = 'the host is in no swarm';
+    if (this.#store.nodeId !== '' && this.#store.nodeId !== identity?.nodeId) {
+      await this.#leave(this.#store.nodeId);
+    }
+    if (identity !== undefined && !this.#stopped) this.#begin(identity);
+  }
+
+  #begin(identity: Identity): void {
+    const { version, clock, random, logger } = this.#context;
+    const metrics = this.#metrics;
+    const [engine, store] = [this.#engine, this.#store];
+    const { nodeId } = identity;
+    const log = logger.child({ node: nodeId });
+    const options = { identity, engine, store, version, clock, random, logger: log, metrics };
+    this.#agent = { agent: new Agent(options), nodeId };
+  }
+
+  /** Takes away what a node that is no more has run here. */
+  async #leave(nodeId: string): Promise<void> {
+    const { clock, logger } = this.#context;
+    this.#reason = 'removes the containers of the swarm that was left';
+    while (!this.#stopped && !(await removeAllContainers(this.#engine, nodeId, this.#metrics))) {
+      logger.warn({ node: nodeId }, 'containers_not_removed');
+      await new Promise<void>((resolve) => clock.after(leaveRetryMs, resolve));
+    }
+    if (this.#stopped) return;
+    await this.#store.clear();
+    this.#reason = 'the host is in no swarm';
+    logger.info({ node: nodeId }, 'swarm_left');
+  }
+}
+
+await runProcess({
+  name: 'agent',
+  version: '0.1.0',
+  schema,
+  async start(context) {
+    const store = await StatusStore.open(statusFile(context.config.dataDir), context.logger);
+    const host = new Host(context, store);
+    return { stop: () => host.stop(), health: () => host.health };
+  },
+});

@@ -1,0 +1,174 @@
+import type { ChannelCredentials, ClientDuplexStream } from '@grpc/grpc-js';
+import { channelOptions } from '@shoal/pki';
+import {
+  type AgentMessage,
+  type Assignments,
+  DispatcherClient,
+  type DispatcherMessage,
+  type LogSubscription,
+  type SwarmView,
+} from '@shoal/proto';
+import { assertNever, type Clock, errorMessage, type Logger, type Timer } from '@shoal/runtime';
+import type { NodeDescription, TaskAssignment } from '@shoal/state';
+import type { Reporter } from './reporter.ts';
+
+/** Time for the dispatcher to answer a registration or a heartbeat, milliseconds. */
+const answerMsMax = 10_000;
+
+export interface SessionEvents {
+  registered(sessionId: string): void;
+  swarm(view: SwarmView): void;
+  assigned(
+    complete: boolean,
+    assignments: readonly TaskAssignment[],
+    removed: readonly string[],
+  ): void;
+  logsWanted(client: DispatcherClient, subscription: LogSubscription): void;
+  logsCancelled(id: string): void;
+  /** Called once. */
+  ended(reason: string): void;
+}
+
+export interface SessionOptions {
+  readonly address: string;
+  readonly credentials: ChannelCredentials;
+  readonly previousSession: string;
+  readonly description: NodeDescription;
+  readonly version: string;
+  readonly reporter: Reporter;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly events: SessionEvents;
+}
+
+/** One session with one dispatcher, from registration to its end. */
+export class Session {
+  readonly #options: SessionOptions;
+  readonly #client: DispatcherClient;
+  readonly #call: ClientDuplexStream<AgentMessage, DispatcherMessage>;
+  #registered = false;
+  #assignments = 0;
+  #heartbeat: Timer | undefined;
+  #answer: Timer | undefined;
+  #over = false;
+
+  constructor(options: SessionOptions) {
+    this.#options = options;
+    const { address, credentials, reporter, description, version } = options;
+    reporter.restart();
+    this.#client = new DispatcherClient(address, credentials, {
+      ...channelOptions('manager'),
+      // Each session has its connection, so that the end of one is the end of its connection.
+      'grpc.use_local_subchannel_pool': 1,
+    });
+    this.#call = this.#client.session();
+    this.#call.on('data', (message: DispatcherMessage) => this.#received(message));
+    this.#call.on('error', (error) => this.end(errorMessage(error)));
+    this.#call.on('end', () => this.end('the dispatcher ended the session'));
+    this.#write({
+      $case: 'register',
+      value: {
+        previousSession: options.previousSession,
+        description: Buffer.from(JSON.stringify(description)),
+        agentVersion: version,
+      },
+    });
+    this.#awaitAnswer();
+  }
+
+  /** Sends what waits in the reporter. */
+  report(): void {
+    if (!this.#registered || this.#over) return;
+    for (
+      let message = this.#options.reporter.next();
+      message !== undefined;
+      message = this.#options.reporter.next()
+    ) {
+      this.#write({ $case: 'statuses', value: message });
+    }
+  }
+
+  describe(description: NodeDescription): void {
+    if (!this.#registered || this.#over) return;
+    this.#write({ $case: 'description', value: Buffer.from(JSON.stringify(description)) });
+  }
+
+  end(reason: string): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#heartbeat?.cancel();
+    this.#answer?.cancel();
+    this.#call.end();
+    this.#call.cancel();
+    this.#client.close();
+    this.#options.events.ended(reason);
+  }
+
+  #write(body: NonNullable<AgentMessage['body']>): void {
+    this.#call.write({ body });
+  }
+
+  #received({ body }: DispatcherMessage): void {
+    if (this.#over || body === undefined) return;
+    const { events, reporter } = this.#options;
+    switch (body.$case) {
+      case 'registered':
+        this.#registered = true;
+        this.#beatIn(body.value.heartbeatMs);
+        events.registered(body.value.sessionId);
+        if (body.value.swarm !== undefined) events.swarm(body.value.swarm);
+        this.report();
+        return;
+      case 'heartbeat':
+        this.#beatIn(body.value.heartbeatMs);
+        return;
+      case 'assignments':
+        this.#assigned(body.value);
+        return;
+      case 'statuses':
+        reporter.acknowledged(body.value.sequence);
+        this.report();
+        return;
+      case 'logSubscription':
+        events.logsWanted(this.#client, body.value);
+        return;
+      case 'logCancel':
+        events.logsCancelled(body.value.id);
+        return;
+      case 'swarm':
+        events.swarm(body.value);
+        return;
+      default:
+        assertNever(body);
+        return;
+    }
+  }
+
+  #assigned({ complete, appliesTo, resultsIn, assignments, removed }: Assignments): void {
+    if (!complete && appliesTo !== this.#assignments) {
+      this.end(`assignments are missing: after ${this.#assignments} came ${resultsIn}`);
+      return;
+    }
+    this.#assignments = resultsIn;
+    const tasks = assignments.map(
+      ({ task }) => JSON.parse(task.toString('utf8')) as TaskAssignment,
+    );
+    this.#options.events.assigned(complete, tasks, removed);
+  }
+
+  #beatIn(ms: number): void {
+    this.#answer?.cancel();
+    this.#heartbeat?.cancel();
+    this.#heartbeat = this.#options.clock.after(ms, () => {
+      this.#write({ $case: 'heartbeat', value: {} });
+      this.#awaitAnswer();
+    });
+  }
+
+  #awaitAnswer(): void {
+    this.#answer?.cancel();
+    this.#answer = this.#options.clock.after(answerMsMax, () =>
+      this.end('the dispatcher does not answer'),
+    );
+  }
+}

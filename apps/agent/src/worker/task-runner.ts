@@ -1,0 +1,411 @@
+import type { Clock, Logger } from '@shoal/runtime';
+import {
+  isBefore,
+  isTerminal,
+  type NodeDescription,
+  type TaskAssignment,
+  type TaskState,
+  type TaskStatus,
+} from '@shoal/state';
+import { containerName, graceSeconds } from '../executor/container-config.ts';
+import {
+  type ContainerEvent,
+  containerStatus,
+  type Engine,
+  type EngineFailure,
+  type EngineResult,
+  type TaskContainer,
+} from '../executor/engine.ts';
+import { type Act, type ActEnd, nextMove, passed, settle } from '../task/machine.ts';
+
+/** Pause before work that could not be done is tried again, milliseconds. */
+const retryMs = 1_000;
+const unhealthyReason = 'dockerexec: unhealthy container';
+
+export interface TaskRunnerOptions {
+  readonly assignment: TaskAssignment;
+  readonly status: TaskStatus;
+  readonly engine: Engine;
+  readonly node: () => NodeDescription;
+  /** Fetches an image that is missing; works for the same image are done once. */
+  readonly pull: (
+    assignment: TaskAssignment,
+    signal: AbortSignal,
+    progress: (text: string) => void,
+  ) => Promise<EngineResult<undefined>>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly onStatus: (taskId: string, status: TaskStatus) => void;
+  /** Resolves when the last status is on the disk. */
+  readonly durable: () => Promise<void>;
+}
+
+/** How work ended, or that it has to be tried again, or that something else is wanted meanwhile. */
+type Attempt =
+  | ActEnd
+  | { readonly kind: 'retry'; readonly message: string }
+  | { readonly kind: 'overtaken' };
+
+/** Brings one task from state to state, until it is given up or removed. */
+export class TaskRunner {
+  readonly #options: TaskRunnerOptions;
+  readonly #name: string;
+  #assignment: TaskAssignment;
+  #status: TaskStatus;
+  /** Work of an earlier life may have been half done: look before doing it again. */
+  #resumed: boolean;
+  #closed = false;
+  /** What the engine told since it was last asked for. */
+  #event: ContainerEvent | undefined;
+  #wake: (() => void) | undefined;
+  #work: AbortController | undefined;
+  readonly #running: Promise<void>;
+
+  constructor(options: TaskRunnerOptions) {
+    this.#options = options;
+    this.#assignment = options.assignment;
+    this.#name = containerName(options.assignment);
+    this.#status = options.status;
+    this.#resumed = !isBefore(options.status.state, 'preparing');
+    this.#running = this.#run();
+  }
+
+  get status(): TaskStatus {
+    return this.#status;
+  }
+
+  get containerName(): string {
+    return this.#name;
+  }
+
+  /** The desired state only grows. */
+  update(assignment: TaskAssignment): void {
+    if (!isBefore(this.#assignment.desired, assignment.desired)) return;
+    this.#assignment = assignment;
+    if (!isBefore(assignment.desired, 'shutdown')) this.#work?.abort();
+    this.#poke();
+  }
+
+  /** What the engine says of the container. */
+  noticed(event: ContainerEvent): void {
+    const own = this.#status.container?.id ?? event.containerId;
+    if (own !== event.containerId) return;
+    // Once stopped, stopped: the removal that follows tells nothing new.
+    if (this.#event?.kind === 'died') return;
+    this.#event = event;
+    this.#poke();
+  }
+
+  /** The engine was out of sight: what it has now is looked at anew. */
+  recheck(): void {
+    this.#resumed = true;
+    this.#event = undefined;
+    this.#poke();
+  }
+
+  /** Lets go of the task; its container stays as it is. Resolves when nothing is under way. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#work?.abort();
+    this.#poke();
+    await this.#running;
+  }
+
+  /** Lets go of the task and takes its container away. False when the engine could not be asked. */
+  async remove(): Promise<boolean> {
+    await this.close();
+    return removeContainer(this.#options.engine, this.#name, graceOf(this.#assignment), () =>
+      isTerminal(this.#status.state),
+    );
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#closed) {
+      const move = nextMove(this.#status.state, this.#assignment.desired);
+      switch (move.kind) {
+        case 'rest':
+          await this.#changed();
+          break;
+        case 'pass':
+          this.#set(passed(this.#status, move, this.#options.clock.now()));
+          break;
+        case 'act':
+          await this.#act(move.act);
+          break;
+      }
+    }
+  }
+
+  async #act(act: Act): Promise<void> {
+    const work = new AbortController();
+    this.#work = work;
+    const attempt = await this.#attempt(act, work.signal);
+    this.#work = undefined;
+    if (this.#closed) return;
+    switch (attempt.kind) {
+      case 'overtaken':
+        return;
+      case 'retry':
+        this.#resumed = true;
+        this.#options.logger.info(
+          { task: this.#assignment.taskId, act, reason: attempt.message },
+          'task_work_retried',
+        );
+        return work.signal.aborted ? undefined : this.#pause(retryMs);
+      default:
+        this.#resumed = false;
+        this.#set(settle(this.#status, act, attempt, this.#options.clock.now()));
+    }
+  }
+
+  #attempt(act: Act, signal: AbortSignal): Promise<Attempt> {
+    switch (act) {
+      case 'prepare':
+        return this.#prepare(signal);
+      case 'start':
+        return this.#start(signal);
+      case 'wait':
+        return this.#wait(signal);
+      case 'stop':
+        return this.#stop();
+    }
+  }
+
+  async #prepare(signal: AbortSignal): Promise<Attempt> {
+    let created = await this.#options.engine.create(this.#assignment, this.#options.node());
+    if (created.kind === 'failed' && created.failure.kind === 'not-found') {
+      const missing = created.failure;
+      if (signal.aborted) return { kind: 'overtaken' };
+      const pulled = await this.#options.pull(this.#assignment, signal, (text) =>
+        this.#progress(text),
+      );
+      if (signal.aborted) return { kind: 'overtaken' };
+      if (pulled.kind === 'failed') {
+        const { taskId, template } = this.#assignment;
+        const fields = { task: taskId, image: template.ContainerSpec.Image };
+        this.#options.logger.warn({ ...fields, reason: pulled.failure.message }, 'pull_failed');
+        // In Swarm the pull's own error is for the log; the task says what it could not find.
+        return { kind: 'fatal', message: missing.message };
+      }
+      created = await this.#options.engine.create(this.#assignment, this.#options.node());
+    }
+    if (created.kind === 'ok') {
+      return { kind: 'done', container: { id: created.value.id, pid: 0, exitCode: 0 } };
+    }
+    return created.failure.kind === 'conflict' ? this.#adopt(created.failure) : failed(created);
+  }
+
+  /** The name is taken: by the container that an earlier attempt has made. */
+  async #adopt(conflict: EngineFailure): Promise<Attempt> {
+    const found = await this.#options.engine.inspect(this.#name);
+    if (found.kind === 'failed') return { kind: 'retry', message: found.failure.message };
+    if (found.value.taskId !== this.#assignment.taskId) {
+      return { kind: 'fatal', message: conflict.message };
+    }
+    return { kind: 'done', container: containerStatus(found.value) };
+  }
+
+  async #start(signal: AbortSignal): Promise<Attempt> {
+    const { engine } = this.#options;
+    try {
+      // From here on the task may have run: it must never be started a second time after a crash.
+      await this.#options.durable();
+    } catch (error) {
+      return { kind: 'retry', message: String(error) };
+    }
+    if (signal.aborted) return { kind: 'overtaken' };
+    const container = this.#status.container?.id ?? this.#name;
+    const looked = this.#resumed ? await engine.inspect(container) : undefined;
+    if (looked?.kind === 'failed') return failed(looked);
+    if (looked === undefined || looked.value.state === 'created') {
+      const started = await engine.start(container);
+      if (started.kind === 'failed') return startFailed(started);
+    }
+    const running = looked?.value.state === 'running' ? looked : await engine.inspect(container);
+    if (running.kind === 'failed') {
+      const died = this.#takeDeath();
+      return died ?? failed(running);
+    }
+    return this.#untilHealthy(running.value, signal);
+  }
+
+  async #untilHealthy(started: TaskContainer, signal: AbortSignal): Promise<Attempt> {
+    if (started.state !== 'running') return stopped(started);
+    const end: ActEnd = {
+      kind: 'done',
+      container: containerStatus(started),
+      ...(started.ports.length === 0 ? {} : { ports: started.ports }),
+    };
+    if (started.health === 'none' || started.health === 'healthy') return end;
+    if (started.health === 'unhealthy') return this.#unhealthy(started.id);
+    for (;;) {
+      const event = await this.#nextEvent(signal);
+      if (event === 'overtaken') return { kind: 'overtaken' };
+      if (event === 'recheck') return { kind: 'retry', message: 'the engine was out of sight' };
+      if (event.kind === 'healthy') return end;
+      if (event.kind === 'unhealthy') return this.#unhealthy(started.id);
+      if (event.kind === 'died') return this.#exit(event.containerId, event.exitCode);
+      if (event.kind === 'removed') return this.#exit(event.containerId, killedExitCode);
+    }
+  }
+
+  async #wait(signal: AbortSignal): Promise<Attempt> {
+    const { engine } = this.#options;
+    if (this.#resumed) {
+      const container = this.#status.container?.id ?? this.#name;
+      const found = await engine.inspect(container);
+      if (found.kind === 'failed') {
+        return found.failure.kind === 'not-found'
+          ? { kind: 'fatal', message: `No such container: ${this.#name}` }
+          : { kind: 'retry', message: found.failure.message };
+      }
+      if (found.value.state !== 'running') return stopped(found.value);
+      if (found.value.health === 'unhealthy') return this.#unhealthy(found.value.id);
+      this.#resumed = false;
+    }
+    for (;;) {
+      const event = await this.#nextEvent(signal);
+      if (event === 'overtaken') return { kind: 'overtaken' };
+      if (event === 'recheck') return this.#wait(signal);
+      if (event.kind === 'died') return this.#exit(event.containerId, event.exitCode);
+      if (event.kind === 'removed') return this.#exit(event.containerId, killedExitCode);
+      if (event.kind === 'unhealthy') return this.#unhealthy(event.containerId);
+    }
+  }
+
+  async #unhealthy(containerId: string): Promise<Attempt> {
+    const { engine } = this.#options;
+    const ended = await engine.stop(containerId, graceOf(this.#assignment));
+    if (ended.kind === 'failed' && ended.failure.kind === 'unreachable') return failed(ended);
+    const found = await engine.inspect(containerId);
+    if (found.kind === 'failed') return this.#exit(containerId, killedExitCode, unhealthyReason);
+    return this.#exit(containerId, found.value.exitCode, unhealthyReason);
+  }
+
+  async #stop(): Promise<Attempt> {
+    const { engine } = this.#options;
+    // Nothing was made for a task that was not prepared.
+    if (isBefore(this.#status.state, 'preparing')) return { kind: 'done' };
+    const container = this.#status.container?.id ?? this.#name;
+    const ended = await engine.stop(container, graceOf(this.#assignment));
+    if (ended.kind === 'failed') {
+      return ended.failure.kind === 'not-found' ? { kind: 'done' } : retried(ended);
+    }
+    const died = this.#takeDeath();
+    if (died !== undefined || isBefore(this.#status.state, 'starting')) {
+      return died ?? { kind: 'done' };
+    }
+    const found = await engine.inspect(container);
+    if (found.kind === 'failed' || found.value.state === 'created') return { kind: 'done' };
+    return stopped(found.value);
+  }
+
+  #exit(id: string, exitCode: number, reason?: string): ActEnd {
+    const container = { id, pid: this.#status.container?.pid ?? 0, exitCode };
+    return { kind: 'exited', container, ...(reason === undefined ? {} : { reason }) };
+  }
+
+  #takeDeath(): ActEnd | undefined {
+    const event = this.#event;
+    return event?.kind === 'died' ? this.#exit(event.containerId, event.exitCode) : undefined;
+  }
+
+  #progress(text: string): void {
+    if (this.#status.state !== 'preparing' || this.#closed) return;
+    const message = `preparing: pulling image, ${text}`;
+    this.#set({ ...this.#status, message, at: this.#options.clock.now() });
+  }
+
+  #set(status: TaskStatus): void {
+    this.#status = status;
+    this.#options.onStatus(this.#assignment.taskId, status);
+  }
+
+  /** Waits for the next word of the engine, or for something else that is wanted. */
+  async #nextEvent(signal: AbortSignal): Promise<ContainerEvent | 'overtaken' | 'recheck'> {
+    for (;;) {
+      if (this.#closed || signal.aborted) return 'overtaken';
+      if (this.#resumed) return 'recheck';
+      const event = this.#event;
+      if (event !== undefined) {
+        if (event.kind !== 'died') this.#event = undefined;
+        return event;
+      }
+      await this.#changed();
+    }
+  }
+
+  #changed(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
+  #poke(): void {
+    this.#wake?.();
+    this.#wake = undefined;
+  }
+
+  async #pause(ms: number): Promise<void> {
+    const changed = this.#changed();
+    const timer = this.#options.clock.after(ms, () => this.#poke());
+    await changed;
+    timer.cancel();
+  }
+}
+
+/** What a container that was killed exits with. */
+const killedExitCode = 137;
+
+function graceOf(assignment: TaskAssignment): number {
+  return graceSeconds(assignment.template.ContainerSpec);
+}
+
+function failed(result: EngineResult<unknown> & { readonly kind: 'failed' }): Attempt {
+  const { kind, message } = result.failure;
+  return kind === 'unreachable' ? { kind: 'retry', message } : { kind: 'fatal', message };
+}
+
+function retried(result: EngineResult<unknown> & { readonly kind: 'failed' }): Attempt {
+  return { kind: 'retry', message: result.failure.message };
+}
+
+/** Swarm's words in front of the engine's. */
+function startFailed(result: EngineResult<unknown> & { readonly kind: 'failed' }): Attempt {
+  const attempt = failed(result);
+  return attempt.kind === 'fatal'
+    ? { kind: 'fatal', message: `starting container failed: ${attempt.message}` }
+    : attempt;
+}
+
+/** A container that is not running any more, as an end of the task. */
+function stopped(container: TaskContainer): ActEnd {
+  const status = containerStatus(container);
+  if (container.state === 'created') {
+    const message = `starting container failed: ${container.error}`;
+    return { kind: 'fatal', message, container: status };
+  }
+  return { kind: 'exited', container: status };
+}
+
+/** Stops a container if it may still run, then takes it away. False when the engine could not be asked. */
+export async function removeContainer(
+  engine: Engine,
+  container: string,
+  grace: number,
+  isStopped: () => boolean,
+): Promise<boolean> {
+  if (!isStopped()) {
+    const ended = await engine.stop(container, grace);
+    if (ended.kind === 'failed' && ended.failure.kind === 'not-found') return true;
+    if (ended.kind === 'failed' && ended.failure.kind === 'unreachable') return false;
+  }
+  const removed = await engine.remove(container);
+  // A conflict means that somebody else is removing it just now.
+  return removed.kind === 'ok' || removed.failure.kind !== 'unreachable';
+}
+
+/** The least that is known of a task from its container alone. */
+export function stateFromContainer(container: TaskContainer): TaskState {
+  return container.state === 'created' ? 'ready' : 'running';
+}

@@ -1,0 +1,258 @@
+import type { Clock, Logger, Timer } from '@shoal/runtime';
+import {
+  isTerminal,
+  type NodeDescription,
+  type TaskAssignment,
+  type TaskStatus,
+} from '@shoal/state';
+import type { ContainerEvent, Engine, TaskContainer } from '../executor/engine.ts';
+import type { AgentMetrics } from '../metrics.ts';
+import { ImagePulls } from './image-pulls.ts';
+import type { StatusStore } from './status-store.ts';
+import { removeContainer, stateFromContainer, TaskRunner } from './task-runner.ts';
+
+/** Pause before the engine is looked for again, milliseconds: doubled each time up to the longest. */
+const reconnectMs = { first: 50, most: 2_000 } as const;
+/** Grace for containers whose task is not known any more, seconds; Docker's default. */
+const strayGraceSeconds = 10;
+
+export interface WorkerOptions {
+  readonly nodeId: string;
+  readonly engine: Engine;
+  readonly store: StatusStore;
+  readonly node: () => NodeDescription;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: AgentMetrics;
+  readonly onStatus: (taskId: string, status: TaskStatus) => void;
+}
+
+/**
+ * The tasks of this node: one runner each. Assignments say what should be here, the engine's list says
+ * what is; whatever belongs to this node and to no assigned task is taken away.
+ */
+export class Worker {
+  readonly #options: WorkerOptions;
+  readonly #pulls: ImagePulls;
+  readonly #assigned = new Map<string, TaskAssignment>();
+  readonly #runners = new Map<string, TaskRunner>();
+  /** Tasks whose container is being taken away. */
+  readonly #removing = new Map<string, Promise<void>>();
+  /** Containers found by the last look at the engine, by task; undefined until the first. */
+  #found: Map<string, TaskContainer[]> | undefined;
+  /** Whether all assignments are known, so that what is not assigned is to go. */
+  #complete = false;
+  readonly #end = new AbortController();
+  #retry: Timer | undefined;
+  #retries = 0;
+
+  constructor(options: WorkerOptions) {
+    this.#options = options;
+    this.#pulls = new ImagePulls(options.engine);
+    options.store.belongTo(options.nodeId);
+    void this.#look();
+  }
+
+  /** True while the engine can be seen. */
+  get engineSeen(): boolean {
+    return this.#found !== undefined && this.#retries === 0;
+  }
+
+  get statuses(): ReadonlyMap<string, TaskStatus> {
+    return new Map([...this.#runners].map(([id, runner]) => [id, runner.status]));
+  }
+
+  container(taskId: string): string | undefined {
+    return this.#runners.get(taskId)?.containerName;
+  }
+
+  /** Everything this node has to have; whatever else there is must go. */
+  assignAll(assignments: readonly TaskAssignment[]): void {
+    this.#assigned.clear();
+    for (const assignment of assignments) this.#assigned.set(assignment.taskId, assignment);
+    this.#complete = true;
+    this.#reconcile();
+  }
+
+  assign(assignments: readonly TaskAssignment[], removed: readonly string[]): void {
+    for (const assignment of assignments) this.#assigned.set(assignment.taskId, assignment);
+    for (const taskId of removed) this.#assigned.delete(taskId);
+    this.#reconcile();
+  }
+
+  /** Lets go of everything; containers run on. */
+  async stop(): Promise<void> {
+    this.#end.abort();
+    this.#retry?.cancel();
+    this.#pulls.stop();
+    await Promise.all([...this.#runners.values()].map((runner) => runner.close()));
+    await this.#options.store.durable().catch(() => undefined);
+  }
+
+  #reconcile(): void {
+    const found = this.#found;
+    if (found === undefined || this.#end.signal.aborted) return;
+    for (const [taskId, assignment] of this.#assigned) {
+      const runner = this.#runners.get(taskId);
+      if (runner !== undefined) runner.update(assignment);
+      else if (!this.#removing.has(taskId)) this.#begin(assignment, found.get(taskId)?.[0]);
+    }
+    for (const [taskId, runner] of this.#runners) {
+      if (!this.#assigned.has(taskId)) this.#remove(taskId, runner);
+    }
+    if (this.#complete) this.#removeStrays(found);
+    this.#options.metrics.tasks([...this.statuses.values()].map(({ state }) => state));
+  }
+
+  #begin(assignment: TaskAssignment, container: TaskContainer | undefined): void {
+    const { engine, store, node, clock, logger } = this.#options;
+    const { taskId } = assignment;
+    const kept = store.get(taskId);
+    const status: TaskStatus = kept ?? {
+      state: container === undefined ? 'assigned' : stateFromContainer(container),
+      at: clock.now(),
+      message: container === undefined ? 'assigned' : 'started',
+      err: '',
+    };
+    const runner = new TaskRunner({
+      assignment,
+      status,
+      engine,
+      node,
+      pull: (...pull) => this.#pulls.pull(...pull),
+      clock,
+      logger,
+      onStatus: (id, next) => this.#moved(id, next),
+      durable: () => store.durable(),
+    });
+    this.#runners.set(taskId, runner);
+    if (kept !== undefined) this.#options.onStatus(taskId, kept);
+    else if (container !== undefined) this.#moved(taskId, status);
+  }
+
+  #moved(taskId: string, status: TaskStatus): void {
+    const before = this.#options.store.get(taskId);
+    this.#options.store.put(taskId, status);
+    this.#options.onStatus(taskId, status);
+    if (before?.state === status.state) return;
+    const { state, err } = status;
+    this.#options.logger.info({ task: taskId, state, err }, 'task_moved');
+    this.#options.metrics.tasks([...this.statuses.values()].map((each) => each.state));
+  }
+
+  #remove(taskId: string, runner: TaskRunner): void {
+    this.#runners.delete(taskId);
+    const work = runner.remove().then((gone) => {
+      this.#removing.delete(taskId);
+      if (gone) {
+        this.#options.store.delete(taskId);
+        this.#found?.delete(taskId);
+        this.#options.metrics.containerRemoved('deleted');
+      }
+      // Assigned again meanwhile, or to be tried again at the next look.
+      this.#reconcile();
+    });
+    this.#removing.set(taskId, work);
+  }
+
+  #removeStrays(found: Map<string, TaskContainer[]>): void {
+    for (const taskId of this.#options.store.taskIds) {
+      const known = this.#assigned.has(taskId) || this.#removing.has(taskId);
+      if (!known && !found.has(taskId)) this.#options.store.delete(taskId);
+    }
+    for (const [taskId, containers] of found) {
+      if (this.#assigned.has(taskId) || this.#removing.has(taskId)) continue;
+      found.delete(taskId);
+      this.#removing.set(taskId, this.#removeStray(taskId, containers));
+    }
+  }
+
+  async #removeStray(taskId: string, containers: readonly TaskContainer[]): Promise<void> {
+    const { engine, logger, metrics, store } = this.#options;
+    for (const { id, state } of containers) {
+      logger.info({ task: taskId, container: id }, 'unassigned_container_removed');
+      const isStopped = (): boolean => state !== 'running';
+      if (await removeContainer(engine, id, strayGraceSeconds, isStopped)) {
+        metrics.containerRemoved('unassigned');
+      }
+    }
+    store.delete(taskId);
+    this.#removing.delete(taskId);
+  }
+
+  /** First listens to what happens from now on, then looks at what there is: nothing falls between. */
+  async #look(): Promise<void> {
+    const { engine, nodeId } = this.#options;
+    const stream = new AbortController();
+    const stop = (): void => stream.abort();
+    this.#end.signal.addEventListener('abort', stop);
+    let over = false;
+    const again = (reason: string): void => {
+      if (over || this.#end.signal.aborted) return;
+      over = true;
+      this.#end.signal.removeEventListener('abort', stop);
+      stream.abort();
+      this.#lookAgain(reason);
+    };
+    const watched = await engine.watch(
+      nodeId,
+      stream.signal,
+      (taskId, event) => this.#happened(taskId, event),
+      () => again('the event stream ended'),
+    );
+    if (watched.kind === 'failed') return again(watched.failure.message);
+    const listed = await engine.list(nodeId);
+    if (listed.kind === 'failed') return again(listed.failure.message);
+    if (over || this.#end.signal.aborted) return;
+    if (this.#retries > 0) this.#options.logger.info({}, 'engine_seen');
+    this.#retries = 0;
+    this.#seen(listed.value);
+  }
+
+  #lookAgain(reason: string): void {
+    const delayMs = Math.min(
+      reconnectMs.first * 2 ** Math.min(this.#retries, 10),
+      reconnectMs.most,
+    );
+    this.#retries += 1;
+    this.#options.logger.warn({ reason, delayMs }, 'engine_lost');
+    this.#retry = this.#options.clock.after(delayMs, () => void this.#look());
+  }
+
+  #seen(containers: readonly TaskContainer[]): void {
+    const found = new Map<string, TaskContainer[]>();
+    for (const container of containers) {
+      found.set(container.taskId, [...(found.get(container.taskId) ?? []), container]);
+    }
+    this.#found = found;
+    for (const [taskId, runner] of this.#runners) {
+      if (isTerminal(runner.status.state)) continue;
+      const running = found.get(taskId)?.[0]?.state === 'running';
+      if (!running || runner.status.state === 'starting') runner.recheck();
+    }
+    this.#reconcile();
+  }
+
+  #happened(taskId: string, event: ContainerEvent): void {
+    this.#runners.get(taskId)?.noticed(event);
+  }
+}
+
+/**
+ * Stops and removes every container of tasks of the node: it has left the swarm. False when the engine
+ * could not be asked for all of them.
+ */
+export async function removeAllContainers(
+  engine: Engine,
+  nodeId: string,
+  metrics: AgentMetrics,
+): Promise<boolean> {
+  const listed = await engine.list(nodeId);
+  if (listed.kind === 'failed') return false;
+  const removals = listed.value.map(async ({ id, state }) => {
+    const gone = await removeContainer(engine, id, strayGraceSeconds, () => state !== 'running');
+    if (gone) metrics.containerRemoved('left');
+    return gone;
+  });
+  return (await Promise.all(removals)).every(Boolean);
+}

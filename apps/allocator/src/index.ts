@@ -1,0 +1,1 @@
+export { createAllocator } from './allocator.ts';

@@ -1,0 +1,138 @@
+import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { ProcessStatus } from '../host/health.ts';
+import { CommandError, formatTable, type Terminal } from '../terminal.ts';
+import { logs } from './logs.ts';
+import { describe as describeStatus, formatUptime, status } from './status.ts';
+import { chooseSuites, tallyOf } from './test.ts';
+
+let directory: string;
+let printed: string;
+const fakeTerminal: Terminal = {
+  say: () => undefined,
+  print: (text) => {
+    printed += `${text}\n`;
+  },
+};
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'shoal-command-'));
+  printed = '';
+});
+afterEach(() => rmSync(directory, { recursive: true }));
+
+test('a table has its columns under each other', () => {
+  expect(
+    formatTable([
+      ['A', 'LONG', 'C'],
+      ['long one', 'b', ''],
+      ['', '', 'c'],
+    ]),
+  ).toBe(['A          LONG   C', 'long one   b', '                  c', ''].join('\n'));
+});
+
+describe('status', () => {
+  const one: ProcessStatus = {
+    process: 'api',
+    state: 'running',
+    pid: 7,
+    uptimeMs: 61_000,
+    restarts: 2,
+    role: 'leader',
+    healthy: true,
+    ready: true,
+    logIndex: 42,
+    detail: '',
+  };
+  test('shows a row for each process', () => {
+    const text = describeStatus({
+      supervisor: null,
+      processes: [
+        one,
+        { ...one, process: 'agent', ready: false },
+        {
+          ...one,
+          process: 'scheduler',
+          state: 'waiting',
+          pid: null,
+          uptimeMs: 0,
+          detail: 'code 3',
+        },
+      ],
+    });
+    const rows = text.split('\n').map((row) => row.trim().split(/ {3,}/));
+    expect(rows[1]).toEqual(['api', 'leader', '7', '1m', '2', 'healthy', '42']);
+    expect(rows[2]?.[5]).toBe('not ready');
+    expect(rows[3]).toEqual(['scheduler', 'leader', '-', '-', '2', 'restarting', '42', 'code 3']);
+    expect(text).toContain('No supervisor runs');
+  });
+  test('of nothing has a code of its own', async () => {
+    expect(await status(join(directory, 'none'), false, fakeTerminal)).toBe(3);
+    expect(printed).toContain('Nothing runs');
+    printed = '';
+    expect(await status(directory, true, fakeTerminal)).toBe(3);
+    expect(JSON.parse(printed)).toEqual({ supervisor: null, processes: [] });
+  });
+  test.each([
+    [999, '0s'],
+    [59_999, '59s'],
+    [60_000, '1m'],
+    [7_200_000, '2h'],
+    [200_000_000, '2d'],
+  ])('says %i ms as %s', (ms, text) => {
+    expect(formatUptime(ms)).toBe(text);
+  });
+});
+
+describe('logs', () => {
+  const line = (time: number, event: string): string =>
+    `${JSON.stringify({ time: new Date(time).toISOString(), event })}\n`;
+  const request = { process: undefined, follow: false, lines: 100 };
+  beforeEach(() => {
+    mkdirSync(join(directory, 'logs'));
+    writeFileSync(join(directory, 'logs/api.log'), line(1, 'first') + line(3, 'third'));
+    writeFileSync(join(directory, 'logs/agent.log'), line(2, 'second'));
+    writeFileSync(join(directory, 'logs/agent.log.1'), line(0, 'old'));
+  });
+  const events = (): string[] =>
+    [...printed.matchAll(/"event":"(\w+)"/g)].map(([, name = '']) => name);
+
+  test('of all processes come in the order of time', async () => {
+    await logs({ ...request, dataDir: directory }, fakeTerminal);
+    expect(events()).toEqual(['first', 'second', 'third']);
+  });
+  test('of one process are its own, and only so many', async () => {
+    appendFileSync(join(directory, 'logs/api.log'), 'torn');
+    await logs({ ...request, dataDir: directory, process: 'api', lines: 1 }, fakeTerminal);
+    expect(events()).toEqual(['third']);
+  });
+  test('of an unknown process are an error', async () => {
+    const asked = logs({ ...request, dataDir: directory, process: 'nobody' }, fakeTerminal);
+    await expect(asked).rejects.toThrow(CommandError);
+  });
+});
+
+describe('the tests', () => {
+  test('run in the order of their time, and a part of the end-to-end suite by its name', () => {
+    expect(chooseSuites(undefined).map(({ name }) => name)).toEqual([
+      'lint',
+      'tidy',
+      'types',
+      'unit',
+      'e2e',
+    ]);
+    expect(chooseSuites('types').map(({ program }) => program)).toEqual(['tsc']);
+    expect(chooseSuites('main-job')).toMatchObject([
+      { program: 'vitest', args: ['run', 'main-job'], directory: 'e2e' },
+    ]);
+  });
+  test('count what failed, a run that never got so far included', () => {
+    const report = (passed: number, failed: number): string =>
+      JSON.stringify({ numPassedTests: passed, numFailedTests: failed });
+    expect(tallyOf(report(3, 0), 0)).toEqual({ passed: 3, failed: 0 });
+    expect(tallyOf(report(3, 2), 1)).toEqual({ passed: 3, failed: 2 });
+    expect(tallyOf(report(3, 0), 1)).toEqual({ passed: 3, failed: 1 });
+    expect(tallyOf(undefined, 1)).toEqual({ passed: 0, failed: 1 });
+  });
+});

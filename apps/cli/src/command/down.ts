@@ -1,0 +1,50 @@
+import { existsSync } from 'node:fs';
+import { systemClock } from '@shoal/runtime';
+import { controlSocket, supervisorPidFile } from '../host/layout.ts';
+import { askSupervisor } from '../supervisor/control.ts';
+import { endProcesses, findSupervised } from '../supervisor/orphans.ts';
+import { livingSupervisor } from '../supervisor/pid-file.ts';
+import { stopGraceMs } from '../supervisor/supervisor.ts';
+import { CommandError, type Terminal } from '../terminal.ts';
+
+const pollMs = 50;
+/** Six processes, one after the other, each at its limit. */
+const stopMsMax = 90_000;
+
+/** Stops the supervisor and every process of the run directory. Containers and state stay. */
+export async function down(runDir: string, terminal: Terminal): Promise<void> {
+  const pidFile = supervisorPidFile(runDir);
+  const supervisor = livingSupervisor(pidFile);
+  if (supervisor !== undefined) {
+    terminal.say('stopping');
+    const answer = await askSupervisor(controlSocket(runDir), { command: 'stop' });
+    if (answer === undefined) process.kill(supervisor, 'SIGTERM');
+    await untilGone(pidFile);
+  }
+  const left = findSupervised(runDir);
+  if (left.length > 0) {
+    terminal.say(`ending ${left.length} processes that a killed supervisor left`);
+    await endProcesses(
+      left.map(({ pid }) => pid),
+      systemClock,
+      stopGraceMs,
+    );
+  }
+  if (supervisor === undefined && left.length === 0) {
+    terminal.say(existsSync(runDir) ? 'nothing runs' : `nothing runs under ${runDir}`);
+    return;
+  }
+  terminal.say(
+    'stopped; containers of services go on running, and ./shoal up takes them over again',
+  );
+}
+
+async function untilGone(pidFile: string): Promise<void> {
+  const deadline = systemClock.monotonic() + stopMsMax;
+  while (livingSupervisor(pidFile) !== undefined) {
+    if (systemClock.monotonic() > deadline) {
+      throw new CommandError(`the supervisor does not end; see its pid in ${pidFile}`);
+    }
+    await new Promise<void>((resolve) => systemClock.after(pollMs, resolve));
+  }
+}

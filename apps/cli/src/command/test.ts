@@ -1,0 +1,128 @@
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { systemClock } from '@shoal/runtime';
+import { z } from 'zod';
+import { CommandError, type Terminal } from '../terminal.ts';
+
+export interface Tally {
+  readonly passed: number;
+  readonly failed: number;
+}
+
+/** A step counts as one test; a vitest run as the tests in it. */
+type Suite = {
+  readonly name: string;
+  readonly program: string;
+  readonly args: readonly string[];
+  readonly kind: 'step' | 'vitest';
+  /** Folder under the root it runs in. */
+  readonly directory: string;
+};
+
+const step = (name: string, program: string, ...args: readonly string[]): Suite => ({
+  name,
+  program,
+  args,
+  kind: 'step',
+  directory: '',
+});
+const vitest = (name: string, directory: string, ...args: readonly string[]): Suite => ({
+  name,
+  program: 'vitest',
+  args: ['run', ...args],
+  kind: 'vitest',
+  directory,
+});
+
+/** Fast ones first: a formatting slip shows in seconds. */
+const allSuites: readonly Suite[] = [
+  step('lint', 'biome', 'ci', '.'),
+  step('tidy', 'node', 'tools/tidy.ts'),
+  step('types', 'tsc', '-b'),
+  vitest('unit', '', '--project=!e2e'),
+  vitest('e2e', 'e2e'),
+];
+
+/** The suites to run; a name that is none of them is a part of the end-to-end suite. */
+export function chooseSuites(name: string | undefined): readonly Suite[] {
+  if (name === undefined) return allSuites;
+  const known = allSuites.filter((suite) => suite.name === name);
+  return known.length > 0 ? known : [vitest(name, 'e2e', name)];
+}
+
+/** Runs the suites, shows what they say, ends with `N passed, N failed`; gives the exit code. */
+export async function test(
+  root: string,
+  name: string | undefined,
+  terminal: Terminal,
+): Promise<number> {
+  if (name !== undefined && !/^[a-z0-9/_.-]+$/.test(name)) {
+    throw new CommandError(`there is no suite ${name}`, 2);
+  }
+  const tallies: Tally[] = [];
+  const rows: string[] = [];
+  for (const suite of chooseSuites(name)) {
+    terminal.say(`--- ${suite.name}`);
+    const begin = systemClock.monotonic();
+    const tally = await runSuite(root, suite);
+    const seconds = ((systemClock.monotonic() - begin) / 1000).toFixed(1);
+    rows.push(`${suite.name}: ${describeTally(tally)} (${seconds} s)`);
+    tallies.push(tally);
+  }
+  const total = sum(tallies);
+  terminal.print(['', ...rows, describeTally(total)].join('\n'));
+  return total.failed === 0 ? 0 : 1;
+}
+
+export function describeTally({ passed, failed }: Tally): string {
+  return `${passed} passed, ${failed} failed`;
+}
+
+function sum(tallies: readonly Tally[]): Tally {
+  return tallies.reduce(
+    (all, one) => ({ passed: all.passed + one.passed, failed: all.failed + one.failed }),
+    { passed: 0, failed: 0 },
+  );
+}
+
+async function runSuite(root: string, suite: Suite): Promise<Tally> {
+  const cwd = join(root, suite.directory);
+  if (suite.kind === 'step') {
+    const code = await run(root, suite.program, suite.args, cwd);
+    return code === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
+  }
+  const scratch = mkdtempSync(join(tmpdir(), 'shoal-test-'));
+  const report = join(scratch, 'report.json');
+  try {
+    const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
+    const code = await run(root, suite.program, [...suite.args, ...reporters], cwd);
+    return tallyOf(existsSync(report) ? readFileSync(report, 'utf8') : undefined, code);
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+const vitestReport = z.object({ numPassedTests: z.number(), numFailedTests: z.number() });
+
+/** A run that failed without a failed test (a file that does not load, no file at all) is one failure. */
+export function tallyOf(report: string | undefined, code: number): Tally {
+  if (report === undefined) return { passed: 0, failed: 1 };
+  const { numPassedTests: passed, numFailedTests: failed } = vitestReport.parse(JSON.parse(report));
+  return { passed, failed: code !== 0 && failed === 0 ? 1 : failed };
+}
+
+/** Our tools are Node's programs beside it; none of them reads from us. */
+function run(root: string, program: string, args: readonly string[], cwd: string): Promise<number> {
+  const bin = join(root, 'node_modules/.bin');
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, {
+      cwd,
+      stdio: ['ignore', 'inherit', 'inherit'],
+      env: { ...process.env, PATH: `${bin}:${process.env['PATH'] ?? ''}` },
+    });
+    child.on('error', reject);
+    child.on('exit', (code) => resolve(code ?? 1));
+  });
+}

@@ -1,0 +1,108 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { askSupervisor, type SupervisorStatus } from '../supervisor/control.ts';
+import { isAlive } from '../supervisor/orphans.ts';
+import { controlSocket } from './layout.ts';
+
+const fetchMs = 2_000;
+
+const adminRecord = z.object({
+  process: z.string(),
+  pid: z.number(),
+  admin: z.string().nullable(),
+});
+type Record = z.output<typeof adminRecord>;
+
+const healthReport = z.object({
+  ready: z.boolean(),
+  healthy: z.boolean(),
+  role: z.string(),
+  logIndex: z.number().optional(),
+  detail: z.string(),
+});
+
+/** One process of a host as `shoal status` shows it. */
+export interface ProcessStatus {
+  readonly process: string;
+  readonly state: string;
+  readonly pid: number | null;
+  readonly uptimeMs: number;
+  readonly restarts: number;
+  readonly role: string;
+  readonly healthy: boolean;
+  readonly ready: boolean;
+  readonly logIndex: number | null;
+  readonly detail: string;
+}
+
+export interface HostStatus {
+  /** Null when no supervisor runs. */
+  readonly supervisor: { readonly pid: number; readonly config: SupervisorStatus['config'] } | null;
+  readonly processes: readonly ProcessStatus[];
+}
+
+/** Asks the supervisor and every process of the run directory. */
+export async function hostStatus(runDir: string): Promise<HostStatus> {
+  const answer = await askSupervisor(controlSocket(runDir), { command: 'status' });
+  const records = livingRecords(runDir);
+  const supervised = answer?.kind === 'status' ? answer.processes : [];
+  const own = supervised.map(async (child): Promise<ProcessStatus> => {
+    const record = records.find(({ pid }) => pid === child.pid);
+    const health = await healthOf(record);
+    const detail =
+      health.detail === '' && child.state === 'waiting' ? child.lastExit : health.detail;
+    return { ...child, ...health, detail };
+  });
+  // Started one by one, or left by a supervisor that was killed.
+  const others = records
+    .filter(({ pid }) => !supervised.some((child) => child.pid === pid))
+    .map(async (record): Promise<ProcessStatus> => {
+      const { process, pid } = record;
+      const state = { state: 'running', uptimeMs: 0, restarts: 0 };
+      return { process, pid, ...state, ...(await healthOf(record)) };
+    });
+  return {
+    supervisor: answer?.kind === 'status' ? { pid: answer.pid, config: answer.config } : null,
+    processes: await Promise.all([...own, ...others]),
+  };
+}
+
+type Health = Pick<ProcessStatus, 'role' | 'healthy' | 'ready' | 'logIndex' | 'detail'>;
+
+async function healthOf(record: Record | undefined): Promise<Health> {
+  const unknown = { role: '', healthy: false, ready: false, logIndex: null };
+  if (record === undefined) return { ...unknown, detail: '' };
+  if (record.admin === null) return { ...unknown, detail: 'its admin server is off' };
+  try {
+    const response = await fetch(`http://${record.admin}/healthz`, {
+      signal: AbortSignal.timeout(fetchMs),
+    });
+    const report = healthReport.parse(await response.json());
+    return { ...report, logIndex: report.logIndex ?? null };
+  } catch {
+    return { ...unknown, detail: `no answer from ${record.admin}` };
+  }
+}
+
+function livingRecords(runDir: string): readonly Record[] {
+  const records: Record[] = [];
+  for (const name of namesIn(runDir)) {
+    if (!name.endsWith('.json') || name.startsWith('.')) continue;
+    try {
+      const parsed = adminRecord.safeParse(JSON.parse(readFileSync(join(runDir, name), 'utf8')));
+      if (parsed.success && isAlive(parsed.data.pid)) records.push(parsed.data);
+    } catch {
+      // Removed or being written; the next look sees it.
+    }
+  }
+  return records;
+}
+
+function namesIn(directory: string): readonly string[] {
+  try {
+    return readdirSync(directory).sort();
+  } catch {
+    return [];
+  }
+}

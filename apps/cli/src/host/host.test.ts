@@ -1,0 +1,77 @@
+import { describe, expect, test } from 'vitest';
+import { type HostConfig, hostArguments, hostFlags, readHostConfig } from './config.ts';
+import { hostPlan, processNames } from './plan.ts';
+import { canInstall, dockerEngine, findProgram, missingSentences } from './preflight.ts';
+
+function read(texts: Parameters<typeof readHostConfig>[0]): HostConfig {
+  const outcome = readHostConfig(texts);
+  if (outcome.kind !== 'config') throw new Error(outcome.message);
+  return outcome.config;
+}
+
+test('a host needs no flags, and its arguments make the same host again', () => {
+  const config = read({});
+  expect(config).toEqual({
+    dataDir: '/var/lib/shoal',
+    runDir: '/run/shoal',
+    socket: '/run/shoal/docker.sock',
+    listen: '0.0.0.0:2377',
+    dispatcherListen: '0.0.0.0:2378',
+    engine: 'unix:///var/run/docker.sock',
+    metricsPortBase: 9371,
+  });
+  const texts = Object.fromEntries(
+    hostFlags.map(({ key, flag }) => {
+      const word = hostArguments(config).find((one) => one.startsWith(`${flag}=`)) ?? '';
+      return [key, word.slice(flag.length + 1)];
+    }),
+  );
+  expect(read(texts)).toEqual(config);
+});
+
+test('the socket follows the run directory unless it is given', () => {
+  expect(read({ runDir: '/tmp/a/' }).socket).toBe('/tmp/a/docker.sock');
+  expect(read({ runDir: '/tmp/a', socket: '/tmp/b.sock' }).socket).toBe('/tmp/b.sock');
+});
+
+test.each([
+  [{ dataDir: 'relative' }, '--data-dir=relative does not do: must be an absolute path'],
+  [{ listen: '2377' }, '--listen=2377 does not do'],
+  [{ listen: '0.0.0.0:99999' }, '--listen=0.0.0.0:99999 does not do'],
+  [{ engine: '/var/run/docker.sock' }, 'must look like unix:///var/run/docker.sock'],
+  [{ metricsPortBase: 'many' }, '--metrics-port-base=many does not do'],
+  [{ metricsPortBase: '0' }, '--metrics-port-base=0 does not do'],
+])('%j is refused in one sentence', (texts, words) => {
+  const outcome = readHostConfig(texts);
+  expect(outcome.kind === 'invalid' ? outcome.message : '').toContain(words);
+});
+
+test('every process of the plan has its own admin port and the mark of its supervisor', () => {
+  const plans = hostPlan(read({ metricsPortBase: '100', runDir: '/tmp/a' }), '/shoal', '/bin/node');
+  expect(plans.map(({ name }) => name)).toEqual([...processNames]);
+  const ports = plans.map(({ args }) => args.find((word) => word.startsWith('--metrics-listen=')));
+  expect(new Set(ports).size).toBe(processNames.length);
+  expect(ports[0]).toBe('--metrics-listen=127.0.0.1:100');
+  expect(plans.every(({ env }) => env['SHOAL_SUPERVISED_IN'] === '/tmp/a')).toBe(true);
+});
+
+describe('preflight', () => {
+  const debian = 'PRETTY_NAME="Debian GNU/Linux 12"\nID=debian\n';
+  test('installs only as root on Debian and what derives from it', () => {
+    expect(canInstall(debian, 0)).toBe(true);
+    expect(canInstall('ID=linuxmint\nID_LIKE="ubuntu debian"\n', 0)).toBe(true);
+    expect(canInstall(debian, 1000)).toBe(false);
+    expect(canInstall('ID=fedora\nID_LIKE="rhel centos"\n', 0)).toBe(false);
+    expect(canInstall('', 0)).toBe(false);
+  });
+  test('finds programs, those of root included', () => {
+    expect(findProgram('sh')).toMatch(/\/sh$/);
+    expect(findProgram('sh', '')).toBeUndefined();
+    expect(findProgram('no-such-program')).toBeUndefined();
+  });
+  test('says what is missing and what to do', () => {
+    expect(missingSentences([dockerEngine])).toEqual([
+      'dockerd is missing (the Docker Engine runs the containers): install docker.io, or what your system calls it',
+    ]);
+  });
+});

@@ -1,0 +1,68 @@
+import { join } from 'node:path';
+import type { HostConfig } from './config.ts';
+
+/** The processes of a host, in the order they are started; stopped in reverse. */
+export const processNames = [
+  'api',
+  'orchestrator',
+  'allocator',
+  'scheduler',
+  'dispatcher',
+  'agent',
+] as const;
+export type ProcessName = (typeof processNames)[number];
+
+/** How to start one process. */
+export interface ProcessPlan {
+  readonly name: string;
+  readonly program: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** Marks the processes of a supervisor in their environment, with its run directory. */
+export const supervisedMark = 'SHOAL_SUPERVISED_IN';
+
+/** The bundled program of a process. */
+export function programOf(root: string, name: ProcessName): string {
+  return join(root, 'apps', name, 'dist/main.mjs');
+}
+
+/** What each process is told beside the flags that all have. */
+function ownFlags(name: ProcessName, config: HostConfig): readonly string[] {
+  switch (name) {
+    case 'api':
+      return [
+        `--socket=${config.socket}`,
+        `--listen=${config.listen}`,
+        `--dispatcher-listen=${config.dispatcherListen}`,
+        `--engine=${config.engine}`,
+      ];
+    case 'dispatcher':
+      return [`--listen=${config.dispatcherListen}`];
+    case 'agent':
+      return [`--engine=${config.engine}`];
+    default:
+      return [];
+  }
+}
+
+/** Everything a host runs. */
+export function hostPlan(config: HostConfig, root: string, node: string): readonly ProcessPlan[] {
+  return processNames.map((name, at) => ({
+    name,
+    program: node,
+    args: [
+      '--enable-source-maps',
+      programOf(root, name),
+      `--data-dir=${config.dataDir}`,
+      `--run-dir=${config.runDir}`,
+      `--metrics-listen=127.0.0.1:${config.metricsPortBase + at}`,
+      ...ownFlags(name, config),
+    ],
+    env: {
+      NODE_COMPILE_CACHE: join(config.dataDir, 'cache/node'),
+      [supervisedMark]: config.runDir,
+    },
+  }));
+}

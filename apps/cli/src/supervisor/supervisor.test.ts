@@ -1,0 +1,124 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { silentLogger, systemClock } from '@shoal/runtime';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import type { ProcessPlan } from '../host/plan.ts';
+import { rotate } from './log-file.ts';
+import { isAlive } from './orphans.ts';
+import { Supervisor } from './supervisor.ts';
+
+const tiny = join(import.meta.dirname, 'testing/tiny.mjs');
+const waiting = { timeout: 15_000, interval: 10 };
+
+let directory: string;
+let supervisor: Supervisor | undefined;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'shoal-supervisor-'));
+});
+afterEach(async () => {
+  await supervisor?.stop();
+  supervisor = undefined;
+  rmSync(directory, { recursive: true });
+});
+
+function plan(name: string, how = 'lives', program = process.execPath): ProcessPlan {
+  return { name, program, args: [tiny, how], env: {} };
+}
+
+function supervise(...plans: readonly ProcessPlan[]): Supervisor {
+  supervisor = new Supervisor({
+    plans,
+    logDirectory: join(directory, 'logs'),
+    clock: systemClock,
+    logger: silentLogger,
+  });
+  supervisor.start();
+  return supervisor;
+}
+
+const log = (name: string): string => readFileSync(join(directory, 'logs', `${name}.log`), 'utf8');
+
+function statusOf(name: string) {
+  const found = supervisor?.status().find((one) => one.process === name);
+  if (found === undefined) throw new Error(`no ${name}`);
+  return found;
+}
+
+test('what is killed lives again with another pid', async () => {
+  supervise(plan('a'), plan('b'));
+  const before = statusOf('a').pid ?? 0;
+  const untouched = statusOf('b').pid;
+  process.kill(before, 'SIGKILL');
+  await vi.waitFor(() => {
+    const now = statusOf('a');
+    expect(now.state).toBe('running');
+    expect(now.pid).not.toBe(before);
+  }, waiting);
+  expect(statusOf('a')).toMatchObject({ restarts: 1, lastExit: 'SIGKILL' });
+  expect(statusOf('b')).toMatchObject({ restarts: 0, pid: untouched });
+});
+
+test('what keeps dying is started again and again, each time later', async () => {
+  supervise(plan('a', 'dies'));
+  await vi.waitFor(() => expect(statusOf('a').restarts).toBeGreaterThanOrEqual(3), waiting);
+  expect(statusOf('a').lastExit).toBe('code 3');
+  expect(log('a').match(/tiny dies/g)?.length).toBeGreaterThanOrEqual(3);
+});
+
+test('a program that is not there is waited for like a death', async () => {
+  supervise(plan('a', 'lives', '/no/such/program'));
+  await vi.waitFor(() => expect(statusOf('a').restarts).toBeGreaterThanOrEqual(1), waiting);
+  expect(statusOf('a').lastExit).toContain('ENOENT');
+});
+
+test('a stop ends all, in reverse order, and starts none again', async () => {
+  const running = supervise(plan('a'), plan('b'), plan('c', 'dies'));
+  await vi.waitFor(() => {
+    expect(log('a')).toContain('tiny lives');
+    expect(log('b')).toContain('tiny lives');
+  }, waiting);
+  const pids = [statusOf('a').pid ?? 0, statusOf('b').pid ?? 0];
+  const stopped = running.stop();
+  // The last one goes first: while it still lives, the first was not even asked.
+  await vi.waitFor(() => {
+    if (statusOf('b').state !== 'stopped') expect(statusOf('a').state).toBe('running');
+    else expect(['stopping', 'stopped']).toContain(statusOf('a').state);
+  }, waiting);
+  await stopped;
+  expect(running.status().map(({ state }) => state)).toEqual(['stopped', 'stopped', 'stopped']);
+  expect(pids.filter((pid) => isAlive(pid))).toEqual([]);
+  expect(log('a')).toContain('tiny ends');
+});
+
+test('what does not hear SIGTERM is killed when its time is over', async () => {
+  const fast = {
+    ...systemClock,
+    after: (delayMs: number, fire: () => void) => systemClock.after(delayMs / 100, fire),
+  };
+  const deaf = new Supervisor({
+    plans: [plan('a', 'deaf')],
+    logDirectory: join(directory, 'logs'),
+    clock: fast,
+    logger: silentLogger,
+  });
+  deaf.start();
+  await vi.waitFor(() => expect(log('a')).toContain('tiny deaf'), waiting);
+  const pid = deaf.status()[0]?.pid ?? 0;
+  await deaf.stop();
+  expect(isAlive(pid)).toBe(false);
+  expect(deaf.status()[0]?.lastExit).toBe('SIGKILL');
+});
+
+test('a log is put aside when it is large, and only so many are kept', async () => {
+  const path = join(directory, 'a.log');
+  for (const round of [1, 2, 3, 4, 5]) {
+    writeFileSync(path, `round ${round}`);
+    expect(await rotate(path, 5)).toBe(true);
+    expect(readFileSync(path, 'utf8')).toBe('');
+    expect(await rotate(path, 5)).toBe(false);
+  }
+  const kept = [1, 2, 3].map((at) => readFileSync(`${path}.${at}`, 'utf8'));
+  expect(kept).toEqual(['round 5', 'round 4', 'round 3']);
+  expect(() => readFileSync(`${path}.4`)).toThrow('ENOENT');
+});

@@ -1,0 +1,389 @@
+import type { AgentMessage, LogLines, LogSubscription, Register, TaskStatuses } from '@shoal/proto';
+import { type Clock, type Logger, newId, type Random } from '@shoal/runtime';
+import { type LeaseSource, ownershipOf, type Replica, type ReplicaEvent } from '@shoal/stage';
+import type { AppliedChange, Node, StateView } from '@shoal/state';
+import type { OpenRegistryAuth } from './assignments.ts';
+import {
+  absencePeriods,
+  gracePeriods,
+  heartbeatJitter,
+  heartbeatMsDefault,
+  reportsPerSessionMax,
+} from './limits.ts';
+import { Liveness } from './liveness.ts';
+import { LogRelay, type LogSubscriber, type PublishedLogs } from './log-relay.ts';
+import type { DispatcherMetrics } from './metrics.ts';
+import { downWrite, presenceWrite, readDescription } from './node-writes.ts';
+import { RegistrationLimit } from './registration-limit.ts';
+import { type AgentLink, type Refusal, Session } from './session.ts';
+import { readStatus, statusWrite } from './status-reports.ts';
+import { swarmView } from './swarm-view.ts';
+import { Writer } from './writer.ts';
+
+export interface DispatcherOptions {
+  readonly replica: Replica;
+  readonly lease: LeaseSource;
+  readonly openRegistryAuth: OpenRegistryAuth;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly metrics: DispatcherMetrics;
+}
+
+export type Registration =
+  | { readonly kind: 'session'; readonly session: Session }
+  | { readonly kind: 'refused'; readonly refusal: Refusal };
+
+const nanosPerMs = 1_000_000;
+
+/**
+ * Holds the sessions of the agents that chose this replica: tells each what to run, brings what they
+ * report into the log, and notices nodes that went silent. All it remembers can be lost at any time:
+ * agents come back with what they have.
+ */
+export class Dispatcher {
+  readonly #options: DispatcherOptions;
+  readonly #sessions = new Map<string, Session>();
+  readonly #limit = new RegistrationLimit();
+  readonly #liveness: Liveness;
+  readonly #writer: Writer;
+  readonly #logs: LogRelay;
+  readonly #ends: (() => void)[] = [];
+  #stopped = false;
+
+  constructor(options: DispatcherOptions) {
+    this.#options = options;
+    this.#writer = new Writer(options);
+    this.#liveness = new Liveness(options.clock, (nodeId) => this.#lost(nodeId));
+    this.#logs = new LogRelay({
+      random: options.random,
+      metrics: options.metrics,
+      sessionOf: (nodeId) => this.#sessions.get(nodeId),
+    });
+    this.#ends.push(
+      options.replica.subscribe((event) => this.#applied(event)),
+      options.lease.subscribe(() => this.#watchNodes()),
+    );
+    this.#watchNodes();
+  }
+
+  get sessions(): number {
+    return this.#sessions.size;
+  }
+
+  /** Writes on their way to the log. */
+  get pendingWrites(): number {
+    return this.#writer.pending;
+  }
+
+  /**
+   * Opens the session of a node whose identity was proved, first making sure that this replica has seen
+   * everything committed: an agent removes what it is not told of.
+   */
+  async register(
+    nodeId: string,
+    addr: string,
+    message: Register,
+    link: AgentLink,
+  ): Promise<Registration> {
+    const description = readDescription(message.description);
+    if (description === undefined) return this.#refuse('invalid', 'not a node description');
+    if (!this.#limit.admit(nodeId, this.#options.clock.monotonic())) {
+      const text = `node ${nodeId} exceeded rate limit count of registrations`;
+      return this.#refuse('exhausted', text);
+    }
+    const caughtUp = await this.#options.replica.catchUp();
+    if (caughtUp.kind === 'failed') return this.#refuse('unavailable', caughtUp.message);
+    if (this.#stopped) return this.#refuse('unavailable', 'the dispatcher is stopped');
+    const lease = this.#options.lease.current;
+    if (lease === undefined) return this.#refuse('unavailable', 'the dispatcher has no lease');
+    const view = this.#options.replica.view;
+    const swarm = swarmView(view, nodeId);
+    if (swarm === undefined) return this.#refuse('not-found', `node ${nodeId} not found`);
+    const session = this.#open(nodeId, addr, description, link);
+    const heartbeatMs = this.#beat(session);
+    session.send({
+      body: { $case: 'registered', value: { sessionId: session.id, heartbeatMs, swarm } },
+    });
+    this.#present(session);
+    session.sendComplete(view);
+    return { kind: 'session', session };
+  }
+
+  /** One message of a session's agent. */
+  receive(session: Session, message: AgentMessage): void {
+    if (session.closed) return;
+    switch (message.body?.$case) {
+      case 'heartbeat': {
+        this.#options.metrics.heartbeat();
+        const heartbeatMs = this.#beat(session);
+        session.send({ body: { $case: 'heartbeat', value: { heartbeatMs } } });
+        return;
+      }
+      case 'statuses':
+        this.#reports(session, message.body.value);
+        return;
+      case 'description': {
+        const description = readDescription(message.body.value);
+        if (description === undefined) {
+          this.#end(session, { kind: 'invalid', message: 'not a node description' });
+          return;
+        }
+        session.description = description;
+        this.#present(session);
+        return;
+      }
+      case 'register':
+        this.#end(session, { kind: 'invalid', message: 'the session is registered' });
+        return;
+      case undefined:
+        // A message of a newer agent.
+        return;
+    }
+  }
+
+  /** The agent has read what was sent. */
+  drained(session: Session): void {
+    session.drained(this.#options.replica.view);
+  }
+
+  /** The stream of the session has ended. That alone does not make the node down. */
+  closed(session: Session): void {
+    session.ended();
+    if (this.#sessions.get(session.nodeId) !== session) return;
+    this.#forget(session);
+  }
+
+  subscribeLogs(request: LogSubscription, subscriber: LogSubscriber): void {
+    this.#logs.subscribe(this.#options.replica.view, request, subscriber);
+  }
+
+  unsubscribeLogs(subscriber: LogSubscriber): void {
+    this.#logs.unsubscribe(subscriber);
+  }
+
+  subscriberDrained(subscriber: LogSubscriber): void {
+    this.#logs.drained(subscriber);
+  }
+
+  publishLogs(nodeId: string, lines: LogLines, publisher: PublishedLogs): boolean {
+    return this.#logs.publish(nodeId, lines, publisher);
+  }
+
+  publisherEnded(nodeId: string, publisher: PublishedLogs, failed: boolean): void {
+    this.#logs.published(nodeId, publisher, failed);
+  }
+
+  /** Ends all sessions; the agents look for another dispatcher. */
+  stop(): void {
+    this.#stopped = true;
+    for (const end of this.#ends) end();
+    for (const session of [...this.#sessions.values()]) {
+      this.#end(session, { kind: 'unavailable', message: 'the dispatcher is stopped' });
+    }
+    for (const nodeId of this.#liveness.nodes) this.#liveness.forget(nodeId);
+    this.#logs.stop();
+    this.#writer.stop();
+  }
+
+  #refuse(kind: Refusal['kind'], message: string): Registration {
+    this.#options.metrics.registration('refused');
+    return { kind: 'refused', refusal: { kind, message } };
+  }
+
+  #open(
+    nodeId: string,
+    addr: string,
+    description: Session['description'],
+    link: AgentLink,
+  ): Session {
+    const { random, openRegistryAuth, metrics, logger } = this.#options;
+    const before = this.#sessions.get(nodeId);
+    if (before !== undefined) {
+      this.#end(before, { kind: 'replaced', message: 'the node opened another session' });
+    }
+    const id = newId(random);
+    const session = new Session({
+      id,
+      nodeId,
+      addr,
+      description,
+      link,
+      openRegistryAuth,
+      metrics,
+      logger,
+    });
+    this.#sessions.set(nodeId, session);
+    metrics.registration('accepted');
+    metrics.sessions(this.#sessions.size);
+    logger.info({ node: nodeId, addr, session: id }, 'session_opened');
+    return session;
+  }
+
+  #end(session: Session, reason: Refusal): void {
+    session.close(reason);
+    if (this.#sessions.get(session.nodeId) === session) this.#forget(session);
+  }
+
+  #forget(session: Session): void {
+    this.#sessions.delete(session.nodeId);
+    this.#logs.nodeGone(session.nodeId);
+    this.#options.metrics.sessions(this.#sessions.size);
+    this.#options.logger.info({ node: session.nodeId, session: session.id }, 'session_closed');
+  }
+
+  /** Notes a sign of life; returns when the next is expected, milliseconds. */
+  #beat(session: Session): number {
+    const jitter = 1 + heartbeatJitter * (2 * this.#options.random.next() - 1);
+    const heartbeatMs = Math.round(this.#periodMs() * jitter);
+    session.graceMs = heartbeatMs * gracePeriods;
+    this.#liveness.heard(session.nodeId, session.graceMs);
+    return heartbeatMs;
+  }
+
+  #periodMs(): number {
+    const nanos = this.#options.replica.view.cluster?.spec.Dispatcher.HeartbeatPeriod ?? 0;
+    return nanos > 0 ? nanos / nanosPerMs : heartbeatMsDefault;
+  }
+
+  #present(session: Session): void {
+    const lease = this.#options.lease.current;
+    if (lease === undefined) return;
+    const { nodeId, description, addr } = session;
+    this.#writer.add(
+      presenceWrite(
+        { nodeId, description, addr, dispatcher: lease.id },
+        () => this.#sessions.get(nodeId) === session,
+      ),
+    );
+  }
+
+  #reports(session: Session, { sequence, reports }: TaskStatuses): void {
+    const { acknowledgements, nodeId } = session;
+    if (acknowledgements.openReports + reports.length > reportsPerSessionMax) {
+      this.#end(session, { kind: 'exhausted', message: 'too many reports' });
+      return;
+    }
+    acknowledgements.received(sequence, reports.length);
+    for (const report of reports) {
+      const settled = (): void => {
+        acknowledgements.settled(sequence);
+        session.acknowledge();
+      };
+      const status = readStatus(report);
+      const task = this.#options.replica.view.tasks.get(report.taskId);
+      if (status === undefined || (task !== undefined && task.nodeId !== nodeId)) {
+        const reason = status === undefined ? 'malformed' : 'not a task of the node';
+        const fields = { node: nodeId, task: report.taskId, reason };
+        this.#options.logger.warn(fields, 'report_refused');
+        settled();
+        continue;
+      }
+      this.#writer.add(statusWrite(nodeId, report.taskId, status, settled));
+    }
+    session.acknowledge();
+  }
+
+  #applied(event: ReplicaEvent): void {
+    const { view } = this.#options.replica;
+    if (event.kind === 'reset') {
+      for (const session of this.#sessions.values()) {
+        session.sendComplete(view);
+        this.#sendSwarm(session, view);
+      }
+      this.#watchNodes();
+      return;
+    }
+    const touched = new Set<Session>();
+    let leases = false;
+    for (const change of event.entry.changes) {
+      if (change.table === 'task') this.#taskChanged(change, touched);
+      else if (change.table === 'node') this.#nodeChanged(change.id, change.after, view);
+      else if (change.table === 'lease')
+        leases ||= (change.before ?? change.after)?.stage === 'dispatcher';
+    }
+    for (const session of touched) session.flush(view);
+    if (!leases) return;
+    for (const session of this.#sessions.values()) this.#sendSwarm(session, view);
+    this.#watchNodes();
+  }
+
+  #taskChanged(change: AppliedChange & { readonly table: 'task' }, touched: Set<Session>): void {
+    for (const nodeId of new Set([change.before?.nodeId, change.after?.nodeId])) {
+      const session = nodeId === undefined ? undefined : this.#sessions.get(nodeId);
+      if (session === undefined) continue;
+      session.touch(change.id);
+      touched.add(session);
+    }
+  }
+
+  #nodeChanged(nodeId: string, node: Node | undefined, view: StateView): void {
+    const session = this.#sessions.get(nodeId);
+    if (node === undefined) {
+      this.#liveness.forget(nodeId);
+      this.#limit.forget(nodeId);
+      if (session !== undefined) {
+        this.#end(session, { kind: 'not-found', message: `node ${nodeId} was removed` });
+      }
+      return;
+    }
+    if (session !== undefined) this.#sendSwarm(session, view);
+    const me = this.#options.lease.current?.id;
+    const elsewhere = node.status.dispatcher !== me && view.leases.get(node.status.dispatcher);
+    if (session !== undefined && elsewhere && node.status.state === 'ready') {
+      // Only registering writes this. An own registration under way would be refused and come again.
+      if (!this.#writer.waitsFor(`node/${nodeId}`)) {
+        this.#end(session, { kind: 'replaced', message: 'the node chose another dispatcher' });
+      }
+    }
+    this.#watchNode(node, view);
+  }
+
+  #sendSwarm(session: Session, view: StateView): void {
+    const swarm = swarmView(view, session.nodeId);
+    if (swarm !== undefined) session.send({ body: { $case: 'swarm', value: swarm } });
+  }
+
+  #watchNodes(): void {
+    const { view } = this.#options.replica;
+    for (const node of view.nodes.values()) this.#watchNode(node, view);
+  }
+
+  /** Waits for a node that should come back to this replica; leaves alone what others wait for. */
+  #watchNode(node: Node, view: StateView): void {
+    if (this.#sessions.has(node.id)) return;
+    if (node.status.state !== 'down' && this.#isResponsible(node, view)) {
+      this.#liveness.expect(node.id, this.#periodMs() * absencePeriods);
+    } else {
+      this.#liveness.forget(node.id);
+    }
+  }
+
+  /** Exactly one live dispatcher notices that a node stays away: the last to hold it, or by hash. */
+  #isResponsible(node: Node, view: StateView): boolean {
+    const me = this.#options.lease.current?.id;
+    if (me === undefined) return false;
+    const last = node.status.dispatcher;
+    if (last === me) return true;
+    if (view.leases.get(last)?.stage === 'dispatcher') return false;
+    return ownershipOf(view.leases, 'dispatcher').owner(node.id) === me;
+  }
+
+  #lost(nodeId: string): void {
+    const session = this.#sessions.get(nodeId);
+    if (session !== undefined) {
+      this.#end(session, { kind: 'unavailable', message: 'no heartbeat in time' });
+    }
+    this.#writer.add(
+      downWrite(
+        nodeId,
+        (node, view) => !this.#sessions.has(nodeId) && this.#isResponsible(node, view),
+        (committed) => {
+          if (!committed) return;
+          this.#options.metrics.nodeDown();
+          this.#options.logger.warn({ node: nodeId }, 'node_down');
+        },
+      ),
+    );
+  }
+}

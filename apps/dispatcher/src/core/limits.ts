@@ -1,0 +1,24 @@
+/** Used until the cluster spec says otherwise; Docker's default. Milliseconds. */
+export const heartbeatMsDefault = 5_000;
+/** A period is stretched or shortened by up to this share, so that agents do not beat in step. */
+export const heartbeatJitter = 0.1;
+/** Heartbeats that may be missed before a node counts as down. */
+export const gracePeriods = 3;
+/** Heartbeat periods in which a node must find a dispatcher after it lost its own. */
+export const absencePeriods = 6;
+/** Registrations that one node may make per window. */
+export const registrationsMax = 3;
+/** Milliseconds. */
+export const registrationWindowMs = 8_000;
+/** Longest wait of a report or node write behind another proposal, milliseconds. */
+export const writeHoldMsMax = 100;
+/** Transactions in one proposal. */
+export const writesPerProposalMax = 1_000;
+/** Proposals under way at the same time. */
+export const proposalsInFlightMax = 4;
+/** Reports of one session that are not yet acknowledged; an agent that sends more is cut off. */
+export const reportsPerSessionMax = 10_000;
+/** Pause after a proposal failed as a whole: the first and the longest, milliseconds. */
+export const retryMs = { first: 50, most: 2_000 } as const;
+/** Log subscriptions at the same time. */
+export const logSubscriptionsMax = 256;

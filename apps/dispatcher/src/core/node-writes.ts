@@ -1,0 +1,100 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Node, NodeDescription, StateView } from '@shoal/state';
+import { z } from 'zod';
+import type { Write } from './writer.ts';
+
+const amount = z.int().nonnegative();
+const genericResource = z.object({
+  NamedResourceSpec: z.object({ Kind: z.string(), Value: z.string() }).optional(),
+  DiscreteResourceSpec: z.object({ Kind: z.string(), Value: amount }).optional(),
+});
+
+const descriptionShape = z.object({
+  Hostname: z.string(),
+  Platform: z.object({ Architecture: z.string(), OS: z.string() }),
+  Resources: z.object({
+    NanoCPUs: amount.optional(),
+    MemoryBytes: amount.optional(),
+    Pids: amount.optional(),
+    GenericResources: z.array(genericResource).optional(),
+  }),
+  Engine: z.object({
+    EngineVersion: z.string(),
+    Labels: z.record(z.string(), z.string()).optional(),
+    Plugins: z.array(z.object({ Type: z.string(), Name: z.string() })),
+  }),
+  TLSInfo: z
+    .object({
+      TrustRoot: z.string(),
+      CertIssuerSubject: z.string(),
+      CertIssuerPublicKey: z.string(),
+    })
+    .optional(),
+});
+
+/** Undefined when the bytes are not a node description. */
+export function readDescription(bytes: Uint8Array): NodeDescription | undefined {
+  try {
+    const parsed = descriptionShape.safeParse(JSON.parse(Buffer.from(bytes).toString('utf8')));
+    return parsed.success ? (parsed.data as NodeDescription) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What a session proves of its node. */
+export interface Presence {
+  readonly nodeId: string;
+  readonly description: NodeDescription;
+  /** Without port. */
+  readonly addr: string;
+  /** Lease id of the dispatcher that holds the session. */
+  readonly dispatcher: string;
+}
+
+/** Makes the state say that the node is there; writes nothing when it says so already. */
+export function presenceWrite(presence: Presence, current: () => boolean): Write {
+  const { nodeId, description, addr, dispatcher } = presence;
+  return {
+    key: `node/${nodeId}`,
+    actor: { kind: 'agent', name: nodeId },
+    reason: 'session registered',
+    change(view: StateView) {
+      const node = view.nodes.get(nodeId);
+      if (node === undefined || !current()) return undefined;
+      const status: Node['status'] = { state: 'ready', message: '', addr, dispatcher };
+      const known =
+        isDeepStrictEqual(node.status, status) && isDeepStrictEqual(node.description, description);
+      if (known) return undefined;
+      return { op: 'update', table: 'node', object: { ...node, description, status } };
+    },
+    done: () => undefined,
+  };
+}
+
+export const heartbeatFailure = 'heartbeat failure';
+
+/** Marks the node as down, unless somebody else holds it meanwhile. */
+export function downWrite(
+  nodeId: string,
+  responsible: (node: Node, view: StateView) => boolean,
+  done: (committed: boolean) => void,
+): Write {
+  return {
+    key: `node/${nodeId}`,
+    actor: { kind: 'stage', name: 'dispatcher' },
+    reason: heartbeatFailure,
+    change(view: StateView) {
+      const node = view.nodes.get(nodeId);
+      if (node === undefined || node.status.state === 'down') return undefined;
+      if (!responsible(node, view)) return undefined;
+      const status: Node['status'] = {
+        ...node.status,
+        state: 'down',
+        message: heartbeatFailure,
+      };
+      return { op: 'update', table: 'node', object: { ...node, status } };
+    },
+    done: (end) => done(end === 'committed'),
+  };
+}

@@ -1,0 +1,155 @@
+import { type Identity, serverCredentials, unseal } from '@shoal/pki';
+import { type HostPort, parseHostPort } from '@shoal/runtime';
+import { hostPort, type ProcessContext, runProcess } from '@shoal/runtime/process';
+import { LeaseHolder } from '@shoal/stage';
+import { ManagerHost, type ManagerSession, type ManagerWork } from '@shoal/stage/host';
+import type { Revision } from '@shoal/state';
+import { z } from 'zod';
+import { Dispatcher } from './core/dispatcher.ts';
+import type { DispatcherMetrics } from './core/metrics.ts';
+import { dispatcherMetrics } from './server/metrics.ts';
+import { type DispatcherServer, serveDispatcher } from './server/server.ts';
+
+/** Pause between attempts to listen while another process holds the address, milliseconds. */
+const listenRetryMs = 500;
+
+const schema = z.object({
+  listen: hostPort.optional().describe('sessions of agents; port of the identity, all addresses'),
+  advertise: hostPort.optional().describe('where agents reach this replica'),
+  instance: z
+    .string()
+    .regex(/^[A-Za-z0-9_.-]{1,63}$/)
+    .default('0')
+    .describe('tells replicas of the stage on one host apart'),
+});
+
+type Context = ProcessContext<z.output<typeof schema>>;
+
+/** A dispatcher and its server, for as long as the host is a manager. */
+class Serving implements ManagerWork {
+  readonly #context: Context;
+  readonly #identity: Identity;
+  readonly #lease: LeaseHolder;
+  readonly #dispatcher: Dispatcher;
+  #server: Promise<DispatcherServer | undefined>;
+  #listening = false;
+  #stopped = false;
+
+  constructor(context: Context, session: ManagerSession, metrics: DispatcherMetrics) {
+    const { clock, random, logger, config } = context;
+    const { identity, replica, client } = session;
+    this.#context = context;
+    this.#identity = identity;
+    this.#lease = new LeaseHolder({
+      client,
+      id: `dispatcher@${identity.nodeId}/${config.instance}`,
+      stage: 'dispatcher',
+      nodeId: identity.nodeId,
+      address: config.advertise ?? identity.dispatcherAddr,
+      clock,
+      random,
+      logger,
+    });
+    this.#dispatcher = new Dispatcher({
+      replica,
+      lease: this.#lease,
+      openRegistryAuth: (revision) => openAuth(identity, revision),
+      clock,
+      random,
+      logger,
+      metrics,
+    });
+    this.#server = this.#listen();
+  }
+
+  get ready(): boolean {
+    return this.#listening && this.#lease.current !== undefined;
+  }
+
+  get detail(): string {
+    if (!this.#listening) return 'waits for its address';
+    return this.#lease.current === undefined ? 'waits for its lease' : '';
+  }
+
+  renewed(): void {
+    this.#lease.reconnect('the certificate was renewed');
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#dispatcher.stop();
+    await (await this.#server)?.close();
+    await this.#lease.release();
+  }
+
+  #address(): HostPort {
+    const { listen } = this.#context.config;
+    const port = parseHostPort(this.#identity.dispatcherAddr)?.port ?? 2_378;
+    return (listen === undefined ? undefined : parseHostPort(listen)) ?? { host: '0.0.0.0', port };
+  }
+
+  async #listen(): Promise<DispatcherServer | undefined> {
+    const { clock, logger } = this.#context;
+    for (let attempt = 1; !this.#stopped; attempt += 1) {
+      try {
+        const server = await serveDispatcher({
+          listen: this.#address(),
+          credentials: serverCredentials(this.#identity),
+          clusterId: this.#identity.clusterId,
+          dispatcher: this.#dispatcher,
+          logger,
+        });
+        this.#listening = true;
+        logger.info({ port: server.port }, 'dispatcher_listening');
+        return server;
+      } catch (error) {
+        logger.warn({ error, attempt, address: this.#address() }, 'listen_failed');
+        await new Promise<void>((resolve) => clock.after(listenRetryMs, resolve));
+      }
+    }
+    return undefined;
+  }
+}
+
+/** Registry credentials are sealed for the place they belong to, so that they open nowhere else. */
+function openAuth(identity: Identity, revision: Revision): string | undefined {
+  if (revision.registryAuth === undefined) return undefined;
+  const place = `revision/${revision.id}/registry-auth`;
+  return unseal(identity.sealKey, revision.registryAuth, place)?.toString('utf8');
+}
+
+await runProcess({
+  name: 'dispatcher',
+  version: '0.1.0',
+  schema,
+  start(context) {
+    const { config, clock, random, logger, fail } = context;
+    const metrics = dispatcherMetrics(context.metrics);
+    let serving: Serving | undefined;
+    const host = new ManagerHost({
+      dataDir: config.dataDir,
+      name: 'dispatcher',
+      clock,
+      random,
+      logger,
+      start: (session) => {
+        serving = new Serving(context, session, metrics);
+        return serving;
+      },
+      onFatal: fail,
+    });
+    return {
+      stop: () => host.stop(),
+      health: () => {
+        const { state } = host;
+        if (state.kind === 'standby' || serving === undefined) {
+          const detail = state.kind === 'standby' ? state.reason : '';
+          return { ready: true, healthy: true, role: 'standby', detail };
+        }
+        const logIndex = state.session.replica.view.index;
+        const { ready, detail } = serving;
+        return { ready, healthy: true, role: 'active', logIndex, detail };
+      },
+    };
+  },
+});

@@ -1,0 +1,58 @@
+import { matchesConstraints, type Node, parseConstraints } from '@shoal/state';
+import { shouldRestart } from '../restart/policy.ts';
+import { liveTasks, newestTask, type Slot } from '../slots.ts';
+import type { Subject } from '../subject.ts';
+import { newTask } from '../task.ts';
+
+/**
+ * One task on each fit node. Stops those elsewhere, creates what is missing, returns the slots to look
+ * after. Of a node, availability, state and constraints count here; the rest is the scheduler's.
+ */
+export function spreadOverNodes(
+  subject: Subject,
+  slots: ReadonlyMap<string, Slot>,
+): readonly Slot[] {
+  const fits = constraintsCheck(subject);
+  const kept: Slot[] = [];
+  for (const slot of slots.values()) {
+    const node = subject.view.nodes.get(slot.nodeId);
+    if (node === undefined) retire(subject, slot, 'remove');
+    else if (!isUsable(node) || !fits(node)) retire(subject, slot, 'shutdown');
+    else if (node.spec.Availability === 'active') kept.push(slot);
+  }
+  const filled = new Set(kept.filter((slot) => isFilled(subject, slot)).map((slot) => slot.nodeId));
+  for (const node of subject.view.nodes.values())
+    if (node.spec.Availability === 'active' && isUsable(node) && fits(node) && !filled.has(node.id))
+      create(subject, node);
+  return kept;
+}
+
+/** Paused nodes, and those not heard of for a while, keep what they have. */
+function isUsable(node: Node): boolean {
+  return node.spec.Availability !== 'drain' && node.status.state !== 'down';
+}
+
+function constraintsCheck({ revision }: Subject): (node: Node) => boolean {
+  const parsed = parseConstraints(revision.spec.TaskTemplate.Placement?.Constraints ?? []);
+  if (parsed.kind === 'invalid') return () => true;
+  return (node) => matchesConstraints(parsed.constraints, node);
+}
+
+function retire({ plan }: Subject, slot: Slot, desired: 'shutdown' | 'remove'): void {
+  const leaving = desired === 'remove' ? slot.tasks : liveTasks(slot);
+  for (const task of leaving)
+    if (task.desired !== desired) plan.setDesired('node no longer fits the service', task, desired);
+}
+
+function isFilled({ revision }: Subject, slot: Slot): boolean {
+  const newest = newestTask(slot);
+  if (newest === undefined || newest.desired === 'remove') return false;
+  if (liveTasks(slot).length > 0) return true;
+  return !shouldRestart(revision.spec.TaskTemplate.RestartPolicy, slot, newest);
+}
+
+function create({ service, plan, view, now }: Subject, node: Node): void {
+  const seed = `${service.id}/${node.id}/${view.index}`;
+  const place = { slot: 0, nodeId: node.id };
+  plan.create('node without a task', newTask(service, place, 'running', seed, now));
+}

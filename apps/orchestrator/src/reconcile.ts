@@ -1,0 +1,61 @@
+import type { Instant } from '@shoal/runtime';
+import type { Decision } from '@shoal/stage';
+import type { StateView, Task } from '@shoal/state';
+import { spreadOverNodes } from './global/nodes.ts';
+import { Plan } from './plan.ts';
+import { trimRevisions } from './reaper/revisions.ts';
+import { isRemovable, trimHistory } from './reaper/tasks.ts';
+import { markForRemoval, scale } from './replicated/scale.ts';
+import { restartEnded, startReplacements } from './restart/restart.ts';
+import { stopSurplus } from './restart/surplus.ts';
+import { type Slot, slotsByNode, slotsByNumber } from './slots.ts';
+import { Subject } from './subject.ts';
+import { paceOf } from './update/config.ts';
+import { update } from './update/update.ts';
+
+/** What one service needs now: it compares what should be with what is, and remembers nothing. */
+export function reconcile(view: StateView, serviceId: string, now: Instant): Iterable<Decision> {
+  const plan = new Plan(serviceId);
+  const service = view.services.get(serviceId);
+  const tasks = [...view.tasks.byService(serviceId)];
+  const revision = service && view.revisions.of(serviceId, service.revision);
+  if (service === undefined) for (const task of tasks) markForRemoval(plan, task);
+  else if (revision !== undefined) tend(new Subject(view, service, revision, plan, now), tasks);
+  for (const task of tasks)
+    if (!plan.isTouched(task) && isRemovable({ view }, task)) plan.deleteTask('task is over', task);
+  trimRevisions(view, serviceId, service, tasks, plan);
+  return plan.decisions();
+}
+
+function tend(subject: Subject, tasks: readonly Task[]): void {
+  const { Mode } = subject.revision.spec;
+  if (Mode.Replicated !== undefined) {
+    const slots = slotsByNumber(tasks);
+    tendSlots(subject, scale(subject, slots), slots.values());
+  } else if (Mode.Global !== undefined) {
+    const slots = slotsByNode(tasks);
+    tendSlots(subject, spreadOverNodes(subject, slots), slots.values());
+  }
+}
+
+function tendSlots(subject: Subject, kept: readonly Slot[], all: Iterable<Slot>): void {
+  const { order } = paceOf(subject);
+  for (const slot of kept) {
+    stopSurplus(subject, slot, order);
+    restartEnded(subject, slot);
+    startReplacements(subject, slot);
+  }
+  update(subject, kept);
+  for (const slot of all) trimHistory(subject, slot);
+}
+
+/** Ids of services that something still points to although they are gone. */
+export function* orphanedServices(view: StateView): IterableIterator<string> {
+  const seen = new Set<string>();
+  for (const table of [view.tasks, view.revisions])
+    for (const { serviceId } of table.values()) {
+      if (seen.has(serviceId) || view.services.get(serviceId) !== undefined) continue;
+      seen.add(serviceId);
+      yield serviceId;
+    }
+}

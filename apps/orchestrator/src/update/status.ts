@@ -1,0 +1,60 @@
+import { invariant } from '@shoal/runtime';
+import type { Service, UpdateStatus } from '@shoal/state';
+import type { Subject } from '../subject.ts';
+import { isRollback } from './config.ts';
+
+/** Writes the status and keeps when the update began. */
+function setStatus(
+  { service, plan, now }: Subject,
+  status: Pick<UpdateStatus, 'state' | 'message'>,
+  changes: Partial<Pick<Service, 'revision' | 'previousRevision' | 'name'>> = {},
+): void {
+  const restarts = status.state === 'rollback_started';
+  const startedAt = restarts ? now : (service.updateStatus?.startedAt ?? now);
+  const updateStatus: UpdateStatus = { ...status, startedAt };
+  plan.updateService(status.message, { ...service, ...changes, updateStatus });
+}
+
+export function begin(subject: Subject): void {
+  setStatus(subject, { state: 'updating', message: 'update in progress' });
+}
+
+export function complete({ service, plan, now }: Subject): void {
+  const { updateStatus } = service;
+  invariant(updateStatus !== undefined, 'an update that never began', { id: service.id });
+  const [state, message] = isRollback(updateStatus)
+    ? (['rollback_completed', 'rollback completed'] as const)
+    : (['completed', 'update completed'] as const);
+  plan.updateService(message, {
+    ...service,
+    updateStatus: { state, message, startedAt: updateStatus.startedAt, completedAt: now },
+  });
+}
+
+export function pause(subject: Subject, culprit: string): void {
+  const rollingBack = isRollback(subject.service.updateStatus);
+  const what = rollingBack ? 'rollback' : 'update';
+  setStatus(subject, {
+    state: rollingBack ? 'rollback_paused' : 'paused',
+    message: `${what} paused due to failure or early termination of task ${culprit}`,
+  });
+}
+
+/** Goes back to the previous revision, once: what failed is not remembered as the one before. */
+export function rollBack(subject: Subject, culprit: string): void {
+  const { service, view } = subject;
+  const number = service.previousRevision;
+  const previous = number === undefined ? undefined : view.revisions.of(service.id, number);
+  if (previous === undefined) {
+    pause(subject, culprit);
+    return;
+  }
+  setStatus(
+    subject,
+    {
+      state: 'rollback_started',
+      message: `update rolled back due to failure or early termination of task ${culprit}`,
+    },
+    { revision: previous.number, previousRevision: undefined, name: previous.spec.Name },
+  );
+}

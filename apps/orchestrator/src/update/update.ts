@@ -1,0 +1,71 @@
+import type { Instant } from '@shoal/runtime';
+import { liveTasks, type Slot } from '../slots.ts';
+import type { Subject } from '../subject.ts';
+import { newTask } from '../task.ts';
+import { lastWatchMs, type Pace, paceOf } from './config.ts';
+import { failureOf } from './failures.ts';
+import { progressOf, type SlotProgress } from './progress.ts';
+import { begin, complete, pause, rollBack } from './status.ts';
+
+/**
+ * Replaces, a few at a time, the tasks that do not match the current revision. An update that changes
+ * no task leaves no trace in the status.
+ */
+export function update(subject: Subject, slots: readonly Slot[]): void {
+  const state = subject.service.updateStatus?.state;
+  if (state === 'paused' || state === 'rollback_paused') return;
+  const pace = paceOf(subject);
+  const progress = slots.map((slot) => progressOf(subject, slot));
+  const running = state === 'updating' || state === 'rollback_started';
+  if (running && stopIfFailed(subject, pace, progress)) return;
+  const waiting = progress.filter(({ waits }) => waits);
+  if (!running && waiting.length === 0) return;
+  if (state === undefined && waiting.length > 0) begin(subject);
+  const busy = progress.filter((one) => isBusy(subject, pace, one)).length;
+  const free = pace.parallelism === 0 ? waiting.length : Math.max(0, pace.parallelism - busy);
+  const next = waiting.filter(({ slot }) => !isTouched(subject, slot)).slice(0, free);
+  for (const { slot } of next) replaceTasks(subject, slot, pace.order);
+  if (running && waiting.length === 0 && busy === 0) finish(subject, pace, progress);
+}
+
+function stopIfFailed(subject: Subject, pace: Pace, progress: readonly SlotProgress[]): boolean {
+  if (pace.failureAction === 'continue') return false;
+  const culprit = failureOf(progress, pace.monitorMs, pace.maxFailureRatio);
+  if (culprit === undefined) return false;
+  const rollingBack = subject.service.updateStatus?.state === 'rollback_started';
+  if (pace.failureAction === 'rollback' && !rollingBack) rollBack(subject, culprit.id);
+  else pause(subject, culprit.id);
+  return true;
+}
+
+function isTouched({ plan }: Subject, { tasks }: Slot): boolean {
+  return tasks.some((task) => plan.isTouched(task));
+}
+
+/** Counts against the parallelism: a new task that has not run yet, or ran less than the delay ago. */
+function isBusy(subject: Subject, pace: Pace, one: SlotProgress): boolean {
+  if (one.waits) return isTouched(subject, one.slot);
+  if (one.first === undefined) return false;
+  if (one.settledAt === undefined) return true;
+  const free = (one.settledAt + pace.delayMs) as Instant;
+  if (free <= subject.now) return false;
+  subject.plan.wake(free);
+  return true;
+}
+
+function replaceTasks(subject: Subject, slot: Slot, order: Pace['order']): void {
+  const { service, view, plan, now } = subject;
+  const old = liveTasks(slot);
+  const seed = `update of ${slot.tasks.map(({ id }) => id).join()}/${view.index}`;
+  if (order === 'start-first' && old.length > 0)
+    plan.create('update: start first', newTask(service, slot, 'running', seed, now));
+  else plan.replace('update: stop first', old, newTask(service, slot, 'ready', seed, now));
+}
+
+/** After the last replacement the update is watched for a while before it is called a success. */
+function finish(subject: Subject, pace: Pace, progress: readonly SlotProgress[]): void {
+  const last = Math.max(0, ...progress.map(({ settledAt }) => settledAt ?? 0));
+  const at = (last === 0 ? 0 : last + pace.delayMs + lastWatchMs(pace)) as Instant;
+  if (at > subject.now) subject.plan.wake(at);
+  else complete(subject);
+}

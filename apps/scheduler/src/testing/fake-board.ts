@@ -1,0 +1,212 @@
+import { type Instant, invariant, type LogIndex } from '@shoal/runtime';
+import type { Stage } from '@shoal/stage';
+import {
+  type AppliedChange,
+  type Change,
+  type Meta,
+  type Network,
+  type Node,
+  type Refusal,
+  revisionId,
+  type ServiceSpec,
+  State,
+  type Task,
+  type TaskTemplate,
+} from '@shoal/state';
+import { createScheduler } from '../scheduler.ts';
+
+export const noMeta: Meta = {
+  version: 0 as LogIndex,
+  createdAt: 0 as Instant,
+  updatedAt: 0 as Instant,
+};
+
+const roundsMax = 50;
+
+export interface NodeParts {
+  readonly labels?: Record<string, string>;
+  readonly engineLabels?: Record<string, string>;
+  readonly cpus?: number;
+  readonly memory?: number;
+  readonly change?: Partial<Node>;
+}
+
+export function aNode(id: string, parts: NodeParts = {}): Node {
+  return {
+    id,
+    meta: noMeta,
+    spec: { Labels: parts.labels ?? {}, Role: 'worker', Availability: 'active' },
+    role: 'worker',
+    description: {
+      Hostname: id,
+      Platform: { Architecture: 'x86_64', OS: 'linux' },
+      Resources: { NanoCPUs: (parts.cpus ?? 8) * 1e9, MemoryBytes: parts.memory ?? 16e9 },
+      Engine: { EngineVersion: '28.2.2', Plugins: [], Labels: parts.engineLabels },
+    },
+    status: { state: 'ready', message: '', addr: '10.0.0.1', dispatcher: '' },
+    ...parts.change,
+  };
+}
+
+/** A state with nodes and tasks on which one scheduler works; everything else is written by the test. */
+export class FakeBoard {
+  readonly state = new State();
+  readonly refusals: Refusal[] = [];
+  now = 1_700_000_000_000 as Instant;
+  #stage: Stage = createScheduler();
+  #everything = true;
+  #changes: AppliedChange[] = [];
+  #due = new Set<string>();
+  #transactions = 0;
+  #tasks = 0;
+
+  node(id: string, parts: NodeParts = {}): void {
+    this.write([{ op: 'create', table: 'node', object: aNode(id, parts) }]);
+  }
+
+  changeNode(id: string, change: (node: Node) => Partial<Node>): void {
+    const node = this.state.view.nodes.get(id);
+    invariant(node !== undefined, 'no such node', { id });
+    this.write([{ op: 'update', table: 'node', object: { ...node, ...change(node) } }]);
+  }
+
+  network(id: string, spec: Partial<Network['spec']>): void {
+    const object: Network = {
+      id,
+      meta: noMeta,
+      spec: {
+        Name: id,
+        Labels: {},
+        Driver: 'overlay',
+        Internal: false,
+        Attachable: false,
+        Ingress: false,
+        Predefined: false,
+        ...spec,
+      },
+    };
+    this.write([{ op: 'create', table: 'network', object }]);
+  }
+
+  service(id: string, template: Partial<TaskTemplate> = {}, spec: Partial<ServiceSpec> = {}): void {
+    const whole: ServiceSpec = {
+      Name: id,
+      Labels: {},
+      TaskTemplate: { ContainerSpec: { Image: 'busybox' }, ForceUpdate: 0, ...template },
+      Mode: { Replicated: { Replicas: 1 } },
+      ...spec,
+    };
+    const endpoint = { revision: 1, ports: [], virtualIps: [] };
+    const revision = { id: revisionId(id, 1), meta: noMeta, serviceId: id, number: 1, spec: whole };
+    this.write([
+      {
+        op: 'create',
+        table: 'service',
+        object: { id, meta: noMeta, name: id, revision: 1, endpoint },
+      },
+      { op: 'create', table: 'revision', object: revision },
+    ]);
+  }
+
+  /** New pending tasks of the service; returns their ids. */
+  tasks(serviceId: string, count: number, change: Partial<Task> = {}): string[] {
+    const objects = Array.from({ length: count }, (): Task => {
+      this.#tasks += 1;
+      return {
+        id: `task${this.#tasks}`,
+        meta: noMeta,
+        serviceId,
+        slot: this.#tasks,
+        nodeId: '',
+        revision: 1,
+        desired: 'running',
+        status: { state: 'pending', at: this.now, message: 'pending task scheduling', err: '' },
+        ...change,
+      };
+    });
+    this.write(objects.map((object): Change => ({ op: 'create', table: 'task', object })));
+    return objects.map(({ id }) => id);
+  }
+
+  /** A task that is there already, on a node. */
+  placed(serviceId: string, nodeId: string, state: Task['status']['state'] = 'running'): string {
+    const status = { state, at: this.now, message: state, err: '' };
+    const [id = ''] = this.tasks(serviceId, 1, { nodeId, status });
+    return id;
+  }
+
+  task(id: string): Task {
+    const task = this.state.view.tasks.get(id);
+    invariant(task !== undefined, 'no such task', { id });
+    return task;
+  }
+
+  end(id: string, state: 'failed' | 'complete' | 'shutdown' = 'failed'): void {
+    const task = this.task(id);
+    const status = { ...task.status, state, at: this.now };
+    this.write([{ op: 'update', table: 'task', object: { ...task, status } }]);
+  }
+
+  /** Tasks by node, those of one service or all. */
+  counts(serviceId?: string): Record<string, number> {
+    const counts: Record<string, number> = {};
+    for (const { id } of this.state.view.nodes.values()) counts[id] = 0;
+    for (const task of this.state.view.tasks.values())
+      if (task.nodeId !== '' && (serviceId === undefined || task.serviceId === serviceId))
+        counts[task.nodeId] = (counts[task.nodeId] ?? 0) + 1;
+    return counts;
+  }
+
+  write(changes: readonly Change[]): void {
+    const refused = this.#apply('user', [changes]).find(({ kind }) => kind === 'refused');
+    invariant(refused === undefined, 'a move was refused', { refused });
+  }
+
+  fresh(): Stage {
+    return createScheduler();
+  }
+
+  /** Steps until nothing moves, then checks that a fresh scheduler finds nothing to do. */
+  schedule(): this {
+    for (let round = 0; this.#everything || this.#changes.length + this.#due.size > 0; round += 1) {
+      invariant(round < roundsMax, 'the scheduler is restless');
+      this.#step();
+    }
+    const everything = { everything: true, changes: [], due: new Set<string>() };
+    const more = [...createScheduler().step(this.state.view, everything, this.now, () => true)];
+    invariant(more.length === 0, 'a look at everything wants more', { more });
+    return this;
+  }
+
+  #step(): void {
+    const changed = { everything: this.#everything, changes: this.#changes, due: this.#due };
+    this.#everything = false;
+    this.#changes = [];
+    this.#due = new Set();
+    const decisions = [...this.#stage.step(this.state.view, changed, this.now, () => true)];
+    const transactions = decisions.filter((decision) => decision.kind === 'transaction');
+    if (transactions.length === 0) return;
+    const outcomes = this.#apply(
+      'stage',
+      transactions.map(({ changes }) => changes),
+    );
+    for (const [at, outcome] of outcomes.entries())
+      if (outcome.kind === 'refused') {
+        this.refusals.push(outcome.refusal);
+        this.#due.add(transactions[at]?.key ?? '');
+      }
+  }
+
+  #apply(kind: 'user' | 'stage', all: readonly (readonly Change[])[]) {
+    const { view } = this.state;
+    const transactions = all.map((changes) => {
+      this.#transactions += 1;
+      const id = `transaction${this.#transactions}`;
+      return { id, actor: { kind, name: 'fake' }, reason: 'fake', decidedAt: view.index, changes };
+    });
+    const index = (view.index + 1) as LogIndex;
+    const entry = this.state.applyTransactions(index, this.now, transactions);
+    this.#changes.push(...entry.changes);
+    return entry.outcomes;
+  }
+}

@@ -1,0 +1,115 @@
+/** gRPC codes that Docker's cluster layer shows in its messages, with the HTTP status each becomes. */
+const rpcStatus = {
+  InvalidArgument: 400,
+  FailedPrecondition: 400,
+  NotFound: 404,
+  AlreadyExists: 409,
+  PermissionDenied: 403,
+  Unimplemented: 501,
+  Unavailable: 503,
+  Unknown: 500,
+  DeadlineExceeded: 500,
+} as const;
+
+export type RpcCode = keyof typeof rpcStatus;
+
+/** A refusal in Docker's words: the HTTP status and the `message` of the body. */
+export class ApiError extends Error {
+  override readonly name = 'ApiError';
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** What Docker's cluster store answers: its gRPC rendering stays in the text. */
+export function rpcError(code: RpcCode, description: string): ApiError {
+  return new ApiError(rpcStatus[code], `rpc error: code = ${code} desc = ${description}`);
+}
+
+export function invalidArgument(description: string): ApiError {
+  return rpcError('InvalidArgument', description);
+}
+
+export type ObjectKind = 'service' | 'node' | 'task' | 'network' | 'secret' | 'config';
+
+/** Every fixed text of Docker's that this product answers with, by what went wrong. */
+export const apiErrors = {
+  pageNotFound: () => new ApiError(404, 'page not found'),
+  notFound: (kind: ObjectKind, ref: string) => new ApiError(404, `${kind} ${ref} not found`),
+  ambiguous: (kind: ObjectKind, ref: string, matches: number) =>
+    new ApiError(400, `${kind} ${ref} is ambiguous (${matches} matches found)`),
+  notManager: () =>
+    new ApiError(
+      503,
+      'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.',
+    ),
+  /** Overlay networks on a host without a swarm answer the same text with another status. */
+  notManagerForNetwork: () => new ApiError(403, apiErrors.notManager().message),
+  worker: () =>
+    new ApiError(
+      503,
+      "This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state. Please run this command on a manager node or promote the current node to a manager.",
+    ),
+  alreadyInSwarm: () =>
+    new ApiError(
+      503,
+      'This node is already part of a swarm. Use "docker swarm leave" to leave this swarm and join another one.',
+    ),
+  notInSwarm: () => new ApiError(503, 'This node is not part of a swarm'),
+  notLocked: () => new ApiError(409, 'swarm is not locked'),
+  noLeader: () =>
+    rpcError(
+      'Unknown',
+      "The swarm does not have a leader. It's possible that too few managers are online. Make sure more than half of the managers are online.",
+    ),
+  outOfSequence: () => rpcError('Unknown', 'update out of sequence'),
+  /** `given` is the query value as it came; an absent one counts as empty. */
+  badVersion: (kind: 'service' | 'node' | 'swarm', given: string) =>
+    new ApiError(
+      400,
+      `invalid ${kind} version '${given}': strconv.ParseUint: parsing ${JSON.stringify(given)}: invalid syntax`,
+    ),
+  nameConflict: (name: string) =>
+    rpcError(
+      'AlreadyExists',
+      `name conflicts with an existing object: service ${name} already exists`,
+    ),
+  noPreviousSpec: (id: string) =>
+    rpcError('FailedPrecondition', `service ${id} does not have a previous spec`),
+  renaming: () => rpcError('Unimplemented', 'renaming services is not supported'),
+  modeChange: () => rpcError('Unimplemented', 'service mode change is not allowed'),
+  badRollback: (value: string) => new ApiError(500, `unrecognized rollback option ${value}`),
+  badRegistryAuthFrom: () => new ApiError(500, 'unsupported registryAuthFrom value'),
+  lastManager: () =>
+    rpcError('FailedPrecondition', 'attempting to demote the last manager of the swarm'),
+  nodeNotDown: (id: string) =>
+    rpcError('FailedPrecondition', `node ${id} is not down and can't be removed`),
+  nodeIsManager: (id: string) =>
+    rpcError(
+      'FailedPrecondition',
+      `node ${id} is a cluster manager and is a member of the raft cluster. It must be demoted to worker before removal`,
+    ),
+  leaveLastManager: () =>
+    new ApiError(
+      503,
+      'You are attempting to leave the swarm on a node that is participating as a manager. Removing the last manager erases all current state of the swarm. Use `--force` to ignore this message. ',
+    ),
+  leaveManager: (left: number, of: number) =>
+    new ApiError(
+      503,
+      `You are attempting to leave the swarm on a node that is participating as a manager. Removing this node leaves ${left} managers out of ${of}. Without a Raft quorum your swarm will be inaccessible. The only way to restore a swarm that has lost consensus is to reinitialize it with \`--force-new-cluster\`. Use \`--force\` to suppress this message.`,
+    ),
+  contentType: (given: string) =>
+    new ApiError(
+      400,
+      `unsupported Content-Type header (${given}): must be 'application/json'`,
+    ),
+  noStream: () => new ApiError(500, 'Bad parameters: you must choose at least one stream'),
+  badTail: () => new ApiError(500, 'tail value must be a positive integer or "all"'),
+  negativeTail: () => new ApiError(500, 'negative tail values not supported'),
+  noIngress: () =>
+    rpcError('FailedPrecondition', 'service needs ingress network, but no ingress network is present'),
+} as const;

@@ -1,0 +1,37 @@
+import { z } from 'zod';
+
+/**
+ * JSON as Go's decoder takes it: null is the zero value everywhere, unknown members are dropped. The
+ * `omitempty` of Go's structs is applied on the way in: a zero value becomes absent, so that a spec that
+ * went out and comes back is the same.
+ */
+
+const zeroAbsent = <T>(isZero: (value: T) => boolean) => (value: T | null | undefined) =>
+  value === null || value === undefined || isZero(value) ? undefined : value;
+
+export const text = z.string().nullish().transform(zeroAbsent((value) => value === ''));
+export const flag = z.boolean().nullish().transform(zeroAbsent((value) => !value));
+export const integer = z.int().nullish().transform(zeroAbsent((value) => value === 0));
+export const unsigned = z.int().min(0).nullish().transform(zeroAbsent((value) => value === 0));
+
+/** Pointers: absent and zero differ. */
+export const flagPointer = z.boolean().nullish().transform((value) => value ?? undefined);
+export const integerPointer = z.int().nullish().transform((value) => value ?? undefined);
+export const unsignedPointer = z.int().min(0).nullish().transform((value) => value ?? undefined);
+
+export function list<T extends z.ZodType>(item: T) {
+  return z.array(item).nullish().transform(zeroAbsent((value) => value.length === 0));
+}
+
+export const strings = list(z.string().nullable().transform((value) => value ?? ''));
+
+/** Absent when empty. */
+export const map = z
+  .record(z.string(), z.string().nullable().transform((value) => value ?? ''))
+  .nullish()
+  .transform(zeroAbsent((value) => Object.keys(value).length === 0));
+
+/** A pointer to a struct: `{}` stays. */
+export function pointer<T extends z.ZodType>(struct: T) {
+  return struct.nullish().transform((value) => value ?? undefined);
+}

@@ -1,0 +1,204 @@
+import { z } from 'zod';
+import {
+  flag,
+  flagPointer,
+  integer,
+  integerPointer,
+  list,
+  map,
+  pointer,
+  strings,
+  text,
+  unsigned,
+  unsignedPointer,
+} from './go-values.ts';
+
+const driver = z.object({ Name: text, Options: map });
+
+const mount = z.object({
+  Type: text,
+  Source: text,
+  Target: text,
+  ReadOnly: flag,
+  Consistency: text,
+  BindOptions: pointer(
+    z.object({
+      Propagation: text,
+      NonRecursive: flag,
+      CreateMountpoint: flag,
+      ReadOnlyNonRecursive: flag,
+      ReadOnlyForceRecursive: flag,
+    }),
+  ),
+  VolumeOptions: pointer(
+    z.object({ NoCopy: flag, Labels: map, Subpath: text, DriverConfig: pointer(driver) }),
+  ),
+  ImageOptions: pointer(z.object({ Subpath: text })),
+  TmpfsOptions: pointer(
+    z.object({ SizeBytes: integer, Mode: unsigned, Options: list(z.array(z.string())) }),
+  ),
+});
+
+const fileTarget = z.object({ Name: text, UID: text, GID: text, Mode: unsigned });
+
+const privileges = z.object({
+  CredentialSpec: pointer(z.object({ Config: text, File: text, Registry: text })),
+  SELinuxContext: pointer(
+    z.object({ Disable: flag, User: text, Role: text, Type: text, Level: text }),
+  ),
+  Seccomp: pointer(z.object({ Mode: text, Profile: text })),
+  AppArmor: pointer(z.object({ Mode: text })),
+  NoNewPrivileges: flag,
+});
+
+const healthcheck = z.object({
+  Test: strings,
+  Interval: integer,
+  Timeout: integer,
+  StartPeriod: integer,
+  StartInterval: integer,
+  Retries: integer,
+});
+
+const containerSpec = z.object({
+  Image: text,
+  Labels: map,
+  Command: strings,
+  Args: strings,
+  Hostname: text,
+  Env: strings,
+  Dir: text,
+  User: text,
+  Groups: strings,
+  Privileges: pointer(privileges),
+  Init: flagPointer,
+  StopSignal: text,
+  TTY: flag,
+  OpenStdin: flag,
+  ReadOnly: flag,
+  Mounts: list(mount),
+  StopGracePeriod: integerPointer,
+  Healthcheck: pointer(healthcheck),
+  Hosts: strings,
+  DNSConfig: pointer(z.object({ Nameservers: strings, Search: strings, Options: strings })),
+  Secrets: list(z.object({ File: pointer(fileTarget), SecretID: text, SecretName: text })),
+  Configs: list(
+    z.object({
+      File: pointer(fileTarget),
+      Runtime: pointer(z.object({})),
+      ConfigID: text,
+      ConfigName: text,
+    }),
+  ),
+  Isolation: text,
+  Sysctls: map,
+  CapabilityAdd: strings,
+  CapabilityDrop: strings,
+  Ulimits: list(
+    z.object({
+      Name: z.string().nullish().transform((value) => value ?? ''),
+      Soft: z.int().nullish().transform((value) => value ?? 0),
+      Hard: z.int().nullish().transform((value) => value ?? 0),
+    }),
+  ),
+  OomScoreAdj: integer,
+});
+
+const genericResource = z.object({
+  NamedResourceSpec: pointer(
+    z.object({ Kind: z.string().default(''), Value: z.string().default('') }),
+  ),
+  DiscreteResourceSpec: pointer(
+    z.object({ Kind: z.string().default(''), Value: z.int().default(0) }),
+  ),
+});
+
+const limits = z.object({ NanoCPUs: integer, MemoryBytes: integer, Pids: integer });
+const reservations = z.object({
+  NanoCPUs: integer,
+  MemoryBytes: integer,
+  GenericResources: list(genericResource),
+});
+
+const networkAttachment = z.object({
+  Target: z.string().nullish().transform((value) => value ?? ''),
+  Aliases: strings,
+  DriverOpts: map,
+});
+
+const updateConfig = z.object({
+  Parallelism: unsigned,
+  Delay: integer,
+  FailureAction: text,
+  Monitor: integer,
+  MaxFailureRatio: z.number().nullish().transform((value) => value ?? undefined),
+  Order: text,
+});
+
+const portConfig = z.object({
+  Name: text,
+  Protocol: text,
+  TargetPort: unsigned,
+  PublishedPort: unsigned,
+  PublishMode: text,
+});
+
+const taskTemplate = z.object({
+  ContainerSpec: pointer(containerSpec),
+  PluginSpec: pointer(z.object({})),
+  NetworkAttachmentSpec: pointer(z.object({})),
+  Resources: pointer(
+    z.object({ Limits: pointer(limits), Reservations: pointer(reservations) }),
+  ),
+  RestartPolicy: pointer(
+    z.object({
+      Condition: text,
+      Delay: integerPointer,
+      MaxAttempts: unsignedPointer,
+      Window: integerPointer,
+    }),
+  ),
+  Placement: pointer(
+    z.object({
+      Constraints: strings,
+      Preferences: list(
+        z.object({ Spread: pointer(z.object({ SpreadDescriptor: z.string().default('') })) }),
+      ),
+      MaxReplicas: unsigned,
+      Platforms: list(z.object({ Architecture: text, OS: text })),
+    }),
+  ),
+  Networks: list(networkAttachment),
+  LogDriver: pointer(driver),
+  ForceUpdate: unsigned,
+  Runtime: text,
+});
+
+const empty = pointer(z.object({}));
+
+/** `ServiceSpec` as a client sends it, before defaults. */
+export const serviceSpecSchema = z.object({
+  Name: text,
+  Labels: map,
+  TaskTemplate: taskTemplate.nullish().transform((value) => value ?? taskTemplate.parse({})),
+  Mode: z
+    .object({
+      Replicated: pointer(z.object({ Replicas: unsignedPointer })),
+      Global: empty,
+      ReplicatedJob: pointer(
+        z.object({ MaxConcurrent: unsignedPointer, TotalCompletions: unsignedPointer }),
+      ),
+      GlobalJob: empty,
+    })
+    .nullish()
+    .transform((value) => value ?? {}),
+  UpdateConfig: pointer(updateConfig),
+  RollbackConfig: pointer(updateConfig),
+  Networks: list(networkAttachment),
+  EndpointSpec: pointer(z.object({ Mode: text, Ports: list(portConfig) })),
+});
+
+export type ServiceSpecRequest = z.output<typeof serviceSpecSchema>;
+export type ContainerSpecRequest = z.output<typeof containerSpec>;
+export type MountRequest = z.output<typeof mount>;
+export type UpdateConfigRequest = z.output<typeof updateConfig>;

@@ -1,0 +1,15 @@
+export type { Envelope, LogPosition, Message } from './core/messages.ts';
+export type { StateMachine } from './machine.ts';
+export { defaultOptions, type RaftOptions } from './node/options.ts';
+export type { Failure, ProposeOutcome, ReadIndexOutcome } from './node/outcomes.ts';
+export { RaftNode, type RaftNodeStart, type RaftStatus } from './node/raft-node.ts';
+export type { Arrivals, Transport } from './node/transport.ts';
+export {
+  CorruptStorageError,
+  type LogStorage,
+  type Recovered,
+  type StorageError,
+  type StoreResult,
+  type StoreWork,
+} from './storage.ts';
+export type { Entry, HardState, SnapshotMeta, VoterId } from './types.ts';

@@ -1,0 +1,86 @@
+import { EntryPayload } from '@shoal/proto/entry';
+import type { Clock, Instant, LogIndex } from '@shoal/runtime';
+import { systemClock } from '@shoal/runtime';
+import { describe, expect, test } from 'vitest';
+import {
+  Batcher,
+  batchesInFlightMax,
+  requestBytesMax,
+  waitingBytesMax,
+  waitingRequestsMax,
+} from './batcher.ts';
+import type { ProposedEntry } from './served-log.ts';
+
+/** A log whose commits the test decides. */
+class FakeLog {
+  readonly entries: EntryPayload[] = [];
+  readonly #waiting: ((result: ProposedEntry) => void)[] = [];
+
+  propose(data: Uint8Array): Promise<ProposedEntry> {
+    this.entries.push(EntryPayload.decode(data));
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  commitNext(): void {
+    const index = (this.entries.length - this.#waiting.length + 1) as LogIndex;
+    this.#waiting.shift()?.({ kind: 'committed', index });
+  }
+}
+
+const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+const transaction = (text: string): Buffer => Buffer.from(text);
+
+function batcherAt(clock: Pick<Clock, 'now'> = systemClock): { log: FakeLog; batcher: Batcher } {
+  const log = new FakeLog();
+  return { log, batcher: new Batcher(log, { ...systemClock, ...clock }, 0 as Instant) };
+}
+
+describe('the batcher', () => {
+  test('what is asked for in one turn shares an entry; each is answered with its index', async () => {
+    const { log, batcher } = batcherAt();
+    const results = ['a', 'b', 'c'].map((text) => batcher.submit([transaction(text)]));
+    await settle();
+    expect(log.entries.map((entry) => entry.transactions.map(String))).toEqual([['a', 'b', 'c']]);
+    log.commitNext();
+    expect(await Promise.all(results)).toEqual(Array(3).fill({ kind: 'committed', index: 1 }));
+  });
+
+  test('keeps a few entries under way; what arrives meanwhile waits together', async () => {
+    const { log, batcher } = batcherAt();
+    for (let at = 0; at < batchesInFlightMax + 5; at += 1) {
+      void batcher.submit([transaction(`${at}`)]);
+      await settle();
+    }
+    expect(log.entries).toHaveLength(batchesInFlightMax);
+    log.commitNext();
+    await settle();
+    expect(log.entries).toHaveLength(batchesInFlightMax + 1);
+    expect(log.entries.at(-1)?.transactions).toHaveLength(5);
+  });
+
+  test('refuses what is too large, and says busy when too much waits', async () => {
+    const { batcher } = batcherAt();
+    const large = Buffer.alloc(requestBytesMax + 1);
+    expect(await batcher.submit([large])).toMatchObject({ kind: 'failed', code: 'too-large' });
+    const most = Buffer.alloc(requestBytesMax);
+    const fitting = Math.floor(waitingBytesMax / requestBytesMax);
+    for (let at = 0; at < fitting; at += 1) void batcher.submit([most]);
+    expect(await batcher.submit([most])).toMatchObject({ kind: 'failed', code: 'busy' });
+    expect(waitingRequestsMax).toBeGreaterThan(fitting);
+  });
+
+  test("the log's time never runs backwards, though the wall clock does", async () => {
+    let now = 1_000;
+    const { log, batcher } = batcherAt({ now: () => now as Instant });
+    batcher.passed(1_500 as Instant);
+    void batcher.submit([transaction('a')]);
+    await settle();
+    now = 2_000;
+    void batcher.submit([transaction('b')]);
+    await settle();
+    now = 500;
+    void batcher.submit([transaction('c')]);
+    await settle();
+    expect(log.entries.map((entry) => entry.timeMs)).toEqual([1_500, 2_000, 2_000]);
+  });
+});

@@ -1,0 +1,33 @@
+import { createServer } from 'node:net';
+import { afterEach, expect, test } from 'vitest';
+import { startVoter, type VoterExit } from './start-voter.ts';
+import { VoterHarness } from './testing/voter-harness.ts';
+
+let harness: VoterHarness | undefined;
+afterEach(async () => {
+  await harness?.close();
+  harness = undefined;
+});
+
+test('tells how it ended, and its status while it runs', async () => {
+  harness = await VoterHarness.start();
+  const exits: VoterExit[] = [];
+  harness.voter.onExit((exit) => exits.push(exit));
+  expect(await harness.voter.status()).toMatchObject({ voterId: 7, leaderId: 7, storageError: '' });
+  await harness.voter.stop();
+  expect(exits).toEqual([{ kind: 'stopped' }]);
+  await expect(harness.voter.status()).rejects.toThrow('has ended');
+});
+
+test('an address that is taken is said at the start', async () => {
+  harness = await VoterHarness.start();
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  const options = { ...harness.options, dataDir: `${harness.options.dataDir}/other` };
+  await expect(startVoter({ ...options, listen: `127.0.0.1:${port}` })).rejects.toThrow(
+    /EADDRINUSE|address/i,
+  );
+  server.close();
+});

@@ -1,0 +1,1 @@
+export { eventually, statusOf, testClusterId, VoterHarness } from './voter-harness.ts';

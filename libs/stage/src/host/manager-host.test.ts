@@ -1,0 +1,101 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Identity, newSealKey, removeIdentity, writeIdentity } from '@shoal/pki';
+import { eventually, statusOf, VoterHarness } from '@shoal/raft/service/testing';
+import { silentLogger, systemClock, systemRandom } from '@shoal/runtime';
+import { Registry } from 'prom-client';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { RemoteReplica } from '../follower/remote-replica.ts';
+import { hostStage } from './stage-process.ts';
+
+let harness: VoterHarness;
+let dataDir: string;
+beforeEach(async () => {
+  harness = await VoterHarness.start();
+  dataDir = await mkdtemp(join(tmpdir(), 'shoal-host-'));
+});
+afterEach(async () => {
+  await harness.close();
+  await rm(dataDir, { recursive: true, force: true });
+});
+
+async function identity(role: 'manager' | 'worker'): Promise<Identity> {
+  const { clusterId, caCertificate, certificate, key } = await harness.proof(role);
+  const voter = `127.0.0.1:${harness.voter.port}`;
+  return {
+    clusterId,
+    nodeId: harness.nodeId,
+    role,
+    advertiseAddr: '127.0.0.1',
+    listenAddr: role === 'manager' ? voter : '',
+    logAddr: role === 'manager' ? voter : '',
+    dispatcherAddr: '',
+    managers: [],
+    caCertificate,
+    certificate,
+    key,
+    sealKey: newSealKey(systemRandom),
+  };
+}
+
+test('a stage runs while its host is a manager, and hands back its lease when it stops', async () => {
+  const fatal: unknown[] = [];
+  let steps = 0;
+  const metrics = new Registry();
+  const running = hostStage(
+    {
+      name: 'scheduler',
+      version: '0',
+      stage: () => ({
+        name: 'scheduler',
+        step: () => {
+          steps += 1;
+          return [];
+        },
+      }),
+    },
+    {
+      config: { dataDir, runDir: dataDir, logLevel: 'error', metricsListen: 'off', instance: '3' },
+      version: '0',
+      logger: silentLogger,
+      metrics,
+      clock: systemClock,
+      random: systemRandom,
+      fail: (error) => fatal.push(error),
+    },
+  );
+  const role = (): string => running.health().role;
+  expect(running.health()).toMatchObject({ ready: true, role: 'standby' });
+
+  const client = harness.client();
+  const ports = { clock: systemClock, random: systemRandom, logger: silentLogger };
+  const replica = new RemoteReplica({ ...ports, client: () => client, follower: 'test' });
+  const leases = (): readonly string[] =>
+    Array.from(replica.view.leases.values(), (lease) => lease.id);
+  await writeIdentity(dataDir, await identity('manager'));
+  await eventually(() => running.health().ready && role() === 'active', 'the stage is active');
+  expect(steps).toBeGreaterThan(0);
+  await replica.catchUp();
+  expect(leases()).toEqual([`scheduler@${harness.nodeId}/3`]);
+
+  const before = replica.view.leases.get(`scheduler@${harness.nodeId}/3`)?.meta.version ?? 0;
+  await writeIdentity(dataDir, await identity('manager'));
+  await eventually(async () => {
+    const { followers } = await statusOf(client);
+    const [lease] = replica.view.leases.values();
+    return followers === 2 && running.health().ready && (lease?.meta.version ?? 0) > before;
+  }, 'it goes on with the renewed certificate');
+
+  await writeIdentity(dataDir, await identity('worker'));
+  await eventually(() => role() === 'standby', 'the demoted host stands by');
+  await eventually(() => leases().length === 0, 'the lease is given back');
+  await writeIdentity(dataDir, await identity('manager'));
+  await eventually(() => running.health().ready && role() === 'active', 'it is active again');
+  await removeIdentity(dataDir);
+  await eventually(() => role() === 'standby', 'a host without identity stands by');
+  expect(await metrics.metrics()).toContain('shoal_stage_steps_total{stage="scheduler"}');
+  await running.stop();
+  replica.stop();
+  expect(fatal).toEqual([]);
+});

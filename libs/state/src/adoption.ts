@@ -1,0 +1,59 @@
+import type { Instant, LogIndex } from '@shoal/runtime';
+import type { Meta, StateObject, TableName, Tables, Task } from './objects.ts';
+
+/** Different strings kept for sharing; beyond that the pool starts afresh. */
+const pooledStringsMax = 4_096;
+/** Longer strings are rarely said twice, characters. */
+const pooledCharsMax = 512;
+
+/**
+ * Makes the state's own copy of what a writer or a snapshot handed over: one shallow copy with the
+ * state machine's `meta`, in which strings that thousands of tasks have in common exist once.
+ */
+export class Adoption {
+  readonly #pool = new Map<string, string>();
+  #meta: Meta = { version: 0 as LogIndex, createdAt: 0 as Instant, updatedAt: 0 as Instant };
+
+  /** Objects of one entry have equal metas, and share one. */
+  meta(version: LogIndex, createdAt: Instant, updatedAt: Instant): Meta {
+    const last = this.#meta;
+    if (last.version !== version || last.createdAt !== createdAt || last.updatedAt !== updatedAt)
+      this.#meta = { version, createdAt, updatedAt };
+    return this.#meta;
+  }
+
+  adopt<T extends TableName>(
+    table: T,
+    object: Tables[T],
+    before: Tables[T] | undefined,
+    meta: Meta,
+  ): Tables[T] {
+    if (table !== 'task') return { ...object, meta };
+    return this.#task(object as Task, before as Task | undefined, meta) as StateObject as Tables[T];
+  }
+
+  #task(task: Task, before: Task | undefined, meta: Meta): Task {
+    const { status } = task;
+    return {
+      ...task,
+      id: before?.id ?? task.id,
+      meta,
+      serviceId: before?.serviceId ?? this.#shared(task.serviceId),
+      nodeId: before?.nodeId === task.nodeId ? before.nodeId : this.#shared(task.nodeId),
+      status: {
+        ...status,
+        message: this.#shared(status.message),
+        err: this.#shared(status.err),
+      },
+    };
+  }
+
+  #shared(text: string): string {
+    if (text.length > pooledCharsMax) return text;
+    const known = this.#pool.get(text);
+    if (known !== undefined) return known;
+    if (this.#pool.size >= pooledStringsMax) this.#pool.clear();
+    this.#pool.set(text, text);
+    return text;
+  }
+}

@@ -1,0 +1,212 @@
+import { revisionId, type TableName } from '../objects.ts';
+import { taskStateRank } from '../task-state.ts';
+import { idCharsMax, listMax, nameCharsMax, nestingMax, textCharsMax } from './format.ts';
+
+/**
+ * Checks of what the state machine itself reads, so that applying can never throw. What users may
+ * say in a spec is checked where they say it; here only the shape counts. Each check answers what
+ * is wrong, in words, or undefined. Written by hand, because every replica runs them on every change.
+ */
+export type Fault = string | undefined;
+
+export type Fields = Readonly<Record<string, unknown>>;
+
+export function isFields(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+export function isText(value: unknown, charsMax = textCharsMax): value is string {
+  return typeof value === 'string' && value.length <= charsMax;
+}
+
+export function isId(value: unknown): value is string {
+  return isText(value, idCharsMax) && value !== '';
+}
+
+/** A whole number from 0 that is exact: counts, sizes, log indexes. */
+export function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+/** A wall-clock time; simulated ones may have fractions. */
+function isTime(value: unknown): boolean {
+  return typeof value === 'number' && Number.isFinite(value) && value >= 0;
+}
+
+export function isOneOf(value: unknown, ...allowed: readonly string[]): boolean {
+  return typeof value === 'string' && allowed.includes(value);
+}
+
+/** Checks `value` with `check` unless it is absent. */
+function optional(value: unknown, check: (value: unknown) => boolean): boolean {
+  return value === undefined || check(value);
+}
+
+function isListOf(value: unknown, check: (item: unknown) => boolean): boolean {
+  return Array.isArray(value) && value.length <= listMax && value.every(check);
+}
+
+export const tableNames: ReadonlySet<unknown> = new Set<TableName>([
+  'cluster',
+  'node',
+  'service',
+  'revision',
+  'task',
+  'network',
+  'lease',
+]);
+
+export function isTableName(value: unknown): value is TableName {
+  return tableNames.has(value);
+}
+
+/** What is wrong with an object that is to be stored in `table`. */
+export function objectFault(table: TableName, object: unknown): Fault {
+  if (!isFields(object)) return `the ${table} is no object`;
+  if (!isId(object['id'])) return `the ${table} has no id of 1 to ${idCharsMax} characters`;
+  const fault = faults[table](object);
+  return fault === undefined ? undefined : `${table} ${object['id']}: ${fault}`;
+}
+
+const faults: { readonly [T in TableName]: (object: Fields) => Fault } = {
+  cluster: ({ spec }) => (isFields(spec) ? undefined : 'no spec'),
+  node: nodeFault,
+  service: serviceFault,
+  revision: revisionFault,
+  task: taskFault,
+  network: ({ spec }) =>
+    isFields(spec) && isName(spec['Name']) ? undefined : 'no spec with a name',
+  lease: ({ stage, nodeId, address }) =>
+    isId(stage) && isText(nodeId, idCharsMax) && isText(address, nameCharsMax)
+      ? undefined
+      : 'stage, nodeId or address is not a text',
+};
+
+function isName(value: unknown): boolean {
+  return isText(value, nameCharsMax) && value !== '';
+}
+
+function nodeFault({ spec, role, description, status }: Fields): Fault {
+  if (!isFields(spec)) return 'no spec';
+  if (!isOneOf(role, 'worker', 'manager')) return 'role is neither worker nor manager';
+  if (!isFields(status)) return 'no status';
+  if (!isOneOf(status['state'], 'unknown', 'down', 'ready', 'disconnected'))
+    return 'unknown status.state';
+  return optional(description, isDescription) ? undefined : 'malformed description';
+}
+
+function isDescription(value: unknown): boolean {
+  return (
+    isFields(value) && isText(value['Hostname'], nameCharsMax) && isResources(value['Resources'])
+  );
+}
+
+function serviceFault(service: Fields): Fault {
+  const { name, revision, previousRevision, endpoint, updateStatus } = service;
+  if (!isName(name)) return `no name of 1 to ${nameCharsMax} characters`;
+  if (!isNumber(revision)) return 'revision is no number from 1';
+  if (!optional(previousRevision, isNumber)) return 'previousRevision is no number from 1';
+  if (!optional(updateStatus, isFields)) return 'malformed updateStatus';
+  if (!isFields(endpoint) || !isCount(endpoint['revision'])) return 'malformed endpoint';
+  if (!isPortList(endpoint['ports'])) return 'malformed endpoint.ports';
+  return isListOf(endpoint['virtualIps'], isFields) ? undefined : 'malformed endpoint.virtualIps';
+}
+
+function isNumber(value: unknown): boolean {
+  return isCount(value) && value >= 1;
+}
+
+function revisionFault({ id, serviceId, number, spec }: Fields): Fault {
+  if (!isId(serviceId) || !isCount(number) || number < 1) return 'no serviceId or number';
+  if (id !== revisionId(serviceId, number)) return 'the id does not fit serviceId and number';
+  if (!isFields(spec) || !isName(spec['Name'])) return 'no spec with a name';
+  const template = spec['TaskTemplate'];
+  if (!isFields(template) || !isFields(template['ContainerSpec']))
+    return 'no TaskTemplate with a ContainerSpec';
+  const { Resources, Placement, Networks } = template;
+  if (!optional(Resources, isRequirements)) return 'malformed Resources';
+  if (!optional(Placement, isPlacement)) return 'malformed Placement';
+  if (!optional(Networks, (list) => isListOf(list, isAttachment))) return 'malformed Networks';
+  return optional(spec['EndpointSpec'], isEndpointSpec) ? undefined : 'malformed EndpointSpec';
+}
+
+function isRequirements(value: unknown): boolean {
+  return (
+    isFields(value) &&
+    optional(value['Reservations'], isResources) &&
+    optional(value['Limits'], isFields)
+  );
+}
+
+function isResources(value: unknown): boolean {
+  return (
+    isFields(value) &&
+    optional(value['NanoCPUs'], isCount) &&
+    optional(value['MemoryBytes'], isCount) &&
+    optional(value['GenericResources'], (list) => isListOf(list, isGenericResource))
+  );
+}
+
+function isGenericResource(value: unknown): boolean {
+  if (!isFields(value)) return false;
+  const { DiscreteResourceSpec: discrete, NamedResourceSpec: named } = value;
+  return (
+    optional(discrete, (it) => isFields(it) && isId(it['Kind']) && isCount(it['Value'])) &&
+    optional(named, (it) => isFields(it) && isId(it['Kind']) && isText(it['Value']))
+  );
+}
+
+function isPlacement(value: unknown): boolean {
+  return isFields(value) && optional(value['MaxReplicas'], isCount);
+}
+
+function isAttachment(value: unknown): boolean {
+  return isFields(value) && isId(value['Target']);
+}
+
+function isEndpointSpec(value: unknown): boolean {
+  return isFields(value) && optional(value['Ports'], isPortList);
+}
+
+function isPortList(value: unknown): boolean {
+  return isListOf(value, isPort);
+}
+
+function isPort(value: unknown): boolean {
+  return (
+    isFields(value) &&
+    isOneOf(value['Protocol'], 'tcp', 'udp', 'sctp') &&
+    isOneOf(value['PublishMode'], 'ingress', 'host') &&
+    optional(value['PublishedPort'], isPortNumber)
+  );
+}
+
+function isPortNumber(value: unknown): boolean {
+  return isCount(value) && value <= 65_535;
+}
+
+function isTaskState(value: unknown): boolean {
+  return typeof value === 'string' && Object.hasOwn(taskStateRank, value);
+}
+
+function taskFault({ serviceId, slot, nodeId, revision, desired, status }: Fields): Fault {
+  if (!isId(serviceId)) return 'no serviceId';
+  if (!isCount(slot)) return 'slot is no number from 0';
+  if (!isText(nodeId, idCharsMax)) return 'nodeId is no text';
+  if (!isNumber(revision)) return 'revision is no number from 1';
+  if (!isTaskState(desired)) return 'unknown desired state';
+  if (!isFields(status)) return 'no status';
+  const { state, at, message, err, container, ports } = status;
+  if (!isTaskState(state)) return 'unknown status.state';
+  if (!isTime(at) || !isText(message) || !isText(err)) return 'malformed status';
+  if (!optional(container, isFields)) return 'malformed status.container';
+  return optional(ports, isPortList) ? undefined : 'malformed status.ports';
+}
+
+/** True when arrays and objects are nested so deep that writing them out could exhaust the stack. */
+export function isTooDeep(value: unknown, left = nestingMax): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  if (left === 0) return true;
+  for (const inner of Object.values(value)) if (isTooDeep(inner, left - 1)) return true;
+  return false;
+}

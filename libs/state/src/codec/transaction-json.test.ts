@@ -1,0 +1,183 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { decodeTransaction, encodeTransaction, State } from '../index.ts';
+import { beginning } from '../testing/arbitrary.ts';
+import { applyNext, commit, imageOf, restored } from '../testing/bytes.ts';
+import {
+  create,
+  lease,
+  network,
+  node,
+  publishing,
+  remove,
+  reserving,
+  service,
+  task,
+  transaction,
+  update,
+} from '../testing/objects.ts';
+import { changesMax, nestingMax, transactionBytesMax } from './format.ts';
+
+const gpus = { GenericResources: [{ DiscreteResourceSpec: { Kind: 'gpu', Value: 2 } }] };
+
+/** One of each kind of change, with every field that the state machine reads. */
+const whole = transaction('whole', [
+  create('node', node('a', { NanoCPUs: 4e9, MemoryBytes: 1_000, ...gpus })),
+  create('network', network('b')),
+  create('service', service('c')),
+  create('revision', reserving('c', { NanoCPUs: 1e9, MemoryBytes: 10, ...gpus })),
+  create('service', service('d')),
+  create('revision', publishing('d', 80, 81)),
+  create('task', task('e', 'c')),
+  update('task', task('e', 'c', { nodeId: 'a' })),
+  create('lease', lease('f')),
+  remove('lease', 'f', 0),
+]);
+
+function bytesOf(json: unknown): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(json));
+}
+
+function messageOf(bytes: Uint8Array): string {
+  const decoded = decodeTransaction(bytes);
+  return decoded.kind === 'malformed' ? decoded.message : 'ok';
+}
+
+describe('a transaction as JSON', () => {
+  test('comes back as it was', () => {
+    expect(decodeTransaction(encodeTransaction(whole))).toEqual({ kind: 'ok', transaction: whole });
+    commit(new State(), whole);
+  });
+
+  const bad: readonly [string, unknown, RegExp][] = [
+    ['is an object', [], /JSON object/],
+    ['has an id', { ...whole, id: '' }, /id of 1 to/],
+    ['has a known kind of actor', { ...whole, actor: { kind: 'robot', name: '' } }, /actor.kind/],
+    ['has an actor with a name', { ...whole, actor: { kind: 'user' } }, /actor.name/],
+    ['has a reason', { ...whole, reason: 7 }, /reason/],
+    ['says what it was decided on', { ...whole, decidedAt: -1 }, /decidedAt/],
+    ['names lease and epoch', { ...whole, lease: { id: 'l' } }, /lease/],
+    ['has a list of changes', { ...whole, changes: {} }, /list of at most/],
+    ['has a bounded list of changes', many(changesMax + 1), /list of at most/],
+    ['has changes that are objects', changing(null), /change 0: not a JSON object/],
+    ['has known operations', changing({ op: 'drop', table: 'node' }), /create, update or delete/],
+    ['has known tables', changing({ op: 'delete', table: 'constructor' }), /no such table/],
+    ['deletes by id', changing({ op: 'delete', table: 'node', version: 1 }), /id and a version/],
+    ['deletes a version', changing({ op: 'delete', table: 'node', id: 'a' }), /id and a version/],
+    ['creates objects', changing({ op: 'create', table: 'node' }), /the node is no object/],
+    ['creates objects with ids', changing(create('node', node(''))), /no id of 1 to/],
+    ['bounds ids', changing(create('node', node('x'.repeat(257)))), /no id of 1 to/],
+    [
+      'updates versions',
+      changing({ ...update('node', node('a')), object: bare() }),
+      /meta.version/,
+    ],
+    ['knows task states', task1({ desired: 'toString' }), /unknown desired/],
+    ['knows observed states', task1({ status: { state: 'gone' } }), /unknown status.state/],
+    ['has slots from 0', task1({ slot: -1 }), /slot/],
+    ['has whole slots', task1({ slot: 0.5 }), /slot/],
+    ['has revisions from 1', task1({ revision: 0 }), /revision/],
+    ['bounds messages', task1({ status: longMessage() }), /malformed status/],
+    ['fits revision ids', changing(create('revision', misnamed())), /does not fit/],
+    ['names services', changing(create('service', service('s', ''))), /no name/],
+    ['has no negative resources', resources({ NanoCPUs: -1 }), /malformed description/],
+    ['has exact resources', resources({ MemoryBytes: 2 ** 53 }), /malformed description/],
+    ['has generic kinds', resources({ GenericResources: [{ DiscreteResourceSpec: {} }] }), /malf/],
+    ['is not too deep', { ...whole, deep: nested(nestingMax + 1) }, /nested at most/],
+  ];
+
+  test.each(bad)('%s', (_rule, json, message) => {
+    expect(messageOf(bytesOf(json))).toMatch(message);
+  });
+
+  test('takes a nesting that is just not too deep, and a snapshot can hold it', () => {
+    const state = new State();
+    const object = { ...node('a'), deep: nested(nestingMax - 6) };
+    const decoded = decodeTransaction(bytesOf(changing(create('node', object))));
+    if (decoded.kind !== 'ok') throw new Error(decoded.message);
+    commit(state, decoded.transaction);
+    expect(restored(imageOf(state)).view.nodes.get('a')).toEqual(state.view.nodes.get('a'));
+  });
+
+  test('is valid UTF-8', () => {
+    const bytes = encodeTransaction(whole);
+    bytes[10] = 0xff;
+    expect(messageOf(bytes)).toMatch(/UTF-8 JSON/);
+  });
+
+  test('is valid JSON', () => {
+    expect(messageOf(encodeTransaction(whole).subarray(1))).toMatch(/UTF-8 JSON/);
+  });
+
+  test('is bounded', () => {
+    expect(messageOf(new Uint8Array(transactionBytesMax + 1))).toMatch(/at most/);
+  });
+
+  test('whatever passes can be applied, and its snapshot restored', () => {
+    let passed = 0;
+    const values = fc.oneof(fc.jsonValue(), fc.constantFrom('__proto__', -1, 1e308, 'web', null));
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.nat(), values), { maxLength: 3 }), (mutations) => {
+        let json = JSON.parse(JSON.stringify(whole));
+        for (const [at, value] of mutations) json = mutated(json, at, value);
+        const decoded = decodeTransaction(bytesOf(json));
+        if (decoded.kind !== 'ok') return;
+        const state = new State();
+        applyNext(state, beginning, decoded.transaction);
+        expect(imageOf(restored(imageOf(state))).equals(imageOf(state))).toBe(true);
+        passed += 1;
+      }),
+      { numRuns: 500 },
+    );
+    expect(passed).toBeGreaterThan(50);
+  });
+});
+
+/** `json` with the value at one of its places, chosen by `at`, replaced. */
+function mutated(json: unknown, at: number, value: unknown): unknown {
+  const places: (() => void)[] = [];
+  const walk = (parent: Record<string, unknown>): void => {
+    for (const [key, inner] of Object.entries(parent)) {
+      places.push(() => Object.defineProperty(parent, key, { value }));
+      if (typeof inner === 'object' && inner !== null) walk(inner as never);
+    }
+  };
+  walk(json as never);
+  places[at % places.length]?.();
+  return json;
+}
+
+function nested(depth: number): unknown {
+  let value: unknown = 1;
+  for (let level = 0; level < depth; level += 1) value = [value];
+  return value;
+}
+
+function changing(change: unknown): object {
+  return { ...whole, changes: [change] };
+}
+
+function many(count: number): object {
+  return { ...whole, changes: Array.from({ length: count }, () => remove('node', 'a', 1)) };
+}
+
+function task1(overrides: object): object {
+  return changing({ op: 'create', table: 'task', object: { ...task('t', 's'), ...overrides } });
+}
+
+function longMessage(): object {
+  return { ...task('t', 's').status, message: 'x'.repeat(64 * 1024 + 1) };
+}
+
+function misnamed() {
+  return { ...reserving('s', {}), id: 's.2' };
+}
+
+function bare(): object {
+  const { meta: _none, ...rest } = node('a');
+  return rest;
+}
+
+function resources(wrong: object): object {
+  return changing(create('node', node('a', wrong)));
+}

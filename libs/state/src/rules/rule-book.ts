@@ -1,0 +1,13 @@
+import { clusterRules, networkRules, nodeRules, revisionRules, serviceRules } from './objects.ts';
+import type { RuleBook } from './rules.ts';
+import { taskRules } from './task.ts';
+
+export const ruleBook: RuleBook = {
+  cluster: clusterRules,
+  node: nodeRules,
+  network: networkRules,
+  service: serviceRules,
+  revision: revisionRules,
+  task: taskRules,
+  lease: {},
+};

@@ -1,0 +1,109 @@
+import { invariant } from '@shoal/runtime';
+import { capacityOf, countsAsReplica, type Demand, demandOf, holdsOnNode } from '../demand.ts';
+import { type Node, revisionId, type Task } from '../objects.ts';
+import type { StateTables } from '../tables/state-tables.ts';
+import { isBefore } from '../task-state.ts';
+import type { Refusal } from '../transaction.ts';
+import { immutable, missing, type TableRules } from './rules.ts';
+
+/**
+ * A task outlives its service (the service goes at once, its tasks after they have stopped), but
+ * none is made for a service or revision that is not there.
+ */
+export const taskRules: TableRules<Task> = {
+  create(tables, task) {
+    const { id, serviceId, revision } = task;
+    if (tables.service.get(serviceId) === undefined)
+      return missing('task', id, 'service', serviceId);
+    if (tables.revision.of(serviceId, revision) === undefined)
+      return missing('task', id, 'revision', revisionId(serviceId, revision));
+    return placed(tables, undefined, task);
+  },
+  update(tables, before, after) {
+    return fixed(before, after) ?? backwards(before, after) ?? placed(tables, before, after);
+  },
+};
+
+function fixed(before: Task, after: Task): Refusal | undefined {
+  if (before.serviceId !== after.serviceId) return immutable('task', before.id, 'serviceId');
+  if (before.slot !== after.slot) return immutable('task', before.id, 'slot');
+  if (before.revision !== after.revision) return immutable('task', before.id, 'revision');
+  if (before.nodeId !== '' && before.nodeId !== after.nodeId)
+    return immutable('task', before.id, 'nodeId');
+  return undefined;
+}
+
+function backwards(before: Task, after: Task): Refusal | undefined {
+  if (isBefore(after.status.state, before.status.state))
+    return movedBack(before.id, 'observed', before.status.state, after.status.state);
+  if (isBefore(after.desired, before.desired))
+    return movedBack(before.id, 'desired', before.desired, after.desired);
+  return undefined;
+}
+
+function movedBack(task: string, field: 'desired' | 'observed', from: string, to: string): Refusal {
+  return { kind: 'state-moved-back', task, field, from, to };
+}
+
+/** The node exists when the task gets it, and has room when the task begins to hold on it. */
+function placed(tables: StateTables, before: Task | undefined, after: Task): Refusal | undefined {
+  if (after.nodeId === '') return undefined;
+  const begins = holdsOnNode(after) && (before === undefined || !holdsOnNode(before));
+  if (!begins && before?.nodeId === after.nodeId) return undefined;
+  const node = tables.node.get(after.nodeId);
+  if (node === undefined) return missing('task', after.id, 'node', after.nodeId);
+  if (!begins) return undefined;
+  const revision = tables.revision.of(after.serviceId, after.revision);
+  invariant(revision !== undefined, 'a task without its revision', { task: after.id });
+  const demand = demandOf(revision);
+  return (
+    overCapacity(tables, node, after.id, demand) ??
+    portTaken(tables, after, demand) ??
+    tooMany(tables, after, demand)
+  );
+}
+
+function overCapacity(
+  tables: StateTables,
+  node: Node,
+  task: string,
+  demand: Demand,
+): Refusal | undefined {
+  const { nanoCpus, memoryBytes, generic } = demand;
+  if (nanoCpus === 0 && memoryBytes === 0 && generic.size === 0) return undefined;
+  const has = capacityOf(node);
+  const used = tables.usage(node.id);
+  const refuse = (resource: string, asked: number, free: number): Refusal | undefined =>
+    asked === 0 || asked <= free
+      ? undefined
+      : { kind: 'over-capacity', task, node: node.id, resource, asked, free };
+  const basic =
+    refuse('cpu', nanoCpus, has.nanoCpus - used.nanoCpus) ??
+    refuse('memory', memoryBytes, has.memoryBytes - used.memoryBytes);
+  if (basic !== undefined) return basic;
+  for (const [kind, asked] of generic) {
+    const free = (has.generic.get(kind) ?? 0) - (used.generic.get(kind) ?? 0);
+    const refusal = refuse(kind, asked, free);
+    if (refusal !== undefined) return refusal;
+  }
+  return undefined;
+}
+
+function portTaken(tables: StateTables, task: Task, demand: Demand): Refusal | undefined {
+  const { hostPorts } = tables.usage(task.nodeId);
+  const taken = demand.hostPorts.find(({ key }) => hostPorts.has(key));
+  if (taken === undefined) return undefined;
+  const { port, protocol } = taken;
+  return { kind: 'host-port-taken', task: task.id, node: task.nodeId, port, protocol };
+}
+
+function tooMany(tables: StateTables, task: Task, demand: Demand): Refusal | undefined {
+  const max = demand.maxReplicasPerNode;
+  if (max === 0 || !countsAsReplica(task)) return undefined;
+  let replicas = 0;
+  for (const other of tables.task.byNode(task.nodeId))
+    if (other.serviceId === task.serviceId && countsAsReplica(other)) replicas += 1;
+  return replicas < max
+    ? undefined
+    : { kind: 'too-many-replicas', task: task.id, node: task.nodeId, max };
+}

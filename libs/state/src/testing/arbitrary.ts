@@ -1,0 +1,242 @@
+import fc from 'fast-check';
+import {
+  type Change,
+  isBefore,
+  type Lease,
+  type Network,
+  type Node,
+  type Resources,
+  type Revision,
+  type Service,
+  type StateObject,
+  type TableName,
+  type Task,
+  type TaskState,
+  type Transaction,
+} from '../index.ts';
+import type { NaiveModel } from './naive-model.ts';
+import {
+  atMost,
+  create,
+  lease,
+  meta,
+  network,
+  node,
+  observed,
+  publishing,
+  remove,
+  reserving,
+  revision,
+  service,
+  spec,
+  task,
+  transaction,
+  update,
+} from './objects.ts';
+
+/**
+ * Random transactions in a world of few objects, so that they meet. What is drawn is a plan; it is
+ * completed with the versions that the model has when its turn comes, so that many are committed.
+ */
+export interface PlannedChange {
+  /** `write` creates what is not there and updates what is. */
+  readonly op: 'write' | 'create' | 'update' | 'delete';
+  readonly object: StateObject;
+  readonly table: TableName;
+  /** Which version an update or delete names. */
+  readonly version: 'current' | 'stale' | 'none';
+  /** An update of a task leaves alone what must not change, and moves states forward only. */
+  readonly lawful: boolean;
+}
+
+export interface PlannedTransaction {
+  readonly changes: readonly PlannedChange[];
+  readonly lease: 'none' | 'held' | 'stale';
+}
+
+function weighted<T>(...choices: readonly (readonly [T, number])[]): fc.Arbitrary<T> {
+  return fc.oneof(...choices.map(([value, weight]) => ({ arbitrary: fc.constant(value), weight })));
+}
+
+const serviceIds = fc.constantFrom('s1', 's2', 's3');
+const nodeIds = weighted(['n1', 8], ['n2', 8], ['n3', 1]);
+const numbers = weighted([1, 8], [2, 1]);
+
+const resources: fc.Arbitrary<Resources> = fc.record(
+  {
+    NanoCPUs: fc.constantFrom(0, 1, 2, 3),
+    MemoryBytes: fc.constantFrom(0, 10, 20, 30),
+    GenericResources: fc
+      .constantFrom(1, 2, 4)
+      .map((Value) => [{ DiscreteResourceSpec: { Kind: 'gpu', Value } }]),
+  },
+  { requiredKeys: [] },
+);
+
+const nodes: fc.Arbitrary<Node> = fc
+  .tuple(nodeIds, resources, fc.constantFrom('h1', 'h2'), fc.boolean())
+  .map(([id, has, hostname, described]) => {
+    const { description, ...bare } = node(id, has, hostname);
+    return described || id !== 'n3' ? { ...bare, description } : bare;
+  });
+
+const services: fc.Arbitrary<Service> = fc
+  .tuple(
+    serviceIds,
+    numbers,
+    fc.option(numbers, { nil: undefined }),
+    fc.integer({ max: 9, min: 0 }),
+  )
+  .map(([id, number, previousRevision, clash]) => ({
+    ...service(id, clash === 0 ? 'S1' : id, number),
+    ...(previousRevision && { previousRevision }),
+  }));
+
+const revisions: fc.Arbitrary<Revision> = fc
+  .tuple(
+    serviceIds,
+    numbers,
+    resources,
+    fc.constantFrom(0, 0, 1, 2),
+    fc.constantFrom([], [], ['w1'], ['w2', 'w1']),
+    fc.constantFrom([], [], [80], [80, 80, 81]),
+  )
+  .map(([id, number, Reservations, MaxReplicas, attached, ports]) =>
+    revision(id, number, {
+      TaskTemplate: {
+        ...spec(id).TaskTemplate,
+        Resources: { Reservations },
+        Placement: { MaxReplicas },
+        Networks: attached.map((Target) => ({ Target })),
+      },
+      EndpointSpec: {
+        Ports: ports.map((PublishedPort) => ({
+          Protocol: 'tcp',
+          TargetPort: 1,
+          PublishedPort,
+          PublishMode: 'host',
+        })),
+      },
+    }),
+  );
+
+const observedStates = fc.constantFrom<TaskState>(
+  'new',
+  'pending',
+  'assigned',
+  'assigned',
+  'running',
+  'running',
+  'complete',
+  'failed',
+);
+
+const tasks: fc.Arbitrary<Task> = fc
+  .record({
+    id: fc.constantFrom('t1', 't2', 't3', 't4', 't5', 't6', 't7', 't8'),
+    serviceId: serviceIds,
+    slot: fc.constantFrom(0, 1, 2),
+    nodeId: fc.oneof(fc.constant(''), nodeIds, nodeIds),
+    revision: numbers,
+    desired: fc.constantFrom<TaskState>('running', 'running', 'complete', 'shutdown', 'remove'),
+    state: observedStates,
+    message: fc.constantFrom('', 'started', 'hm'),
+  })
+  .map(({ id, serviceId, state, message, ...rest }) =>
+    task(id, serviceId, { ...rest, status: observed(state, message) }),
+  );
+
+const networks: fc.Arbitrary<Network> = fc
+  .tuple(fc.constantFrom('w1', 'w2'), fc.constantFrom('w1', 'w2', 'w2'))
+  .map(([id, name]) => network(id, name));
+
+const leases: fc.Arbitrary<Lease> = fc
+  .tuple(fc.constantFrom('l1', 'l2'), fc.constantFrom('scheduler', 'allocator'))
+  .map(([id, stage]) => lease(id, stage));
+
+function planned<T extends StateObject>(
+  table: TableName,
+  objects: fc.Arbitrary<T>,
+): fc.Arbitrary<PlannedChange> {
+  return fc.record({
+    op: weighted(['write', 8], ['create', 1], ['update', 1], ['delete', 2]),
+    object: objects,
+    table: fc.constant(table),
+    version: weighted(['current', 18], ['stale', 1], ['none', 1]),
+    lawful: weighted([true, 7], [false, 1]),
+  });
+}
+
+const changes = fc.oneof(
+  { weight: 2, arbitrary: planned('node', nodes) },
+  { weight: 2, arbitrary: planned('service', services) },
+  { weight: 2, arbitrary: planned('revision', revisions) },
+  { weight: 6, arbitrary: planned('task', tasks) },
+  { weight: 1, arbitrary: planned('network', networks) },
+  { weight: 1, arbitrary: planned('lease', leases) },
+);
+
+const transactions: fc.Arbitrary<PlannedTransaction> = fc.record({
+  changes: fc.oneof(
+    { weight: 3, arbitrary: fc.tuple(changes) },
+    { weight: 1, arbitrary: fc.array(changes, { minLength: 2, maxLength: 4 }) },
+  ),
+  lease: weighted(['none', 8], ['held', 2], ['stale', 1]),
+});
+
+/** Entries of transactions. */
+export const histories = fc.array(fc.array(transactions, { minLength: 1, maxLength: 3 }), {
+  minLength: 1,
+  maxLength: 40,
+  size: 'max',
+});
+
+/** What every history begins with, so that tasks find what they refer to. */
+export const beginning: Transaction = transaction('beginning', [
+  ...['n1', 'n2'].map((id) => create('node', node(id, { NanoCPUs: 4, MemoryBytes: 50 }))),
+  ...['w1', 'w2'].map((id) => create('network', network(id))),
+  ...[atMost('s1', 1), publishing('s2', 80), reserving('s3', { NanoCPUs: 3 })].flatMap((first) => [
+    create('service', service(first.serviceId)),
+    create('revision', first),
+  ]),
+  create('lease', lease('l1')),
+]);
+
+/** Completes a plan with what the model knows. */
+export function complete(plan: PlannedTransaction, id: string, model: NaiveModel): Transaction {
+  const epoch = model.find('lease', 'l1')?.meta.version ?? 0;
+  const under = { id: 'l1', epoch: plan.lease === 'held' ? epoch : epoch + 1 };
+  return transaction(
+    id,
+    plan.changes.map((change) => completeChange(change, model)),
+    plan.lease === 'none' ? undefined : under,
+  );
+}
+
+function completeChange(plan: PlannedChange, model: NaiveModel): Change {
+  const { table, object } = plan;
+  const current = model.find(table, object.id);
+  const op = plan.op !== 'write' ? plan.op : current ? 'update' : 'create';
+  const known = current?.meta.version ?? 0;
+  const version = { current: known, stale: known + 1, none: 0 }[plan.version];
+  if (op === 'delete') return remove(table, object.id, version);
+  if (op === 'create') return create(table, object as never);
+  const lawful = plan.lawful && table === 'task' && current !== undefined;
+  const kept = lawful ? onward(current as Task, object as Task) : object;
+  return update(table, { ...kept, meta: meta(version) } as never);
+}
+
+/** What a writer that keeps to the rules would make of `before` on its way to `after`. */
+function onward(before: Task, after: Task): Task {
+  const { serviceId, slot, revision: number } = before;
+  const later = !isBefore(after.status.state, before.status.state);
+  return {
+    ...after,
+    serviceId,
+    slot,
+    revision: number,
+    nodeId: before.nodeId || after.nodeId,
+    desired: isBefore(after.desired, before.desired) ? before.desired : after.desired,
+    status: later ? after.status : before.status,
+  };
+}

@@ -1,0 +1,113 @@
+import { dirname, join } from 'node:path';
+import {
+  type Finding,
+  importsOf,
+  isTest,
+  packageName,
+  packageOf,
+  type SourceFile,
+} from './source.ts';
+
+export interface Manifest {
+  /** Folder, such as `libs/raft`. */
+  readonly folder: string;
+  readonly name: string;
+  readonly dependencies: readonly string[];
+  /** Folders its tsconfig refers to. */
+  readonly references: readonly string[];
+}
+
+/** What every package may use without naming it: the tools of the root, in tests only. */
+export const testTools = ['vitest', 'fast-check', 'yaml', 'ajv', 'ajv-formats', 'testcontainers'];
+
+/** Folders whose code is pure, and all that it may import besides its own files. */
+const pureFolders: Readonly<Record<string, readonly string[]>> = {
+  // Of node:net only what parses addresses; of proto only the format of entries.
+  'libs/state/src/': ['@shoal/runtime', '@shoal/proto/entry', 'node:net', 'zod'],
+  'libs/raft/src/core/': ['@shoal/runtime'],
+};
+
+/** Arrows only point down: `apps → libs`; no app knows another; `proto` knows nothing of ours. */
+export function checkLayers(
+  files: readonly SourceFile[],
+  manifests: readonly Manifest[],
+): readonly Finding[] {
+  const folders = new Map(manifests.map(({ name, folder }) => [name, folder]));
+  return files.flatMap(({ path, text }) => {
+    const manifest = manifests.find(({ folder }) => folder === packageOf(path));
+    return importsOf(text).flatMap((specifier) => {
+      const messages = specifier.startsWith('.')
+        ? [relativeBreach(path, specifier)]
+        : [
+            layerBreach(path, folders.get(packageName(specifier))),
+            dependencyBreach(path, specifier, manifest),
+          ];
+      return [...messages, purityBreach(path, specifier)]
+        .filter((message) => message !== undefined)
+        .map((message) => ({ path, message }));
+    });
+  });
+}
+
+function relativeBreach(path: string, specifier: string): string | undefined {
+  const target = join(dirname(path), specifier);
+  if (packageOf(target) === packageOf(path)) return undefined;
+  return `imports ${specifier}: another package is imported by its name`;
+}
+
+function layerBreach(path: string, target: string | undefined): string | undefined {
+  const from = packageOf(path);
+  if (target === undefined || target === from) return undefined;
+  if (from === 'libs/proto') return `imports ${target}: proto knows nothing of ours`;
+  const above = from.startsWith('libs/') || from.startsWith('apps/');
+  return above && target.startsWith('apps/')
+    ? `imports ${target}: arrows point from apps to libs`
+    : undefined;
+}
+
+function dependencyBreach(
+  path: string,
+  specifier: string,
+  manifest: Manifest | undefined,
+): string | undefined {
+  const name = packageName(specifier);
+  if (specifier.startsWith('node:') || manifest === undefined || name === manifest.name)
+    return undefined;
+  if (manifest.dependencies.includes(name)) return undefined;
+  if (testTools.includes(name) && (isTest(path) || path.endsWith('vitest.config.ts')))
+    return undefined;
+  return `imports ${name}, which ${manifest.folder}/package.json does not name`;
+}
+
+function purityBreach(path: string, specifier: string): string | undefined {
+  if (isTest(path) || specifier.startsWith('.')) return undefined;
+  const allowed = Object.entries(pureFolders).find(([folder]) => path.startsWith(folder))?.[1];
+  if (allowed === undefined || allowed.includes(specifier)) return undefined;
+  return `imports ${specifier}: this folder is pure and may import ${allowed.join(', ')} only`;
+}
+
+/** Every dependency is used, and every one of ours is a project reference. */
+export function checkManifests(
+  files: readonly SourceFile[],
+  manifests: readonly Manifest[],
+): readonly Finding[] {
+  const folders = new Map(manifests.map(({ name, folder }) => [name, folder]));
+  return manifests.flatMap((manifest) => {
+    const path = `${manifest.folder}/package.json`;
+    const own = files.filter((file) => packageOf(file.path) === manifest.folder);
+    // A package nobody has written yet has nothing to check.
+    if (own.length === 0) return [];
+    const used = new Set(own.flatMap(({ text }) => importsOf(text)).map(packageName));
+    const unused = manifest.dependencies
+      .filter((name) => !used.has(name))
+      .map((name) => ({ path, message: `names ${name}, which nothing here imports` }));
+    const unreferenced = manifest.dependencies
+      .map((name) => folders.get(name))
+      .filter((folder) => folder !== undefined && !manifest.references.includes(folder))
+      .map((folder) => ({
+        path,
+        message: `needs ${folder}, which its tsconfig does not refer to`,
+      }));
+    return [...unused, ...unreferenced];
+  });
+}
