@@ -4,7 +4,7 @@
  */
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { build } from 'esbuild';
+import { build, type Plugin } from 'esbuild';
 
 const app = process.cwd();
 const root = join(import.meta.dirname, '..');
@@ -17,6 +17,17 @@ const workers: Readonly<Record<string, Readonly<Record<string, string>>>> = {
 // Dependencies in CommonJS call require(), which a module does not have of itself.
 const banner =
   "import { createRequire as shoalCreateRequire } from 'node:module'; const require = shoalCreateRequire(import.meta.url);";
+
+/** dockerode brings an SSH client with native parts along; engines are reached by socket or TCP only. */
+const withoutSsh: Plugin = {
+  name: 'without-ssh',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^ssh2$/ }, () => ({ path: 'ssh2', namespace: 'left-out' }));
+    onLoad({ filter: /.*/, namespace: 'left-out' }, () => ({
+      contents: "exports.Client = class { constructor() { throw new Error('no SSH here'); } };",
+    }));
+  },
+};
 
 const entryPoints: Record<string, string> = {
   main: join(app, 'src/main.ts'),
@@ -39,6 +50,7 @@ await build({
   target: 'node24',
   format: 'esm',
   conditions: ['@shoal/source'],
+  plugins: [withoutSsh],
   banner: { js: banner },
   sourcemap: true,
   keepNames: true,

@@ -60,9 +60,9 @@ function layerBreach(path: string, target: string | undefined): string | undefin
   if (target === undefined || target === from) return undefined;
   if (from === 'libs/proto') return `imports ${target}: proto knows nothing of ours`;
   const above = from.startsWith('libs/') || from.startsWith('apps/');
-  return above && target.startsWith('apps/')
-    ? `imports ${target}: arrows point from apps to libs`
-    : undefined;
+  if (!above || !target.startsWith('apps/')) return undefined;
+  const advice = isTest(path) ? '; a test of several apps belongs into e2e' : '';
+  return `imports ${target}: arrows point from apps to libs${advice}`;
 }
 
 function dependencyBreach(

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { type Identity, type IdentityState, watchIdentity } from '@shoal/pki';
 import { type ProcessContext, runProcess } from '@shoal/runtime/process';
 import { z } from 'zod';
@@ -39,6 +40,7 @@ class Host {
     this.#metrics = agentMetrics(context.metrics);
     this.#engine = new DockerEngine({
       address: context.config.engine,
+      processors: availableParallelism(),
       observe: this.#metrics.engineCall,
       monotonic: () => context.clock.monotonic(),
     });

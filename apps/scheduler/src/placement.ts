@@ -2,7 +2,7 @@ import type { Revision, StateView, Task } from '@shoal/state';
 import type { Board } from './board.ts';
 import type { Candidate } from './candidate.ts';
 import type { Needs } from './filters/filter.ts';
-import { explain, pipelineFor } from './filters/pipeline.ts';
+import { explain, type Pipeline, pipelineFor } from './filters/pipeline.ts';
 import type { Group } from './queue.ts';
 import { hashOf } from './ranking.ts';
 import { placeInTree, spreadTree } from './spread.ts';
@@ -35,10 +35,43 @@ export function placeGroup(
 ): GroupOutcome {
   const tasks = [...group.tasks].flatMap((id) => view.tasks.get(id) ?? []).sort(bySlot);
   const revision = view.revisions.of(group.serviceId, group.revision);
-  const [first] = tasks;
-  if (revision === undefined || first === undefined) return { placed: [], left: [], err: '' };
-  const needs = needsOf(view, revision);
-  const pipeline = pipelineFor(needs);
+  if (revision === undefined || tasks.length === 0) return { placed: [], left: [], err: '' };
+  const pipeline = pipelineFor(needsOf(view, revision));
+  const quick = group.verdicts === undefined ? placeLightest(board, revision, pipeline, tasks) : [];
+  const rest = tasks.slice(quick.length);
+  if (rest.length === 0) return { placed: quick, left: [], err: '' };
+  const outcome = placeRanked(board, revision, pipeline, group, rest, changedNodes);
+  return { ...outcome, placed: [...quick, ...outcome.placed] };
+}
+
+/** Places as many of the first tasks as find a lightly loaded node quickly. */
+function placeLightest(
+  board: Board,
+  revision: Revision,
+  pipeline: Pipeline,
+  tasks: readonly Task[],
+): readonly Placed[] {
+  const placed: Placed[] = [];
+  if ((revision.spec.TaskTemplate.Placement?.Preferences ?? []).length > 0) return placed;
+  for (const task of tasks) {
+    const fits = (candidate: Candidate): boolean => pipeline(candidate) === undefined;
+    const candidate = board.findLightest(revision, hashOf(task.id), fits);
+    if (candidate === undefined) break;
+    board.place(candidate, revision);
+    placed.push({ task, nodeId: candidate.node.id });
+  }
+  return placed;
+}
+
+/** Places tasks by a ranking of all nodes that may take one, or of those that changed. */
+function placeRanked(
+  board: Board,
+  revision: Revision,
+  pipeline: Pipeline,
+  group: Group,
+  tasks: readonly Task[],
+  changedNodes: ReadonlySet<string>,
+): GroupOutcome {
   const verdicts = group.verdicts ?? new Map<string, number>();
   const judge = (candidate: Candidate): boolean => {
     const verdict = pipeline(candidate);
@@ -48,7 +81,7 @@ export function placeGroup(
   };
   const candidates =
     group.verdicts === undefined ? [...board.all()] : look(board, verdicts, changedNodes);
-  const taskHash = hashOf(first.id);
+  const taskHash = hashOf(tasks[0]?.id ?? '');
   const ranked = candidates
     .filter(judge)
     .map((candidate) => board.rank(candidate, revision, taskHash));
@@ -57,7 +90,7 @@ export function placeGroup(
   for (const task of tasks) {
     const best = placeInTree(tree, ({ candidate }) => judge(candidate));
     if (best === undefined) break;
-    best.candidate.place(revision);
+    board.place(best.candidate, revision);
     placed.push({ task, nodeId: best.candidate.node.id });
   }
   const left = tasks.slice(placed.length);

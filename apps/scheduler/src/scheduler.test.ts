@@ -206,6 +206,21 @@ describe('tasks without a node', () => {
     expect(board.task(id).nodeId).toBe('node1');
   });
 
+  it('are placed when the task that was to get their node is gone before it did', () => {
+    const board = boardOf(1);
+    for (const id of ['a', 'b'])
+      board.service(id, { Resources: { Reservations: { NanoCPUs: 8e9 } } });
+    const [first = ''] = board.tasks('a', 1);
+    const [second = ''] = board.tasks('b', 1);
+    board.meanwhile = () => {
+      const { version } = board.task(first).meta;
+      board.write([{ op: 'delete', table: 'task', id: first, version }]);
+    };
+    board.schedule();
+    expect(board.refusals.map(({ kind }) => kind)).toEqual(['not-found']);
+    expect(board.task(second).nodeId).toBe('node1');
+  });
+
   it('as many are placed as fit, the rest wait', () => {
     const board = boardOf(2);
     board.service('web', {}, { EndpointSpec: { Ports: [aHostPort] } });

@@ -89,7 +89,7 @@ class Round {
     const needs = needsOf(this.#view, revision);
     const verdict = pipelineFor(needs)(candidate);
     if (verdict === undefined) {
-      candidate.place(revision);
+      this.#board.place(candidate, revision);
       const message = 'scheduler confirmed task can run on preassigned node';
       this.#assign(task, task.nodeId, message);
     } else this.#explain(task.serviceId, [task], explain([verdict]));

@@ -103,13 +103,13 @@ export const apiErrors = {
       `You are attempting to leave the swarm on a node that is participating as a manager. Removing this node leaves ${left} managers out of ${of}. Without a Raft quorum your swarm will be inaccessible. The only way to restore a swarm that has lost consensus is to reinitialize it with \`--force-new-cluster\`. Use \`--force\` to suppress this message.`,
     ),
   contentType: (given: string) =>
-    new ApiError(
-      400,
-      `unsupported Content-Type header (${given}): must be 'application/json'`,
-    ),
+    new ApiError(400, `unsupported Content-Type header (${given}): must be 'application/json'`),
   noStream: () => new ApiError(500, 'Bad parameters: you must choose at least one stream'),
   badTail: () => new ApiError(500, 'tail value must be a positive integer or "all"'),
   negativeTail: () => new ApiError(500, 'negative tail values not supported'),
   noIngress: () =>
-    rpcError('FailedPrecondition', 'service needs ingress network, but no ingress network is present'),
+    rpcError(
+      'FailedPrecondition',
+      'service needs ingress network, but no ingress network is present',
+    ),
 } as const;

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import type { z } from 'zod';
 import { ApiError } from './errors.ts';
 
 /** Refuses a body whose type is not JSON; absent is taken as JSON only when there is no body. */
@@ -26,7 +26,8 @@ function syntaxError(text: string): string {
   const { at, context } = expectations;
   const character = text[at];
   if (character === undefined) return 'unexpected EOF';
-  const shown = character === "'" ? "'\\''" : character === '"' ? `'"'` : `'${printable(character)}'`;
+  const shown =
+    character === "'" ? "'\\''" : character === '"' ? `'"'` : `'${printable(character)}'`;
   return `invalid character ${shown} ${context}`;
 }
 
@@ -41,7 +42,7 @@ interface Failure {
 }
 
 const literalForm = /(?:-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)/y;
-const stringForm = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/y;
+const stringForm = /"(?:[ !#-[\]-\u{10ffff}]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/uy;
 /** Deeper nesting is refused, as by Go's decoder. */
 const depthMax = 10_000;
 
@@ -78,7 +79,10 @@ function scan(text: string): Failure | undefined {
         };
       continue;
     }
-    if ((want === 'first-key' && character === '}') || (want === 'first-value' && character === ']')) {
+    if (
+      (want === 'first-key' && character === '}') ||
+      (want === 'first-value' && character === ']')
+    ) {
       closers.pop();
       at += 1;
       want = 'after';

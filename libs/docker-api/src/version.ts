@@ -31,7 +31,12 @@ export function olderOf(a: ApiVersion, b: ApiVersion): ApiVersion {
 }
 
 export type VersionedPath =
-  | { readonly kind: 'path'; readonly version: ApiVersion; readonly prefixed: boolean; readonly path: string }
+  | {
+      readonly kind: 'path';
+      readonly version: ApiVersion;
+      readonly prefixed: boolean;
+      readonly path: string;
+    }
   /** `plain` says that the body is the text itself and not JSON. */
   | { readonly kind: 'refused'; readonly error: ApiError; readonly plain: boolean };
 

@@ -8,6 +8,8 @@ import { NaiveModel } from './testing/naive-model.ts';
 import { naiveReadsOf, readsOf } from './testing/reads.ts';
 
 const runs = { numRuns: 120 };
+/** A second or two at rest; machines that test are rarely at rest. */
+const timeoutMs = 60_000;
 
 const everyRefusal: readonly Refusal['kind'][] = [
   'already-exists',
@@ -52,7 +54,7 @@ function verdictOf(outcome: Outcome): Step['verdicts'][number] {
     : undefined;
 }
 
-describe('the state machine', () => {
+describe('the state machine', { timeout: timeoutMs }, () => {
   test('judges and reads as a naive model does, usage recounted from scratch', () => {
     const seen = new Map<string, number>();
     fc.assert(

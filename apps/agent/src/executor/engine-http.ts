@@ -24,9 +24,12 @@ export type CallObserver = (
   ms: number,
 ) => void;
 
-const answered: Readonly<Record<number, true>> = { 200: true, 201: true, 204: true, 304: true };
-const statusOf = z.object({ statusCode: z.int() });
-const messageOf = z.object({ json: z.object({ message: z.string() }) });
+/** Makes the client hand over every answer: only the bodies hold the engine's own words. */
+const everyStatus: Readonly<Record<number, true>> = Object.fromEntries(
+  Array.from({ length: 400 }, (_, at) => [200 + at, true] as const),
+);
+const firstErrorStatus = 400;
+const messageOf = z.object({ message: z.string() });
 
 /** Every engine call in one form, with typed failures. Answers are read as streams, so that none hangs. */
 export class EngineHttp {
@@ -90,27 +93,38 @@ export class EngineHttp {
           path: `${call.path}?`,
           method: call.method,
           isStream: true,
-          statusCodes: answered,
+          statusCodes: everyStatus,
           options: { _query: call.query ?? {}, _body: call.body ?? {} },
           ...(call.registryAuth === undefined ? {} : { authconfig: { key: call.registryAuth } }),
           ...(call.signal === undefined ? {} : { abortSignal: call.signal }),
         } as unknown as Parameters<Docker['modem']['dial']>[0],
         (error: unknown, stream: unknown) => {
-          if (error) resolve({ kind: 'failed', failure: failureOf(error) });
-          else resolve({ kind: 'ok', value: stream as IncomingMessage });
+          if (error) resolve({ kind: 'failed', failure: unreachable(error) });
+          else resolve(answered(stream as IncomingMessage));
         },
       );
     });
   }
 }
 
-/** An answer with a status is the engine's word; anything else means that it could not be asked. */
-export function failureOf(error: unknown): EngineFailure {
-  const status = statusOf.safeParse(error);
-  const said = messageOf.safeParse(error);
-  const message = said.success ? said.data.json.message : errorMessage(error);
-  if (!status.success) return { kind: 'unreachable', message };
-  switch (status.data.statusCode) {
+async function answered(answer: IncomingMessage): Promise<EngineResult<IncomingMessage>> {
+  const status = answer.statusCode ?? 0;
+  if (status < firstErrorStatus) return { kind: 'ok', value: answer };
+  try {
+    return { kind: 'failed', failure: failureOf(status, await readAll(answer)) };
+  } catch (error) {
+    return { kind: 'failed', failure: unreachable(error) };
+  }
+}
+
+function unreachable(error: unknown): EngineFailure {
+  return { kind: 'unreachable', message: errorMessage(error) };
+}
+
+/** What an answer with an error status means; `text` is its body. */
+export function failureOf(status: number, text: string): EngineFailure {
+  const message = messageIn(text) ?? (text.trim() || `status ${status}`);
+  switch (status) {
     case 404:
       return { kind: 'not-found', message };
     case 409:
@@ -120,6 +134,14 @@ export function failureOf(error: unknown): EngineFailure {
       return { kind: 'unreachable', message };
     default:
       return { kind: 'refused', message };
+  }
+}
+
+function messageIn(text: string): string | undefined {
+  try {
+    return messageOf.safeParse(JSON.parse(text)).data?.message;
+  } catch {
+    return undefined;
   }
 }
 

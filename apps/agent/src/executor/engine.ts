@@ -55,7 +55,8 @@ export interface Engine {
   start(containerId: string): Promise<EngineResult<undefined>>;
   /** By id or name. */
   inspect(container: string): Promise<EngineResult<TaskContainer>>;
-  stop(container: string, graceSeconds: number): Promise<EngineResult<undefined>>;
+  /** Without `graceSeconds` the container gets the time it was created with. */
+  stop(container: string, graceSeconds?: number): Promise<EngineResult<undefined>>;
   /** With its anonymous volumes, by force. */
   remove(container: string): Promise<EngineResult<undefined>>;
   /** All containers of tasks of the node, running or not. `state` is right, details are not filled in. */

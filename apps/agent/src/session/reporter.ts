@@ -55,7 +55,8 @@ export class Reporter {
 
   /** A new session: what was not acknowledged is said again, in its newest form. */
   restart(): void {
-    for (const message of this.#sent.values()) {
+    // Newest message first: of two reports of a task the later one counts.
+    for (const message of [...this.#sent.values()].reverse()) {
       for (const [taskId, status] of message) {
         if (!this.#waiting.has(taskId)) this.#waiting.set(taskId, status);
       }

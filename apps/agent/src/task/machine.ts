@@ -6,7 +6,6 @@ import {
   type PortConfig,
   type TaskState,
   type TaskStatus,
-  taskStateRank,
 } from '@shoal/state';
 
 /** Work on the engine that a transition needs. */
@@ -166,8 +165,4 @@ function present<T extends object>(values: T): Partial<T> {
   return Object.fromEntries(
     Object.entries(values).filter(([, value]) => value !== undefined),
   ) as Partial<T>;
-}
-
-export function isForward(before: TaskState, after: TaskState): boolean {
-  return taskStateRank[after] > taskStateRank[before];
 }

@@ -114,9 +114,7 @@ export class TaskRunner {
   /** Lets go of the task and takes its container away. False when the engine could not be asked. */
   async remove(): Promise<boolean> {
     await this.close();
-    return removeContainer(this.#options.engine, this.#name, graceOf(this.#assignment), () =>
-      isTerminal(this.#status.state),
-    );
+    return removeContainer(this.#options.engine, this.#name, isTerminal(this.#status.state));
   }
 
   async #run(): Promise<void> {
@@ -392,11 +390,10 @@ function stopped(container: TaskContainer): ActEnd {
 export async function removeContainer(
   engine: Engine,
   container: string,
-  grace: number,
-  isStopped: () => boolean,
+  isStopped: boolean,
 ): Promise<boolean> {
-  if (!isStopped()) {
-    const ended = await engine.stop(container, grace);
+  if (!isStopped) {
+    const ended = await engine.stop(container);
     if (ended.kind === 'failed' && ended.failure.kind === 'not-found') return true;
     if (ended.kind === 'failed' && ended.failure.kind === 'unreachable') return false;
   }

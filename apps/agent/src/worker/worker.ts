@@ -13,8 +13,6 @@ import { removeContainer, stateFromContainer, TaskRunner } from './task-runner.t
 
 /** Pause before the engine is looked for again, milliseconds: doubled each time up to the longest. */
 const reconnectMs = { first: 50, most: 2_000 } as const;
-/** Grace for containers whose task is not known any more, seconds; Docker's default. */
-const strayGraceSeconds = 10;
 
 export interface WorkerOptions {
   readonly nodeId: string;
@@ -171,8 +169,7 @@ export class Worker {
     const { engine, logger, metrics, store } = this.#options;
     for (const { id, state } of containers) {
       logger.info({ task: taskId, container: id }, 'unassigned_container_removed');
-      const isStopped = (): boolean => state !== 'running';
-      if (await removeContainer(engine, id, strayGraceSeconds, isStopped)) {
+      if (await removeContainer(engine, id, state !== 'running')) {
         metrics.containerRemoved('unassigned');
       }
     }
@@ -250,7 +247,7 @@ export async function removeAllContainers(
   const listed = await engine.list(nodeId);
   if (listed.kind === 'failed') return false;
   const removals = listed.value.map(async ({ id, state }) => {
-    const gone = await removeContainer(engine, id, strayGraceSeconds, () => state !== 'running');
+    const gone = await removeContainer(engine, id, state !== 'running');
     if (gone) metrics.containerRemoved('left');
     return gone;
   });

@@ -120,6 +120,7 @@ describe('the tests', () => {
       'tidy',
       'types',
       'unit',
+      'simulation',
       'e2e',
     ]);
     expect(chooseSuites('types').map(({ program }) => program)).toEqual(['tsc']);

@@ -37,7 +37,7 @@ export function runOne(root: string, name: string, flags: readonly string[]): Pr
   if (known === undefined) {
     throw new CommandError(`there is no process ${name}; there are ${processNames.join(', ')}`, 2);
   }
-  return inPlace(process.execPath, ['--enable-source-maps', programOf(root, known), ...flags]);
+  return inPlace(process.execPath, [programOf(root, known), ...flags]);
 }
 
 /** A benchmark by its folder's name. */

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '@shoal/runtime';
 import { z } from 'zod';
+import { dockerCommand, dockerEngine, ensurePrograms, networkTools } from '../host/preflight.ts';
 import { CommandError, type Terminal } from '../terminal.ts';
 
 export interface Tally {
@@ -41,7 +42,8 @@ const allSuites: readonly Suite[] = [
   step('lint', 'biome', 'ci', '.'),
   step('tidy', 'node', 'tools/tidy.ts'),
   step('types', 'tsc', '-b'),
-  vitest('unit', '', '--project=!e2e'),
+  vitest('unit', '', '--project=!e2e', '--project=!simulation'),
+  vitest('simulation', 'e2e', '--config=vitest.simulation.config.ts'),
   vitest('e2e', 'e2e'),
 ];
 
@@ -63,7 +65,11 @@ export async function test(
   }
   const tallies: Tally[] = [];
   const rows: string[] = [];
-  for (const suite of chooseSuites(name)) {
+  const suites = chooseSuites(name);
+  if (suites.some(({ directory }) => directory === 'e2e')) {
+    await ensurePrograms([dockerEngine, dockerCommand, ...networkTools], terminal);
+  }
+  for (const suite of suites) {
     terminal.say(`--- ${suite.name}`);
     const begin = systemClock.monotonic();
     const tally = await runSuite(root, suite);

@@ -1,24 +1,17 @@
 import { spawn } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { identityFile } from '@shoal/pki/identity';
 import { errorMessage, systemClock } from '@shoal/runtime';
 import { type HostConfig, hostArguments, hostFlags } from '../host/config.ts';
 import { engineAnswers, ensureEngine } from '../host/engine.ts';
-import { type HostStatus, hostStatus, type ProcessStatus } from '../host/health.ts';
 import { controlSocket, logDirectory, repositoryRoot } from '../host/layout.ts';
 import { hostPlan } from '../host/plan.ts';
 import { dockerEngine, ensurePrograms, networkTools } from '../host/preflight.ts';
+import { untilHealthy } from '../host/readiness.ts';
 import { askSupervisor } from '../supervisor/control.ts';
 import { runSupervisor } from '../supervisor/run.ts';
 import { CommandError, type Terminal } from '../terminal.ts';
-
-const healthyMsMax = 60_000;
-const pollMs = 100;
-/** A process that died this often while it should come up does not come up. */
-const restartsMax = 4;
-/** Lines of a process's log shown when it does not come up. */
-const tailLines = 5;
 
 export interface UpRequest {
   readonly config: HostConfig;
@@ -39,7 +32,7 @@ export async function up(request: UpRequest, terminal: Terminal): Promise<void> 
       () => undefined,
       () => undefined,
     );
-    terminal.say(`already running (supervisor ${running.pid}); nothing to do`);
+    terminal.print(`Already running (supervisor ${running.pid}); nothing to do.`);
     terminal.print(nextSteps(running.config));
     return;
   }
@@ -93,13 +86,21 @@ async function foreground(config: HostConfig, terminal: Terminal): Promise<void>
   if (outcome === 'taken') throw new CommandError('another supervisor is starting here');
 }
 
+function openLog(path: string): number {
+  try {
+    return openSync(path, 'a');
+  } catch (error) {
+    throw new CommandError(`the log cannot be written: ${errorMessage(error)}`);
+  }
+}
+
 /** Gives back how the supervisor ended; undefined while it lives. */
 function startDetached(config: HostConfig): () => string | undefined {
-  const log = openSync(join(logDirectory(config.dataDir), 'supervisor.log'), 'a');
+  const log = openLog(join(logDirectory(config.dataDir), 'supervisor.log'));
   let ended: string | undefined;
   try {
     const program = process.argv[1] ?? '';
-    const args = ['--enable-source-maps', program, 'supervise', ...hostArguments(config)];
+    const args = [program, 'supervise', ...hostArguments(config)];
     const child = spawn(process.execPath, args, {
       detached: true,
       stdio: ['ignore', log, log],
@@ -116,60 +117,6 @@ function startDetached(config: HostConfig): () => string | undefined {
     closeSync(log);
   }
   return () => ended;
-}
-
-const isUp = (status: ProcessStatus): boolean =>
-  status.healthy && status.role !== '' && status.role !== 'starting';
-
-/**
- * Waits until every process of the host is up, and tells of each.
- * @throws CommandError with the last words of the one that does not come up.
- */
-async function untilHealthy(
-  config: HostConfig,
-  supervisorEnded: () => string | undefined,
-  say: (line: string) => void,
-): Promise<void> {
-  const deadline = systemClock.monotonic() + healthyMsMax;
-  const told = new Set<string>();
-  for (;;) {
-    const status = await hostStatus(config.runDir);
-    for (const { process } of status.processes.filter(isUp)) {
-      if (!told.has(process)) say(`${process} is up`);
-      told.add(process);
-    }
-    if (status.supervisor !== null && status.processes.every(isUp)) return;
-    const trouble = troubleOf(status, config, supervisorEnded());
-    if (trouble !== undefined) throw new CommandError(trouble);
-    if (systemClock.monotonic() > deadline) {
-      const late = status.processes.filter((one) => !isUp(one)).map(({ process }) => process);
-      throw new CommandError(
-        `not up after ${healthyMsMax / 1000} s: ${late.join(', ') || 'the supervisor'}; see ${logDirectory(config.dataDir)}`,
-      );
-    }
-    await new Promise<void>((resolve) => systemClock.after(pollMs, resolve));
-  }
-}
-
-/** Why waiting longer is of no use; undefined while it may be. */
-function troubleOf(
-  status: HostStatus,
-  config: HostConfig,
-  supervisorEnded: string | undefined,
-): string | undefined {
-  const lastWords = (name: string): string => {
-    const path = join(logDirectory(config.dataDir), `${name}.log`);
-    const lines = existsSync(path) ? readFileSync(path, 'utf8').trimEnd().split('\n') : [];
-    return [`see ${path}:`, ...lines.slice(-tailLines)].join('\n  ');
-  };
-  if (supervisorEnded !== undefined && status.supervisor === null) {
-    return `${supervisorEnded}; ${lastWords('supervisor')}`;
-  }
-  const broken = status.processes.find(
-    ({ restarts, role }) => role === '' && restarts > restartsMax,
-  );
-  if (broken === undefined) return undefined;
-  return `${broken.process} does not come up (${broken.detail}); ${lastWords(broken.process)}`;
 }
 
 function nextSteps(config: HostConfig): string {

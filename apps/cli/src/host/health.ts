@@ -50,8 +50,8 @@ export async function hostStatus(runDir: string): Promise<HostStatus> {
   const own = supervised.map(async (child): Promise<ProcessStatus> => {
     const record = records.find(({ pid }) => pid === child.pid);
     const health = await healthOf(record);
-    const detail =
-      health.detail === '' && child.state === 'waiting' ? child.lastExit : health.detail;
+    // While it says nothing itself, how it ended before is what there is to say.
+    const detail = health.role === '' && health.detail === '' ? child.lastExit : health.detail;
     return { ...child, ...health, detail };
   });
   // Started one by one, or left by a supervisor that was killed.

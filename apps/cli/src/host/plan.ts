@@ -53,7 +53,6 @@ export function hostPlan(config: HostConfig, root: string, node: string): readon
     name,
     program: node,
     args: [
-      '--enable-source-maps',
       programOf(root, name),
       `--data-dir=${config.dataDir}`,
       `--run-dir=${config.runDir}`,

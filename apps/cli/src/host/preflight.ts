@@ -16,6 +16,13 @@ export const dockerEngine: Requirement = {
   why: 'the Docker Engine runs the containers',
 };
 
+/** What the end-to-end tests drive. */
+export const dockerCommand: Requirement = {
+  program: 'docker',
+  debianPackage: 'docker.io',
+  why: 'it is the client',
+};
+
 export const networkTools: readonly Requirement[] = [
   { program: 'ip', debianPackage: 'iproute2', why: 'it plumbs networks' },
   { program: 'nft', debianPackage: 'nftables', why: 'it balances load' },
@@ -72,7 +79,8 @@ export async function ensurePrograms(
   const packages = missing.map(({ debianPackage }) => debianPackage);
   terminal.say(`installing ${packages.join(', ')} with apt-get`);
   await aptGet(['update'], terminal);
-  await aptGet(['install', '--yes', '--no-install-recommends', ...packages], terminal);
+  // With what is recommended: newer Debian has the docker command in a package of its own.
+  await aptGet(['install', '--yes', ...packages], terminal);
   const still = absent();
   if (still.length > 0) throw new CommandError(missingSentences(still).join('\nshoal: '));
 }

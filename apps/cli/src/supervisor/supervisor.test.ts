@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { silentLogger, systemClock } from '@shoal/runtime';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { ProcessPlan } from '../host/plan.ts';
+import { lastWords } from './last-words.ts';
 import { rotate } from './log-file.ts';
 import { isAlive } from './orphans.ts';
 import { Supervisor } from './supervisor.ts';
@@ -55,14 +56,15 @@ test('what is killed lives again with another pid', async () => {
     expect(now.state).toBe('running');
     expect(now.pid).not.toBe(before);
   }, waiting);
-  expect(statusOf('a')).toMatchObject({ restarts: 1, lastExit: 'SIGKILL' });
+  expect(statusOf('a')).toMatchObject({ restarts: 1 });
+  expect(statusOf('a').lastExit).toMatch(/^SIGKILL/);
   expect(statusOf('b')).toMatchObject({ restarts: 0, pid: untouched });
 });
 
 test('what keeps dying is started again and again, each time later', async () => {
   supervise(plan('a', 'dies'));
   await vi.waitFor(() => expect(statusOf('a').restarts).toBeGreaterThanOrEqual(3), waiting);
-  expect(statusOf('a').lastExit).toBe('code 3');
+  expect(statusOf('a').lastExit).toMatch(/^code 3: tiny dies \d+$/);
   expect(log('a').match(/tiny dies/g)?.length).toBeGreaterThanOrEqual(3);
 });
 
@@ -108,6 +110,34 @@ test('what does not hear SIGTERM is killed when its time is over', async () => {
   await deaf.stop();
   expect(isAlive(pid)).toBe(false);
   expect(deaf.status()[0]?.lastExit).toBe('SIGKILL');
+});
+
+test.each([
+  ['', ''],
+  ['{"level":"info","event":"started"}\n', ''],
+  [
+    '{"level":"error","event":"start_failed","error":{"message":"no disk"}}\n{"level":"info"}\n',
+    'no disk',
+  ],
+  ['{"level":"error","event":"stop_forced"}\n', 'stop_forced'],
+  ['{"level":"info"}\nSegmentation fault\n\n', 'Segmentation fault'],
+  [`${'x'.repeat(20_000)}\nthe end\n`, 'the end'],
+])('the last words of a log are found (%#)', (text, words) => {
+  const path = join(directory, 'a.log');
+  writeFileSync(path, text);
+  expect(lastWords(path)).toBe(words);
+});
+
+test('last words are those since the process started, in a log that may have been put aside', () => {
+  const path = join(directory, 'a.log');
+  writeFileSync(path, 'of another\nof this one\n');
+  expect(lastWords(path, 'of another\n'.length)).toBe('of this one');
+  expect(lastWords(path, 'of another\nof this one\n'.length)).toBe('');
+  expect(lastWords(path, 1_000)).toBe('of this one');
+});
+
+test('a log that is not there has no last words', () => {
+  expect(lastWords(join(directory, 'none'))).toBe('');
 });
 
 test('a log is put aside when it is large, and only so many are kept', async () => {

@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, fstatSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock, Instant, Logger, Timer } from '@shoal/runtime';
 import type { ProcessPlan } from '../host/plan.ts';
+import { lastWords } from './last-words.ts';
 import { rotate } from './log-file.ts';
 import { signal } from './orphans.ts';
 import { type Lifecycle, type LifecycleEvent, newLifecycle, step } from './restart.ts';
@@ -27,6 +28,8 @@ interface Child {
   readonly plan: ProcessPlan;
   readonly logPath: string;
   life: Lifecycle;
+  /** Where the log was when the process started. */
+  logStart: number;
   startedAt: Instant | undefined;
   lastExit: string;
   timer: Timer | undefined;
@@ -55,6 +58,7 @@ export class Supervisor {
       plan,
       logPath: join(options.logDirectory, `${plan.name}.log`),
       life: newLifecycle,
+      logStart: 0,
       startedAt: undefined,
       lastExit: '',
       timer: undefined,
@@ -127,8 +131,9 @@ export class Supervisor {
     const exited = (how: string): void => {
       if (over) return;
       over = true;
-      child.lastExit = how;
       const expected = child.life.phase.kind === 'stopping';
+      const words = expected ? '' : lastWords(child.logPath, child.logStart);
+      child.lastExit = words === '' ? how : `${how}: ${words}`;
       this.#logger[expected ? 'info' : 'warn']({ child: plan.name, how }, 'process_ended');
       this.#on(child, { kind: 'exited' });
     };
@@ -148,6 +153,7 @@ export class Supervisor {
     let log: number;
     try {
       log = openSync(logPath, 'a');
+      child.logStart = fstatSync(log).size;
     } catch (error) {
       this.#logger.error({ child: plan.name, error }, 'log_file_unusable');
       child.lastExit = 'its log file could not be opened';

@@ -145,6 +145,21 @@ describe('a task whose node is lost', () => {
     expect(swarm.task(id).desired).toBe('running');
   });
 
+  it('is replaced when it was placed there after the node was lost', () => {
+    const swarm = new FakeSwarm({ stages: [createOrchestrator] });
+    swarm.addNodes(1);
+    swarm.setNodeState('node1', 'down');
+    swarm.create('web');
+    swarm.settle();
+    const [task] = swarm.tasks('web');
+    if (task === undefined) throw new Error('no task');
+    const status = { ...task.status, state: 'assigned' } as const;
+    swarm.write([{ op: 'update', table: 'task', object: { ...task, nodeId: 'node1', status } }]);
+    swarm.settle();
+    expect(swarm.task(task.id).desired).toBe('shutdown');
+    expect(swarm.live('web')).toHaveLength(1);
+  });
+
   it('stays on a paused node', () => {
     const swarm = running();
     const { id, nodeId } = only(swarm);

@@ -47,10 +47,17 @@ class Stepped {
   }
 }
 
+interface Wanted {
+  readonly key: string;
+  readonly changes: readonly Change[];
+}
+
 export interface FakeSwarmOptions {
   /** The stages that run; what the others would do to new tasks is then done by the fake agents. */
   readonly stages: readonly (() => Stage)[];
   readonly fate?: (task: Task) => Fate;
+  /** Stages decide on the same state, so that some find it changed when they write. */
+  readonly racing?: boolean;
 }
 
 /** A state, stages that work on it, and agents that only pretend: a swarm in one thread under a set clock. */
@@ -184,8 +191,8 @@ export class FakeSwarm {
   settle(): void {
     for (let round = 0; ; round += 1) {
       invariant(round < roundsMax, 'the stages are restless', { reasons: this.reasons.slice(-5) });
-      const moved = this.stages.map((stepped) => this.#step(stepped));
-      if (!moved.includes(true)) break;
+      const moved = this.#options.racing ? this.#race() : this.#takeTurns();
+      if (!moved) break;
     }
     for (const stepped of this.stages) this.#compareWithWhole(stepped);
   }
@@ -227,35 +234,58 @@ export class FakeSwarm {
     if (changes.length > 0) this.#apply('agent', changes);
   }
 
-  #step(stepped: Stepped): boolean {
+  /** Each stage sees what the one before it wrote. */
+  #takeTurns(): boolean {
+    const moved = this.stages.map((stepped) => {
+      const wanted = this.#decide(stepped);
+      if (wanted !== undefined) this.#commit(stepped, wanted);
+      return wanted !== undefined;
+    });
+    return moved.includes(true);
+  }
+
+  /** All decide on the same state before any of them writes. */
+  #race(): boolean {
+    const all = this.stages.map((stepped) => ({ stepped, wanted: this.#decide(stepped) }));
+    for (const { stepped, wanted } of all) if (wanted !== undefined) this.#commit(stepped, wanted);
+    return all.some(({ wanted }) => wanted !== undefined);
+  }
+
+  /** What the stage wants; undefined when nothing woke it. */
+  #decide(stepped: Stepped): readonly Wanted[] | undefined {
     for (const [key, at] of stepped.wakes)
       if (at <= this.now) {
         stepped.wakes.delete(key);
         stepped.due.add(key);
       }
     const { everything, changes, due } = stepped;
-    if (!everything && changes.length === 0 && due.size === 0) return false;
+    if (!everything && changes.length === 0 && due.size === 0) return undefined;
     stepped.everything = false;
     stepped.changes = [];
     stepped.due = new Set();
     const changed: ChangeSet = { everything, changes, due };
-    const transactions: (readonly Change[])[] = [];
-    const keys: string[] = [];
+    const wanted: Wanted[] = [];
     for (const decision of [...stepped.stage.step(this.view, changed, this.now, () => true)]) {
       if (decision.kind === 'wake') stepped.wakes.set(decision.key, decision.at);
       else {
-        transactions.push(decision.changes);
-        keys.push(decision.key);
+        wanted.push(decision);
         this.reasons.push(decision.reason);
       }
     }
-    if (transactions.length === 0) return true;
-    for (const [at, outcome] of this.#apply('stage', transactions).entries())
+    return wanted;
+  }
+
+  #commit(stepped: Stepped, wanted: readonly Wanted[]): void {
+    if (wanted.length === 0) return;
+    const outcomes = this.#apply(
+      'stage',
+      wanted.map(({ changes }) => changes),
+    );
+    for (const [at, outcome] of outcomes.entries())
       if (outcome.kind === 'refused') {
         this.refusals.push(outcome.refusal);
-        stepped.due.add(keys[at] ?? '');
+        stepped.due.add(wanted[at]?.key ?? '');
       }
-    return true;
   }
 
   #compareWithWhole({ make, wakes }: Stepped): void {

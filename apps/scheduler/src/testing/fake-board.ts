@@ -52,6 +52,8 @@ export function aNode(id: string, parts: NodeParts = {}): Node {
 export class FakeBoard {
   readonly state = new State();
   readonly refusals: Refusal[] = [];
+  /** What happens between a decision of the scheduler and its commit, once. */
+  meanwhile: (() => void) | undefined;
   now = 1_700_000_000_000 as Instant;
   #stage: Stage = createScheduler();
   #everything = true;
@@ -186,6 +188,8 @@ export class FakeBoard {
     const decisions = [...this.#stage.step(this.state.view, changed, this.now, () => true)];
     const transactions = decisions.filter((decision) => decision.kind === 'transaction');
     if (transactions.length === 0) return;
+    this.meanwhile?.();
+    this.meanwhile = undefined;
     const outcomes = this.#apply(
       'stage',
       transactions.map(({ changes }) => changes),

@@ -6,28 +6,67 @@ import { z } from 'zod';
  * went out and comes back is the same.
  */
 
-const zeroAbsent = <T>(isZero: (value: T) => boolean) => (value: T | null | undefined) =>
-  value === null || value === undefined || isZero(value) ? undefined : value;
+const zeroAbsent =
+  <T>(isZero: (value: T) => boolean) =>
+  (value: T | null | undefined) =>
+    value === null || value === undefined || isZero(value) ? undefined : value;
 
-export const text = z.string().nullish().transform(zeroAbsent((value) => value === ''));
-export const flag = z.boolean().nullish().transform(zeroAbsent((value) => !value));
-export const integer = z.int().nullish().transform(zeroAbsent((value) => value === 0));
-export const unsigned = z.int().min(0).nullish().transform(zeroAbsent((value) => value === 0));
+export const text = z
+  .string()
+  .nullish()
+  .transform(zeroAbsent((value) => value === ''));
+export const flag = z
+  .boolean()
+  .nullish()
+  .transform(zeroAbsent((value) => !value));
+export const integer = z
+  .int()
+  .nullish()
+  .transform(zeroAbsent((value) => value === 0));
+export const unsigned = z
+  .int()
+  .min(0)
+  .nullish()
+  .transform(zeroAbsent((value) => value === 0));
 
 /** Pointers: absent and zero differ. */
-export const flagPointer = z.boolean().nullish().transform((value) => value ?? undefined);
-export const integerPointer = z.int().nullish().transform((value) => value ?? undefined);
-export const unsignedPointer = z.int().min(0).nullish().transform((value) => value ?? undefined);
+export const flagPointer = z
+  .boolean()
+  .nullish()
+  .transform((value) => value ?? undefined);
+export const integerPointer = z
+  .int()
+  .nullish()
+  .transform((value) => value ?? undefined);
+export const unsignedPointer = z
+  .int()
+  .min(0)
+  .nullish()
+  .transform((value) => value ?? undefined);
 
 export function list<T extends z.ZodType>(item: T) {
-  return z.array(item).nullish().transform(zeroAbsent((value) => value.length === 0));
+  return z
+    .array(item)
+    .nullish()
+    .transform(zeroAbsent((value) => value.length === 0));
 }
 
-export const strings = list(z.string().nullable().transform((value) => value ?? ''));
+export const strings = list(
+  z
+    .string()
+    .nullable()
+    .transform((value) => value ?? ''),
+);
 
 /** Absent when empty. */
 export const map = z
-  .record(z.string(), z.string().nullable().transform((value) => value ?? ''))
+  .record(
+    z.string(),
+    z
+      .string()
+      .nullable()
+      .transform((value) => value ?? ''),
+  )
   .nullish()
   .transform(zeroAbsent((value) => Object.keys(value).length === 0));
 

@@ -96,9 +96,18 @@ const containerSpec = z.object({
   CapabilityDrop: strings,
   Ulimits: list(
     z.object({
-      Name: z.string().nullish().transform((value) => value ?? ''),
-      Soft: z.int().nullish().transform((value) => value ?? 0),
-      Hard: z.int().nullish().transform((value) => value ?? 0),
+      Name: z
+        .string()
+        .nullish()
+        .transform((value) => value ?? ''),
+      Soft: z
+        .int()
+        .nullish()
+        .transform((value) => value ?? 0),
+      Hard: z
+        .int()
+        .nullish()
+        .transform((value) => value ?? 0),
     }),
   ),
   OomScoreAdj: integer,
@@ -121,7 +130,10 @@ const reservations = z.object({
 });
 
 const networkAttachment = z.object({
-  Target: z.string().nullish().transform((value) => value ?? ''),
+  Target: z
+    .string()
+    .nullish()
+    .transform((value) => value ?? ''),
   Aliases: strings,
   DriverOpts: map,
 });
@@ -131,7 +143,10 @@ const updateConfig = z.object({
   Delay: integer,
   FailureAction: text,
   Monitor: integer,
-  MaxFailureRatio: z.number().nullish().transform((value) => value ?? undefined),
+  MaxFailureRatio: z
+    .number()
+    .nullish()
+    .transform((value) => value ?? undefined),
   Order: text,
 });
 
@@ -147,9 +162,7 @@ const taskTemplate = z.object({
   ContainerSpec: pointer(containerSpec),
   PluginSpec: pointer(z.object({})),
   NetworkAttachmentSpec: pointer(z.object({})),
-  Resources: pointer(
-    z.object({ Limits: pointer(limits), Reservations: pointer(reservations) }),
-  ),
+  Resources: pointer(z.object({ Limits: pointer(limits), Reservations: pointer(reservations) })),
   RestartPolicy: pointer(
     z.object({
       Condition: text,
@@ -176,22 +189,21 @@ const taskTemplate = z.object({
 
 const empty = pointer(z.object({}));
 
+const mode = z.object({
+  Replicated: pointer(z.object({ Replicas: unsignedPointer })),
+  Global: empty,
+  ReplicatedJob: pointer(
+    z.object({ MaxConcurrent: unsignedPointer, TotalCompletions: unsignedPointer }),
+  ),
+  GlobalJob: empty,
+});
+
 /** `ServiceSpec` as a client sends it, before defaults. */
 export const serviceSpecSchema = z.object({
   Name: text,
   Labels: map,
   TaskTemplate: taskTemplate.nullish().transform((value) => value ?? taskTemplate.parse({})),
-  Mode: z
-    .object({
-      Replicated: pointer(z.object({ Replicas: unsignedPointer })),
-      Global: empty,
-      ReplicatedJob: pointer(
-        z.object({ MaxConcurrent: unsignedPointer, TotalCompletions: unsignedPointer }),
-      ),
-      GlobalJob: empty,
-    })
-    .nullish()
-    .transform((value) => value ?? {}),
+  Mode: mode.nullish().transform((value) => value ?? mode.parse({})),
   UpdateConfig: pointer(updateConfig),
   RollbackConfig: pointer(updateConfig),
   Networks: list(networkAttachment),

@@ -2,7 +2,16 @@ import type { ClusterSpec, NodeSpec } from '@shoal/state';
 import { z } from 'zod';
 import { ApiError, invalidArgument } from '../errors.ts';
 import { decode } from '../json.ts';
-import { flag, integer, integerPointer, map, pointer, strings, text, unsigned } from './go-values.ts';
+import {
+  flag,
+  integer,
+  integerPointer,
+  map,
+  pointer,
+  strings,
+  text,
+  unsigned,
+} from './go-values.ts';
 import { parseAvailability } from './node-spec.ts';
 
 const clusterSpecSchema = z.object({

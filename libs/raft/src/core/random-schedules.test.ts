@@ -33,7 +33,8 @@ for (const count of [3, 5]) {
         }
         converge(cluster);
       }),
-      { numRuns: runs },
+      // Also ends the search for a smaller schedule that fails.
+      { numRuns: runs, interruptAfterTimeLimit: 20_000, markInterruptAsFailure: true },
     );
   }, 60_000);
 }

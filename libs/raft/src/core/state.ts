@@ -117,12 +117,13 @@ export function createRaft(start: RaftStart): Raft {
   const voters = snapshot?.voters ?? start.voters;
   const base = { index: snapshot?.index ?? 0, term: snapshot?.term ?? 0 } as const;
   const log = new Log({ index: base.index as LogIndex, term: base.term as Term }, start.entries);
-  const hardState = start.hardState ?? {
-    term: log.lastPosition.term,
-    vote: 0,
-    commit: log.base.index,
-  };
-  invariant(hardState.term >= log.lastPosition.term, 'the term covers the log', { ...hardState });
+  const nothing = { term: 0 as Term, vote: 0 as const, commit: 0 as LogIndex };
+  const hardState: HardState = start.hardState ?? nothing;
+  const lastTerm = log.lastPosition.term;
+  // A crash right after a leader's snapshot was saved leaves a term behind it. No vote was given in
+  // a term that was never written down.
+  const behind = hardState.term < lastTerm;
+  invariant(!behind || start.entries.length === 0, 'the term covers the entries', { lastTerm });
   invariant(hardState.commit <= log.last, 'commit is in the log', { ...hardState, last: log.last });
   // A sole voter's disk is the quorum: all it holds is committed.
   const known = isSole(voters, id) ? log.last : Math.max(hardState.commit, base.index);
@@ -131,8 +132,8 @@ export function createRaft(start: RaftStart): Raft {
     options,
     voters: [...voters],
     log,
-    term: hardState.term,
-    vote: hardState.vote,
+    term: behind ? lastTerm : hardState.term,
+    vote: behind ? 0 : hardState.vote,
     role: { kind: 'follower' },
     leader: 0,
     quorumCommit: known as LogIndex,

@@ -1,10 +1,12 @@
 import { EntryPayload } from '@shoal/proto/entry';
 import type { Clock, Instant, LogIndex } from '@shoal/runtime';
 import { systemClock } from '@shoal/runtime';
+import type { Transaction } from '@shoal/state';
 import { describe, expect, test } from 'vitest';
 import {
   Batcher,
   batchesInFlightMax,
+  type Checked,
   requestBytesMax,
   waitingBytesMax,
   waitingRequestsMax,
@@ -28,11 +30,15 @@ class FakeLog {
 }
 
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-const transaction = (text: string): Buffer => Buffer.from(text);
+const checked = (bytes: Buffer): Checked => ({ bytes, transaction: {} as Transaction });
+const transaction = (text: string): Checked => checked(Buffer.from(text));
 
 function batcherAt(clock: Pick<Clock, 'now'> = systemClock): { log: FakeLog; batcher: Batcher } {
   const log = new FakeLog();
-  return { log, batcher: new Batcher(log, { ...systemClock, ...clock }, 0 as Instant) };
+  const lastTime = 0 as Instant;
+  const onPayload = (): void => undefined;
+  const merged = { ...systemClock, ...clock };
+  return { log, batcher: new Batcher({ log, clock: merged, lastTime, onPayload }) };
 }
 
 describe('the batcher', () => {
@@ -60,9 +66,9 @@ describe('the batcher', () => {
 
   test('refuses what is too large, and says busy when too much waits', async () => {
     const { batcher } = batcherAt();
-    const large = Buffer.alloc(requestBytesMax + 1);
+    const large = checked(Buffer.alloc(requestBytesMax + 1));
     expect(await batcher.submit([large])).toMatchObject({ kind: 'failed', code: 'too-large' });
-    const most = Buffer.alloc(requestBytesMax);
+    const most = checked(Buffer.alloc(requestBytesMax));
     const fitting = Math.floor(waitingBytesMax / requestBytesMax);
     for (let at = 0; at < fitting; at += 1) void batcher.submit([most]);
     expect(await batcher.submit([most])).toMatchObject({ kind: 'failed', code: 'busy' });

@@ -1,5 +1,5 @@
 import type { Clock, Instant } from '@shoal/runtime';
-import { encodePayload } from '@shoal/state';
+import { encodePayload, type Transaction } from '@shoal/state';
 import type { LogFailure, ProposedEntry, ServedLog } from './served-log.ts';
 
 /** A batch takes no more requests once it is this large. */
@@ -13,8 +13,21 @@ export const batchesInFlightMax = 4;
 export const waitingBytesMax = 32 * 1024 * 1024;
 export const waitingRequestsMax = 65_536;
 
+/** A transaction whose structure was checked, in both its forms. */
+export interface Checked {
+  readonly bytes: Uint8Array;
+  readonly transaction: Transaction;
+}
+
+/** Learns what is inside a payload before it is proposed, so that applying need not decode it again. */
+export type PayloadListener = (
+  payload: Uint8Array,
+  time: Instant,
+  transactions: readonly Transaction[],
+) => void;
+
 interface Waiting {
-  readonly transactions: readonly Uint8Array[];
+  readonly transactions: readonly Checked[];
   readonly bytes: number;
   readonly resolve: (result: ProposedEntry) => void;
 }
@@ -31,11 +44,19 @@ export class Batcher {
   #inFlight = 0;
   #scheduled = false;
   #lastTime: Instant;
+  readonly #onPayload: PayloadListener;
 
-  constructor(log: Pick<ServedLog, 'propose'>, clock: Clock, lastTime: Instant) {
-    this.#log = log;
-    this.#clock = clock;
-    this.#lastTime = lastTime;
+  constructor(options: {
+    readonly log: Pick<ServedLog, 'propose'>;
+    readonly clock: Clock;
+    /** Time of the newest entry in the log. */
+    readonly lastTime: Instant;
+    readonly onPayload: PayloadListener;
+  }) {
+    this.#log = options.log;
+    this.#clock = options.clock;
+    this.#lastTime = options.lastTime;
+    this.#onPayload = options.onPayload;
   }
 
   /** An entry with this time went by: none that follows may be older. */
@@ -44,8 +65,8 @@ export class Batcher {
   }
 
   /** The transactions of one request share one entry. */
-  submit(transactions: readonly Uint8Array[]): Promise<ProposedEntry> {
-    const bytes = transactions.reduce((sum, transaction) => sum + transaction.length, 0);
+  submit(transactions: readonly Checked[]): Promise<ProposedEntry> {
+    const bytes = transactions.reduce((sum, each) => sum + each.bytes.length, 0);
     if (bytes > requestBytesMax || transactions.length > batchTransactionsMax)
       return Promise.resolve(tooLarge(bytes, transactions.length));
     if (this.#waitingBytes + bytes > waitingBytesMax || this.#queue.length >= waitingRequestsMax)
@@ -72,12 +93,18 @@ export class Batcher {
   async #send(): Promise<void> {
     const batch = this.#take();
     this.#inFlight += 1;
-    const result = await this.#log.propose(
-      encodePayload(
-        this.#stamp(),
-        batch.flatMap((waiting) => waiting.transactions),
-      ),
+    const transactions = batch.flatMap((waiting) => waiting.transactions);
+    const time = this.#stamp();
+    const payload = encodePayload(
+      time,
+      transactions.map((each) => each.bytes),
     );
+    this.#onPayload(
+      payload,
+      time,
+      transactions.map((each) => each.transaction),
+    );
+    const result = await this.#log.propose(payload);
     this.#inFlight -= 1;
     for (const waiting of batch) waiting.resolve(result);
     this.#schedule();

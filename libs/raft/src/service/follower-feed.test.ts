@@ -1,5 +1,5 @@
-import type { FollowRequest, FollowResponse } from '@shoal/proto';
 import type { ServerWritableStream } from '@grpc/grpc-js';
+import type { FollowRequest, FollowResponse } from '@shoal/proto';
 import type { LogIndex, Monotonic } from '@shoal/runtime';
 import { describe, expect, test } from 'vitest';
 import type { Entry } from '../types.ts';

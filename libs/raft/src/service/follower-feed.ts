@@ -38,7 +38,8 @@ export class ImageSlots {
         if (!held) return;
         held = false;
         this.#free += 1;
-        this.#waiting.shift()?.();
+        // One that is told may not be able to take it yet; it asks again by itself.
+        while (this.#free > 0 && this.#waiting.length > 0) this.#waiting.shift()?.();
       },
     };
   }

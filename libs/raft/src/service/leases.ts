@@ -14,6 +14,10 @@ import type { LogFailure } from './served-log.ts';
 export const leaseTtlMs = 3_000;
 /** How often expired leases are looked for, milliseconds. */
 export const leaseSweepMs = 250;
+/** Leases in the state; a claim of another is refused. */
+export const leasesMax = 1_024;
+/** Pause after the end of a lease could not be written, milliseconds. */
+const endRetryMs = 1_000;
 /** Tries of one claim against a lease that others change meanwhile. */
 const claimTriesMax = 4;
 
@@ -69,6 +73,9 @@ export class LeaseKeeper {
   }
 
   async claim(claim: LeaseClaim, session: LeaseSession): Promise<ClaimResult> {
+    const { leases } = this.#options.view();
+    if (leases.size >= leasesMax && leases.get(claim.id) === undefined)
+      return { kind: 'refused', message: `there are ${leasesMax} leases already` };
     for (let tries = 0; tries < claimTriesMax; tries += 1) {
       const outcome = await this.#propose('lease claimed', this.#claimChange(claim));
       if (outcome.kind === 'failed') return outcome;
@@ -192,10 +199,14 @@ export class LeaseKeeper {
       version: term.epoch,
     });
     term.ending = false;
-    this.#options.logger.info(
-      { lease: id, epoch: term.epoch, reason, outcome: outcome.kind },
-      'lease_ended',
-    );
+    const { clock, logger } = this.#options;
+    const about = { lease: id, epoch: term.epoch, reason };
+    if (outcome.kind !== 'failed') {
+      logger.info({ ...about, outcome: outcome.kind }, 'lease_ended');
+      return;
+    }
+    term.endsAt = (clock.monotonic() + endRetryMs) as Monotonic;
+    logger.warn({ ...about, code: outcome.code, err: outcome.message }, 'lease_end_failed');
   }
 }
 

@@ -7,7 +7,7 @@ import {
 } from '@shoal/proto';
 import type { LogIndex } from '@shoal/runtime';
 import { decodeTransaction } from '@shoal/state';
-import { type Batcher, failure } from './batcher.ts';
+import { type Batcher, type Checked, failure } from './batcher.ts';
 import type { LogFailure, ServedLog } from './served-log.ts';
 
 /** Requests of one stream without an answer; more are answered `busy`. */
@@ -69,12 +69,14 @@ async function handle(
 async function propose(proposal: Proposal, batcher: Batcher): Promise<Answer> {
   if (proposal.transactions.length === 0)
     return failure('malformed', 'a proposal without a transaction');
+  const checked: Checked[] = [];
   for (const [at, bytes] of proposal.transactions.entries()) {
     const decoded = decodeTransaction(bytes);
     if (decoded.kind === 'malformed')
       return failure('malformed', `transaction ${at}: ${decoded.message}`);
+    checked.push({ bytes, transaction: decoded.transaction });
   }
-  return batcher.submit(proposal.transactions);
+  return batcher.submit(checked);
 }
 
 const codes = {

@@ -1,7 +1,11 @@
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { afterEach, expect, test } from 'vitest';
+import { join } from 'node:path';
+import { afterEach, expect, test, vi } from 'vitest';
 import { startVoter, type VoterExit } from './start-voter.ts';
 import { VoterHarness } from './testing/voter-harness.ts';
+
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });
 
 let harness: VoterHarness | undefined;
 afterEach(async () => {
@@ -17,6 +21,18 @@ test('tells how it ended, and its status while it runs', async () => {
   await harness.voter.stop();
   expect(exits).toEqual([{ kind: 'stopped' }]);
   await expect(harness.voter.status()).rejects.toThrow('has ended');
+});
+
+test('a damaged log is reported with file and offset, and not served', async () => {
+  harness = await VoterHarness.start();
+  const { dataDir } = harness.options;
+  await harness.voter.stop();
+  const segments = (await readdir(dataDir)).filter((name) => name.endsWith('.wal'));
+  const path = join(dataDir, segments[0] ?? '');
+  const bytes = await readFile(path);
+  bytes.fill(0xff, 0, 16);
+  await writeFile(path, bytes);
+  await expect(startVoter(harness.options)).rejects.toThrow(`${path} is damaged at byte`);
 });
 
 test('an address that is taken is said at the start', async () => {

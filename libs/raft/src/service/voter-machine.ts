@@ -1,12 +1,25 @@
 import type { Instant, LogIndex } from '@shoal/runtime';
-import { type AppliedEntry, type Outcome, State, type StateView } from '@shoal/state';
+import {
+  type AppliedEntry,
+  type Outcome,
+  State,
+  type StateView,
+  type Transaction,
+} from '@shoal/state';
 import type { StateMachine } from '../machine.ts';
 import type { Entry } from '../types.ts';
+
+interface KnownPayload {
+  readonly time: Instant;
+  readonly transactions: readonly Transaction[];
+}
 
 /** The voter's own copy of the state: what its log drives, its snapshots, and its view of the leases. */
 export class VoterMachine implements StateMachine {
   readonly #state = new State();
   readonly #awaited = new Map<string, (outcome: Outcome) => void>();
+  /** Content of payloads that this voter proposed itself; gone once applied or given up. */
+  readonly #known = new WeakMap<Uint8Array, KnownPayload>();
   #listener: ((applied: AppliedEntry) => void) | undefined;
 
   get view(): StateView {
@@ -19,7 +32,13 @@ export class VoterMachine implements StateMachine {
   }
 
   apply(entry: Entry): void {
-    const applied = this.#state.apply(entry.index, entry.data);
+    const known = this.#known.get(entry.data);
+    const applied =
+      known === undefined
+        ? this.#state.apply(entry.index, entry.data)
+        : this.#state.applyTransactions(entry.index, known.time, known.transactions);
+    // The log keeps the payload for its followers; the decoded form is not to live as long.
+    this.#known.delete(entry.data);
     if (this.#awaited.size > 0) for (const outcome of applied.outcomes) this.#settle(outcome);
     this.#listener?.(applied);
   }
@@ -32,6 +51,11 @@ export class VoterMachine implements StateMachine {
     const restore = this.#state.restore();
     for await (const chunk of chunks) restore.push(chunk);
     restore.finish();
+  }
+
+  /** `payload` is known to hold this; when it is applied it need not be decoded again. */
+  know(payload: Uint8Array, time: Instant, transactions: readonly Transaction[]): void {
+    this.#known.set(payload, { time, transactions });
   }
 
   onApplied(listener: (applied: AppliedEntry) => void): void {

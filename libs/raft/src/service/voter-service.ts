@@ -71,7 +71,12 @@ export class VoterService {
   constructor(options: VoterServiceOptions) {
     this.#options = options;
     const { log, machine, clock, random, logger } = options;
-    this.#batcher = new Batcher(log, clock, machine.time);
+    this.#batcher = new Batcher({
+      log,
+      clock,
+      lastTime: machine.time,
+      onPayload: (payload, time, transactions) => machine.know(payload, time, transactions),
+    });
     machine.onApplied((applied) => this.#batcher.passed(applied.time));
     this.#keeper = new LeaseKeeper({
       view: () => machine.view,
@@ -192,7 +197,8 @@ export class VoterService {
     const outcome = new Promise<Outcome>((resolve) => {
       forget = this.#options.machine.awaitOutcome(transaction.id, resolve);
     });
-    const result = await this.#batcher.submit([encodeTransaction(transaction)]);
+    const bytes = encodeTransaction(transaction);
+    const result = await this.#batcher.submit([{ bytes, transaction }]);
     if (result.kind === 'committed') return outcome;
     forget();
     return result;

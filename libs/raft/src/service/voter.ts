@@ -5,9 +5,10 @@ import { requireRole, serverCredentials } from '@shoal/pki';
 import type { StatusResponse } from '@shoal/proto';
 import { errorMessage, invariant, systemClock, systemRandom } from '@shoal/runtime';
 import { createLogger } from '@shoal/runtime/process';
+import { fileSystem } from '../disk/file-system.ts';
 import { RaftNode, type RaftStatus } from '../node/raft-node.ts';
 import type { VoterId } from '../types.ts';
-import { openLogStorage } from './tmp-storage.ts';
+import { openLogStorage } from '../wal/log-storage.ts';
 import { VoterMachine } from './voter-machine.ts';
 import { type Admission, type AnyCall, VoterService } from './voter-service.ts';
 import type { FromVoter, ToVoter, VoterOptions } from './worker-protocol.ts';
@@ -28,7 +29,8 @@ async function run(options: VoterOptions): Promise<void> {
   const logger = createLogger({ process: 'voter', level: options.logLevel });
   const clock = systemClock;
   const random = systemRandom;
-  const storage = await openLogStorage(options.dataDir);
+  const directory = options.dataDir;
+  const storage = await openLogStorage({ directory, disk: fileSystem, random, logger });
   const machine = new VoterMachine();
   const id = options.voterId as VoterId;
   const node = await RaftNode.open({

@@ -12,7 +12,7 @@ export interface VoterTls {
 
 /** What the worker thread is started with; plain data, copied into it. */
 export interface VoterOptions {
-  /** Where the log is kept; made if missing. */
+  /** Where the log is kept, a folder of its own: nothing else may write there. Made if missing. */
   readonly dataDir: string;
   /** `host:port` to listen on; port 0 for any free one. */
   readonly listen: string;

@@ -196,9 +196,10 @@ function taskFault({ serviceId, slot, nodeId, revision, desired, status }: Field
   if (!isNumber(revision)) return 'revision is no number from 1';
   if (!isTaskState(desired)) return 'unknown desired state';
   if (!isFields(status)) return 'no status';
-  const { state, at, message, err, container, ports } = status;
+  const { state, at, startedAt, message, err, container, ports } = status;
   if (!isTaskState(state)) return 'unknown status.state';
   if (!isTime(at) || !isText(message) || !isText(err)) return 'malformed status';
+  if (!optional(startedAt, isTime)) return 'malformed status.startedAt';
   if (!optional(container, isFields)) return 'malformed status.container';
   return optional(ports, isPortList) ? undefined : 'malformed status.ports';
 }

@@ -113,7 +113,7 @@ describe('a transaction as JSON', () => {
     expect(messageOf(new Uint8Array(transactionBytesMax + 1))).toMatch(/at most/);
   });
 
-  test('whatever passes can be applied, and its snapshot restored', () => {
+  test('whatever passes can be applied, and its snapshot restored', { timeout: 60_000 }, () => {
     let passed = 0;
     const values = fc.oneof(fc.jsonValue(), fc.constantFrom('__proto__', -1, 1e308, 'web', null));
     fc.assert(

@@ -19,7 +19,7 @@ export class Table<T extends StateObject> implements TableView<T> {
   }
 
   *values(): IterableIterator<T> {
-    
+    if (!this.#sorted) this.#sort();
     for (const row of this.#rows.values()) yield row.value;
   }
 

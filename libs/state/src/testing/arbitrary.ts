@@ -45,8 +45,8 @@ export interface PlannedChange {
   readonly table: TableName;
   /** Which version an update or delete names. */
   readonly version: 'current' | 'stale' | 'none';
-  /** An update of a task leaves alone what must not change, and moves states forward only. */
-  readonly lawful: boolean;
+  /** `fixed`: an update of a task leaves alone what must not change; `forward`: its states too. */
+  readonly lawful: 'forward' | 'fixed' | 'no';
 }
 
 export interface PlannedTransaction {
@@ -58,8 +58,8 @@ function weighted<T>(...choices: readonly (readonly [T, number])[]): fc.Arbitrar
   return fc.oneof(...choices.map(([value, weight]) => ({ arbitrary: fc.constant(value), weight })));
 }
 
-const serviceIds = fc.constantFrom('s1', 's2', 's3');
-const nodeIds = weighted(['n1', 8], ['n2', 8], ['n3', 1]);
+const serviceIds = weighted(['s1', 2], ['s2', 1], ['s3', 1]);
+const nodeIds = weighted(['n1', 12], ['n2', 4], ['n3', 1]);
 const numbers = weighted([1, 8], [2, 1]);
 
 const resources: fc.Arbitrary<Resources> = fc.record(
@@ -120,15 +120,13 @@ const revisions: fc.Arbitrary<Revision> = fc
     }),
   );
 
-const observedStates = fc.constantFrom<TaskState>(
-  'new',
-  'pending',
-  'assigned',
-  'assigned',
-  'running',
-  'running',
-  'complete',
-  'failed',
+const observedStates = weighted<TaskState>(
+  ['new', 2],
+  ['pending', 2],
+  ['assigned', 4],
+  ['running', 4],
+  ['complete', 1],
+  ['failed', 1],
 );
 
 const tasks: fc.Arbitrary<Task> = fc
@@ -138,7 +136,7 @@ const tasks: fc.Arbitrary<Task> = fc
     slot: fc.constantFrom(0, 1, 2),
     nodeId: fc.oneof(fc.constant(''), nodeIds, nodeIds),
     revision: numbers,
-    desired: fc.constantFrom<TaskState>('running', 'running', 'complete', 'shutdown', 'remove'),
+    desired: weighted<TaskState>(['running', 12], ['complete', 1], ['shutdown', 1], ['remove', 1]),
     state: observedStates,
     message: fc.constantFrom('', 'started', 'hm'),
   })
@@ -159,11 +157,11 @@ function planned<T extends StateObject>(
   objects: fc.Arbitrary<T>,
 ): fc.Arbitrary<PlannedChange> {
   return fc.record({
-    op: weighted(['write', 8], ['create', 1], ['update', 1], ['delete', 2]),
+    op: weighted([table === 'revision' ? 'create' : 'write', 8], ['update', 1], ['delete', 2]),
     object: objects,
     table: fc.constant(table),
     version: weighted(['current', 18], ['stale', 1], ['none', 1]),
-    lawful: weighted([true, 7], [false, 1]),
+    lawful: weighted(['forward', 10], ['fixed', 3], ['no', 1]),
   });
 }
 
@@ -171,7 +169,7 @@ const changes = fc.oneof(
   { weight: 2, arbitrary: planned('node', nodes) },
   { weight: 2, arbitrary: planned('service', services) },
   { weight: 2, arbitrary: planned('revision', revisions) },
-  { weight: 6, arbitrary: planned('task', tasks) },
+  { weight: 12, arbitrary: planned('task', tasks) },
   { weight: 1, arbitrary: planned('network', networks) },
   { weight: 1, arbitrary: planned('lease', leases) },
 );
@@ -221,22 +219,23 @@ function completeChange(plan: PlannedChange, model: NaiveModel): Change {
   const version = { current: known, stale: known + 1, none: 0 }[plan.version];
   if (op === 'delete') return remove(table, object.id, version);
   if (op === 'create') return create(table, object as never);
-  const lawful = plan.lawful && table === 'task' && current !== undefined;
-  const kept = lawful ? onward(current as Task, object as Task) : object;
+  const tame = plan.lawful !== 'no' && table === 'task' && current !== undefined;
+  const kept = tame ? onward(current as Task, object as Task, plan.lawful === 'forward') : object;
   return update(table, { ...kept, meta: meta(version) } as never);
 }
 
 /** What a writer that keeps to the rules would make of `before` on its way to `after`. */
-function onward(before: Task, after: Task): Task {
+function onward(before: Task, after: Task, forward: boolean): Task {
   const { serviceId, slot, revision: number } = before;
-  const later = !isBefore(after.status.state, before.status.state);
+  const earlier = forward && isBefore(after.status.state, before.status.state);
+  const milder = forward && isBefore(after.desired, before.desired);
   return {
     ...after,
     serviceId,
     slot,
     revision: number,
     nodeId: before.nodeId || after.nodeId,
-    desired: isBefore(after.desired, before.desired) ? before.desired : after.desired,
-    status: later ? after.status : before.status,
+    desired: milder ? before.desired : after.desired,
+    status: earlier ? before.status : after.status,
   };
 }

@@ -1,0 +1,92 @@
+import type { Instant } from '@shoal/runtime';
+import type { TaskState, TaskStatus } from '@shoal/state';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { messagesInFlightMax, Reporter } from './reporter.ts';
+
+const status = (state: TaskState): TaskStatus => ({
+  state,
+  at: 0 as Instant,
+  message: '',
+  err: '',
+});
+const told = (message: ReturnType<Reporter['next']>) =>
+  message?.reports.map(({ taskId, status: bytes }) => [taskId, JSON.parse(`${bytes}`).state]);
+
+test('what comes while messages are under way is summed up to the newest', () => {
+  const reporter = new Reporter();
+  reporter.put('a', status('accepted'));
+  expect(told(reporter.next())).toEqual([['a', 'accepted']]);
+  reporter.put('b', status('accepted'));
+  reporter.next();
+  reporter.put('a', status('preparing'));
+  reporter.put('a', status('ready'));
+  expect(reporter.next()).toBeUndefined();
+  reporter.acknowledged(1);
+  expect(told(reporter.next())).toEqual([['a', 'ready']]);
+});
+
+test('a new session hears again what was not acknowledged', () => {
+  const reporter = new Reporter();
+  reporter.put('a', status('ready'));
+  reporter.put('b', status('ready'));
+  reporter.next();
+  reporter.put('a', status('running'));
+  reporter.restart();
+  const message = reporter.next();
+  expect(message?.sequence).toBe(1);
+  expect(told(message)?.toSorted()).toEqual([
+    ['a', 'running'],
+    ['b', 'ready'],
+  ]);
+});
+
+test('whatever gets lost, in the end the newest of every task was acknowledged', () => {
+  const step = fc.oneof(
+    fc.record({ put: fc.constantFrom('a', 'b', 'c') }),
+    fc.constant('send' as const),
+    fc.constant('acknowledge' as const),
+    fc.constant('lose' as const),
+  );
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+      const reporter = new Reporter();
+      const newest = new Map<string, number>();
+      const heard = new Map<string, number>();
+      let count = 0;
+      let unread: NonNullable<ReturnType<Reporter['next']>>[] = [];
+      const hear = (): void => {
+        const message = unread.shift();
+        if (message === undefined) return;
+        for (const { taskId, status: bytes } of message.reports) {
+          heard.set(taskId, JSON.parse(`${bytes}`).at);
+        }
+        reporter.acknowledged(message.sequence);
+      };
+      const send = (): void => {
+        const message = reporter.next();
+        if (message !== undefined) unread.push(message);
+        expect(unread.length).toBeLessThanOrEqual(messagesInFlightMax);
+      };
+      for (const each of steps) {
+        if (each === 'send') send();
+        else if (each === 'acknowledge') hear();
+        else if (each === 'lose') {
+          unread = [];
+          reporter.restart();
+        } else {
+          count += 1;
+          newest.set(each.put, count);
+          reporter.put(each.put, { ...status('running'), at: count as Instant });
+        }
+      }
+      unread = [];
+      reporter.restart();
+      while (reporter.pending > 0) {
+        send();
+        hear();
+      }
+      expect(heard).toEqual(newest);
+    }),
+  );
+});

@@ -1,0 +1,112 @@
+import { mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { Clock, HostPort, Logger, LogLevel, Random } from '@shoal/runtime';
+import type { Health, Running } from '@shoal/runtime/process';
+import type { Registry } from 'prom-client';
+import { readHostNetwork } from './cluster/host-network.ts';
+import { Membership } from './cluster/membership.ts';
+import { SwarmEvents } from './events/swarm-events.ts';
+import { listenTcp, listenUnix } from './http/listen.ts';
+import { apiMetrics } from './http/metrics.ts';
+import { createApiServer } from './http/server.ts';
+import { dispatcherLogs } from './logs/log-source.ts';
+import { Engine, type EngineAddress } from './proxy/engine.ts';
+
+/** Time for answers under way when the process is asked to stop, milliseconds. */
+const drainMs = 2_000;
+/** How often the engine is asked for its version while it cannot be reached, milliseconds. */
+const engineRetryMs = 2_000;
+
+export interface ApiOptions {
+  readonly dataDir: string;
+  readonly logLevel: LogLevel;
+  readonly socket: string;
+  readonly tcp: HostPort | undefined;
+  readonly listen: HostPort;
+  readonly dispatcherListen: HostPort;
+  readonly engine: EngineAddress;
+  readonly engineText: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly metrics: Registry;
+}
+
+/** Starts everything: membership with its voter, the server, and the sockets. */
+export async function startApi(options: ApiOptions): Promise<Running> {
+  const { dataDir, logLevel, listen, dispatcherListen, clock, random, logger } = options;
+  await mkdir(dataDir, { recursive: true });
+  await mkdir(dirname(options.socket), { recursive: true });
+  const engine = new Engine(options.engineText, options.engine);
+  const events = new SwarmEvents();
+  const host = new Membership({
+    dataDir,
+    listen,
+    dispatcherListen,
+    clock,
+    random,
+    logger,
+    logLevel,
+    network: readHostNetwork,
+    onReplica: (replica) => void events.follow(replica),
+  });
+  const context = { host, engine, events, logs: dispatcherLogs, dataDir, clock, random, logger };
+  const server = await createApiServer(context, apiMetrics(options.metrics));
+  const known = learnEngine(engine, options);
+  // The log's recovery may take a while; until then requests are told so.
+  const started = host.start();
+  await listenUnix(server.server, options.socket);
+  logger.info({ socket: options.socket, engine: options.engineText }, 'api_listening');
+  const tcp = options.tcp === undefined ? undefined : await listenTcp(server, options.tcp);
+  await started;
+  return {
+    async stop() {
+      known.cancel();
+      await tcp?.close();
+      await server.close(drainMs);
+      logger.info({}, 'drained');
+      await host.stop();
+    },
+    health: () => healthOf(host),
+  };
+}
+
+/** The engine's version is wanted by `/_ping`, which itself must not wait for the engine. */
+function learnEngine(
+  engine: Engine,
+  { clock, logger }: ApiOptions,
+): { readonly cancel: () => void } {
+  let stopped = false;
+  const learn = async (): Promise<void> => {
+    try {
+      await engine.version();
+    } catch (error) {
+      logger.warn({ error }, 'engine_away');
+      if (!stopped) clock.after(engineRetryMs, () => void learn());
+    }
+  };
+  void learn();
+  return {
+    cancel: () => {
+      stopped = true;
+    },
+  };
+}
+
+function healthOf(host: Membership): Health {
+  const { standing } = host;
+  switch (standing.kind) {
+    case 'inactive':
+      return { ready: true, healthy: true, role: 'standby', detail: 'the host is in no swarm' };
+    case 'worker':
+      return { ready: true, healthy: true, role: 'worker', detail: '' };
+    case 'error':
+      return { ready: false, healthy: true, role: 'manager', detail: standing.message };
+    case 'manager': {
+      const { replica } = standing.manager;
+      const detail = replica.ready ? '' : 'the state is being loaded';
+      const logIndex = replica.view.index;
+      return { ready: replica.ready, healthy: true, role: 'manager', logIndex, detail };
+    }
+  }
+}

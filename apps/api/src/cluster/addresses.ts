@@ -1,0 +1,131 @@
+import { isIP } from 'node:net';
+import { ApiError } from '@shoal/docker-api';
+import { formatHostPort, type HostPort, parseHostPort } from '@shoal/runtime';
+
+/** The addresses of one network interface, in the system's order. */
+export interface HostInterface {
+  readonly name: string;
+  readonly addresses: readonly { readonly address: string; readonly internal: boolean }[];
+}
+
+export interface HostNetwork {
+  readonly interfaces: readonly HostInterface[];
+  /** The interface of the default route, when there is one. */
+  readonly defaultInterface: string | undefined;
+}
+
+/** What the CLI sends as listen address when the user gave none. */
+export const defaultListen = '0.0.0.0:2377';
+const defaultPort = 2_377;
+
+/** Interfaces that container networks made; their addresses mean nothing to other hosts. */
+const containerInterface = /^(?:docker|br-|veth|lxc|cni|virbr|podman)/;
+
+/**
+ * Where to listen: an address, or the name of an interface, with or without port.
+ * @throws ApiError in Docker's words.
+ */
+export function resolveListen(text: string, network: HostNetwork): HostPort {
+  const { host, port } = splitPort(text, defaultPort);
+  const address = isIP(host) === 0 ? addressOf(host, network) : host;
+  if (address === undefined)
+    throw new ApiError(
+      400,
+      'listen address must be an IP address or network interface (with optional port number)',
+    );
+  return { host: address, port };
+}
+
+/**
+ * How other hosts reach this one, without port.
+ * @throws ApiError in Docker's words, also when there is a choice that only the user can make.
+ */
+export function resolveAdvertise(text: string, listen: HostPort, network: HostNetwork): string {
+  if (text !== '') {
+    const { host } = splitPort(text, defaultPort);
+    const address = isIP(host) === 0 ? addressOf(host, network) : host;
+    if (address === undefined || isUnspecified(address))
+      throw new ApiError(
+        400,
+        'advertise address must be a non-zero IP address or network interface (with optional port number)',
+      );
+    return address;
+  }
+  return isUnspecified(listen.host) ? systemAddress(network) : listen.host;
+}
+
+/** @throws ApiError when the text is neither an address nor an interface. */
+export function checkDataPath(text: string, network: HostNetwork): void {
+  if (text === '') return;
+  const address = isIP(text) === 0 ? addressOf(text, network) : text;
+  if (address === undefined || isUnspecified(address))
+    throw new ApiError(
+      400,
+      'data path address must be a non-zero IP address or network interface (without a port number)',
+    );
+}
+
+export function isUnspecified(host: string): boolean {
+  return host === '0.0.0.0' || host === '::';
+}
+
+/** How a process on this host reaches what listens there. */
+export function reachedLocally({ host, port }: HostPort): string {
+  if (host === '0.0.0.0') return formatHostPort({ host: '127.0.0.1', port });
+  if (host === '::') return formatHostPort({ host: '::1', port });
+  return formatHostPort({ host, port });
+}
+
+function splitPort(text: string, port: number): HostPort {
+  const bare = /^\[(.*)\]$/.exec(text)?.[1] ?? text;
+  if (isIP(bare) !== 0) return { host: bare, port };
+  return parseHostPort(text) ?? { host: text, port };
+}
+
+/** The address of an interface: its only one of IPv4, else its only one of IPv6. */
+function addressOf(name: string, { interfaces }: HostNetwork): string | undefined {
+  const found = interfaces.find((one) => one.name === name);
+  if (found === undefined) return undefined;
+  const addresses = found.addresses.map(({ address }) => address);
+  const v4 = addresses.filter((address) => isIP(address) === 4);
+  const usable = v4.length > 0 ? v4 : addresses.filter((address) => !isLinkLocal(address));
+  if (usable.length > 1)
+    throw new ApiError(
+      400,
+      `interface ${name} has more than one IP${v4.length > 0 ? 'v4' : 'v6'} address (${usable[0]} and ${usable[1]})`,
+    );
+  return usable[0];
+}
+
+function isLinkLocal(address: string): boolean {
+  return address.toLowerCase().startsWith('fe80');
+}
+
+interface Candidate {
+  readonly address: string;
+  readonly name: string;
+}
+
+function systemAddress(network: HostNetwork): string {
+  const named = network.interfaces.filter(({ name }) => name === network.defaultInterface);
+  const considered =
+    named.length > 0
+      ? named
+      : network.interfaces.filter(({ name }) => !containerInterface.test(name));
+  const candidates = considered.flatMap(({ name, addresses }): readonly Candidate[] => {
+    const outside = addresses.filter(({ address, internal }) => !internal && !isLinkLocal(address));
+    const v4 = outside.filter(({ address }) => isIP(address) === 4);
+    return (v4.length > 0 ? v4 : outside).map(({ address }) => ({ address, name }));
+  });
+  const [first, second] = candidates;
+  if (first === undefined) throw new ApiError(400, "could not find the system's IP address");
+  if (second === undefined) return first.address;
+  const where =
+    first.name === second.name
+      ? `interface ${first.name} (${first.address} and ${second.address})`
+      : `different interfaces (${first.address} on ${first.name} and ${second.address} on ${second.name})`;
+  throw new ApiError(
+    400,
+    `could not choose an IP address to advertise since this system has multiple addresses on ${where}`,
+  );
+}

@@ -1,0 +1,17 @@
+import type { Clock, Logger, Random } from '@shoal/runtime';
+import type { SwarmHost } from './cluster/membership.ts';
+import type { SwarmEvents } from './events/swarm-events.ts';
+import type { LogSource } from './logs/log-source.ts';
+import type { Engine } from './proxy/engine.ts';
+
+/** What the routes work with. */
+export interface ApiContext {
+  readonly host: SwarmHost;
+  readonly engine: Engine;
+  readonly events: SwarmEvents;
+  readonly logs: LogSource;
+  readonly dataDir: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}

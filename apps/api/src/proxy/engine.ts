@@ -1,0 +1,134 @@
+import { request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
+import { connect } from 'node:net';
+import {
+  type ApiVersion,
+  formatVersion,
+  isOlder,
+  maxVersion,
+  parseVersion,
+  splitVersion,
+} from '@shoal/docker-api';
+import { errorMessage, parseHostPort } from '@shoal/runtime';
+
+/** Longest wait for a small answer of the engine, milliseconds. */
+const answerMsMax = 10_000;
+/** Largest answer that is read into memory. */
+const answerBytesMax = 16 * 1024 * 1024;
+
+/** Where an engine listens. */
+export type EngineAddress =
+  | { readonly kind: 'unix'; readonly path: string }
+  | { readonly kind: 'tcp'; readonly host: string; readonly port: number };
+
+/** Reads `unix:///path` or `tcp://host:port`; undefined for anything else. */
+export function parseEngineAddress(text: string): EngineAddress | undefined {
+  if (text.startsWith('unix:///')) return { kind: 'unix', path: text.slice('unix://'.length) };
+  const rest = /^(?:tcp|http):\/\/(\S+?)\/?$/.exec(text)?.[1];
+  const address = rest === undefined ? undefined : parseHostPort(rest);
+  return address === undefined ? undefined : { kind: 'tcp', ...address };
+}
+
+/** A whole answer of the engine. */
+export interface EngineAnswer {
+  readonly status: number;
+  readonly json: unknown;
+}
+
+/** The engine cannot be reached; the message is one sentence for people. */
+export class EngineAwayError extends Error {
+  override readonly name = 'EngineAwayError';
+}
+
+/** The Docker Engine of this host, as a place to send requests to. */
+export class Engine {
+  readonly #text: string;
+  readonly #address: EngineAddress;
+  #version: ApiVersion | undefined;
+  #builder: string | undefined;
+
+  constructor(text: string, address: EngineAddress) {
+    this.#text = text;
+    this.#address = address;
+  }
+
+  /** `Builder-Version` as the engine last told it. */
+  get builderVersion(): string | undefined {
+    return this.#builder;
+  }
+
+  /** A request to the engine; the path is sent as it is. */
+  request(options: RequestOptions) {
+    return httpRequest({ ...options, createConnection: () => this.connect() });
+  }
+
+  /** Keeps its reading side open after its writing side was ended, as `exec -i` needs. */
+  connect() {
+    const address = this.#address;
+    return address.kind === 'unix'
+      ? connect({ path: address.path, allowHalfOpen: true })
+      : connect({ host: address.host, port: address.port, allowHalfOpen: true });
+  }
+
+  away(cause: unknown): EngineAwayError {
+    return new EngineAwayError(
+      `the Docker Engine of this host at ${this.#text} cannot be reached: ${errorMessage(cause)}`,
+    );
+  }
+
+  /** The newest version that the engine speaks. @throws EngineAwayError */
+  async version(): Promise<ApiVersion> {
+    if (this.#version !== undefined) return this.#version;
+    const response = await this.#send('GET', '/_ping');
+    response.resume();
+    const builder = response.headers['builder-version'];
+    this.#builder = typeof builder === 'string' ? builder : undefined;
+    const told = parseVersion(String(response.headers['api-version'] ?? ''));
+    this.#version = told ?? maxVersion;
+    return this.#version;
+  }
+
+  /** The engine may have been replaced by another one: its version is asked anew. */
+  forget(): void {
+    this.#version = undefined;
+  }
+
+  /** The same path in a version that the engine speaks. @throws EngineAwayError */
+  async path(url: string): Promise<string> {
+    const split = splitVersion(url);
+    if (split.kind === 'refused' || !split.prefixed) return url;
+    const newest = await this.version();
+    const version = isOlder(newest, split.version) ? newest : split.version;
+    return `/v${formatVersion(version)}${split.path}`;
+  }
+
+  /** A small JSON answer. @throws EngineAwayError */
+  async get(path: string): Promise<EngineAnswer> {
+    const response = await this.#send('GET', path);
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    for await (const chunk of response as AsyncIterable<Buffer>) {
+      bytes += chunk.length;
+      if (bytes > answerBytesMax) throw this.away(new Error('its answer is too large'));
+      chunks.push(chunk);
+    }
+    try {
+      const json: unknown = JSON.parse(Buffer.concat(chunks).toString('utf8'));
+      return { status: response.statusCode ?? 0, json };
+    } catch (error) {
+      throw this.away(error);
+    }
+  }
+
+  #send(method: string, path: string): Promise<IncomingMessage> {
+    return new Promise((resolve, reject) => {
+      const request = this.request({ method, path, headers: { host: 'docker' } });
+      request.setTimeout(answerMsMax, () => request.destroy(new Error('it does not answer')));
+      request.once('response', resolve);
+      request.on('error', (error) => {
+        this.forget();
+        reject(this.away(error));
+      });
+      request.end();
+    });
+  }
+}

@@ -1,0 +1,35 @@
+import { ApiError, apiErrors, filterKeys, parseFilters } from '@shoal/docker-api';
+import type { FastifyInstance } from 'fastify';
+import { managerWithState } from '../cluster/access.ts';
+import type { ApiContext } from '../context.ts';
+import { queryOf, refOf, sendJson } from '../http/exchange.ts';
+
+/** Secrets and configs, of which this cluster can hold none yet: lists are empty, creating says so. */
+export function secretRoutes(app: FastifyInstance, context: ApiContext): void {
+  const { host, clock } = context;
+  for (const kind of ['secret', 'config'] as const) {
+    const root = `/${kind}s`;
+    app.get(root, async (request, reply) => {
+      await managerWithState(host, clock);
+      parseFilters(queryOf(request)['filters'], filterKeys[`${kind}s`]);
+      return sendJson(reply, 200, []);
+    });
+    app.post(`${root}/create`, async () => {
+      await managerWithState(host, clock);
+      throw new ApiError(501, `${kind}s are not available in this version`);
+    });
+    for (const [method, url] of [
+      ['GET', `${root}/:ref`],
+      ['DELETE', `${root}/:ref`],
+      ['POST', `${root}/:ref/update`],
+    ] as const)
+      app.route({
+        method,
+        url,
+        handler: async (request) => {
+          await managerWithState(host, clock);
+          throw apiErrors.notFound(kind, refOf(request));
+        },
+      });
+  }
+}

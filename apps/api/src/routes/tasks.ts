@@ -1,0 +1,41 @@
+import {
+  filterKeys,
+  parseFilters,
+  resolveTask,
+  taskCandidates,
+  taskFilter,
+  taskShape,
+} from '@shoal/docker-api';
+import type { FastifyInstance } from 'fastify';
+import { managerWithState } from '../cluster/access.ts';
+import type { ApiContext } from '../context.ts';
+import { queryOf, refOf, sendJson } from '../http/exchange.ts';
+import { sendLogs } from '../logs/log-response.ts';
+
+export function taskRoutes(app: FastifyInstance, context: ApiContext): void {
+  const { host, clock } = context;
+  app.get('/tasks', async (request, reply) => {
+    const { view } = (await managerWithState(host, clock)).replica;
+    const filters = parseFilters(queryOf(request)['filters'], filterKeys.tasks);
+    const isShown = taskFilter(view, filters);
+    const shown = [...taskCandidates(view, filters)].filter(isShown);
+    return sendJson(
+      reply,
+      200,
+      shown.map((task) => taskShape(view, task)),
+    );
+  });
+  app.get('/tasks/:ref', async (request, reply) => {
+    const { view } = (await managerWithState(host, clock)).replica;
+    return sendJson(reply, 200, taskShape(view, resolveTask(view, refOf(request))));
+  });
+  app.get('/tasks/:ref/logs', async (request, reply) => {
+    const manager = await managerWithState(host, clock);
+    const task = resolveTask(manager.replica.view, refOf(request));
+    return sendLogs(context, manager, request, reply, {
+      serviceId: task.serviceId,
+      revision: task.revision,
+      taskId: task.id,
+    });
+  });
+}

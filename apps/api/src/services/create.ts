@@ -1,0 +1,83 @@
+import {
+  currentRevision,
+  type NormalisedSpec,
+  randomName,
+  type Surroundings,
+  validateServiceSpec,
+} from '@shoal/docker-api';
+import { seal } from '@shoal/pki';
+import { newId, type Random } from '@shoal/runtime';
+import { type Change, type Revision, revisionId, type Service, type StateView } from '@shoal/state';
+import { blankMeta, sealedPlaces } from '../cluster/genesis.ts';
+import type { Manager } from '../cluster/membership.ts';
+import type { ApiContext } from '../context.ts';
+
+/** What creates the service: the object and its first revision. @throws ApiError */
+export function creation(
+  { random }: Pick<ApiContext, 'random'>,
+  manager: Manager,
+  asked: NormalisedSpec,
+  registryAuth: string,
+): { readonly id: string; readonly changes: readonly Change[] } {
+  const named = withName(asked, random);
+  validateServiceSpec(named, surroundings(manager.replica.view, undefined));
+  const id = newId(random);
+  const service: Service = {
+    id,
+    meta: blankMeta,
+    name: named.spec.Name,
+    revision: 1,
+    endpoint: { revision: 0, ports: [], virtualIps: [] },
+  };
+  const revision = newRevision(manager, random, id, 1, named, registryAuth);
+  return {
+    id,
+    changes: [
+      { op: 'create', table: 'service', object: service },
+      { op: 'create', table: 'revision', object: revision },
+    ],
+  };
+}
+
+/** Docker names a service that has no name, also in an update (which then is a renaming). */
+export function withName(asked: NormalisedSpec, random: Random): NormalisedSpec {
+  if (asked.spec.Name !== '') return asked;
+  return { ...asked, spec: { ...asked.spec, Name: randomName(random) } };
+}
+
+export function newRevision(
+  { identity }: Manager,
+  random: Random,
+  serviceId: string,
+  number: number,
+  { spec }: NormalisedSpec,
+  registryAuth: string,
+): Revision {
+  const id = revisionId(serviceId, number);
+  return {
+    id,
+    meta: blankMeta,
+    serviceId,
+    number,
+    spec,
+    registryAuth:
+      registryAuth === ''
+        ? undefined
+        : seal(identity.sealKey, registryAuth, sealedPlaces.registryAuth(id), random),
+  };
+}
+
+/** What the other services leave free. */
+export function surroundings(view: StateView, self: string | undefined): Surroundings {
+  const ingress = [...view.networks.values()].find(({ spec }) => spec.Ingress);
+  return {
+    ingressNetwork: ingress?.id,
+    published: [...view.services.values()]
+      .filter(({ id }) => id !== self)
+      .map((service) => ({
+        serviceId: service.id,
+        name: service.name,
+        ports: currentRevision(view, service).spec.EndpointSpec?.Ports ?? [],
+      })),
+  };
+}

@@ -1,0 +1,40 @@
+import { ApiError, apiErrors, type NormalisedSpec } from '@shoal/docker-api';
+import type { StateView } from '@shoal/state';
+import type { Engine } from '../proxy/engine.ts';
+
+/**
+ * Puts ids in place of network names: clients may send either.
+ * @throws ApiError in Docker's words when there is no such network, or only one of this host.
+ */
+export async function resolveNetworks(
+  engine: Engine,
+  view: StateView,
+  normalised: NormalisedSpec,
+): Promise<NormalisedSpec> {
+  const { spec } = normalised;
+  const attachments = spec.TaskTemplate.Networks;
+  if (attachments === undefined) return normalised;
+  const Networks = [];
+  for (const attachment of attachments) {
+    const Target = await resolveOne(engine, view, attachment.Target);
+    Networks.push({ ...attachment, Target });
+  }
+  const TaskTemplate = { ...spec.TaskTemplate, Networks };
+  return { ...normalised, spec: { ...spec, TaskTemplate } };
+}
+
+async function resolveOne(engine: Engine, view: StateView, target: string): Promise<string> {
+  const known = view.networks.get(target) ?? view.networks.byName(target);
+  if (known !== undefined) return known.id;
+  if (target === 'none')
+    throw new ApiError(
+      404,
+      'could not find the corresponding predefined swarm network: network none not found',
+    );
+  const local = await engine.get(`/networks/${encodeURIComponent(target)}`).catch(() => undefined);
+  if (local?.status !== 200) throw new ApiError(500, apiErrors.notFound('network', target).message);
+  throw new ApiError(
+    403,
+    `The network ${target} cannot be used with services. Only networks scoped to the swarm can be used, such as those created with the overlay driver.`,
+  );
+}

@@ -1,0 +1,119 @@
+import {
+  apiErrors,
+  currentRevision,
+  modeName,
+  type NormalisedSpec,
+  validateServiceSpec,
+} from '@shoal/docker-api';
+import { unseal } from '@shoal/pki';
+import type { LogIndex } from '@shoal/runtime';
+import type { Change, Revision, Service, StateView } from '@shoal/state';
+import { sealedPlaces } from '../cluster/genesis.ts';
+import type { Manager } from '../cluster/membership.ts';
+import type { ApiContext } from '../context.ts';
+import { newRevision, surroundings, withName } from './create.ts';
+
+export interface UpdateRequest {
+  readonly spec: NormalisedSpec;
+  /** The version that the client read. */
+  readonly version: LogIndex;
+  /** `previous`, or empty for an ordinary update. */
+  readonly rollback: string;
+  /** Whose credentials go on when the request brings none: `spec`, `previous-spec` or empty. */
+  readonly registryAuthFrom: string;
+  readonly registryAuth: string;
+}
+
+/** What the update writes. @throws ApiError in Docker's order. */
+export function update(
+  context: Pick<ApiContext, 'random' | 'clock'>,
+  manager: Manager,
+  service: Service,
+  request: UpdateRequest,
+): readonly Change[] {
+  const { random } = context;
+  const { view } = manager.replica;
+  const current = currentRevision(view, service);
+  const auth = carriedAuth(manager, service, current, request);
+  if (request.rollback !== '' && request.rollback !== 'previous')
+    throw apiErrors.badRollback(request.rollback);
+  const named = withName(request.spec, random);
+  validateServiceSpec(named, surroundings(view, service.id));
+  if (named.spec.Name !== service.name) throw apiErrors.renaming();
+  if (modeName(named.spec) !== modeName(current.spec)) throw apiErrors.modeChange();
+  const meta = { ...service.meta, version: request.version };
+  if (request.rollback === 'previous')
+    return [{ op: 'update', table: 'service', object: rolledBack(context, service, meta) }];
+  const number = newestRevision(view, service.id) + 1;
+  const object: Service = {
+    ...service,
+    meta,
+    revision: number,
+    previousRevision: service.revision,
+    updateStatus: undefined,
+  };
+  const revision = newRevision(manager, random, service.id, number, named, auth);
+  return [
+    { op: 'update', table: 'service', object },
+    { op: 'create', table: 'revision', object: revision },
+  ];
+}
+
+/** The two revisions change places, so that a second rollback undoes the first. */
+function rolledBack(
+  { clock }: Pick<ApiContext, 'clock'>,
+  service: Service,
+  meta: Service['meta'],
+): Service {
+  const { previousRevision } = service;
+  if (previousRevision === undefined) throw apiErrors.noPreviousSpec(service.id);
+  return {
+    ...service,
+    meta,
+    revision: previousRevision,
+    previousRevision: service.revision,
+    updateStatus: {
+      state: 'rollback_started',
+      startedAt: clock.now(),
+      message: 'manually requested rollback',
+    },
+  };
+}
+
+/** Numbers are never used again while a revision is there, also after a rollback. */
+function newestRevision(view: StateView, serviceId: string): number {
+  let newest = 0;
+  for (const { number } of view.revisions.byService(serviceId)) newest = Math.max(newest, number);
+  return newest;
+}
+
+function carriedAuth(
+  manager: Manager,
+  service: Service,
+  current: Revision,
+  { registryAuth, registryAuthFrom }: UpdateRequest,
+): string {
+  if (registryAuth !== '') return registryAuth;
+  switch (registryAuthFrom) {
+    case '':
+    case 'spec':
+      return openAuth(manager, current);
+    case 'previous-spec': {
+      const { previousRevision } = service;
+      const previous =
+        previousRevision === undefined
+          ? undefined
+          : manager.replica.view.revisions.of(service.id, previousRevision);
+      if (previous === undefined) throw apiErrors.noPreviousSpec(service.id);
+      return openAuth(manager, previous);
+    }
+    default:
+      throw apiErrors.badRegistryAuthFrom();
+  }
+}
+
+function openAuth({ identity }: Manager, { id, registryAuth }: Revision): string {
+  if (registryAuth === undefined) return '';
+  const auth = unseal(identity.sealKey, registryAuth, sealedPlaces.registryAuth(id));
+  return auth?.toString('utf8') ?? '';
+}

@@ -1,0 +1,120 @@
+import type { Instant } from '@shoal/runtime';
+import type { AppliedChange, Node, Revision, Service } from '@shoal/state';
+import { type Filters, passes } from './filters.ts';
+import { nanoTime } from './time.ts';
+
+/** One line of `GET /events`. */
+export interface SwarmEvent {
+  readonly Type: 'service' | 'node' | 'network';
+  readonly Action: 'create' | 'update' | 'remove';
+  readonly Actor: { readonly ID: string; readonly Attributes: Readonly<Record<string, string>> };
+  readonly scope: 'swarm';
+  readonly time: number;
+  readonly timeNano: number;
+}
+
+type RevisionOf = (serviceId: string, number: number) => Revision | undefined;
+
+/** What the change is to somebody who watches events; undefined for tables without events. */
+export function swarmEvent(
+  change: AppliedChange,
+  at: Instant,
+  revisionOf: RevisionOf,
+): SwarmEvent | undefined {
+  const subject = subjectOf(change, revisionOf);
+  if (subject === undefined) return undefined;
+  const { seconds, nanos } = nanoTime(at);
+  return {
+    Type: subject.type,
+    Action:
+      change.before === undefined ? 'create' : change.after === undefined ? 'remove' : 'update',
+    Actor: { ID: change.id, Attributes: subject.attributes },
+    scope: 'swarm',
+    time: seconds,
+    timeNano: seconds * 1e9 + nanos,
+  };
+}
+
+function subjectOf(
+  change: AppliedChange,
+  revisionOf: RevisionOf,
+): { readonly type: SwarmEvent['Type']; readonly attributes: Record<string, string> } | undefined {
+  switch (change.table) {
+    case 'service': {
+      const name = (change.after ?? change.before)?.name ?? '';
+      return {
+        type: 'service',
+        attributes: { name, ...serviceMoves(change.before, change.after, revisionOf) },
+      };
+    }
+    case 'node': {
+      const node = change.after ?? change.before;
+      const name = node?.spec.Name ?? node?.description?.Hostname ?? '';
+      return { type: 'node', attributes: { name, ...nodeMoves(change.before, change.after) } };
+    }
+    case 'network': {
+      const network = change.after ?? change.before;
+      if (network === undefined || network.spec.Predefined) return undefined;
+      return { type: 'network', attributes: { name: network.spec.Name } };
+    }
+    default:
+      return undefined;
+  }
+}
+
+function serviceMoves(
+  before: Service | undefined,
+  after: Service | undefined,
+  revisionOf: RevisionOf,
+): Record<string, string> {
+  if (before === undefined || after === undefined) return {};
+  const old = revisionOf(before.id, before.revision)?.spec;
+  const now = revisionOf(after.id, after.revision)?.spec;
+  return {
+    ...moved('image', old?.TaskTemplate.ContainerSpec.Image, now?.TaskTemplate.ContainerSpec.Image),
+    ...moved('replicas', replicas(old), replicas(now)),
+    ...moved('updatestate', before.updateStatus?.state, after.updateStatus?.state),
+  };
+}
+
+function replicas(spec: Revision['spec'] | undefined): string | undefined {
+  const count = spec?.Mode.Replicated?.Replicas;
+  return count === undefined ? undefined : String(count);
+}
+
+function nodeMoves(before: Node | undefined, after: Node | undefined): Record<string, string> {
+  if (before === undefined || after === undefined) return {};
+  return {
+    ...moved('availability', before.spec.Availability, after.spec.Availability),
+    ...moved('role', before.spec.Role, after.spec.Role),
+    ...moved('state', before.status.state, after.status.state),
+  };
+}
+
+/** Nothing is said of a value that ended: an update state that was cleared is no event of its own. */
+function moved(
+  name: string,
+  before: string | undefined,
+  after: string | undefined,
+): Record<string, string> {
+  if (after === undefined || before === after) return {};
+  return before === undefined
+    ? { [`${name}.new`]: after }
+    : { [`${name}.new`]: after, [`${name}.old`]: before };
+}
+
+/** Docker's event filters, as far as they concern swarm events; unknown keys are ignored. */
+export function eventPasses(filters: Filters, event: SwarmEvent): boolean {
+  const { ID, Attributes } = event.Actor;
+  const isActor = (value: string): boolean => value === ID || value === Attributes['name'];
+  return (
+    passes(filters, 'type', (type) => event.Type === type) &&
+    passes(filters, 'event', (action) => event.Action === action) &&
+    passes(filters, 'scope', (scope) => scope === 'swarm') &&
+    // A filter on another kind of object leaves no swarm event of this kind.
+    ['container', 'image', 'volume', 'plugin', 'daemon', 'service', 'node', 'network'].every(
+      (kind) => passes(filters, kind, (value) => kind === event.Type && isActor(value)),
+    ) &&
+    passes(filters, 'label', () => false)
+  );
+}

@@ -1,0 +1,73 @@
+export {
+  ApiError,
+  apiErrors,
+  invalidArgument,
+  type ObjectKind,
+  type RpcCode,
+  rpcError,
+} from './errors.ts';
+export { eventPasses, type SwarmEvent, swarmEvent } from './events.ts';
+export { type Filters, filterKeys, hasLabels, parseFilters, passes } from './filters.ts';
+export { decode, isJsonContentType, parseJson } from './json.ts';
+export {
+  isTrue,
+  type LogOptions,
+  type LogOrigin,
+  type LogStreamName,
+  logContentType,
+  logFrame,
+  logGapWarning,
+  logPayload,
+  logStreams,
+  parseLogOptions,
+} from './logs.ts';
+export { parseNodeSpec } from './requests/node-spec.ts';
+export {
+  clusterDefaults,
+  parseClusterSpec,
+  parseSwarmInit,
+  type SwarmInit,
+} from './requests/swarm.ts';
+export { resolveNetwork, resolveNode, resolveService, resolveTask } from './resolve.ts';
+export { isImageReference } from './service/image.ts';
+export type { NormalisedSpec, Reference } from './service/normalise.ts';
+export { parseServiceSpec } from './service/parse.ts';
+export { randomName } from './service/random-name.ts';
+export { type Surroundings, validateServiceSpec } from './service/validate.ts';
+export { networkShape, predefinedLabel } from './shapes/network.ts';
+export { nodeFilter, nodeShape, type Quorum } from './shapes/node.ts';
+export {
+  currentRevision,
+  modeName,
+  type ServiceShapeOptions,
+  serviceFilter,
+  serviceShape,
+} from './shapes/service.ts';
+export {
+  clusterShape,
+  infoSwarmShape,
+  type LocalSwarm,
+  pingSwarmHeader,
+  swarmShape,
+  type TlsShape,
+} from './shapes/swarm.ts';
+export { taskCandidates, taskFilter, taskShape } from './shapes/task.ts';
+export {
+  isTimeBefore,
+  type NanoTime,
+  nanoTime,
+  parseTime,
+  rfc3339Nano,
+  rfc3339NanoFixed,
+} from './time.ts';
+export {
+  type ApiVersion,
+  formatVersion,
+  isOlder,
+  maxVersion,
+  minVersion,
+  olderOf,
+  parseVersion,
+  splitVersion,
+  type VersionedPath,
+} from './version.ts';

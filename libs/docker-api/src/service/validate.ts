@@ -1,0 +1,175 @@
+import {
+  type ContainerSpec,
+  type EndpointSpec,
+  type Healthcheck,
+  type PortConfig,
+  parseConstraints,
+  type Resources,
+  type ServiceSpec,
+  type UpdateConfig,
+} from '@shoal/state';
+import { apiErrors, invalidArgument, rpcError } from '../errors.ts';
+import { isImageReference } from './image.ts';
+import type { NormalisedSpec, Reference } from './normalise.ts';
+import { checkTemplates } from './template.ts';
+
+const nanoCpusMin = 1_000_000;
+const memoryBytesMin = 4 * 1024 * 1024;
+const nanosPerMilli = 1_000_000;
+const nameCharsMax = 63;
+const nameForm = /^[a-zA-Z0-9](?:[-_]*[A-Za-z0-9]+)*$/;
+
+/** What a spec is checked against besides itself. */
+export interface Surroundings {
+  /** The ingress network, when there is one: its id. */
+  readonly ingressNetwork: string | undefined;
+  /** Ports of all other services. */
+  readonly published: readonly {
+    readonly serviceId: string;
+    readonly name: string;
+    readonly ports: readonly PortConfig[];
+  }[];
+}
+
+/**
+ * Checks what Swarm's control API checks, in its order.
+ * @throws ApiError in Docker's words.
+ */
+export function validateServiceSpec(
+  { spec, references }: NormalisedSpec,
+  surroundings: Surroundings,
+): void {
+  const { TaskTemplate: template } = spec;
+  validateName(spec.Name);
+  validateResources(template.Resources?.Limits);
+  validateResources(template.Resources?.Reservations);
+  validateRestart(spec);
+  const constraints = parseConstraints(template.Placement?.Constraints ?? []);
+  if (constraints.kind === 'invalid') throw rpcError('Unknown', constraints.message);
+  for (const { kind, name } of references)
+    if (name === '') throw invalidArgument(`malformed ${kind} reference`);
+  validateContainer(template.ContainerSpec);
+  validateMode(spec);
+  validateUpdate(spec.UpdateConfig);
+  validateUpdate(spec.RollbackConfig);
+  validateEndpoint(spec.EndpointSpec);
+  const networks = template.Networks ?? [];
+  if (networks.some(({ Target }) => Target === surroundings.ingressNetwork))
+    throw invalidArgument('Service cannot be explicitly attached to the ingress network "ingress"');
+  validatePorts(spec, surroundings);
+  validateReferences(references);
+}
+
+function validateName(name: string): void {
+  if (name === '') throw invalidArgument('meta: name must be provided');
+  if (!nameForm.test(name)) throw invalidArgument('name must be valid as a DNS name component');
+  if (name.length > nameCharsMax) throw invalidArgument('name must be 63 characters or fewer');
+}
+
+function validateResources(resources: Resources | undefined): void {
+  const cpus = resources?.NanoCPUs ?? 0;
+  if (cpus !== 0 && cpus < nanoCpusMin)
+    throw invalidArgument(`invalid cpu value ${cpus / 1e9}: Must be at least ${nanoCpusMin / 1e9}`);
+  const memory = resources?.MemoryBytes ?? 0;
+  if (memory !== 0 && memory < memoryBytesMin)
+    throw invalidArgument(`invalid memory value ${memory}: Must be at least 4MiB`);
+}
+
+function validateRestart({ TaskTemplate }: ServiceSpec): void {
+  const policy = TaskTemplate.RestartPolicy;
+  if ((policy?.Delay ?? 0) < 0) throw invalidArgument('TaskSpec: restart-delay cannot be negative');
+  if ((policy?.Window ?? 0) < 0)
+    throw invalidArgument('TaskSpec: restart-window cannot be negative');
+}
+
+function validateContainer(container: ContainerSpec): void {
+  checkTemplates(container);
+  if (container.Image === '')
+    throw invalidArgument('ContainerSpec: image reference must be provided');
+  if (!isImageReference(container.Image))
+    throw invalidArgument(
+      `ContainerSpec: ${JSON.stringify(container.Image)} is not a valid repository/tag`,
+    );
+  const targets = new Set<string>();
+  for (const { Target } of container.Mounts ?? []) {
+    if (targets.has(Target))
+      throw invalidArgument(`ContainerSpec: duplicate mount point: ${Target}`);
+    targets.add(Target);
+  }
+  validateHealth(container.Healthcheck);
+}
+
+function validateHealth(health: Healthcheck | undefined): void {
+  if (health === undefined) return;
+  for (const name of ['Interval', 'Timeout', 'StartPeriod', 'StartInterval'] as const) {
+    const nanos = health[name] ?? 0;
+    if (nanos !== 0 && nanos < nanosPerMilli)
+      throw invalidArgument(`ContainerSpec: ${name} in HealthConfig cannot be less than 1ms`);
+  }
+  if ((health.Retries ?? 0) < 0)
+    throw invalidArgument('ContainerSpec: Retries in HealthConfig cannot be negative');
+}
+
+function validateMode(spec: ServiceSpec): void {
+  const isJob = spec.Mode.ReplicatedJob !== undefined || spec.Mode.GlobalJob !== undefined;
+  if (isJob && spec.UpdateConfig !== undefined)
+    throw invalidArgument('Jobs may not have an update config');
+}
+
+function validateUpdate(update: UpdateConfig | undefined): void {
+  if (update === undefined) return;
+  if ((update.Delay ?? 0) < 0) throw invalidArgument('TaskSpec: update-delay cannot be negative');
+  if ((update.Monitor ?? 0) < 0)
+    throw invalidArgument('TaskSpec: update-monitor cannot be negative');
+  const ratio = update.MaxFailureRatio ?? 0;
+  if (ratio < 0 || ratio > 1)
+    throw invalidArgument(
+      'TaskSpec: update-maxfailureratio cannot be less than 0 or bigger than 1',
+    );
+}
+
+function validateEndpoint(endpoint: EndpointSpec | undefined): void {
+  const seen = new Set<string>();
+  for (const { PublishMode, PublishedPort, Protocol } of endpoint?.Ports ?? []) {
+    if (PublishMode === 'ingress' && endpoint?.Mode === 'dnsrr')
+      throw invalidArgument(
+        "EndpointSpec: port published with ingress mode can't be used with dnsrr mode",
+      );
+    if (PublishedPort === undefined) continue;
+    const key = `${Protocol}/${PublishedPort}`;
+    if (seen.has(key)) throw invalidArgument('EndpointSpec: duplicate published ports provided');
+    seen.add(key);
+  }
+}
+
+/** Ports on the nodes themselves may coexist; an ingress port excludes every other use. */
+function validatePorts(spec: ServiceSpec, { published, ingressNetwork }: Surroundings): void {
+  const ports = spec.EndpointSpec?.Ports ?? [];
+  for (const port of ports) {
+    if (port.PublishedPort === undefined) continue;
+    for (const { serviceId, name, ports: taken } of published) {
+      const rival = taken.find(
+        (other) =>
+          other.PublishedPort === port.PublishedPort &&
+          other.Protocol === port.Protocol &&
+          (other.PublishMode === 'ingress' || port.PublishMode === 'ingress'),
+      );
+      if (rival === undefined) continue;
+      const how = rival.PublishMode === 'ingress' ? 'an ingress port' : 'a host-published port';
+      throw invalidArgument(
+        `port '${port.PublishedPort}' is already in use by service '${name}' (${serviceId}) as ${how}`,
+      );
+    }
+  }
+  const needsIngress = ports.some(({ PublishMode }) => PublishMode === 'ingress');
+  if (needsIngress && ingressNetwork === undefined) throw apiErrors.noIngress();
+}
+
+/** This cluster keeps no secrets and configs, so none can be found. */
+function validateReferences(references: readonly Reference[]): void {
+  for (const kind of ['secret', 'config'] as const) {
+    const names = references.filter((one) => one.kind === kind).map(({ name }) => name);
+    if (names.length > 0)
+      throw invalidArgument(`${kind}${names.length > 1 ? 's' : ''} not found: ${names.join(', ')}`);
+  }
+}

@@ -1,0 +1,58 @@
+import type { Node } from '@shoal/state';
+import { ApiError } from '../errors.ts';
+import { type Filters, hasLabels, passes } from '../filters.ts';
+import { metaShape, unlessEmpty } from './meta.ts';
+
+/** What is known of the managers besides the state. */
+export interface Quorum {
+  /** The node whose voter leads; absent while there is none. */
+  readonly leader: string | undefined;
+}
+
+export function nodeShape(node: Node, quorum: Quorum) {
+  const { spec, description, status, manager } = node;
+  return {
+    ...metaShape(node.id, node.meta),
+    Spec: {
+      Name: spec.Name,
+      Labels: spec.Labels,
+      Role: spec.Role,
+      Availability: spec.Availability,
+    },
+    Description:
+      description === undefined
+        ? { Platform: {}, Resources: {}, Engine: {}, TLSInfo: {} }
+        : { ...description, TLSInfo: description.TLSInfo ?? {} },
+    Status: {
+      State: status.state,
+      Message: unlessEmpty(status.message),
+      Addr: unlessEmpty(status.addr),
+    },
+    ManagerStatus:
+      manager === undefined
+        ? undefined
+        : {
+            Leader: quorum.leader === node.id ? true : undefined,
+            Reachability: quorum.leader === undefined ? 'unknown' : 'reachable',
+            Addr: manager.addr,
+          },
+  };
+}
+
+/** @throws ApiError 500 for values that no node could ever have, as Docker does. */
+export function nodeFilter(filters: Filters): (node: Node) => boolean {
+  for (const role of filters.get('role') ?? [])
+    if (role !== 'worker' && role !== 'manager')
+      throw new ApiError(500, `Invalid role filter: '${role}'`);
+  for (const membership of filters.get('membership') ?? [])
+    if (membership !== 'accepted' && membership !== 'pending')
+      throw new ApiError(500, `Invalid membership filter: '${membership}'`);
+  return (node) =>
+    passes(filters, 'id', (id) => node.id.startsWith(id)) &&
+    passes(filters, 'name', (name) => (node.description?.Hostname ?? '').startsWith(name)) &&
+    passes(filters, 'role', (role) => node.role === role) &&
+    // Nodes are in the state once they are accepted.
+    passes(filters, 'membership', (membership) => membership === 'accepted') &&
+    hasLabels(filters, 'label', node.description?.Engine.Labels) &&
+    hasLabels(filters, 'node.label', node.spec.Labels);
+}

@@ -1,0 +1,88 @@
+import { constants } from 'node:fs';
+import { type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { errorMessage } from '@shoal/runtime';
+import { type Disk, DiskError, type DiskFile, type OpenMode } from './disk.ts';
+
+const fileMode = 0o600;
+const directoryMode = 0o700;
+
+const flags: Readonly<Record<OpenMode, number>> = {
+  read: constants.O_RDONLY,
+  // One system call writes and flushes: a third faster than two for small groups.
+  'write-durably': constants.O_RDWR | constants.O_DSYNC,
+  create: constants.O_RDWR | constants.O_CREAT | constants.O_TRUNC,
+};
+
+/** The operating system's file system. */
+export const fileSystem: Disk = {
+  makeDirectory: (path) =>
+    explained(mkdir(path, { recursive: true, mode: directoryMode })).then(() => undefined),
+  list: async (directory) => (await explained(readdir(directory))).sort(),
+  open: async (path, mode) => new OpenFile(await explained(open(path, flags[mode], fileMode))),
+  rename: (from, to) => explained(rename(from, to)),
+  remove: (path) => explained(rm(path, { force: true })),
+  async syncDirectory(path) {
+    const handle = await explained(open(path, constants.O_RDONLY));
+    try {
+      await explained(handle.sync());
+    } finally {
+      await handle.close();
+    }
+  },
+};
+
+class OpenFile implements DiskFile {
+  readonly #handle: FileHandle;
+
+  constructor(handle: FileHandle) {
+    this.#handle = handle;
+  }
+
+  async read(position: number, length: number): Promise<Buffer> {
+    const buffer = Buffer.allocUnsafe(length);
+    let filled = 0;
+    while (filled < length) {
+      const { bytesRead } = await explained(
+        this.#handle.read(buffer, filled, length - filled, position + filled),
+      );
+      if (bytesRead === 0) break;
+      filled += bytesRead;
+    }
+    return buffer.subarray(0, filled);
+  }
+
+  async write(data: Uint8Array, position: number): Promise<void> {
+    let written = 0;
+    while (written < data.length) {
+      const { bytesWritten } = await explained(
+        this.#handle.write(data, written, data.length - written, position + written),
+      );
+      written += bytesWritten;
+    }
+  }
+
+  sync(): Promise<void> {
+    return explained(this.#handle.datasync());
+  }
+
+  truncate(length: number): Promise<void> {
+    return explained(this.#handle.truncate(length));
+  }
+
+  async size(): Promise<number> {
+    return (await explained(this.#handle.stat())).size;
+  }
+
+  close(): Promise<void> {
+    return explained(this.#handle.close());
+  }
+}
+
+async function explained<T>(operation: Promise<T>): Promise<T> {
+  try {
+    return await operation;
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'EUNKNOWN';
+    throw new DiskError(code, errorMessage(error), error);
+  }
+}

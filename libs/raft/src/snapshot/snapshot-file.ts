@@ -1,0 +1,177 @@
+import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
+import type { LogIndex, Term } from '@shoal/runtime';
+import type { Disk, DiskFile } from '../disk/disk.ts';
+import { CorruptStorageError } from '../storage.ts';
+import type { SnapshotMeta, VoterId } from '../types.ts';
+import { readSafe, writeSafe } from '../wal/frame.ts';
+
+// A snapshot file is a header, chunks and a trailer:
+//
+//   header    "SHOALSNP" | version u32 | voters u32 | index u64 | term u64 | voter u64 … | checksum u32
+//   chunk     length u32 | checksum u32 | bytes
+//   trailer   0xffffffff u32 | chunks u32 | bytes u64 | checksum u32
+//
+// It is written under another name and renamed when it is whole and durable.
+
+const magic = Buffer.from('SHOALSNP');
+const version = 1;
+const fixedHeaderBytes = 32;
+const chunkHeaderBytes = 8;
+const trailerBytes = 20;
+const trailerMark = 0xffffffff;
+const votersMax = 64;
+/** Bound on one chunk; a larger length in a file is damage, not a reason to allocate it. */
+const chunkBytesMax = 64 * 1024 * 1024;
+const temporarySuffix = '.tmp';
+
+function snapshotName({ index, term }: SnapshotMeta): string {
+  const hex = (value: number): string => value.toString(16).padStart(16, '0');
+  return `snapshot-${hex(index)}-${hex(term)}`;
+}
+
+/** Names of complete snapshots, newest first. */
+export function snapshotNames(names: readonly string[]): readonly string[] {
+  return names.filter((name) => /^snapshot-[0-9a-f]{16}-[0-9a-f]{16}$/.test(name)).reverse();
+}
+
+/** Names of what a crash left of snapshots that were never completed. */
+export function unfinishedNames(names: readonly string[]): readonly string[] {
+  return names.filter((name) => name.startsWith('snapshot-') && name.endsWith(temporarySuffix));
+}
+
+/** Writes a whole snapshot; complete and durable when it resolves, else nothing is left. @throws DiskError */
+export async function writeSnapshot(
+  disk: Disk,
+  directory: string,
+  meta: SnapshotMeta,
+  chunks: AsyncIterable<Uint8Array>,
+): Promise<string> {
+  const name = snapshotName(meta);
+  const temporary = join(directory, `${name}${temporarySuffix}`);
+  const file = await disk.open(temporary, 'create');
+  try {
+    await writeContent(file, meta, chunks);
+    await file.sync();
+  } catch (error) {
+    await file.close();
+    await disk.remove(temporary).catch(() => undefined);
+    throw error;
+  }
+  await file.close();
+  await disk.rename(temporary, join(directory, name));
+  await disk.syncDirectory(directory);
+  return name;
+}
+
+async function writeContent(
+  file: DiskFile,
+  meta: SnapshotMeta,
+  chunks: AsyncIterable<Uint8Array>,
+): Promise<void> {
+  const header = encodeHeader(meta);
+  await file.write(header, 0);
+  let at = header.length;
+  let count = 0;
+  let bytes = 0;
+  for await (const chunk of chunks) {
+    const framed = Buffer.allocUnsafe(chunkHeaderBytes + chunk.length);
+    framed.writeUInt32LE(chunk.length, 0);
+    framed.writeUInt32LE(crc32(chunk, count), 4);
+    framed.set(chunk, chunkHeaderBytes);
+    await file.write(framed, at);
+    at += framed.length;
+    count += 1;
+    bytes += chunk.length;
+  }
+  const trailer = Buffer.alloc(trailerBytes);
+  trailer.writeUInt32LE(trailerMark, 0);
+  trailer.writeUInt32LE(count, 4);
+  writeSafe(trailer, bytes, 8);
+  trailer.writeUInt32LE(crc32(trailer.subarray(0, 16)), 16);
+  await file.write(trailer, at);
+}
+
+function encodeHeader({ index, term, voters }: SnapshotMeta): Buffer {
+  const header = Buffer.alloc(fixedHeaderBytes + 8 * voters.length + 4);
+  magic.copy(header, 0);
+  header.writeUInt32LE(version, 8);
+  header.writeUInt32LE(voters.length, 12);
+  writeSafe(header, index, 16);
+  writeSafe(header, term, 24);
+  for (const [at, voter] of voters.entries()) writeSafe(header, voter, fixedHeaderBytes + 8 * at);
+  header.writeUInt32LE(crc32(header.subarray(0, -4)), header.length - 4);
+  return header;
+}
+
+/** An opened snapshot whose header is sound. */
+export interface SnapshotFile {
+  readonly meta: SnapshotMeta;
+  /** Checks each chunk as it passes, and at the end that none is missing. @throws CorruptStorageError */
+  chunks(): AsyncIterable<Uint8Array>;
+}
+
+/** @throws CorruptStorageError when the header is damaged. @throws DiskError */
+export async function openSnapshot(disk: Disk, path: string): Promise<SnapshotFile> {
+  const file = await disk.open(path, 'read');
+  try {
+    const { meta, end } = await readHeader(file, path);
+    return { meta, chunks: () => readChunks(disk, path, end) };
+  } finally {
+    await file.close();
+  }
+}
+
+async function readHeader(
+  file: DiskFile,
+  path: string,
+): Promise<{ readonly meta: SnapshotMeta; readonly end: number }> {
+  const fixed = await file.read(0, fixedHeaderBytes);
+  const sound = fixed.length === fixedHeaderBytes && fixed.subarray(0, 8).equals(magic);
+  const count = sound ? fixed.readUInt32LE(12) : votersMax + 1;
+  if (count > votersMax || fixed.readUInt32LE(8) !== version)
+    throw new CorruptStorageError(path, 0, 'its snapshot header');
+  const end = fixedHeaderBytes + 8 * count + 4;
+  const header = await file.read(0, end);
+  if (header.length < end || header.readUInt32LE(end - 4) !== crc32(header.subarray(0, end - 4)))
+    throw new CorruptStorageError(path, 0, 'its snapshot header');
+  const voters = Array.from(
+    { length: count },
+    (_, at) => readSafe(header, fixedHeaderBytes + 8 * at) as VoterId,
+  );
+  const index = readSafe(header, 16) as LogIndex;
+  return { meta: { index, term: readSafe(header, 24) as Term, voters }, end };
+}
+
+async function* readChunks(disk: Disk, path: string, start: number): AsyncGenerator<Uint8Array> {
+  const file = await disk.open(path, 'read');
+  try {
+    let at = start;
+    let count = 0;
+    let bytes = 0;
+    for (;;) {
+      const header = await file.read(at, chunkHeaderBytes);
+      if (header.length < chunkHeaderBytes)
+        throw new CorruptStorageError(path, at, 'it ends early');
+      const length = header.readUInt32LE(0);
+      if (length === trailerMark) break;
+      if (length > chunkBytesMax) throw new CorruptStorageError(path, at, 'the length of a chunk');
+      const chunk = await file.read(at + chunkHeaderBytes, length);
+      if (chunk.length < length || header.readUInt32LE(4) !== crc32(chunk, count))
+        throw new CorruptStorageError(path, at, 'the checksum of a chunk');
+      yield chunk;
+      at += chunkHeaderBytes + length;
+      count += 1;
+      bytes += length;
+    }
+    const trailer = await file.read(at, trailerBytes + 1);
+    const whole =
+      trailer.length === trailerBytes &&
+      trailer.readUInt32LE(16) === crc32(trailer.subarray(0, 16)) &&
+      trailer.readUInt32LE(4) === count &&
+      readSafe(trailer, 8) === bytes;
+    if (!whole) throw new CorruptStorageError(path, at, 'its trailer');
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,278 @@
+import { join } from 'node:path';
+import { errorMessage, invariant, type Logger, type LogIndex, type Random } from '@shoal/runtime';
+import { type Disk, DiskError } from '../disk/disk.ts';
+import {
+  openSnapshot,
+  snapshotNames,
+  unfinishedNames,
+  writeSnapshot,
+} from '../snapshot/snapshot-file.ts';
+import type { LogStorage, Recovered, StoreResult, StoreWork } from '../storage.ts';
+import { CorruptStorageError } from '../storage.ts';
+import type { HardState, SnapshotMeta } from '../types.ts';
+import { lockDirectory } from './directory-lock.ts';
+import { type RecoveredLog, recoverLog, type SealedSegment } from './recovery.ts';
+import { prepareSpare, SegmentFile } from './segment-file.ts';
+
+/** Complete snapshots kept beside the newest. */
+const olderSnapshotsKept = 1;
+
+export interface LogStorageOptions {
+  /** Of its own: nothing else may write there. Created with mode 0700. */
+  readonly directory: string;
+  readonly disk: Disk;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+/**
+ * Opens a voter's log on disk and recovers what it holds.
+ * @throws CorruptStorageError naming file and offset; nothing is skipped.
+ * @throws DirectoryLockedError when another live process has the directory.
+ * @throws DiskError
+ */
+export async function openLogStorage(options: LogStorageOptions): Promise<LogStorage> {
+  const { directory, disk, logger } = options;
+  await disk.makeDirectory(directory);
+  const unlock = await lockDirectory(disk, directory);
+  try {
+    for (const name of unfinishedNames(await disk.list(directory)))
+      await disk.remove(join(directory, name));
+    const { log, snapshot, path } = await recover(options);
+    const { segments, ...rest } = log;
+    logger.info(
+      {
+        directory,
+        segments: segments.length,
+        entries: rest.entries.length,
+        snapshot: snapshot?.index ?? 0,
+      },
+      'log_recovered',
+    );
+    return new SegmentedLog(options, { ...rest, snapshot }, path, segments, unlock);
+  } catch (error) {
+    await unlock();
+    throw error;
+  }
+}
+
+/** The newest snapshot that is whole, if the log goes on from it. */
+async function recover({ directory, disk, logger }: LogStorageOptions): Promise<{
+  log: RecoveredLog;
+  snapshot: SnapshotMeta | undefined;
+  path: string | undefined;
+}> {
+  let damage: CorruptStorageError | undefined;
+  for (const name of snapshotNames(await disk.list(directory))) {
+    const path = join(directory, name);
+    const snapshot = await readWhole(disk, path);
+    if (snapshot instanceof CorruptStorageError) {
+      const { file, offset, message } = snapshot;
+      logger.error({ file, offset, err: message }, 'snapshot_damaged');
+      damage ??= snapshot;
+      continue;
+    }
+    try {
+      return { log: await recoverLog(disk, directory, snapshot, logger), snapshot, path };
+    } catch (error) {
+      // An older snapshot does only if the log still holds everything after it.
+      throw damage ?? error;
+    }
+  }
+  if (damage !== undefined) throw damage;
+  const log = await recoverLog(disk, directory, undefined, logger);
+  return { log, snapshot: undefined, path: undefined };
+}
+
+/** What the snapshot says of itself, once every byte of it has passed its checks. */
+async function readWhole(disk: Disk, path: string): Promise<SnapshotMeta | CorruptStorageError> {
+  try {
+    const { meta, chunks } = await openSnapshot(disk, path);
+    for await (const _ of chunks());
+    return meta;
+  } catch (error) {
+    if (error instanceof CorruptStorageError) return error;
+    throw error;
+  }
+}
+
+/** A log in segments; see `frame.ts` for what is in them. */
+class SegmentedLog implements LogStorage {
+  readonly recovered: Recovered;
+  readonly #options: LogStorageOptions;
+  readonly #snapshotPath: string | undefined;
+  readonly #unlock: () => Promise<void>;
+  /** Segments no longer written, oldest first. */
+  readonly #sealed: SealedSegment[];
+  #active: SegmentFile | undefined;
+  #activeLast = 0 as LogIndex;
+  #hardState: HardState | undefined;
+  #sequence: number;
+  /** A write failed: what is behind the last good frame is unknown. */
+  #suspect = false;
+  #storing = false;
+  #spare: Promise<void> | undefined;
+  #preparedBehind = 0;
+
+  constructor(
+    options: LogStorageOptions,
+    recovered: Recovered,
+    snapshotPath: string | undefined,
+    segments: readonly SealedSegment[],
+    unlock: () => Promise<void>,
+  ) {
+    this.#options = options;
+    this.recovered = recovered;
+    this.#snapshotPath = snapshotPath;
+    this.#sealed = [...segments];
+    this.#sequence = segments.at(-1)?.sequence ?? 0;
+    this.#hardState = recovered.hardState;
+    this.#unlock = unlock;
+  }
+
+  async store(work: StoreWork): Promise<StoreResult> {
+    invariant(!this.#storing, 'calls of store are made one at a time');
+    this.#storing = true;
+    try {
+      const segment = await this.#segmentFor(work);
+      this.#suspect = true;
+      await segment.append(work);
+      this.#suspect = false;
+      this.#hardState = work.hardState ?? this.#hardState;
+      const last = work.entries.at(-1)?.index ?? 0;
+      if (last > this.#activeLast) this.#activeLast = last as LogIndex;
+      if (segment.isHalfFull) this.#prepareAhead(segment);
+      return { kind: 'stored' };
+    } catch (error) {
+      return this.#refused(error);
+    } finally {
+      this.#storing = false;
+    }
+  }
+
+  async saveSnapshot(meta: SnapshotMeta, chunks: AsyncIterable<Uint8Array>): Promise<StoreResult> {
+    const { disk, directory } = this.#options;
+    try {
+      const name = await writeSnapshot(disk, directory, meta, chunks);
+      const older = snapshotNames(await disk.list(directory)).filter((other) => other < name);
+      for (const gone of older.slice(olderSnapshotsKept)) await disk.remove(join(directory, gone));
+      return { kind: 'stored' };
+    } catch (error) {
+      return this.#refused(error);
+    }
+  }
+
+  async *readSnapshot(): AsyncIterable<Uint8Array> {
+    if (this.#snapshotPath === undefined) return;
+    const { chunks } = await openSnapshot(this.#options.disk, this.#snapshotPath);
+    yield* chunks();
+  }
+
+  async compact(upTo: LogIndex): Promise<StoreResult> {
+    const { disk, directory } = this.#options;
+    try {
+      for (;;) {
+        const [oldest] = this.#sealed;
+        // The segment after it repeats the hard state; without one, it is still needed.
+        const followed = this.#sealed.length > 1 || this.#active !== undefined;
+        if (oldest === undefined || oldest.last > upTo || !followed) break;
+        await disk.remove(oldest.path);
+        this.#sealed.shift();
+      }
+      await disk.syncDirectory(directory);
+      return { kind: 'stored' };
+    } catch (error) {
+      return this.#refused(error);
+    }
+  }
+
+  async probe(): Promise<boolean> {
+    if (this.#storing) return false;
+    this.#storing = true;
+    try {
+      const hardState = this.#hardState;
+      const segment = await this.#segmentFor({ hardState, entries: [] });
+      if (hardState === undefined) return true;
+      this.#suspect = true;
+      await segment.append({ hardState, entries: [] });
+      this.#suspect = false;
+      return true;
+    } catch (error) {
+      this.#refused(error);
+      return false;
+    } finally {
+      this.#storing = false;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#spare;
+    await this.#active?.close();
+    this.#active = undefined;
+    await this.#unlock();
+  }
+
+  /** The segment to write to, a new one where needed. @throws DiskError */
+  async #segmentFor(work: StoreWork): Promise<SegmentFile> {
+    const active = this.#active;
+    if (active !== undefined && !this.#suspect && active.hasRoomFor(work)) return active;
+    if (active !== undefined) await this.#retire(active);
+    await this.#spare;
+    const { disk, directory, random } = this.#options;
+    const next = await SegmentFile.begin(
+      disk,
+      directory,
+      this.#sequence + 1,
+      random,
+      this.#hardState,
+    );
+    this.#sequence += 1;
+    this.#active = next;
+    this.#activeLast = 0 as LogIndex;
+    return next;
+  }
+
+  async #retire(active: SegmentFile): Promise<void> {
+    // After a failed write, half a frame may stand where the next one would have gone.
+    if (this.#suspect) await active.cut();
+    this.#suspect = true;
+    await active.append({ hardState: undefined, entries: [] }, true);
+    this.#suspect = false;
+    this.#active = undefined;
+    const { path, sequence } = active;
+    this.#sealed.push({ path, sequence, last: this.#activeLast });
+    await active.close();
+  }
+
+  /** Takes the space for the next segment while this one is still being filled; tried once a segment. */
+  #prepareAhead(segment: SegmentFile): void {
+    if (this.#preparedBehind === segment.sequence) return;
+    this.#preparedBehind = segment.sequence;
+    const { disk, directory, logger } = this.#options;
+    this.#spare = prepareSpare(disk, directory).catch((error: unknown) => {
+      logger.warn({ err: errorMessage(error) }, 'log_no_space_ahead');
+    });
+  }
+
+  #refused(error: unknown): StoreResult {
+    if (!(error instanceof DiskError)) throw error;
+    const message = `the log cannot be written in ${this.#options.directory}: ${explain(error)}`;
+    this.#options.logger.error({ code: error.code, err: error.message }, 'log_write_refused');
+    return { kind: 'failed', error: { kind: 'refused', message } };
+  }
+}
+
+function explain({ code, message }: DiskError): string {
+  switch (code) {
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return 'no space left on the disk; free some and writes go on by themselves';
+    case 'EROFS':
+      return 'the file system is read-only';
+    case 'EACCES':
+    case 'EPERM':
+      return 'permission denied';
+    default:
+      return message;
+  }
+}
