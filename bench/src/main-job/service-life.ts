@@ -2,8 +2,8 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { type Engine, repository, startEngine } from '@shoal/e2e/engine';
 import { mustRun } from '@shoal/e2e/command';
+import { type Engine, repository, startEngine } from '@shoal/e2e/engine';
 import { SwarmClient } from './swarm-client.ts';
 
 /** Milliseconds, one value a run. */

@@ -45,7 +45,8 @@ export class SwarmClient {
       }[];
       const elapsed = performance.now() - since;
       if (tasks.filter((task) => task.Status.State === 'running').length >= count) return elapsed;
-      if (elapsed > deadlineMs) throw new Error(`${count} tasks not running after ${deadlineMs} ms`);
+      if (elapsed > deadlineMs)
+        throw new Error(`${count} tasks not running after ${deadlineMs} ms`);
       await pause(pollMs);
     }
   }
@@ -53,10 +54,15 @@ export class SwarmClient {
   /** Removes the service and waits until its tasks and their containers are gone. */
   async remove(id: string): Promise<void> {
     await this.#call('DELETE', `/services/${id}`);
-    const filters = encodeURIComponent(JSON.stringify({ label: { [`com.docker.swarm.service.id=${id}`]: true } }));
+    const filters = encodeURIComponent(
+      JSON.stringify({ label: { [`com.docker.swarm.service.id=${id}`]: true } }),
+    );
     const end = performance.now() + deadlineMs;
     while (performance.now() < end) {
-      const left = (await this.#call('GET', `/containers/json?all=1&filters=${filters}`)) as unknown[];
+      const left = (await this.#call(
+        'GET',
+        `/containers/json?all=1&filters=${filters}`,
+      )) as unknown[];
       if (left.length === 0) return;
       await pause(pollMs);
     }

@@ -1,4 +1,6 @@
 export type { Envelope, LogPosition, Message } from './core/messages.ts';
+export { type Disk, DiskError, type DiskFile } from './disk/disk.ts';
+export { fileSystem } from './disk/file-system.ts';
 export type { StateMachine } from './machine.ts';
 export { defaultOptions, type RaftOptions } from './node/options.ts';
 export type { Failure, ProposeOutcome, ReadIndexOutcome } from './node/outcomes.ts';
@@ -13,3 +15,5 @@ export {
   type StoreWork,
 } from './storage.ts';
 export type { Entry, HardState, SnapshotMeta, VoterId } from './types.ts';
+export { DirectoryLockedError } from './wal/directory-lock.ts';
+export { type LogStorageOptions, openLogStorage } from './wal/log-storage.ts';

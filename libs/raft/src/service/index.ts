@@ -1,3 +1,4 @@
+export { Batcher, type Checked } from './batcher.ts';
 export { leaseTtlMs } from './leases.ts';
 export { startVoter, type Voter, type VoterExit, voterStopMsMax } from './start-voter.ts';
 export { VoterMachine } from './voter-machine.ts';

@@ -58,7 +58,7 @@ export class FaultyDisk implements Disk {
   /** Flips one bit of a file, durably. */
   flip(path: string, bit: number): void {
     const content = this.#content(path);
-    for (const bytes of [content.bytes, content.durable])
+    for (const bytes of new Set([content.bytes, content.durable]))
       bytes[bit >> 3] = (bytes[bit >> 3] ?? 0) ^ (1 << (bit & 7));
   }
 

@@ -33,10 +33,17 @@ function seeded(seed: number): Random {
 }
 
 const directory = '/log';
+const segmentBytes = 64 * 1024;
 const firstSegment = `${directory}/0000000000000001.wal`;
 
 function open(disk: Disk, seed = 1, where = directory): Promise<LogStorage> {
-  return openLogStorage({ directory: where, disk, random: seeded(seed), logger: silent });
+  return openLogStorage({
+    directory: where,
+    disk,
+    random: seeded(seed),
+    logger: silent,
+    segmentBytes,
+  });
 }
 
 function entry(index: number, text = `entry ${index}`, term = 1): Entry {
@@ -97,10 +104,10 @@ describe('what was stored', () => {
     const disk = new FaultyDisk(seeded(1));
     const log = await open(disk);
     for (let index = 1; index <= 12; index++) {
-      const large = entry(index, `${index}`.padEnd(3 * 2 ** 20, '.'));
+      const large = entry(index, `${index}`.padEnd(12 * 2 ** 10, '.'));
       expect(await log.store({ hardState: hard(1), entries: [large] })).toEqual(stored);
     }
-    const huge = entry(13, '13'.padEnd(20 * 2 ** 20, '.'));
+    const huge = entry(13, '13'.padEnd(80 * 2 ** 10, '.'));
     expect(await log.store({ hardState: undefined, entries: [huge] })).toEqual(stored);
     await log.close();
     const found = (await open(disk)).recovered;
@@ -120,7 +127,7 @@ describe('snapshots', () => {
     await log.store(work(1, 3, hard(4)));
     await log.close();
     const second = await open(disk, 2);
-    await second.store(work(4, 2, undefined));
+    await second.store({ hardState: undefined, entries: [entry(4), entry(5)] });
     expect(await second.saveSnapshot(meta(4), pieces('one ', 'two'))).toEqual(stored);
     expect(await second.compact(4 as LogIndex)).toEqual(stored);
     await second.close();
@@ -199,6 +206,8 @@ describe('damage', () => {
     const log = await open(disk);
     for (let index = 1; index <= 4; index++) await log.store(work(index, 1));
     await log.close();
+    // Opening ends the file behind its last frame.
+    await (await open(disk)).close();
     const used = disk.bytes(firstSegment).lastIndexOf('entry 4') + 'entry 4'.length;
     const before = Buffer.from(disk.bytes(firstSegment));
     for (let bit = 0; bit < 8 * used; bit++) {

@@ -12,7 +12,7 @@ import { CorruptStorageError } from '../storage.ts';
 import type { HardState, SnapshotMeta } from '../types.ts';
 import { lockDirectory } from './directory-lock.ts';
 import { type RecoveredLog, recoverLog, type SealedSegment } from './recovery.ts';
-import { prepareSpare, SegmentFile } from './segment-file.ts';
+import { prepareSpare, SegmentFile, segmentBytesDefault } from './segment-file.ts';
 
 /** Complete snapshots kept beside the newest. */
 const olderSnapshotsKept = 1;
@@ -23,6 +23,8 @@ export interface LogStorageOptions {
   readonly disk: Disk;
   readonly random: Random;
   readonly logger: Logger;
+  /** Size of a segment; {@link segmentBytesDefault} when absent. */
+  readonly segmentBytes?: number;
 }
 
 /**
@@ -102,6 +104,7 @@ class SegmentedLog implements LogStorage {
   readonly #options: LogStorageOptions;
   readonly #snapshotPath: string | undefined;
   readonly #unlock: () => Promise<void>;
+  readonly #segmentBytes: number;
   /** Segments no longer written, oldest first. */
   readonly #sealed: SealedSegment[];
   #active: SegmentFile | undefined;
@@ -122,6 +125,7 @@ class SegmentedLog implements LogStorage {
     unlock: () => Promise<void>,
   ) {
     this.#options = options;
+    this.#segmentBytes = options.segmentBytes ?? segmentBytesDefault;
     this.recovered = recovered;
     this.#snapshotPath = snapshotPath;
     this.#sealed = [...segments];
@@ -219,13 +223,12 @@ class SegmentedLog implements LogStorage {
     if (active !== undefined) await this.#retire(active);
     await this.#spare;
     const { disk, directory, random } = this.#options;
-    const next = await SegmentFile.begin(
-      disk,
-      directory,
-      this.#sequence + 1,
-      random,
-      this.#hardState,
-    );
+    const next = await SegmentFile.begin({
+      ...{ disk, directory, random },
+      sequence: this.#sequence + 1,
+      bytes: this.#segmentBytes,
+      hardState: this.#hardState,
+    });
     this.#sequence += 1;
     this.#active = next;
     this.#activeLast = 0 as LogIndex;
@@ -249,7 +252,7 @@ class SegmentedLog implements LogStorage {
     if (this.#preparedBehind === segment.sequence) return;
     this.#preparedBehind = segment.sequence;
     const { disk, directory, logger } = this.#options;
-    this.#spare = prepareSpare(disk, directory).catch((error: unknown) => {
+    this.#spare = prepareSpare(disk, directory, this.#segmentBytes).catch((error: unknown) => {
       logger.warn({ err: errorMessage(error) }, 'log_no_space_ahead');
     });
   }

@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Logger, LogIndex } from '@shoal/runtime';
 import type { Disk } from '../disk/disk.ts';
 import { CorruptStorageError } from '../storage.ts';
@@ -41,6 +41,7 @@ export async function recoverLog(
   logger: Logger,
 ): Promise<RecoveredLog> {
   const names = (await disk.list(directory)).filter((name) => sequenceOf(name) !== undefined);
+  checkNoneMissing(directory, names);
   const replay = new Replay(snapshot);
   const segments: SealedSegment[] = [];
   for (const [at, name] of names.entries()) {
@@ -48,7 +49,6 @@ export async function recoverLog(
     const last = at === names.length - 1;
     segments.push(await recoverSegment(disk, path, last, replay, logger));
   }
-  checkSequences(segments);
   return { ...replay.result(segments.at(-1)?.path ?? directory), segments };
 }
 
@@ -63,7 +63,8 @@ async function recoverSegment(
   try {
     const bytes = await file.read(0, await file.size());
     const header = decodeSegmentHeader(bytes);
-    if (header === undefined) throw new CorruptStorageError(path, 0, 'its segment header');
+    if (header === undefined || header.sequence !== sequenceOf(basename(path)))
+      throw new CorruptStorageError(path, 0, 'its segment header');
     let at = segmentHeaderBytes;
     let last = 0 as LogIndex;
     for (;;) {
@@ -100,14 +101,12 @@ function hasFrameAfter(bytes: Buffer, salt: number, offset: number): boolean {
   return false;
 }
 
-function checkSequences(segments: readonly SealedSegment[]): void {
-  for (const [at, segment] of segments.entries()) {
-    const before = segments[at - 1];
-    const named = sequenceOf(segment.path.slice(-20));
-    if (named !== segment.sequence)
-      throw new CorruptStorageError(segment.path, 16, `it is segment ${segment.sequence}`);
-    if (before !== undefined && before.sequence !== segment.sequence - 1)
-      throw new CorruptStorageError(segment.path, 0, 'the segment before it is missing');
+/** @throws CorruptStorageError when a segment between others is not there. */
+function checkNoneMissing(directory: string, names: readonly string[]): void {
+  for (const [at, name] of names.entries()) {
+    const before = names[at - 1];
+    if (before !== undefined && sequenceOf(before) !== (sequenceOf(name) ?? 0) - 1)
+      throw new CorruptStorageError(join(directory, name), 0, 'the segment before it is missing');
   }
 }
 

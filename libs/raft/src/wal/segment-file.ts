@@ -5,8 +5,8 @@ import type { StoreWork } from '../storage.ts';
 import type { HardState } from '../types.ts';
 import { encodeFrame, encodeSegmentHeader, segmentHeaderBytes } from './frame.ts';
 
-/** Size of a segment, taken ahead so that no write has to extend the file. */
-export const segmentBytes = 16 * 1024 * 1024;
+/** Size of a segment unless told otherwise, taken ahead so that no write has to extend the file. */
+export const segmentBytesDefault = 16 * 1024 * 1024;
 const fillChunkBytes = 1024 * 1024;
 const suffix = '.wal';
 const spareName = 'spare';
@@ -21,39 +21,46 @@ export function sequenceOf(name: string): number | undefined {
   return match?.[1] === undefined ? undefined : Number.parseInt(match[1], 16);
 }
 
+export interface SegmentStart {
+  readonly disk: Disk;
+  readonly directory: string;
+  readonly sequence: number;
+  /** Space to take ahead. */
+  readonly bytes: number;
+  readonly random: Random;
+  readonly hardState: HardState | undefined;
+}
+
 /** The segment that is being written. Calls of `append` are made one at a time. */
 export class SegmentFile {
   readonly path: string;
   readonly sequence: number;
   readonly #salt: number;
   readonly #file: DiskFile;
-  #end: number;
+  readonly #bytes: number;
+  #end = segmentHeaderBytes;
 
-  private constructor(path: string, sequence: number, salt: number, file: DiskFile, end: number) {
+  private constructor(start: SegmentStart, path: string, salt: number, file: DiskFile) {
     this.path = path;
-    this.sequence = sequence;
+    this.sequence = start.sequence;
+    this.#bytes = start.bytes;
     this.#salt = salt;
     this.#file = file;
-    this.#end = end;
   }
 
   /**
-   * Begins segment `sequence`, which repeats the hard state so that older segments can go.
+   * Begins a segment, which repeats the hard state so that older segments can go.
    * @throws DiskError
    */
-  static async begin(
-    disk: Disk,
-    directory: string,
-    sequence: number,
-    random: Random,
-    hardState: HardState | undefined,
-  ): Promise<SegmentFile> {
-    const salt = Buffer.from(random.bytes(4)).readUInt32LE(0);
+  static async begin(start: SegmentStart): Promise<SegmentFile> {
+    const { disk, directory, sequence, bytes, hardState } = start;
+    const salt = Buffer.from(start.random.bytes(4)).readUInt32LE(0);
     const spare = join(directory, spareName);
-    if (!(await disk.list(directory)).includes(spareName)) await prepareSpare(disk, directory);
+    if (!(await disk.list(directory)).includes(spareName))
+      await prepareSpare(disk, directory, bytes);
     const path = join(directory, segmentName(sequence));
     const file = await disk.open(spare, 'write-durably');
-    const segment = new SegmentFile(path, sequence, salt, file, segmentHeaderBytes);
+    const segment = new SegmentFile(start, path, salt, file);
     try {
       await file.write(encodeSegmentHeader({ salt, sequence }), 0);
       if (hardState !== undefined) await segment.append({ hardState, entries: [] });
@@ -70,14 +77,13 @@ export class SegmentFile {
 
   /** Whether `work` may still go here. A work larger than a segment goes into one of its own. */
   hasRoomFor(work: StoreWork): boolean {
-    if (this.#end >= segmentBytes) return false;
     const bytes = work.entries.reduce((sum, entry) => sum + entry.data.length + 32, 128);
-    return this.#end + bytes <= segmentBytes || this.#end < segmentBytes / 16;
+    return this.#end + bytes <= this.#bytes || this.#end < this.#bytes / 16;
   }
 
   /** True once it is time to prepare the next segment. */
   get isHalfFull(): boolean {
-    return this.#end > segmentBytes / 2;
+    return this.#end > this.#bytes / 2;
   }
 
   /**
@@ -103,12 +109,12 @@ export class SegmentFile {
 }
 
 /** Takes the space of a segment ahead: written, not only promised. @throws DiskError */
-export async function prepareSpare(disk: Disk, directory: string): Promise<void> {
+export async function prepareSpare(disk: Disk, directory: string, bytes: number): Promise<void> {
   const temporary = join(directory, `${spareName}.tmp`);
   const file = await disk.open(temporary, 'create');
   try {
-    const zeros = Buffer.alloc(fillChunkBytes);
-    for (let at = 0; at < segmentBytes; at += fillChunkBytes) await file.write(zeros, at);
+    const zeros = Buffer.alloc(Math.min(fillChunkBytes, bytes));
+    for (let at = 0; at < bytes; at += zeros.length) await file.write(zeros, at);
     await file.sync();
   } catch (error) {
     await file.close();

@@ -1,0 +1,222 @@
+import type { Instant, LogIndex } from '@shoal/runtime';
+import { type Change, State } from '@shoal/state';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { parseFilters } from '../filters.ts';
+import { resolveNode, resolveService, resolveTask } from '../resolve.ts';
+import { nodeFilter, nodeShape } from './node.ts';
+import { serviceFilter, serviceShape } from './service.ts';
+import { infoSwarmShape } from './swarm.ts';
+import { taskFilter, taskShape } from './task.ts';
+
+const at = Date.parse('2026-11-21T02:57:47.120Z') as Instant;
+const meta = { version: 0 as LogIndex, createdAt: at, updatedAt: at };
+let state: State;
+let index = 0;
+
+function commit(...changes: Change[]): void {
+  index += 1;
+  const [outcome] = state.applyTransactions(index as LogIndex, at, [
+    {
+      id: `t${index}`,
+      actor: { kind: 'user', name: 'x' },
+      reason: 'x',
+      decidedAt: 0 as LogIndex,
+      changes,
+    },
+  ]).outcomes;
+  expect(outcome).toMatchObject({ kind: 'committed' });
+}
+
+const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
+
+beforeEach(() => {
+  state = new State();
+  index = 0;
+  const template = { ContainerSpec: { Image: 'busybox' }, ForceUpdate: 0 };
+  commit(
+    {
+      op: 'create',
+      table: 'node',
+      object: {
+        id: 'n1',
+        meta,
+        spec: { Labels: {}, Role: 'manager', Availability: 'active' },
+        role: 'manager',
+        status: { state: 'unknown', message: '', addr: '10.0.0.1', dispatcher: '' },
+        manager: { raftId: 1, addr: '10.0.0.1:2377' },
+      },
+    },
+    {
+      op: 'create',
+      table: 'service',
+      object: {
+        id: 's1',
+        meta,
+        name: 'web',
+        revision: 1,
+        endpoint: { revision: 0, ports: [], virtualIps: [] },
+      },
+    },
+    {
+      op: 'create',
+      table: 'revision',
+      object: {
+        id: 's1.1',
+        meta,
+        serviceId: 's1',
+        number: 1,
+        spec: {
+          Name: 'web',
+          Labels: { tier: 'a' },
+          TaskTemplate: template,
+          Mode: { Replicated: { Replicas: 2 } },
+        },
+      },
+    },
+  );
+  commit({
+    op: 'create',
+    table: 'task',
+    object: {
+      id: 't1',
+      meta,
+      serviceId: 's1',
+      slot: 1,
+      nodeId: 'n1',
+      revision: 1,
+      desired: 'running',
+      status: {
+        state: 'running',
+        at,
+        message: 'started',
+        err: '',
+        container: { id: 'c1', pid: 7, exitCode: 0 },
+      },
+    },
+  });
+});
+
+const head = (id: string, version: number) => ({
+  ID: id,
+  Version: { Index: version },
+  CreatedAt: '2026-11-21T02:57:47.12Z',
+  UpdatedAt: '2026-11-21T02:57:47.12Z',
+});
+const spec = {
+  Name: 'web',
+  Labels: { tier: 'a' },
+  TaskTemplate: {
+    ContainerSpec: { Image: 'busybox', Isolation: 'default' },
+    ForceUpdate: 0,
+    Runtime: 'container',
+  },
+  Mode: { Replicated: { Replicas: 2 } },
+};
+
+describe('shapes', () => {
+  test('a service', () => {
+    const service = resolveService(state.view, 'web');
+    const shape = serviceShape(state.view, service, { insertDefaults: false, status: true });
+    expect(plain(shape)).toEqual({
+      ...head('s1', 1),
+      Spec: spec,
+      Endpoint: { Spec: {} },
+      ServiceStatus: { RunningTasks: 1, DesiredTasks: 2, CompletedTasks: 0 },
+    });
+  });
+
+  test('a task', () => {
+    const { Runtime: _runtime, ...template } = spec.TaskTemplate;
+    expect(plain(taskShape(state.view, resolveTask(state.view, 'web.1.t1')))).toEqual({
+      ...head('t1', 2),
+      Labels: {},
+      Spec: template,
+      ServiceID: 's1',
+      Slot: 1,
+      NodeID: 'n1',
+      Status: {
+        Timestamp: '2026-11-21T02:57:47.12Z',
+        State: 'running',
+        Message: 'started',
+        ContainerStatus: { ContainerID: 'c1', PID: 7, ExitCode: 0 },
+        PortStatus: {},
+      },
+      DesiredState: 'running',
+      Volumes: null,
+    });
+  });
+
+  test('a manager whose agent has not come yet', () => {
+    expect(plain(nodeShape(resolveNode(state.view, 'n1'), { leader: 'n1' }))).toEqual({
+      ...head('n1', 1),
+      Spec: { Labels: {}, Role: 'manager', Availability: 'active' },
+      Description: { Platform: {}, Resources: {}, Engine: {}, TLSInfo: {} },
+      Status: { State: 'unknown', Addr: '10.0.0.1' },
+      ManagerStatus: { Leader: true, Reachability: 'reachable', Addr: '10.0.0.1:2377' },
+    });
+  });
+
+  test('an inactive host', () => {
+    expect(infoSwarmShape({ kind: 'inactive' })).toEqual({
+      NodeID: '',
+      NodeAddr: '',
+      LocalNodeState: 'inactive',
+      ControlAvailable: false,
+      Error: '',
+      RemoteManagers: null,
+    });
+  });
+});
+
+describe('filters', () => {
+  const tasks = (filters: string) =>
+    [...state.view.tasks.values()].filter(taskFilter(state.view, parseFilters(filters))).length;
+  const services = (filters: string) =>
+    [...state.view.services.values()].filter(serviceFilter(state.view, parseFilters(filters)))
+      .length;
+
+  test.each([
+    ['{"service":{"web":true}}', 1],
+    ['{"service":["s1"],"_up-to-date":["true"]}', 1],
+    ['{"desired-state":["shutdown"]}', 0],
+    ['{"node":["n1"]}', 1],
+    ['{"name":["web.1"]}', 1],
+    ['{"label":["tier=b"]}', 0],
+    ['{"id":["t"]}', 1],
+  ])('tasks %s', (filters, count) => {
+    expect(tasks(filters)).toBe(count);
+  });
+
+  test.each([
+    ['{"name":["we"]}', 1],
+    ['{"label":["tier"]}', 1],
+    ['{"label":{"tier=a":true}}', 1],
+    ['{"mode":["global"]}', 0],
+    ['{"mode":["nonsense"]}', 0],
+  ])('services %s', (filters, count) => {
+    expect(services(filters)).toBe(count);
+  });
+
+  test('tasks of an older revision are not up to date', () => {
+    const service = state.view.services.get('s1');
+    const revision = state.view.revisions.of('s1', 1);
+    if (service === undefined || revision === undefined) throw new Error('the scene is not set');
+    commit(
+      { op: 'create', table: 'revision', object: { ...revision, id: 's1.2', number: 2 } },
+      { op: 'update', table: 'service', object: { ...service, revision: 2, previousRevision: 1 } },
+    );
+    expect(tasks('{"_up-to-date":["true"]}')).toBe(0);
+  });
+
+  test('refusals', () => {
+    expect(() => tasks('{"service":["nope"]}')).toThrow('service nope not found');
+    expect(() => tasks('{"desired-state":["bogus"]}')).toThrow(
+      "Invalid desired-state filter: 'bogus'",
+    );
+    const nodes = (text: string) => nodeFilter(parseFilters(text));
+    expect(() => nodes('{"role":["x"]}')).toThrow("Invalid role filter: 'x'");
+    expect(() => nodes('{"membership":["x"]}')).toThrow("Invalid membership filter: 'x'");
+    expect(() => parseFilters('not json')).toThrow('invalid filter');
+    expect(() => parseFilters('{"bogus":["1"]}', ['id'])).toThrow("invalid filter 'bogus'");
+  });
+});
