@@ -89,7 +89,7 @@ describe.skipIf(!isThere)('the recorded requests are judged as the engine judged
       const all = judged(form).filter(
         ({ req }) => !/"AutoLockManagers":true/.test(JSON.stringify(req.body)),
       );
-      expect(all.length).toBeGreaterThan(3);
+      expect(all.length).toBeGreaterThan(2);
       for (const exchange of all)
         expect({ step: exchange.step, result: outcome(() => work(bodyOf(exchange))) }).toEqual({
           step: exchange.step,
@@ -104,7 +104,10 @@ describe.skipIf(!isThere)('the recorded requests are judged as the engine judged
         ({ req, res }) =>
           /\/services\/[^/?]+\?insertDefaults=false$/.test(req.path) && res.status === 200,
       )
-      .map(({ res }) => (res.body?.json as { readonly Spec: Record<string, unknown> }).Spec)
+      .map(({ res }) => {
+        const service = res.body?.json as { readonly Spec: unknown } | undefined;
+        return service?.Spec;
+      })
       .filter((spec) => !JSON.stringify(spec).match(/"Secrets"|"Configs"|"PluginSpec"/));
     expect(specs.length).toBeGreaterThan(50);
     for (const spec of specs) {

@@ -42,7 +42,7 @@ function normalisePrivileges(
   request: ContainerSpecRequest['Privileges'],
 ): ContainerSpec['Privileges'] {
   if (request === undefined) return undefined;
-  const { CredentialSpec, SELinuxContext, ...rest } = request;
+  const { CredentialSpec, SELinuxContext, NoNewPrivileges, ...rest } = request;
   if (CredentialSpec !== undefined) {
     const sources = [CredentialSpec.Config, CredentialSpec.File, CredentialSpec.Registry];
     const given = sources.filter((source) => source !== undefined).length;
@@ -60,6 +60,7 @@ function normalisePrivileges(
   return {
     CredentialSpec: CredentialSpec ?? null,
     SELinuxContext: SELinuxContext ?? null,
+    NoNewPrivileges: NoNewPrivileges ?? false,
     ...rest,
   };
 }

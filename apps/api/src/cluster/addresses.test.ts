@@ -1,0 +1,77 @@
+import { describe, expect, test } from 'vitest';
+import { type HostNetwork, reachedLocally, resolveAdvertise, resolveListen } from './addresses.ts';
+
+const one = (name: string, ...addresses: string[]) => ({
+  name,
+  addresses: addresses.map((address) => ({ address, internal: name === 'lo' })),
+});
+const plain: HostNetwork = {
+  interfaces: [
+    one('lo', '127.0.0.1'),
+    one('eth0', '10.0.0.5', 'fe80::1'),
+    one('docker0', '172.17.0.1'),
+  ],
+  defaultInterface: 'eth0',
+};
+const everywhere = { host: '0.0.0.0', port: 2_377 };
+
+describe('where to listen', () => {
+  test.each([
+    ['0.0.0.0:2377', '0.0.0.0', 2377],
+    ['10.0.0.5', '10.0.0.5', 2377],
+    ['eth0:4000', '10.0.0.5', 4000],
+    ['[::1]:5', '::1', 5],
+  ])('%s', (text, host, port) => {
+    expect(resolveListen(text, plain)).toEqual({ host, port });
+  });
+
+  test('neither address nor interface', () => {
+    expect(() => resolveListen('foo:2377', plain)).toThrow(
+      'listen address must be an IP address or network interface (with optional port number)',
+    );
+  });
+});
+
+describe('what to advertise', () => {
+  test.each([
+    ['', '10.0.0.5'],
+    ['eth0', '10.0.0.5'],
+    ['192.0.2.1:99', '192.0.2.1'],
+  ])('"%s"', (text, address) => {
+    expect(resolveAdvertise(text, everywhere, plain)).toBe(address);
+  });
+
+  test('what is listened on, when that is one address', () => {
+    expect(resolveAdvertise('', { host: '10.1.1.1', port: 1 }, plain)).toBe('10.1.1.1');
+  });
+
+  test.each(['999.1.1.1', 'nope0', '0.0.0.0'])('%s is nothing to advertise', (text) => {
+    expect(() => resolveAdvertise(text, everywhere, plain)).toThrow(
+      'advertise address must be a non-zero IP address or network interface (with optional port number)',
+    );
+  });
+
+  test('a choice that only the user can make', () => {
+    const many = { interfaces: [one('eth0', '10.0.0.5', '10.0.0.6')], defaultInterface: 'eth0' };
+    expect(() => resolveAdvertise('', everywhere, many)).toThrow(
+      'could not choose an IP address to advertise since this system has multiple addresses on interface eth0 (10.0.0.5 and 10.0.0.6)',
+    );
+    const two = {
+      interfaces: [one('eth0', '10.0.0.5'), one('eth1', '10.1.0.5')],
+      defaultInterface: undefined,
+    };
+    expect(() => resolveAdvertise('', everywhere, two)).toThrow(
+      'on different interfaces (10.0.0.5 on eth0 and 10.1.0.5 on eth1)',
+    );
+    const none = { interfaces: [one('lo', '127.0.0.1')], defaultInterface: undefined };
+    expect(() => resolveAdvertise('', everywhere, none)).toThrow(
+      "could not find the system's IP address",
+    );
+  });
+});
+
+test('how this host reaches itself', () => {
+  expect(reachedLocally(everywhere)).toBe('127.0.0.1:2377');
+  expect(reachedLocally({ host: '::', port: 1 })).toBe('[::1]:1');
+  expect(reachedLocally({ host: '10.0.0.5', port: 1 })).toBe('10.0.0.5:1');
+});

@@ -1,0 +1,138 @@
+import { LogStream, type LogSubscription } from '@shoal/proto';
+import { newId, systemClock, systemRandom } from '@shoal/runtime';
+import type { Node, Task } from '@shoal/state';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { blankMeta } from '../cluster/genesis.ts';
+import { FakeSite } from '../testing/fake-host.ts';
+import type { LogListener, LogSource } from './log-source.ts';
+
+interface Asked {
+  readonly address: string;
+  readonly subscription: LogSubscription;
+  readonly listener: LogListener;
+}
+
+let site: FakeSite;
+let asked: Asked[];
+let serviceId: string;
+let nodeId: string;
+
+const fakeSource: LogSource = {
+  subscribe(_identity, address, subscription, listener) {
+    asked.push({ address, subscription, listener });
+    return { pause: () => undefined, resume: () => undefined, cancel: () => undefined };
+  },
+};
+
+function addTask(id: string): void {
+  const object: Task = {
+    id,
+    meta: blankMeta,
+    serviceId,
+    slot: 1,
+    nodeId,
+    revision: 1,
+    desired: 'running',
+    status: { state: 'running', at: systemClock.now(), message: 'started', err: '' },
+  };
+  site.host.log.write([{ op: 'create', table: 'task', object }]);
+}
+
+beforeEach(async () => {
+  asked = [];
+  site = new FakeSite();
+  await site.start(fakeSource);
+  await site.ask('POST', '/swarm/init', { ListenAddr: '0.0.0.0:2377' });
+  const [node] = site.host.log.view.nodes.values();
+  if (node === undefined) throw new Error('no node');
+  nodeId = node.id;
+  const service = { Name: 'web', TaskTemplate: { ContainerSpec: { Image: 'busybox' } } };
+  const created = await site.ask('POST', '/services/create', service);
+  serviceId = (created.json as { ID: string }).ID;
+});
+afterEach(() => site.close());
+
+function dispatcherHolds(): void {
+  const id = 'dispatcher@n/0';
+  const held: Node | undefined = site.host.log.view.nodes.get(nodeId);
+  if (held === undefined) throw new Error('no node');
+  site.host.log.write(
+    [
+      {
+        op: 'create',
+        table: 'lease',
+        object: { id, meta: blankMeta, stage: 'dispatcher', nodeId, address: '127.0.0.1:2378' },
+      },
+      {
+        op: 'update',
+        table: 'node',
+        object: { ...held, status: { ...held.status, state: 'ready', dispatcher: id } },
+      },
+    ],
+    'system',
+  );
+}
+
+const line = (taskId: string, text: string) => ({
+  taskId,
+  nodeId,
+  stream: LogStream.STDOUT,
+  time: { seconds: 1, nanos: 2 },
+  data: Buffer.from(text),
+});
+
+test('lines come framed, with where they come from', async () => {
+  dispatcherHolds();
+  const taskId = newId(systemRandom);
+  addTask(taskId);
+  const answer = site.ask('GET', '/v1.50/services/web/logs?stdout=1&details=1&tail=5');
+  await expect.poll(() => asked.length).toBe(1);
+  const [first] = asked;
+  expect(first).toMatchObject({
+    address: '127.0.0.1:2378',
+    subscription: { taskIds: [taskId], tail: 5, follow: false, stdout: true, stderr: false },
+  });
+  first?.listener.lines({ subscriptionId: 'x', lines: [line(taskId, 'hello\n')], gaps: [] });
+  first?.listener.end('');
+  const { headers, text } = await answer;
+  expect(headers['content-type']).toBe('application/vnd.docker.multiplexed-stream');
+  expect(text).toContain(
+    `com.docker.swarm.node.id=${nodeId},com.docker.swarm.service.id=${serviceId},com.docker.swarm.task.id=${taskId} hello\n`,
+  );
+});
+
+test('a node that nobody holds is named in a warning', async () => {
+  addTask(newId(systemRandom));
+  const { text } = await site.ask('GET', '/services/web/logs?stdout=1&stderr=1');
+  expect(text).toContain(
+    `warning: incomplete log stream. some logs could not be retrieved for the following reasons: node ${nodeId} is not available\n`,
+  );
+  expect(asked).toEqual([]);
+});
+
+test('a followed log takes up new tasks and goes on after its dispatcher was away', async () => {
+  dispatcherHolds();
+  const [old, young] = [newId(systemRandom), newId(systemRandom)];
+  addTask(old);
+  const answer = site.ask('GET', '/services/web/logs?stdout=1&follow=1&tail=0');
+  await expect.poll(() => asked.length).toBe(1);
+  addTask(young);
+  await expect.poll(() => asked.length).toBe(2);
+  expect(asked[1]?.subscription).toMatchObject({ taskIds: [young], tail: -1 });
+  asked[0]?.listener.lines({ subscriptionId: 'x', lines: [line(old, 'one\n')], gaps: [] });
+  asked[0]?.listener.end('unavailable');
+  await expect.poll(() => asked.length, { timeout: 5_000 }).toBe(3);
+  expect(asked[2]?.subscription).toMatchObject({ taskIds: [old], since: { seconds: 1, nanos: 3 } });
+  await site.ask('DELETE', '/services/web');
+  asked[1]?.listener.end('');
+  asked[2]?.listener.end('');
+  expect((await answer).text).toContain('one\n');
+});
+
+test('no stream chosen, no such service', async () => {
+  expect(await site.ask('GET', '/services/web/logs')).toMatchObject({
+    status: 500,
+    json: { message: 'Bad parameters: you must choose at least one stream' },
+  });
+  expect(await site.ask('GET', '/services/nope/logs?stdout=1')).toMatchObject({ status: 404 });
+});

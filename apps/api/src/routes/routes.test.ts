@@ -1,0 +1,308 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { FakeSite } from '../testing/fake-host.ts';
+
+let site: FakeSite;
+
+beforeEach(async () => {
+  site = new FakeSite();
+  await site.start();
+});
+afterEach(() => site.close());
+
+const init = { ListenAddr: '0.0.0.0:2377', Spec: { Labels: null } };
+const service = (name: string, rest: object = {}): object => ({
+  Name: name,
+  TaskTemplate: { ContainerSpec: { Image: 'busybox' } },
+  ...rest,
+});
+const fail = (status: number, message: string): object => ({ status, json: { message } });
+
+interface Read {
+  readonly ID: string;
+  readonly Version: { readonly Index: number };
+  readonly Spec: { readonly Name: string; readonly Mode: unknown };
+  readonly PreviousSpec?: { readonly Mode: unknown };
+  readonly UpdateStatus?: { readonly State: string; readonly Message: string };
+}
+
+async function read(ref: string): Promise<Read> {
+  const answer = await site.ask('GET', `/v1.50/services/${ref}`);
+  expect(answer.status).toBe(200);
+  return answer.json as Read;
+}
+
+describe('before there is a swarm', () => {
+  const text =
+    'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.';
+
+  test.each([
+    ['GET', '/nodes'],
+    ['GET', '/services'],
+    ['GET', '/v1.41/services/web'],
+    ['GET', '/tasks'],
+    ['GET', '/swarm'],
+    ['GET', '/swarm/unlockkey'],
+    ['GET', '/secrets'],
+    ['GET', '/configs'],
+    ['DELETE', '/services/web'],
+    ['POST', '/services/create'],
+  ])('%s %s', async (method, path) => {
+    const body = method === 'POST' ? service('web') : undefined;
+    expect(await site.ask(method, path, body)).toMatchObject(fail(503, text));
+  });
+
+  test('an overlay network is refused with 403', async () => {
+    const answer = await site.ask('POST', '/networks/create', { Name: 'x', Driver: 'overlay' });
+    expect(answer).toMatchObject(fail(403, text));
+  });
+
+  test('ping says inactive, on GET and HEAD', async () => {
+    const answer = await site.ask('GET', '/_ping');
+    expect(answer.headers).toMatchObject({
+      swarm: 'inactive',
+      'api-version': '1.50',
+      ostype: 'linux',
+      'docker-experimental': 'false',
+    });
+    expect(answer.text).toBe('OK');
+    expect(await site.ask('HEAD', '/_ping')).toMatchObject({ status: 200, text: '' });
+  });
+});
+
+describe('the edge', () => {
+  test.each([
+    ['GET', '/nope'],
+    ['PUT', '/services'],
+    ['DELETE', '/swarm'],
+    ['GET', '/v1.41/nope'],
+  ])('%s %s is no page', async (method, path) => {
+    const answer = await site.ask(method, path);
+    expect(answer).toMatchObject(fail(404, 'page not found'));
+    expect(answer.headers['content-type']).toBe('application/json');
+  });
+
+  test('versions', async () => {
+    const tooNew = 'client version 1.99 is too new. Maximum supported API version is 1.50';
+    expect(await site.ask('GET', '/v1.99/info')).toMatchObject(fail(400, tooNew));
+    const old = await site.ask('GET', '/v1.11/info');
+    expect(old.headers['content-type']).toBe('text/plain; charset=utf-8');
+    expect(old.text).toContain('client version 1.11 is too old.');
+  });
+
+  test('bodies', async () => {
+    const post = (body: string, type = 'application/json') =>
+      site.ask('POST', '/services/create', body, { 'content-type': type });
+    expect(await post('{}', 'text/plain')).toMatchObject(
+      fail(400, "unsupported Content-Type header (text/plain): must be 'application/json'"),
+    );
+    expect(await post('{bad')).toMatchObject(
+      fail(400, "invalid JSON: invalid character 'b' looking for beginning of object key string"),
+    );
+    expect(await post(`"${'x'.repeat(5 * 1024 * 1024)}"`)).toMatchObject(
+      fail(413, 'http: request body too large'),
+    );
+  });
+
+  test('counts by route, not by path', async () => {
+    await site.ask('GET', '/services/some-id');
+    await site.ask('GET', '/containers/some-id/json');
+    await expect.poll(() => site.observed).toEqual(['GET /services/:ref 503', 'GET engine 404']);
+  });
+});
+
+describe('a swarm', () => {
+  beforeEach(async () => {
+    expect((await site.ask('POST', '/swarm/init', init)).status).toBe(200);
+  });
+
+  test('is made once, with one node that manages it', async () => {
+    expect(await site.ask('POST', '/swarm/init', init)).toMatchObject(
+      fail(
+        503,
+        'This node is already part of a swarm. Use "docker swarm leave" to leave this swarm and join another one.',
+      ),
+    );
+    const nodes = (await site.ask('GET', '/nodes')).json;
+    expect(nodes).toMatchObject([
+      { Spec: { Role: 'manager' }, ManagerStatus: { Leader: true, Addr: '10.0.0.1:2377' } },
+    ]);
+    const swarm = await site.ask('GET', '/swarm');
+    expect(swarm.json).toMatchObject({
+      Spec: { Name: 'default', Orchestration: { TaskHistoryRetentionLimit: 5 } },
+      JoinTokens: { Worker: expect.stringMatching(/^SWMTKN-1-/) },
+    });
+    expect(swarm.text).not.toContain('sealed');
+  });
+
+  test('tokens turn, and only the secret part of the one asked for', async () => {
+    type Swarm = {
+      Version: { Index: number };
+      Spec: object;
+      JoinTokens: Record<'Worker' | 'Manager', string>;
+    };
+    const before = (await site.ask('GET', '/swarm')).json as Swarm;
+    const url = `/swarm/update?version=${before.Version.Index}&rotateWorkerToken=true`;
+    expect((await site.ask('POST', url, before.Spec)).status).toBe(200);
+    const after = (await site.ask('GET', '/swarm')).json as Swarm;
+    expect(after.JoinTokens.Manager).toBe(before.JoinTokens.Manager);
+    expect(after.JoinTokens.Worker).not.toBe(before.JoinTokens.Worker);
+    expect(after.JoinTokens.Worker.slice(0, 60)).toBe(before.JoinTokens.Worker.slice(0, 60));
+    expect(await site.ask('POST', url, before.Spec)).toMatchObject(
+      fail(500, 'rpc error: code = Unknown desc = update out of sequence'),
+    );
+  });
+
+  test('a service is created, read, changed, rolled back and removed', async () => {
+    const created = await site.ask('POST', '/v1.50/services/create', service('web'));
+    expect(created).toMatchObject({
+      status: 201,
+      json: { ID: expect.any(String), Warnings: null },
+    });
+    expect(await site.ask('POST', '/services/create', service('WEB'))).toMatchObject({
+      status: 409,
+    });
+    expect(await site.ask('POST', '/services/create', service('web'))).toMatchObject(
+      fail(
+        409,
+        'rpc error: code = AlreadyExists desc = name conflicts with an existing object: service web already exists',
+      ),
+    );
+    const first = await read('web');
+    const change = { Mode: { Replicated: { Replicas: 3 } } };
+    const url = (version: number, rest = '') => `/services/web/update?version=${version}${rest}`;
+    expect(await site.ask('POST', url(first.Version.Index), service('web', change))).toMatchObject({
+      status: 200,
+      json: { Warnings: null },
+    });
+    const second = await read(first.ID.slice(0, 12));
+    expect(second.Spec.Mode).toEqual(change.Mode);
+    expect(second.PreviousSpec?.Mode).toEqual({ Replicated: { Replicas: 1 } });
+    expect(await site.ask('POST', url(first.Version.Index), service('web'))).toMatchObject(
+      fail(500, 'rpc error: code = Unknown desc = update out of sequence'),
+    );
+    const back = url(second.Version.Index, '&rollback=previous');
+    expect((await site.ask('POST', back, service('web'))).status).toBe(200);
+    const third = await read('web');
+    expect(third.Spec.Mode).toEqual({ Replicated: { Replicas: 1 } });
+    expect(third.UpdateStatus).toMatchObject({
+      State: 'rollback_started',
+      Message: 'manually requested rollback',
+    });
+    const again = url(third.Version.Index);
+    expect((await site.ask('POST', again, service('web', change))).status).toBe(200);
+    expect((await read('web')).UpdateStatus).toBeUndefined();
+    expect(await site.ask('DELETE', '/services/web')).toMatchObject({ status: 200, text: '' });
+    expect(await site.ask('GET', '/services/web')).toMatchObject(
+      fail(404, 'service web not found'),
+    );
+  });
+
+  test('an update is refused in the words that clients know', async () => {
+    await site.ask('POST', '/services/create', service('web'));
+    const { ID, Version } = await read('web');
+    const update = (query: string, body: object = service('web')) =>
+      site.ask('POST', `/services/web/update?${query}`, body);
+    const version = `version=${Version.Index}`;
+    expect(await update('')).toMatchObject(
+      fail(400, `invalid service version '': strconv.ParseUint: parsing "": invalid syntax`),
+    );
+    expect(await update(version, service('other'))).toMatchObject(
+      fail(501, 'rpc error: code = Unimplemented desc = renaming services is not supported'),
+    );
+    expect(await update(version, service('web', { Mode: { Global: {} } }))).toMatchObject(
+      fail(501, 'rpc error: code = Unimplemented desc = service mode change is not allowed'),
+    );
+    expect(await update(`${version}&rollback=foo`)).toMatchObject(
+      fail(500, 'unrecognized rollback option foo'),
+    );
+    expect(await update(`${version}&rollback=previous`)).toMatchObject(
+      fail(
+        400,
+        `rpc error: code = FailedPrecondition desc = service ${ID} does not have a previous spec`,
+      ),
+    );
+    expect(await update(`${version}&registryAuthFrom=x`)).toMatchObject(
+      fail(500, 'unsupported registryAuthFrom value'),
+    );
+  });
+
+  test('credentials go on with an update and are never shown', async () => {
+    const secret = Buffer.from('{"password":"hunter2"}').toString('base64url');
+    const auth = { 'x-registry-auth': secret };
+    await site.ask('POST', '/services/create', service('web'), auth);
+    const { ID, Version } = await read('web');
+    await site.ask('POST', `/services/web/update?version=${Version.Index}`, service('web'));
+    const { revisions } = site.host.log.view;
+    expect(revisions.of(ID, 1)?.registryAuth?.sealed).toBeDefined();
+    expect(revisions.of(ID, 2)?.registryAuth?.sealed).toBeDefined();
+    const shown = (await site.ask('GET', '/services/web')).text;
+    expect(shown).not.toMatch(/registryAuth|sealed/i);
+    expect(JSON.stringify([...revisions.values()])).not.toContain(secret);
+  });
+
+  test('a service without a name gets one; ports of the mesh are refused', async () => {
+    await site.ask('POST', '/services/create', service(''));
+    const [only] = (await site.ask('GET', '/services')).json as Read[];
+    expect(only?.Spec.Name).toMatch(/^[a-z]+_[a-z]+$/);
+    const Ports = [{ TargetPort: 80, PublishedPort: 80 }];
+    const mesh = await site.ask(
+      'POST',
+      '/services/create',
+      service('m', { EndpointSpec: { Ports } }),
+    );
+    expect(mesh).toMatchObject(
+      fail(
+        400,
+        'rpc error: code = FailedPrecondition desc = service needs ingress network, but no ingress network is present',
+      ),
+    );
+  });
+
+  test('the twins of host and bridge are found where they are asked for', async () => {
+    const twin = await site.ask('GET', '/networks/host?scope=swarm');
+    expect(twin.json).toMatchObject({
+      Name: 'host',
+      Scope: 'swarm',
+      Labels: { 'com.docker.swarm.predefined': 'true' },
+    });
+    const { Id } = twin.json as { Id: string };
+    expect((await site.ask('DELETE', `/networks/${Id}`)).status).toBe(403);
+    expect(await site.ask('GET', '/networks/none?scope=swarm')).toMatchObject(
+      fail(404, 'network none not found'),
+    );
+    const attached = (Target: string) =>
+      service(`on-${Target}`, {
+        TaskTemplate: { ContainerSpec: { Image: 'busybox' }, Networks: [{ Target }] },
+      });
+    expect((await site.ask('POST', '/services/create', attached('host'))).status).toBe(201);
+    expect(await site.ask('POST', '/services/create', attached('nope'))).toMatchObject(
+      fail(500, 'network nope not found'),
+    );
+  });
+
+  test('the last manager stays', async () => {
+    const [node] = (await site.ask('GET', '/nodes')).json as Read[];
+    const url = `/nodes/${node?.ID}`;
+    const demote = { Role: 'worker', Availability: 'active' };
+    const update = `${url}/update?version=${node?.Version.Index}`;
+    expect(await site.ask('POST', update, demote)).toMatchObject({ status: 400 });
+    expect(await site.ask('POST', update, { Role: 'boss', Availability: 'active' })).toMatchObject(
+      fail(400, 'invalid Role: "boss"'),
+    );
+    expect(await site.ask('DELETE', `${url}?force=1`)).toMatchObject({ status: 400 });
+    const drain = { Role: 'manager', Availability: 'drain', Labels: { zone: 'a' } };
+    expect((await site.ask('POST', update, drain)).status).toBe(200);
+    expect((await site.ask('GET', url)).json).toMatchObject({ Spec: drain });
+    expect(await site.ask('POST', '/swarm/leave')).toMatchObject({ status: 503 });
+  });
+
+  test('a disk that refuses is named; reads go on', async () => {
+    await site.ask('POST', '/services/create', service('web'));
+    site.host.log.failWith({ kind: 'failed', code: 'storage', message: 'no space left on device' });
+    const refused = await site.ask('POST', '/services/create', service('two'));
+    expect(refused.status).toBe(500);
+    expect(refused.text).toContain(site.directory);
+    expect(refused.text).toContain('no space left on device');
+    expect((await read('web')).Spec.Name).toBe('web');
+  });
+});

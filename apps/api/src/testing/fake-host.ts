@@ -1,0 +1,145 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, request, type Server } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ApiError, apiErrors, type SwarmInit } from '@shoal/docker-api';
+import { type Identity, tlsInfo } from '@shoal/pki';
+import { silentLogger, systemClock, systemRandom } from '@shoal/runtime';
+import { FakeLog } from '@shoal/stage/testing';
+import { conceive, type Genesis } from '../cluster/genesis.ts';
+import type { Standing, SwarmHost } from '../cluster/membership.ts';
+import { SwarmEvents } from '../events/swarm-events.ts';
+import { type ApiServer, createApiServer } from '../http/server.ts';
+import type { LogSource } from '../logs/log-source.ts';
+import { Engine } from '../proxy/engine.ts';
+
+/** A host with a log in memory instead of a voter; everything above that is real. */
+export class FakeHost implements SwarmHost {
+  readonly log = new FakeLog({ clock: systemClock, random: systemRandom });
+  readonly events: SwarmEvents;
+  standing: Standing = { kind: 'inactive' };
+
+  constructor(events: SwarmEvents) {
+    this.events = events;
+  }
+
+  async init(asked: SwarmInit): Promise<string> {
+    if (this.standing.kind !== 'inactive') throw apiErrors.alreadyInSwarm();
+    const listen = { host: '0.0.0.0', port: 2_377 };
+    const place = {
+      listen,
+      advertise: '10.0.0.1',
+      dispatcherHost: '0.0.0.0',
+      dispatcherPort: 2_378,
+    };
+    const genesis: Genesis = await conceive(asked, place, systemClock, systemRandom);
+    const { identity }: { identity: Identity } = genesis;
+    this.log.write(genesis.changes);
+    const replica = this.log.replica();
+    this.events.follow(replica);
+    const tls = await tlsInfo(identity.caCertificate);
+    this.standing = { kind: 'manager', manager: { identity, replica, tls } };
+    return identity.nodeId;
+  }
+
+  async leave(force: boolean): Promise<void> {
+    if (!force) throw apiErrors.leaveLastManager();
+    this.standing = { kind: 'inactive' };
+  }
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly text: string;
+  readonly json: unknown;
+}
+
+const noLogs: LogSource = {
+  subscribe: () => {
+    throw new ApiError(500, 'no logs in this test');
+  },
+};
+
+/** The whole server on a real unix socket, in front of a fake engine. */
+export class FakeSite {
+  readonly directory = mkdtempSync(join(tmpdir(), 'shoal-api-'));
+  readonly socket = join(this.directory, 'docker.sock');
+  readonly events = new SwarmEvents();
+  readonly host = new FakeHost(this.events);
+  readonly observed: string[] = [];
+  readonly #engine: Server;
+  #server: ApiServer | undefined;
+
+  constructor(
+    fakeEngine: Server = createServer((_request, response) => response.writeHead(404).end('{}')),
+  ) {
+    this.#engine = fakeEngine;
+  }
+
+  async start(logs: LogSource = noLogs): Promise<void> {
+    const path = join(this.directory, 'engine.sock');
+    await new Promise<void>((resolve) => this.#engine.listen(path, resolve));
+    const engine = new Engine(`unix://${path}`, { kind: 'unix', path });
+    const server = await createApiServer(
+      {
+        host: this.host,
+        engine,
+        events: this.events,
+        logs,
+        dataDir: this.directory,
+        clock: systemClock,
+        random: systemRandom,
+        logger: silentLogger,
+      },
+      { observe: (route, method, status) => this.observed.push(`${method} ${route} ${status}`) },
+    );
+    this.#server = server;
+    await new Promise<void>((resolve) => server.server.listen(this.socket, resolve));
+  }
+
+  async close(): Promise<void> {
+    await this.#server?.close(0);
+    await this.stopEngine();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  async stopEngine(): Promise<void> {
+    this.#engine.closeAllConnections();
+    await new Promise<void>((resolve) => this.#engine.close(() => resolve()));
+  }
+
+  ask(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<Answer> {
+    const text = typeof body === 'string' ? body : JSON.stringify(body);
+    const type = body === undefined ? {} : { 'content-type': 'application/json' };
+    return new Promise((resolve, reject) => {
+      const call = request(
+        { socketPath: this.socket, method, path, headers: { ...type, ...headers } },
+        (response) => {
+          let received = '';
+          response.setEncoding('utf8');
+          response.on('data', (chunk: string) => {
+            received += chunk;
+          });
+          response.on('end', () => {
+            let json: unknown;
+            try {
+              json = JSON.parse(received);
+            } catch {
+              json = undefined;
+            }
+            const { statusCode: status = 0, headers: told } = response;
+            resolve({ status, headers: told, text: received, json });
+          });
+        },
+      );
+      call.on('error', reject);
+      call.end(body === undefined ? undefined : text);
+    });
+  }
+}
