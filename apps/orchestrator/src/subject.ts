@@ -1,19 +1,16 @@
 import type { Instant } from '@shoal/runtime';
 import {
   isTerminal,
-  matchesConstraints,
-  parseConstraints,
+  meetsPlacement,
   type Revision,
   type Service,
   type StateView,
-  sameTask,
   type Task,
+  type TaskAge,
+  taskAge,
 } from '@shoal/state';
 import { isOnLostNode } from './node-fitness.ts';
 import type { Plan } from './plan.ts';
-
-/** How the spec that a task was made from compares with the current one. */
-type Age = 'current' | 'placement-differs' | 'old';
 
 /** One service under examination: what is known of it, and the plan being made for it. */
 export class Subject {
@@ -23,7 +20,7 @@ export class Subject {
   readonly revision: Revision;
   readonly plan: Plan;
   readonly now: Instant;
-  readonly #ages = new Map<number, Age>();
+  readonly #ages = new Map<number, TaskAge>();
 
   constructor(view: StateView, service: Service, revision: Revision, plan: Plan, now: Instant) {
     this.view = view;
@@ -47,7 +44,7 @@ export class Subject {
     return !isTerminal(task.status.state) && !isOnLostNode(this.view, task);
   }
 
-  #age(revision: number): Age {
+  #age(revision: number): TaskAge {
     const known = this.#ages.get(revision);
     if (known !== undefined) return known;
     const age = this.#compare(revision);
@@ -55,25 +52,11 @@ export class Subject {
     return age;
   }
 
-  #compare(number: number): Age {
-    if (number === this.revision.number) return 'current';
-    const older = this.view.revisions.of(this.service.id, number);
-    if (older === undefined) return 'old';
-    if (sameTask(older, this.revision)) return 'current';
-    const { Placement } = this.revision.spec.TaskTemplate;
-    const TaskTemplate = { ...older.spec.TaskTemplate, Placement };
-    const moved = { ...older, spec: { ...older.spec, TaskTemplate } };
-    return sameTask(moved, this.revision) ? 'placement-differs' : 'old';
+  #compare(number: number): TaskAge {
+    return taskAge(this.view.revisions.of(this.service.id, number), this.revision);
   }
 
   #fitsItsNode(task: Task): boolean {
-    const node = this.view.nodes.get(task.nodeId);
-    const { Placement } = this.revision.spec.TaskTemplate;
-    const parsed = parseConstraints(Placement?.Constraints ?? []);
-    return (
-      node !== undefined &&
-      parsed.kind === 'constraints' &&
-      matchesConstraints(parsed.constraints, node)
-    );
+    return meetsPlacement(this.view.nodes.get(task.nodeId), this.revision);
   }
 }

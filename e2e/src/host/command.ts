@@ -21,7 +21,7 @@ export function run(
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, {
       env: { ...process.env, ...options.env },
-      timeout: options.timeoutMs ?? 110_000,
+      timeout: options.timeoutMs ?? 60_000,
       stdio: 'pipe',
     });
     let stdout = '';

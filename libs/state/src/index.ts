@@ -39,5 +39,6 @@ export * from './spec.ts';
 export { type Restore, State } from './state.ts';
 export * from './task-state.ts';
 export * from './transaction.ts';
+export { isUpToDate, meetsPlacement, type TaskAge, taskAge } from './up-to-date.ts';
 export * from './view.ts';
 export { type WatchListener, type WatchSelector, watchersMax } from './watchers.ts';

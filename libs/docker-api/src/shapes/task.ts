@@ -1,4 +1,11 @@
-import { type Revision, type StateView, type Task, taskName, taskStateRank } from '@shoal/state';
+import {
+  isUpToDate,
+  type Revision,
+  type StateView,
+  type Task,
+  taskName,
+  taskStateRank,
+} from '@shoal/state';
 import { ApiError } from '../errors.ts';
 import { type Filters, hasLabels, passes } from '../filters.ts';
 import { resolveNode, resolveService } from '../resolve.ts';
@@ -69,7 +76,7 @@ export function taskFilter(view: StateView, filters: Filters): (task: Task) => b
       passes(filters, 'name', (name) => nameOf(task, service?.name).startsWith(name)) &&
       passes(filters, 'desired-state', (state) => task.desired === state) &&
       passes(filters, 'runtime', (runtime) => runtime === 'container') &&
-      (!upToDate || service?.revision === task.revision) &&
+      (!upToDate || isUpToDate(view, task)) &&
       hasLabels(filters, 'label', revision?.spec.Labels)
     );
   };

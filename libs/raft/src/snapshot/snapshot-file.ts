@@ -35,6 +35,11 @@ export function snapshotNames(names: readonly string[]): readonly string[] {
   return names.filter((name) => /^snapshot-[0-9a-f]{16}-[0-9a-f]{16}$/.test(name)).reverse();
 }
 
+/** The index in the name of a complete snapshot, which stands also when its content is damaged. */
+export function snapshotIndexOf(name: string): number {
+  return Number.parseInt(name.slice('snapshot-'.length), 16);
+}
+
 /** Names of what a crash left of snapshots that were never completed. */
 export function unfinishedNames(names: readonly string[]): readonly string[] {
   return names.filter((name) => name.startsWith('snapshot-') && name.endsWith(temporarySuffix));

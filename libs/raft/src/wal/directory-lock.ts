@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Disk } from '../disk/disk.ts';
+import type { Disk, OpenMode } from '../disk/disk.ts';
 
 const lockName = 'lock';
+/** Room for two numbers of 20 digits. */
+const lockBytes = 64;
 
 /** Thrown when another live process has the directory. */
 export class DirectoryLockedError extends Error {
@@ -23,11 +25,19 @@ export async function lockDirectory(disk: Disk, directory: string): Promise<() =
     throw new DirectoryLockedError(
       `${directory} is in use by process ${Number.parseInt(holder, 10)}; stop it first or choose another data directory`,
     );
-  const file = await disk.open(path, 'create');
-  await file.write(Buffer.from(own), 0);
-  await file.sync();
-  await file.close();
-  return () => disk.remove(path);
+  await writeLock(disk, path, holder === undefined ? 'create' : 'write-durably', own);
+  return () => writeLock(disk, path, 'write-durably', '');
+}
+
+/** Always as long, and written over once it exists: a full disk must not keep a voter from starting. */
+async function writeLock(disk: Disk, path: string, mode: OpenMode, text: string): Promise<void> {
+  const file = await disk.open(path, mode);
+  try {
+    await file.write(Buffer.from(text.padEnd(lockBytes)), 0);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
 }
 
 async function readLock(disk: Disk, directory: string, path: string): Promise<string | undefined> {
@@ -35,7 +45,7 @@ async function readLock(disk: Disk, directory: string, path: string): Promise<st
   const file = await disk.open(path, 'read');
   const text = (await file.read(0, await file.size())).toString();
   await file.close();
-  return text;
+  return text.trimEnd();
 }
 
 /** `<pid> <start time in clock ticks since boot>`; see proc(5), field 22 of stat. */

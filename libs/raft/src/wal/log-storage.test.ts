@@ -1,4 +1,5 @@
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { closeSync, mkdtempSync, openSync, rmSync, statSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Logger, LogIndex, Random, Term } from '@shoal/runtime';
@@ -100,6 +101,16 @@ describe('what was stored', () => {
     expect(texts(await open(disk))).toEqual(['1 entry 1', '2 entry 2', '3 other']);
   });
 
+  test('stays replaced when a snapshot covers what replaced it', async () => {
+    const disk = new FaultyDisk(seeded(1));
+    const log = await open(disk);
+    await log.store(work(1, 10));
+    await log.store({ hardState: hard(2), entries: [entry(5, 'five', 2), entry(6, 'six', 2)] });
+    await log.saveSnapshot({ ...meta(6), term: 2 as Term }, pieces('six'));
+    await log.close();
+    expect(texts(await open(disk, 2))).toEqual([]);
+  });
+
   test('spans segments, and entries larger than one', async () => {
     const disk = new FaultyDisk(seeded(1));
     const log = await open(disk);
@@ -177,6 +188,21 @@ describe('snapshots', () => {
     const again = await open(disk);
     expect(await content(again)).toBe('older');
     expect(texts(again)).toEqual(['3 entry 3', '4 entry 4', '5 entry 5', '6 entry 6']);
+  });
+
+  test('of a damaged one, the older does not serve when the log ends before it', async () => {
+    const disk = new FaultyDisk(seeded(1));
+    const log = await open(disk);
+    await log.store(work(1, 2));
+    await log.saveSnapshot(meta(2), pieces('older'));
+    // From a leader: nothing of what it holds was ever in this log.
+    await log.saveSnapshot(meta(10), pieces('newer'));
+    await log.close();
+    const newest = `${directory}/snapshot-000000000000000a-0000000000000001`;
+    disk.flip(newest, 8 * (disk.bytes(newest).indexOf('newer') + 1));
+    const failure = await open(disk, 2).catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(CorruptStorageError);
+    expect((failure as CorruptStorageError).file).toBe(newest);
   });
 
   test('every flipped bit of a snapshot is noticed', async () => {
@@ -353,7 +379,7 @@ test('whatever crashes when, everything acknowledged is found, and nothing else 
         }
       }
     }),
-    { numRuns: 40 },
+    { numRuns: 200 },
   );
 }, 60_000);
 
@@ -373,6 +399,39 @@ describe('on the real file system', () => {
     rmSync(where, { recursive: true });
   });
 
+  test('a full disk: it opens, reads, refuses writes in words, and goes on once there is space', async (context) => {
+    const mount = mkdtempSync(join(tmpdir(), 'shoal-full-'));
+    try {
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=40m', 'tmpfs', mount], { stdio: 'ignore' });
+    } catch {
+      rmSync(mount, { recursive: true });
+      context.skip('mounting a small file system is not permitted here');
+    }
+    try {
+      const where = join(mount, 'raft');
+      const before = await open(fileSystem, 1, where);
+      expect(await before.store(work(1, 3))).toEqual(stored);
+      await before.close();
+      fill(mount);
+      const log = await open(fileSystem, 2, where);
+      expect(texts(log)).toHaveLength(3);
+      expect(await log.store(work(4, 1))).toMatchObject({
+        error: { kind: 'refused', message: expect.stringContaining('no space left on the disk') },
+      });
+      expect(await log.probe()).toBe(false);
+      rmSync(join(mount, 'filling'));
+      expect(await log.probe()).toBe(true);
+      expect(await log.store(work(4, 1))).toEqual(stored);
+      await log.close();
+      const after = await open(fileSystem, 3, where);
+      expect(texts(after)).toHaveLength(4);
+      await after.close();
+    } finally {
+      execFileSync('umount', ['--lazy', mount]);
+      rmSync(mount, { recursive: true });
+    }
+  });
+
   test('a directory in use by a live process is refused', async () => {
     const where = mkdtempSync(join(tmpdir(), 'shoal-log-'));
     const file = await fileSystem.open(join(where, 'lock'), 'create');
@@ -385,6 +444,18 @@ describe('on the real file system', () => {
     rmSync(where, { recursive: true });
   });
 });
+
+/** Takes all space of a file system, to the last block. */
+function fill(mount: string): void {
+  const file = openSync(join(mount, 'filling'), 'w');
+  try {
+    for (;;) writeSync(file, Buffer.alloc(4096, 1));
+  } catch (error) {
+    expect(error).toMatchObject({ code: 'ENOSPC' });
+  } finally {
+    closeSync(file);
+  }
+}
 
 /** Long enough for everything that waits on the fake disk alone. */
 async function turns(): Promise<void> {

@@ -3,6 +3,7 @@ import { errorMessage, invariant, type Logger, type LogIndex, type Random } from
 import { type Disk, DiskError } from '../disk/disk.ts';
 import {
   openSnapshot,
+  snapshotIndexOf,
   snapshotNames,
   unfinishedNames,
   writeSnapshot,
@@ -65,6 +66,7 @@ async function recover({ directory, disk, logger }: LogStorageOptions): Promise<
   path: string | undefined;
 }> {
   let damage: CorruptStorageError | undefined;
+  let reach = 0;
   for (const name of snapshotNames(await disk.list(directory))) {
     const path = join(directory, name);
     const snapshot = await readWhole(disk, path);
@@ -72,10 +74,14 @@ async function recover({ directory, disk, logger }: LogStorageOptions): Promise<
       const { file, offset, message } = snapshot;
       logger.error({ file, offset, err: message }, 'snapshot_damaged');
       damage ??= snapshot;
+      reach = Math.max(reach, snapshotIndexOf(name));
       continue;
     }
     try {
-      return { log: await recoverLog(disk, directory, snapshot, logger), snapshot, path };
+      const log = await recoverLog(disk, directory, snapshot, logger);
+      // Ending before the damaged one, the log has lost what that one held.
+      if ((log.entries.at(-1)?.index ?? snapshot.index) < reach) throw damage;
+      return { log, snapshot, path };
     } catch (error) {
       // An older snapshot does only if the log still holds everything after it.
       throw damage ?? error;

@@ -142,7 +142,11 @@ class Replay {
   }
 
   #entry(entry: Entry, path: string, offset: number): void {
-    if (entry.index <= this.#snapshot) return;
+    if (entry.index <= this.#snapshot) {
+      // The snapshot has this one, yet it replaced everything that stood at its index and after.
+      this.#entries = [];
+      return;
+    }
     const first = this.#entries[0]?.index ?? this.#snapshot + 1;
     const next = first + this.#entries.length;
     // What a snapshot from the leader replaced may leave a gap behind; the log begins anew after it.
