@@ -81,7 +81,7 @@ describe('a service', () => {
     expect(out).toMatch(/^[0-9a-z]{25}\n/);
     expect(out).toContain('overall progress: 0 out of 3 tasks');
     expect(out).toContain('overall progress: 3 out of 3 tasks');
-    expect(out).toMatch(/verify: Service (web )?converged/);
+    expect(out).toMatch(/verify: Service (\S+ )?converged/);
   });
 
   test('ls, ps and inspect show it', async () => {
@@ -126,7 +126,7 @@ describe('a service', () => {
   test('scale up and down', async () => {
     const up = await host.docker('service', 'scale', 'web=5');
     expect(up).toMatch(/^web scaled to 5\n/);
-    expect(up).toMatch(/verify: Service (web )?converged/);
+    expect(up).toMatch(/verify: Service (\S+ )?converged/);
     expect((await host.containers('web')).size).toBe(5);
     await host.docker('service', 'scale', 'web=2');
     await host.converged('web', '2/2');
@@ -143,7 +143,7 @@ describe('a service', () => {
       '--update-monitor=1s',
       'web',
     );
-    expect(out).toMatch(/verify: Service (web )?converged/);
+    expect(out).toMatch(/verify: Service (\S+ )?converged/);
     const after = await host.containers('web');
     expect(after.size).toBe(2);
     for (const name of after.keys()) expect(before.has(name)).toBe(false);
@@ -210,7 +210,10 @@ describe('a service', () => {
       'no such service: web',
     );
     await eventually('no container left', async () => (await host.containers('web')).size === 0);
-    await eventually('no task left', async () => (await host.http('GET', '/tasks')).body === '[]');
+    await eventually(
+      'no task left',
+      async () => (await host.http('GET', '/tasks')).body.trim() === '[]',
+    );
   });
 });
 

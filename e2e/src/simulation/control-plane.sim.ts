@@ -7,7 +7,12 @@ const minute = 60_000;
 
 describe('everything goes wrong, then all must be as asked', () => {
   test.each([1, 2, 3, 4, 5, 6, 7, 8])('fixed seed %i', async (seed) => {
-    const report = await simulateControlPlane({ seed, chaosMs: 20 * minute, replicas: 1, agents: 4 });
+    const report = await simulateControlPlane({
+      seed,
+      chaosMs: 20 * minute,
+      replicas: 1,
+      agents: 4,
+    });
     expect(report.requests).toBeGreaterThan(100);
     expect(report.crashes).toBeGreaterThan(50);
   });
@@ -18,7 +23,12 @@ describe('everything goes wrong, then all must be as asked', () => {
 
   test.each([1, 2, 3, 4])('fresh seed, %i', async () => {
     const seed = randomInt(2 ** 47);
-    const report = await simulateControlPlane({ seed, chaosMs: 20 * minute, replicas: 2, agents: 4 });
+    const report = await simulateControlPlane({
+      seed,
+      chaosMs: 20 * minute,
+      replicas: 2,
+      agents: 4,
+    });
     expect(report.seed).toBe(seed);
   });
 });
