@@ -243,7 +243,8 @@ export class FakeAgent {
       this.#end(container, rejected ? 'rejected' : 'failed', 'the fake engine says no');
     } else {
       const next = nextState[state] ?? 'running';
-      container.status = this.#status(next, next);
+      const startedAt = next === 'running' ? this.#options.clock.now() : undefined;
+      container.status = { ...this.#status(next, next), startedAt };
       container.alive = next === 'running' || next === 'starting';
     }
     this.#report([taskId]);
@@ -253,7 +254,8 @@ export class FakeAgent {
   #end(container: FakeContainer, state: TaskState, err: string): void {
     container.step?.cancel();
     container.alive = false;
-    container.status = { ...this.#status(state, state), err };
+    const { startedAt } = container.status;
+    container.status = { ...this.#status(state, state), err, startedAt };
   }
 
   #status(state: TaskState, message: string): TaskStatus {

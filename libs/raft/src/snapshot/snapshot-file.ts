@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
-import type { LogIndex, Term } from '@shoal/runtime';
+import { invariant, type LogIndex, type Term } from '@shoal/runtime';
 import type { Disk, DiskFile } from '../disk/disk.ts';
 import { CorruptStorageError } from '../storage.ts';
 import type { SnapshotMeta, VoterId } from '../types.ts';
@@ -80,6 +80,7 @@ async function writeContent(
   let count = 0;
   let bytes = 0;
   for await (const chunk of chunks) {
+    invariant(chunk.length <= chunkBytesMax, 'a chunk is too large to be read back');
     const framed = Buffer.allocUnsafe(chunkHeaderBytes + chunk.length);
     framed.writeUInt32LE(chunk.length, 0);
     framed.writeUInt32LE(crc32(chunk, count), 4);

@@ -154,6 +154,8 @@ class SegmentedLog implements LogStorage {
       if (segment.isHalfFull) this.#prepareAhead(segment);
       return { kind: 'stored' };
     } catch (error) {
+      // Cut at once if the disk lets us: a process that dies now must not find the refused write again.
+      if (this.#suspect) await this.#active?.cut().catch(() => undefined);
       return this.#refused(error);
     } finally {
       this.#storing = false;
