@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 
 export interface CommandResult {
   readonly code: number;
@@ -57,4 +58,13 @@ export async function mustRun(
     );
   }
   return result.stdout;
+}
+
+/** Whether a process runs; one that ended and that nobody has waited for does not. */
+export function isRunning(pid: number): boolean {
+  try {
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
+  }
 }

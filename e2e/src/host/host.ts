@@ -53,14 +53,16 @@ export class Host {
   }
 
   up(...extra: readonly string[]): Promise<string> {
+    return mustRun(join(repository, 'shoal'), this.upArguments(...extra));
+  }
+
+  /** The command line of `shoal up` for this host. */
+  upArguments(...extra: readonly string[]): string[] {
     mkdirSync(this.runDirectory, { recursive: true });
-    return mustRun(join(repository, 'shoal'), [
-      'up',
-      `--data-dir=${this.dataDirectory}`,
-      `--run-dir=${this.runDirectory}`,
-      ...this.#flags,
-      ...extra,
-    ]);
+    const directories = [`--data-dir=${this.dataDirectory}`, `--run-dir=${this.runDirectory}`];
+    const given = new Set(extra.map((flag) => flag.split('=')[0]));
+    const flags = this.#flags.filter((flag) => !given.has(flag.split('=')[0]));
+    return ['up', ...directories, ...flags, ...extra];
   }
 
   down(): Promise<string> {

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { systemClock } from '@shoal/runtime';
 import { controlSocket, supervisorPidFile } from '../host/layout.ts';
 import { askSupervisor } from '../supervisor/control.ts';
-import { endProcesses, findSupervised } from '../supervisor/orphans.ts';
+import { endProcesses, findSupervised, isAlive, signal } from '../supervisor/orphans.ts';
 import { livingSupervisor } from '../supervisor/pid-file.ts';
 import { stopGraceMs } from '../supervisor/supervisor.ts';
 import { CommandError, type Terminal } from '../terminal.ts';
@@ -18,8 +18,8 @@ export async function down(runDir: string, terminal: Terminal): Promise<void> {
   if (supervisor !== undefined) {
     terminal.say('stopping');
     const answer = await askSupervisor(controlSocket(runDir), { command: 'stop' });
-    if (answer === undefined) process.kill(supervisor, 'SIGTERM');
-    await untilGone(pidFile);
+    if (answer === undefined) signal(supervisor, 'SIGTERM');
+    await untilDead(supervisor, pidFile);
   }
   const left = findSupervised(runDir);
   if (left.length > 0) {
@@ -39,9 +39,10 @@ export async function down(runDir: string, terminal: Terminal): Promise<void> {
   );
 }
 
-async function untilGone(pidFile: string): Promise<void> {
+/** The process itself must be gone, not just its pid file, which it removes a moment before. */
+async function untilDead(supervisor: number, pidFile: string): Promise<void> {
   const deadline = systemClock.monotonic() + stopMsMax;
-  while (livingSupervisor(pidFile) !== undefined) {
+  while (isAlive(supervisor)) {
     if (systemClock.monotonic() > deadline) {
       throw new CommandError(`the supervisor does not end; see its pid in ${pidFile}`);
     }

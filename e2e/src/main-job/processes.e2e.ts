@@ -1,0 +1,172 @@
+// Every stage is a process of its own: seen, measured, scaled out, stopped and run alone.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { run } from '../host/command.ts';
+import { repository } from '../host/engine.ts';
+import { Host } from '../host/host.ts';
+import { eventually } from '../host/wait.ts';
+
+const processes = ['api', 'orchestrator', 'allocator', 'scheduler', 'dispatcher', 'agent'];
+let host: Host;
+
+beforeAll(async () => {
+  host = await Host.create('processes');
+  await host.up();
+  await host.init();
+});
+
+afterAll(async () => {
+  await host.destroy();
+});
+
+/** Where a process serves its metrics and health. */
+function adminOf(process_: string): string {
+  const said: unknown = JSON.parse(
+    readFileSync(join(host.runDirectory, `${process_}.json`), 'utf8'),
+  );
+  return (said as { admin: string }).admin;
+}
+
+describe('each process', () => {
+  test('has a row in status, with role, health and log position', async () => {
+    await eventually('all follow the log', async () => {
+      const { stdout } = await host.shoal('status');
+      expect(stdout).toMatch(/^PROCESS +ROLE +PID +UPTIME +RESTARTS +HEALTH +LOG/);
+      return processes.every((name) =>
+        new RegExp(
+          `\\n${name} +\\S+ +\\d+ +\\S+ +0 +healthy +${name === 'agent' ? '-' : '[1-9]\\d*'}`,
+        ).test(stdout),
+      );
+    });
+  });
+
+  test.each(processes)('%s serves metrics, health and readiness', async (process_) => {
+    const admin = adminOf(process_);
+    const metrics = await fetch(`http://${admin}/metrics`);
+    expect(metrics.status).toBe(200);
+    const names = (await metrics.text()).split('\n').filter((line) => /^[a-z]/.test(line));
+    expect(names.length).toBeGreaterThan(10);
+    for (const name of names) expect(name).toMatch(/^shoal_/);
+    for (const path of ['healthz', 'readyz']) {
+      const answer = await fetch(`http://${admin}/${path}`);
+      expect(answer.status).toBe(200);
+      expect(await answer.json()).toMatchObject({ process: process_, healthy: true, ready: true });
+    }
+  });
+
+  test('logs JSON lines, with no secret in them', async () => {
+    const inspected = JSON.parse((await host.http('GET', '/swarm')).body) as {
+      JoinTokens: { Worker: string; Manager: string };
+    };
+    for (const process_ of processes) {
+      const log = readFileSync(join(host.dataDirectory, 'logs', `${process_}.log`), 'utf8');
+      for (const line of log.trim().split('\n')) expect(JSON.parse(line)).toHaveProperty('event');
+      expect(log).not.toContain(inspected.JoinTokens.Worker.slice(-25));
+      expect(log).not.toContain(inspected.JoinTokens.Manager.slice(-25));
+      expect(log).not.toContain('PRIVATE KEY');
+    }
+  });
+});
+
+describe('a second scheduler', () => {
+  let second: ChildProcess | undefined;
+
+  afterAll(() => {
+    second?.kill('SIGKILL');
+  });
+
+  test('joins, and takes over everything when the first one hangs', async () => {
+    second = spawn(
+      join(repository, 'shoal'),
+      [
+        ...['run', 'scheduler', '--instance=second', '--metrics-listen=127.0.0.1:0'],
+        ...[`--data-dir=${host.dataDirectory}`, `--run-dir=${join(inject('scratch'), 'second')}`],
+      ],
+      { stdio: 'ignore' },
+    );
+    const admin = await eventually('the second one is ready', async () => {
+      const file = join(inject('scratch'), 'second', 'scheduler.json');
+      if (!existsSync(file)) return false;
+      const { admin: address } = JSON.parse(readFileSync(file, 'utf8')) as { admin: string };
+      const health = (await (await fetch(`http://${address}/readyz`)).json()) as { role: string };
+      return health.role === 'active' && address;
+    });
+    for (const round of [1, 2, 3, 4]) {
+      await host.docker(
+        'service',
+        'create',
+        '-d',
+        '--name',
+        `two-${round}`,
+        '--stop-grace-period=1s',
+        'busybox',
+        'sleep',
+        '1d',
+      );
+    }
+    for (const round of [1, 2, 3, 4]) await host.converged(`two-${round}`, '1/1');
+    const first = await host.pidOf('scheduler');
+    process.kill(first, 'SIGSTOP');
+    try {
+      for (const round of [1, 2, 3, 4])
+        await host.docker('service', 'scale', '-d', `two-${round}=2`);
+      for (const round of [1, 2, 3, 4]) await host.converged(`two-${round}`, '2/2', 20_000);
+      expect(await (await fetch(`http://${admin}/metrics`)).text()).toMatch(
+        /shoal_stage_transactions_total\{[^}]*outcome="committed"[^}]*\} [1-9]/,
+      );
+    } finally {
+      process.kill(first, 'SIGCONT');
+    }
+    await host.docker('service', 'rm', 'two-1', 'two-2', 'two-3', 'two-4');
+  });
+
+  test('drains and ends with 0 on SIGTERM', async () => {
+    const ended = new Promise((resolve) => second?.once('exit', resolve));
+    second?.kill('SIGTERM');
+    expect(await ended).toBe(0);
+  });
+});
+
+describe('up in the foreground', () => {
+  test('runs until SIGINT and leaves nothing behind, with a socket of the user’s choice', async () => {
+    const other = await Host.create('foreground');
+    const socket = join(inject('scratch'), 'my.sock');
+    const child = spawn(
+      join(repository, 'shoal'),
+      other.upArguments(`--socket=${socket}`, '--foreground'),
+      {
+        stdio: 'ignore',
+      },
+    );
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    await eventually('the socket answers', async () => {
+      return (await run('docker', ['--host', `unix://${socket}`, 'version'])).code === 0;
+    });
+    const pids = await other.allPids();
+    child.kill('SIGINT');
+    expect(await ended).toBe(0);
+    for (const pid of pids) expect(() => process.kill(pid, 0)).toThrow();
+  });
+});
+
+describe('what is in the way', () => {
+  test('an address in use is named in one sentence', async () => {
+    const other = await Host.create('taken');
+    const args = other.upArguments(`--metrics-port-base=${adminOf('api').split(':')[1]}`);
+    const result = await run(join(repository, 'shoal'), args);
+    expect(result.code).not.toBe(0);
+    expect(result.stderr + result.stdout).toMatch(/in use|taken/);
+    await other.down().catch(() => '');
+  });
+
+  test('an unwritable data directory is named in one sentence', async () => {
+    const file = join(inject('scratch'), 'a-file');
+    writeFileSync(file, '');
+    const other = await Host.create('unwritable', join(file, 'data'));
+    const result = await run(join(repository, 'shoal'), other.upArguments());
+    expect(result.code).not.toBe(0);
+    expect(result.stderr + result.stdout).toContain(file);
+  });
+});
