@@ -180,6 +180,20 @@ describe.skipIf(typeof engine === 'string')('an agent on a real engine', () => {
     expect(swarm.task(kept)?.status).toEqual(before?.status);
   });
 
+  test('an agent ends while a container takes its time to stop, and the next one tells of it', async () => {
+    const stubborn = { Args: ['sh', '-c', "trap '' TERM; sleep 1000"], StopGracePeriod: 4e9 };
+    const [id = ''] = swarm.assign(swarm.service(stubborn));
+    await reached(id, 'running');
+    swarm.desire(id, 'shutdown');
+    const container = await containerOf(id);
+    await eventually('told to stop', () => engine.stopping(container));
+    const began = performance.now();
+    await agent.stop();
+    expect(performance.now() - began).toBeLessThan(2_000);
+    agent = await startAgent();
+    await reached(id, 'shutdown');
+  });
+
   test('tasks run on while the dispatcher is away, and what happened is reported after', async () => {
     const [id = ''] = swarm.assign(swarm.service(sleeper));
     const { status } = await reached(id, 'running');

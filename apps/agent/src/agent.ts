@@ -17,8 +17,11 @@ import { Worker } from './worker/worker.ts';
 const describeEveryMs = 20_000;
 /** Pause before the engine is asked again while no description is known, milliseconds. */
 const describeRetryMs = 500;
-/** Ceiling of the pause between sessions, milliseconds: doubled from the first up to the longest. */
-const backoffMs = { first: 100, most: 8_000 } as const;
+/**
+ * Ceiling of the pause between sessions, milliseconds: doubled from the first up to the longest. To the
+ * own host's dispatcher no crowd of agents goes, so the agent is there soon after it is back.
+ */
+const backoffMs = { first: 100, mostToOwn: 1_000, most: 8_000 } as const;
 
 /** Where the statuses are kept, under the data directory. */
 export function statusFile(dataDir: string): string {
@@ -211,7 +214,9 @@ export class Agent {
   #openLater(reason: string, address?: string): void {
     if (this.#stopped) return;
     const { clock, random, logger } = this.#options;
-    const ceilingMs = Math.min(backoffMs.first * 2 ** Math.min(this.#failures, 10), backoffMs.most);
+    const isOwn = address === this.#identity.dispatcherAddr;
+    const mostMs = isOwn ? backoffMs.mostToOwn : backoffMs.most;
+    const ceilingMs = Math.min(backoffMs.first * 2 ** Math.min(this.#failures, 10), mostMs);
     const delayMs = Math.round(ceilingMs * (0.5 + 0.5 * random.next()));
     this.#failures += 1;
     logger.info({ reason, dispatcher: address, delayMs }, 'session_lost');

@@ -51,10 +51,10 @@ export async function startApi(options: ApiOptions): Promise<Running> {
     onReplica: (replica) => void events.follow(replica),
   });
   const context = { host, engine, events, logs: dispatcherLogs, dataDir, clock, random, logger };
-  const server = await createApiServer(context, apiMetrics(options.metrics));
-  const known = learnEngine(engine, options);
-  // The log's recovery may take a while; until then requests are told so.
+  // The log's recovery may take a while; requests wait for it a little and then are told so.
   const started = host.start();
+  const known = learnEngine(engine, options);
+  const server = await createApiServer(context, apiMetrics(options.metrics));
   await listenUnix(server.server, options.socket);
   logger.info({ socket: options.socket, engine: options.engineText }, 'api_listening');
   const tcp = options.tcp === undefined ? undefined : await listenTcp(server, options.tcp);

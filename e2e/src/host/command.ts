@@ -41,6 +41,8 @@ export function run(
         stderr: signal === null ? stderr : `${stderr}${signal}`,
       }),
     );
+    // A program may end without having read its input.
+    child.stdin.on('error', () => undefined);
     child.stdin.end(options.stdin ?? '');
   });
 }

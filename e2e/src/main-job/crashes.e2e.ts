@@ -53,7 +53,7 @@ describe('kill -9 of one process', () => {
           const out = await host.docker('service', 'ls', '--format', '{{.Name}}');
           return out.includes(name);
         },
-        process_ === 'api' ? 6000 : 2000,
+        2000,
       );
       expect(await host.pidOf(process_).catch(() => 0)).not.toBe(pid);
       await host.docker('service', 'scale', '-d', `${name}=1`);
@@ -75,6 +75,26 @@ describe('kill -9 of one process', () => {
       async () => (await host.docker('service', 'ls', '-q')).trim() !== '',
       2000,
     );
+  });
+});
+
+describe('kill -9 of the supervisor', () => {
+  test('nothing ends with it, and up takes over', async () => {
+    const before = await starts('steady');
+    const pids = await host.allPids();
+    const [supervisor = 0, ...others] = pids;
+    process.kill(supervisor, 'SIGKILL');
+    await host.docker('service', 'scale', '-d', 'steady=4');
+    await host.converged('steady', '4/4');
+    expect(others.filter(isRunning)).toEqual(others);
+    await host.up();
+    expect(pids.filter(isRunning)).toEqual([]);
+    await host.docker('service', 'scale', '-d', 'steady=3');
+    await host.converged('steady', '3/3');
+    await eventually('three as before', async () => {
+      const now = await starts('steady');
+      return now.length === before.length && now.every((each) => before.includes(each));
+    });
   });
 });
 

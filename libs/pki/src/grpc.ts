@@ -35,7 +35,7 @@ export function channelCredentials(identity: Proof): ChannelCredentials {
 }
 
 const keepaliveMs = 5_000;
-const reconnectMs = { min: 50, max: 2_000 } as const;
+const reconnectMs = { min: 50, max: 250 } as const;
 
 /**
  * Options for channels to a server of the given role. Addresses are not in certificates: the server

@@ -20,6 +20,7 @@ import { type Act, type ActEnd, nextMove, passed, settle } from '../task/machine
 
 /** Pause before work that could not be done is tried again, milliseconds. */
 const retryMs = 1_000;
+const released: EngineFailure = { kind: 'unreachable', message: 'the agent ends' };
 const unhealthyReason = 'dockerexec: unhealthy container';
 
 export interface TaskRunnerOptions {
@@ -59,6 +60,7 @@ export class TaskRunner {
   #event: ContainerEvent | undefined;
   #wake: (() => void) | undefined;
   #work: AbortController | undefined;
+  readonly #released = Promise.withResolvers<EngineResult<undefined>>();
   readonly #running: Promise<void>;
 
   constructor(options: TaskRunnerOptions) {
@@ -109,6 +111,15 @@ export class TaskRunner {
     this.#work?.abort();
     this.#poke();
     await this.#running;
+  }
+
+  /**
+   * Closes without waiting for a container to stop, which may take its whole grace period: the engine
+   * goes on with that by itself, and the next agent looks what came of it.
+   */
+  async release(): Promise<void> {
+    this.#released.resolve({ kind: 'failed', failure: released });
+    await this.close();
   }
 
   /** Lets go of the task and takes its container away. False when the engine could not be asked. */
@@ -273,11 +284,16 @@ export class TaskRunner {
 
   async #unhealthy(containerId: string): Promise<Attempt> {
     const { engine } = this.#options;
-    const ended = await engine.stop(containerId, graceOf(this.#assignment));
+    const ended = await this.#stopContainer(containerId);
     if (ended.kind === 'failed' && ended.failure.kind === 'unreachable') return failed(ended);
     const found = await engine.inspect(containerId);
     if (found.kind === 'failed') return this.#exit(containerId, killedExitCode, unhealthyReason);
     return this.#exit(containerId, found.value.exitCode, unhealthyReason);
+  }
+
+  #stopContainer(container: string): Promise<EngineResult<undefined>> {
+    const ended = this.#options.engine.stop(container, graceOf(this.#assignment));
+    return Promise.race([ended, this.#released.promise]);
   }
 
   async #stop(): Promise<Attempt> {
@@ -285,7 +301,7 @@ export class TaskRunner {
     // Nothing was made for a task that was not prepared.
     if (isBefore(this.#status.state, 'preparing')) return { kind: 'done' };
     const container = this.#status.container?.id ?? this.#name;
-    const ended = await engine.stop(container, graceOf(this.#assignment));
+    const ended = await this.#stopContainer(container);
     if (ended.kind === 'failed') {
       return ended.failure.kind === 'not-found' ? { kind: 'done' } : retried(ended);
     }

@@ -83,7 +83,7 @@ export class Worker {
     this.#end.abort();
     this.#retry?.cancel();
     this.#pulls.stop();
-    await Promise.all([...this.#runners.values()].map((runner) => runner.close()));
+    await Promise.all([...this.#runners.values()].map((runner) => runner.release()));
     await this.#options.store.durable().catch(() => undefined);
   }
 

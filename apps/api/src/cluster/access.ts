@@ -1,10 +1,9 @@
 import { ApiError, apiErrors } from '@shoal/docker-api';
 import type { Clock } from '@shoal/runtime';
-import type { Replica } from '@shoal/stage';
 import type { Manager, SwarmHost } from './membership.ts';
 
-/** Longest wait of a request for the state to be there after a start, milliseconds. */
-export const readyMsMax = 2_000;
+/** Longest wait of a request for the host to take up its membership, milliseconds. */
+const takeUpMsMax = 2_000;
 
 /** The manager this host is. @throws ApiError in Docker's words when it is none. */
 export function requireManager(host: SwarmHost): Manager {
@@ -26,29 +25,25 @@ export function requireManager(host: SwarmHost): Manager {
  * be asked because its storage fails, what is in memory is served.
  * @throws ApiError
  */
-export async function managerWithState(host: SwarmHost, clock: Clock): Promise<Manager> {
+export async function managerWithState(host: SwarmHost): Promise<Manager> {
   const manager = requireManager(host);
   const { replica } = manager;
-  if (!replica.ready && !(await becomesReady(replica, clock)))
-    throw new ApiError(
-      503,
-      'the state of the swarm is still being loaded on this manager: try again in a moment',
-    );
   const result = await replica.catchUp();
-  if (result.kind === 'failed' && result.code !== 'storage') throw apiErrors.noLeader();
-  return manager;
+  if (result.kind === 'caught-up' || (result.code === 'storage' && replica.ready)) return manager;
+  if (replica.ready) throw apiErrors.noLeader();
+  throw new ApiError(
+    503,
+    'the state of the swarm is still being loaded on this manager: try again in a moment',
+  );
 }
 
-function becomesReady(replica: Replica, clock: Clock): Promise<boolean> {
+/** Waits while the host takes up its membership, so that no request hears of a host without swarm. */
+export function untilTakenUp(host: SwarmHost, clock: Clock): Promise<void> {
   return new Promise((resolve) => {
-    const end = (ready: boolean): void => {
-      stop();
+    const timer = clock.after(takeUpMsMax, resolve);
+    void host.takingUp?.finally(() => {
       timer.cancel();
-      resolve(ready);
-    };
-    const stop = replica.subscribe(() => {
-      if (replica.ready) end(true);
+      resolve();
     });
-    const timer = clock.after(readyMsMax, () => end(replica.ready));
   });
 }

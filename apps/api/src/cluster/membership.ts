@@ -65,6 +65,8 @@ export type Standing =
 /** The host's place in a swarm, as the routes need it. */
 export interface SwarmHost {
   readonly standing: Standing;
+  /** Pending while the host takes up what is on its disk; `standing` says little until then. */
+  readonly takingUp: Promise<void> | undefined;
   /** Makes the swarm and answers the node's id. @throws ApiError */
   init(request: SwarmInit): Promise<string>;
   /** @throws ApiError */
@@ -123,10 +125,15 @@ export class Membership implements SwarmHost {
   #unwatch: (() => void) | undefined;
   /** Changes of membership run one after the other. */
   #turn: Promise<unknown> = Promise.resolve();
+  #takingUp: Promise<void> | undefined;
   #stopped = false;
 
   constructor(options: MembershipOptions) {
     this.#options = options;
+  }
+
+  get takingUp(): Promise<void> | undefined {
+    return this.#takingUp;
   }
 
   get standing(): Standing {
@@ -139,7 +146,11 @@ export class Membership implements SwarmHost {
   }
 
   /** Takes up what was on disk: a whole identity, or nothing at all. */
-  async start(): Promise<void> {
+  start(): Promise<void> {
+    return this.#whileTakingUp(() => this.#start());
+  }
+
+  async #start(): Promise<void> {
     const { dataDir, clock } = this.#options;
     const state = await loadIdentity(dataDir);
     if (state.kind === 'none')
@@ -172,6 +183,16 @@ export class Membership implements SwarmHost {
     return result;
   }
 
+  async #whileTakingUp(change: () => Promise<void>): Promise<void> {
+    const under = change();
+    this.#takingUp = under.catch(() => undefined);
+    try {
+      await under;
+    } finally {
+      this.#takingUp = undefined;
+    }
+  }
+
   async #become(state: IdentityState): Promise<void> {
     if (this.#stopped || this.#isCurrent(state)) return;
     if (state.kind === 'broken') {
@@ -197,6 +218,8 @@ export class Membership implements SwarmHost {
   /** Starts the voter of an identity from disk; when it cannot, says so and tries again. */
   async #resume(identity: Identity): Promise<void> {
     const { logger, clock } = this.#options;
+    if (this.#standing.kind !== 'error')
+      this.#standing = { kind: 'error', message: 'the log is being read' };
     try {
       this.#activate(await this.#open(identity, await tlsInfo(identity.caCertificate)));
       logger.info({ node: identity.nodeId, cluster: identity.clusterId }, 'swarm_resumed');
@@ -238,11 +261,13 @@ export class Membership implements SwarmHost {
     active.voter.onExit((exit) => {
       if (exit.kind !== 'failed' || this.#active !== active) return;
       this.#options.logger.error({ message: exit.message }, 'voter_failed');
-      void this.#exclusive(async () => {
-        if (this.#active !== active || this.#stopped) return;
-        await this.#end();
-        await this.#resume(active.manager.identity);
-      });
+      void this.#whileTakingUp(() =>
+        this.#exclusive(async () => {
+          if (this.#active !== active || this.#stopped) return;
+          await this.#end();
+          await this.#resume(active.manager.identity);
+        }),
+      );
     });
   }
 

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { splitVersion } from '@shoal/docker-api';
 import fastify, { type FastifyInstance } from 'fastify';
+import { untilTakenUp } from '../cluster/access.ts';
 import type { ApiContext } from '../context.ts';
 import { ownerOf } from '../proxy/ownership.ts';
 import { proxyRequest, proxyUpgrade } from '../proxy/proxy.ts';
@@ -66,7 +67,7 @@ export async function createApiServer(
     forceCloseConnections: false,
     routerOptions: { maxParamLength: 1_024 },
   });
-  setUp(app);
+  setUp(app, context);
   for (const register of [
     systemRoutes,
     swarmRoutes,
@@ -119,7 +120,7 @@ function gateway(
   routed(request, response);
 }
 
-function setUp(app: FastifyInstance): void {
+function setUp(app: FastifyInstance, { host, clock }: ApiContext): void {
   // Bodies are read as text whatever their type: the type is judged by the route, in Docker's words.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body));
@@ -127,6 +128,7 @@ function setUp(app: FastifyInstance): void {
     if (request.is404) return;
     routes.set(request.raw, request.routeOptions.url ?? 'none');
     reply.headers(routedHeaders);
+    if (host.takingUp !== undefined) await untilTakenUp(host, clock);
   });
   app.setNotFoundHandler((_request, reply) => sendJson(reply, 404, { message: 'page not found' }));
   app.setErrorHandler((error, _request, reply) => {

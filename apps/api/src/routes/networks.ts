@@ -48,12 +48,12 @@ export function networkRoutes(app: FastifyInstance, context: ApiContext): void {
 
 /** By id always; by name only where the swarm's own are asked for. */
 async function swarmNetwork(
-  { host, clock }: ApiContext,
+  { host }: ApiContext,
   ref: string,
   byName: boolean,
 ): Promise<Network | undefined> {
   if (host.standing.kind !== 'manager') return undefined;
-  const { networks } = (await managerWithState(host, clock)).replica.view;
+  const { networks } = (await managerWithState(host)).replica.view;
   return networks.get(ref) ?? (byName ? networks.byName(ref) : undefined);
 }
 

@@ -19,9 +19,9 @@ import type { ApiContext } from '../context.ts';
 import { jsonBody, queryOf, refOf, sendEmpty, sendJson, versionOf } from '../http/exchange.ts';
 
 export function nodeRoutes(app: FastifyInstance, context: ApiContext): void {
-  const { host, clock } = context;
+  const { host } = context;
   app.get('/nodes', async (request, reply) => {
-    const manager = await managerWithState(host, clock);
+    const manager = await managerWithState(host);
     const filters = parseFilters(queryOf(request)['filters'], filterKeys.nodes);
     const shown = [...manager.replica.view.nodes.values()].filter(nodeFilter(filters));
     const quorum = quorumOf(manager);
@@ -32,14 +32,14 @@ export function nodeRoutes(app: FastifyInstance, context: ApiContext): void {
     );
   });
   app.get('/nodes/:ref', async (request, reply) => {
-    const manager = await managerWithState(host, clock);
+    const manager = await managerWithState(host);
     const node = resolveNode(manager.replica.view, refOf(request));
     return sendJson(reply, 200, nodeShape(node, quorumOf(manager)));
   });
   app.post('/nodes/:ref/update', async (request, reply) => {
     const body = jsonBody(request);
     const version = versionOf(request, 'node') as LogIndex;
-    const manager = await managerWithState(host, clock);
+    const manager = await managerWithState(host);
     const spec = parseNodeSpec(body);
     const { view } = manager.replica;
     const node = resolveNode(view, refOf(request));
@@ -50,7 +50,7 @@ export function nodeRoutes(app: FastifyInstance, context: ApiContext): void {
     return sendEmpty(reply);
   });
   app.delete('/nodes/:ref', async (request, reply) => {
-    const manager = await managerWithState(host, clock);
+    const manager = await managerWithState(host);
     const node = resolveNode(manager.replica.view, refOf(request));
     const { id, meta } = node;
     if (node.spec.Role === 'manager') throw apiErrors.nodeIsManager(id);

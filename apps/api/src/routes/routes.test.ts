@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { FakeSite } from '../testing/fake-host.ts';
 
 let site: FakeSite;
@@ -49,6 +49,27 @@ describe('before there is a swarm', () => {
   ])('%s %s', async (method, path) => {
     const body = method === 'POST' ? service('web') : undefined;
     expect(await site.ask(method, path, body)).toMatchObject(fail(503, text));
+  });
+
+  test('requests wait while the host takes up the swarm that is on its disk', async () => {
+    await site.ask('POST', '/swarm/init', init);
+    await site.ask('POST', '/services/create', service('web'));
+    const { standing } = site.host;
+    let takenUp: () => void = () => undefined;
+    const takingUp = new Promise<void>((resolve) => {
+      takenUp = resolve;
+    });
+    const waits = vi.spyOn(takingUp, 'finally');
+    site.host.standing = { kind: 'inactive' };
+    site.host.takingUp = takingUp;
+    const asked = [site.ask('GET', '/services'), site.ask('GET', '/_ping')] as const;
+    await vi.waitFor(() => expect(waits).toHaveBeenCalledTimes(asked.length));
+    site.host.standing = standing;
+    site.host.takingUp = undefined;
+    takenUp();
+    const [services, ping] = await Promise.all(asked);
+    expect(services).toMatchObject({ status: 200, json: [{ Spec: { Name: 'web' } }] });
+    expect(ping.headers['swarm']).toBe('active/manager');
   });
 
   test('an overlay network is refused with 403', async () => {

@@ -6,16 +6,16 @@ import { queryOf, refOf, sendJson } from '../http/exchange.ts';
 
 /** Secrets and configs, of which this cluster can hold none yet: lists are empty, creating says so. */
 export function secretRoutes(app: FastifyInstance, context: ApiContext): void {
-  const { host, clock } = context;
+  const { host } = context;
   for (const kind of ['secret', 'config'] as const) {
     const root = `/${kind}s`;
     app.get(root, async (request, reply) => {
-      await managerWithState(host, clock);
+      await managerWithState(host);
       parseFilters(queryOf(request)['filters'], filterKeys[`${kind}s`]);
       return sendJson(reply, 200, []);
     });
     app.post(`${root}/create`, async () => {
-      await managerWithState(host, clock);
+      await managerWithState(host);
       throw new ApiError(501, `${kind}s are not available in this version`);
     });
     for (const [method, url] of [
@@ -27,7 +27,7 @@ export function secretRoutes(app: FastifyInstance, context: ApiContext): void {
         method,
         url,
         handler: async (request) => {
-          await managerWithState(host, clock);
+          await managerWithState(host);
           throw apiErrors.notFound(kind, refOf(request));
         },
       });

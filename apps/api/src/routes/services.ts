@@ -30,9 +30,9 @@ import { resolveNetworks } from '../services/networks.ts';
 import { update } from '../services/update.ts';
 
 export function serviceRoutes(app: FastifyInstance, context: ApiContext): void {
-  const { host, clock } = context;
+  const { host } = context;
   app.get('/services', async (request, reply) => {
-    const { view } = (await managerWithState(host, clock)).replica;
+    const { view } = (await managerWithState(host)).replica;
     const query = queryOf(request);
     const isShown = serviceFilter(view, parseFilters(query['filters'], filterKeys.services));
     const options = { insertDefaults: false, status: isTrue(query['status']) };
@@ -44,14 +44,14 @@ export function serviceRoutes(app: FastifyInstance, context: ApiContext): void {
     );
   });
   app.get('/services/:ref', async (request, reply) => {
-    const { view } = (await managerWithState(host, clock)).replica;
+    const { view } = (await managerWithState(host)).replica;
     const insertDefaults = isTrue(queryOf(request)['insertDefaults']);
     const service = resolveService(view, refOf(request));
     return sendJson(reply, 200, serviceShape(view, service, { insertDefaults, status: false }));
   });
   app.post('/services/create', async (request, reply) => {
     const body = jsonBody(request);
-    const manager = await managerWithState(host, clock);
+    const manager = await managerWithState(host);
     const { view } = manager.replica;
     const spec = parseServiceSpec(body, arrivalOf(request).version);
     const resolved = await resolveNetworks(context.engine, view, spec);
@@ -62,7 +62,7 @@ export function serviceRoutes(app: FastifyInstance, context: ApiContext): void {
   app.post('/services/:ref/update', async (request, reply) => {
     const body = jsonBody(request);
     const version = versionOf(request, 'service') as LogIndex;
-    const manager = await managerWithState(host, clock);
+    const manager = await managerWithState(host);
     const { view } = manager.replica;
     const service = resolveService(view, refOf(request));
     const { rollback = '', registryAuthFrom = '' } = queryOf(request);
@@ -79,12 +79,12 @@ export function serviceRoutes(app: FastifyInstance, context: ApiContext): void {
     return sendJson(reply, 200, { Warnings: null });
   });
   app.delete('/services/:ref', async (request, reply) => {
-    const manager = await managerWithState(host, clock);
+    const manager = await managerWithState(host);
     await remove(context, manager, resolveService(manager.replica.view, refOf(request)).id);
     return sendEmpty(reply);
   });
   app.get('/services/:ref/logs', async (request, reply) => {
-    const manager = await managerWithState(host, clock);
+    const manager = await managerWithState(host);
     const { view } = manager.replica;
     const service = resolveService(view, refOf(request));
     const { number } = currentRevision(view, service);

@@ -19,13 +19,13 @@ import { jsonBody, queryOf, sendEmpty, sendJson, versionOf } from '../http/excha
 
 /** Making, changing and leaving the swarm. */
 export function swarmRoutes(app: FastifyInstance, context: ApiContext): void {
-  const { host, clock } = context;
+  const { host } = context;
   app.post('/swarm/init', async (request, reply) => {
     const body = parseSwarmInit(jsonBody(request));
     return sendJson(reply, 200, await host.init(body));
   });
   app.get('/swarm', async (_request, reply) => {
-    const manager = await managerWithState(host, clock);
+    const manager = await managerWithState(host);
     const cluster = clusterOf(manager);
     const tokens = {
       Worker: openToken(manager, cluster, 'worker'),
@@ -40,12 +40,12 @@ export function swarmRoutes(app: FastifyInstance, context: ApiContext): void {
   app.post('/swarm/update', async (request, reply) => {
     const body = jsonBody(request);
     const version = versionOf(request, 'swarm');
-    const manager = await managerWithState(host, clock);
+    const manager = await managerWithState(host);
     await update(context, manager, request, body, version);
     return sendEmpty(reply);
   });
   app.get('/swarm/unlockkey', async (_request, reply) => {
-    await managerWithState(host, clock);
+    await managerWithState(host);
     return sendJson(reply, 200, { UnlockKey: '' });
   });
   app.post('/swarm/unlock', async () => {

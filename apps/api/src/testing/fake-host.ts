@@ -18,6 +18,7 @@ export class FakeHost implements SwarmHost {
   readonly log = new FakeLog({ clock: systemClock, random: systemRandom });
   readonly events: SwarmEvents;
   standing: Standing = { kind: 'inactive' };
+  takingUp: Promise<void> | undefined;
 
   constructor(events: SwarmEvents) {
     this.events = events;

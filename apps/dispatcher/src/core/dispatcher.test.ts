@@ -130,6 +130,20 @@ test('an unknown node, too many registrations and a dispatcher without lease are
   expect(other.refusedBy?.kind).toBe('unavailable');
 });
 
+test('registrations refused while the dispatcher has no lease do not count against the node', async () => {
+  const { dispatcher, lease } = start();
+  lease.expire();
+  const agent = new FakeAgent('n1');
+  for (let turn = 0; turn <= registrationsMax; turn += 1) {
+    await agent.register(dispatcher);
+    expect(agent.refusedBy?.kind).toBe('unavailable');
+  }
+  lease.reclaim();
+  const again = new FakeAgent('n1');
+  await again.register(dispatcher);
+  expect(again.refusedBy).toBeUndefined();
+});
+
 test('a node gets all its tasks first and then what changes, until tasks are deleted', async () => {
   addTask('a');
   addTask('early', 'n1', 'pending');

@@ -88,10 +88,6 @@ export class Dispatcher {
   ): Promise<Registration> {
     const description = readDescription(message.description);
     if (description === undefined) return this.#refuse('invalid', 'not a node description');
-    if (!this.#limit.admit(nodeId, this.#options.clock.monotonic())) {
-      const text = `node ${nodeId} exceeded rate limit count of registrations`;
-      return this.#refuse('exhausted', text);
-    }
     const caughtUp = await this.#options.replica.catchUp();
     if (caughtUp.kind === 'failed') return this.#refuse('unavailable', caughtUp.message);
     if (this.#stopped) return this.#refuse('unavailable', 'the dispatcher is stopped');
@@ -100,6 +96,11 @@ export class Dispatcher {
     const view = this.#options.replica.view;
     const swarm = swarmView(view, nodeId);
     if (swarm === undefined) return this.#refuse('not-found', `node ${nodeId} not found`);
+    // Last: what this replica was not able to take is not the node's fault.
+    if (!this.#limit.admit(nodeId, this.#options.clock.monotonic())) {
+      const text = `node ${nodeId} exceeded rate limit count of registrations`;
+      return this.#refuse('exhausted', text);
+    }
     const session = this.#open(nodeId, addr, description, link);
     const heartbeatMs = this.#beat(session);
     session.send({

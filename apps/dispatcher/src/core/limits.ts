@@ -6,10 +6,10 @@ export const heartbeatJitter = 0.1;
 export const gracePeriods = 3;
 /** Heartbeat periods in which a node must find a dispatcher after it lost its own. */
 export const absencePeriods = 6;
-/** Registrations that one node may make per window. */
+/** Registrations that one node may make in a row. */
 export const registrationsMax = 3;
-/** Milliseconds. */
-export const registrationWindowMs = 8_000;
+/** One more is allowed again so often, milliseconds. */
+export const registrationEveryMs = 1_000;
 /** Longest wait of a report or node write behind another proposal, milliseconds. */
 export const writeHoldMsMax = 100;
 /** Transactions in one proposal. */

@@ -3,19 +3,23 @@ import { FakeClock } from '@shoal/stage/testing';
 import type { TaskState, TaskStatus } from '@shoal/state';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { registrationsMax, registrationWindowMs } from './limits.ts';
+import { registrationEveryMs, registrationsMax } from './limits.ts';
 import { Liveness } from './liveness.ts';
 import { RegistrationLimit } from './registration-limit.ts';
 import { Acknowledgements, isNews, readStatus } from './status-reports.ts';
 
-test('three registrations are admitted, the fourth when the last accepted is old enough', () => {
+test('three registrations are admitted in a row, then one a second; refused ones cost nothing', () => {
   const limit = new RegistrationLimit();
   const admit = (ms: number): boolean => limit.admit('n', ms as Monotonic);
-  for (let at = 0; at < registrationsMax; at += 1) expect(admit(at)).toBe(true);
+  for (let turn = 0; turn < registrationsMax; turn += 1) expect(admit(0)).toBe(true);
   expect(admit(10)).toBe(false);
-  expect(admit(registrationsMax + registrationWindowMs - 2)).toBe(false);
-  expect(admit(registrationsMax + registrationWindowMs - 1)).toBe(true);
+  expect(admit(registrationEveryMs - 1)).toBe(false);
+  expect(admit(registrationEveryMs)).toBe(true);
+  expect(admit(registrationEveryMs + 10)).toBe(false);
   expect(limit.admit('other', 0 as Monotonic)).toBe(true);
+  const muchLater = 100 * registrationEveryMs;
+  for (let turn = 0; turn < registrationsMax; turn += 1) expect(admit(muchLater)).toBe(true);
+  expect(admit(muchLater)).toBe(false);
 });
 
 test('a node is lost when its grace has passed since it was last heard of, not before', async () => {

@@ -1,27 +1,30 @@
 import type { Monotonic } from '@shoal/runtime';
-import { registrationsMax, registrationWindowMs } from './limits.ts';
+import { registrationEveryMs, registrationsMax } from './limits.ts';
 
-interface Window {
-  readonly lastMs: Monotonic;
-  readonly count: number;
+interface Allowance {
+  /** Registrations that may follow at once; a fraction has begun to come back. */
+  readonly left: number;
+  readonly at: Monotonic;
 }
 
 /**
- * At most {@link registrationsMax} registrations of a node follow each other closely. The count starts
- * anew when the last accepted one is older than {@link registrationWindowMs}; refused ones do not count.
+ * A node may register {@link registrationsMax} times in a row, and gets one more chance every
+ * {@link registrationEveryMs}. An agent that is restarted often is back within that time, one that
+ * loops cannot take more than its share.
  */
 export class RegistrationLimit {
-  readonly #windows = new Map<string, Window>();
+  readonly #allowances = new Map<string, Allowance>();
 
   admit(nodeId: string, now: Monotonic): boolean {
-    const window = this.#windows.get(nodeId);
-    const fresh = window === undefined || now - window.lastMs >= registrationWindowMs;
-    if (!fresh && window.count >= registrationsMax) return false;
-    this.#windows.set(nodeId, { lastMs: now, count: fresh ? 1 : window.count + 1 });
+    const before = this.#allowances.get(nodeId) ?? { left: registrationsMax, at: now };
+    const regained = (now - before.at) / registrationEveryMs;
+    const left = Math.min(registrationsMax, before.left + regained);
+    if (left < 1) return false;
+    this.#allowances.set(nodeId, { left: left - 1, at: now });
     return true;
   }
 
   forget(nodeId: string): void {
-    this.#windows.delete(nodeId);
+    this.#allowances.delete(nodeId);
   }
 }

@@ -1,8 +1,12 @@
 import { type Clock, errorMessage, type Random, type Timer } from '@shoal/runtime';
 import { Backoff } from '../backoff.ts';
 
-export const reconnectFirstMs = 100;
-export const reconnectMostMs = 2_000;
+/**
+ * Bounds of the pause. The voter is mostly that of the own host, started again within a second; to ask
+ * a dead port twice a second costs nothing.
+ */
+export const reconnectFirstMs = 50;
+export const reconnectMostMs = 500;
 /** A stream that stood this long was a good one, though nothing may have gone over it; milliseconds. */
 const longEnoughMs = 5_000;
 
