@@ -181,12 +181,15 @@ describe.skipIf(typeof engine === 'string')('an agent on a real engine', () => {
   });
 
   test('an agent ends while a container takes its time to stop, and the next one tells of it', async () => {
-    const stubborn = { Args: ['sh', '-c', "trap '' TERM; sleep 1000"], StopGracePeriod: 4e9 };
+    const script = 'trap "touch /tmp/told" TERM; while :; do sleep 0.1; done';
+    const stubborn = { Args: ['sh', '-c', script], StopGracePeriod: 5_000_000_000 };
     const [id = ''] = swarm.assign(swarm.service(stubborn));
     await reached(id, 'running');
     swarm.desire(id, 'shutdown');
     const container = await containerOf(id);
-    await eventually('told to stop', () => engine.stopping(container));
+    await eventually('told to stop', () =>
+      docker('exec', container, 'ls', '/tmp/told').catch(() => undefined),
+    );
     const began = performance.now();
     await agent.stop();
     expect(performance.now() - began).toBeLessThan(2_000);
