@@ -94,7 +94,7 @@ describe('a damaged log', () => {
       );
     }
     await host.down();
-    const raft = join(host.dataDirectory, 'raft');
+    const raft = join(host.dataDirectory, 'swarm', 'log');
     const segment = readdirSync(raft, { recursive: true, encoding: 'utf8' }).find((file) =>
       file.endsWith('.wal'),
     );
