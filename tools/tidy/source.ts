@@ -25,14 +25,34 @@ export function packageOf(path: string): string {
 }
 
 const importForms = [
-  /^\s*(?:import|export)\s[^'"]*?\sfrom\s+'([^']+)'/gm,
-  /^\s*import\s+'([^']+)'/gm,
+  /^\s*(?:import|export)\s[^'"]*?\sfrom\s+['"]([^'"]+)['"]/gm,
+  /^\s*import\s+['"]([^'"]+)['"]/gm,
   /\bimport\(\s*'([^']+)'\s*\)/g,
 ];
 
 /** Everything a source imports, types included. */
 export function importsOf(text: string): readonly string[] {
   return importForms.flatMap((form) => [...text.matchAll(form)].map(([, what = '']) => what));
+}
+
+/** What a source imports from there by name; `*` where it takes the whole. */
+export function namesOf(text: string, specifier: string): readonly string[] {
+  const clauses = [...text.matchAll(/^\s*(?:import|export)\s([^'"]*?)\sfrom\s+['"]([^'"]+)['"]/gm)]
+    .filter(([, , from]) => from === specifier)
+    .map(([, clause = '']) => clause);
+  return clauses.flatMap((clause) => {
+    const named = /^(?:type\s+)?\{([^}]*)\}$/.exec(clause.trim())?.[1];
+    if (named === undefined) return ['*'];
+    return named
+      .split(',')
+      .map((name) =>
+        name
+          .trim()
+          .replace(/^type\s+/, '')
+          .replace(/\s+as\s.*$/, ''),
+      )
+      .filter((name) => name !== '');
+  });
 }
 
 /** The package of a bare import: `@shoal/raft/service` is of `@shoal/raft`. */

@@ -30,10 +30,12 @@ test('imports are found in every form', () => {
     "import type { b,\n  c } from 'b/c';",
     "export * from './d.ts';",
     "import 'e';",
+    'import { h } from "h";',
+    'import "i";',
     "const f = await import('f');",
     "// import { g } from 'g';",
   ].join('\n');
-  expect([...importsOf(text)].sort()).toEqual(['./d.ts', 'a', 'b/c', 'e', 'f']);
+  expect([...importsOf(text)].sort()).toEqual(['./d.ts', 'a', 'b/c', 'e', 'f', 'h', 'i']);
 });
 
 describe('layers', () => {
@@ -55,6 +57,7 @@ describe('layers', () => {
     ['a dependency nobody named', 'apps/scheduler/src/a.ts', 'zod', 'does not name'],
     ['a test tool in shipped code', 'apps/api/src/a.ts', 'vitest', 'does not name'],
     ['input and output in the state', 'libs/state/src/a.ts', 'node:fs', 'is pure'],
+    ['a whole module of which a part is pure', 'libs/state/src/a.ts', 'node:net', 'imports x of'],
     ['a heavy part in the core', 'libs/raft/src/core/a.ts', '@shoal/runtime/process', 'is pure'],
   ])('refuse %s', (_what, path, specifier, words) => {
     expect(layers(path, `import { x } from '${specifier}';`).join()).toContain(words);
@@ -71,6 +74,15 @@ describe('layers', () => {
   ])('let %s import %s', (path, specifier) => {
     expect(layers(path, `import { x } from '${specifier}';`)).toEqual([]);
   });
+});
+
+test('a pure folder may import the pure names of a module alone', () => {
+  const net = (clause: string) =>
+    layers('libs/state/src/a.ts', `import ${clause} from 'node:net';`);
+  expect(net('{ BlockList, isIP,\n  type isIPv6 as v6, }')).toEqual([]);
+  expect(net('{ isIP, connect }').join()).toContain('imports connect of node:net');
+  expect(net('* as net').join()).toContain('imports * of node:net');
+  expect(net('net').join()).toContain('imports * of node:net');
 });
 
 test('dependencies that nothing imports or no reference covers are named', () => {

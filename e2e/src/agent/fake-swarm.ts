@@ -17,8 +17,9 @@ import {
   type TaskState,
   type TaskTemplate,
 } from '@shoal/state';
-import { testImage } from './test-engine.ts';
 
+/** What images/build.sh makes. */
+const testImage = 'busybox:latest';
 const meta = { version: 0, createdAt: 0, updatedAt: 0 } as Task['meta'];
 const loopback = { host: '127.0.0.1', port: 0 };
 

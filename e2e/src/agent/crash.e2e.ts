@@ -1,3 +1,4 @@
+// The agent as users run it, killed whenever it hurts.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -5,15 +6,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { removeIdentity, writeIdentity } from '@shoal/pki';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { FakeSwarm } from './testing/fake-swarm.ts';
-import { eventually, startTestEngine } from './testing/test-engine.ts';
+import { repository } from '../host/engine.ts';
+import { eventually } from '../host/wait.ts';
+import { FakeSwarm } from './fake-swarm.ts';
+import { type OwnEngine, startOwnEngine } from './own-engine.ts';
 
 const tasksCount = 8;
-const engine = await startTestEngine();
-if (typeof engine === 'string') console.warn(`crash.test.ts is skipped: ${engine}`);
 
-describe.skipIf(typeof engine === 'string')('the agent as a process', () => {
-  if (typeof engine === 'string') return;
+describe('the agent as a process', () => {
+  let engine: OwnEngine;
   let swarm: FakeSwarm;
   let dataDir: string;
   let out: string;
@@ -32,7 +33,7 @@ describe.skipIf(typeof engine === 'string')('the agent as a process', () => {
       process.execPath,
       [
         '--conditions=@shoal/source',
-        join(import.meta.dirname, 'main.ts'),
+        join(repository, 'apps/agent/src/main.ts'),
         ...Object.entries(flags).map(([name, value]) => `--${name}=${value}`),
       ],
       { stdio: ['ignore', 'inherit', 'inherit'] },
@@ -62,17 +63,16 @@ describe.skipIf(typeof engine === 'string')('the agent as a process', () => {
   beforeAll(async () => {
     dataDir = await mkdtemp(join(tmpdir(), 'shoal-agent-'));
     out = await mkdtemp(join(tmpdir(), 'shoal-out-'));
+    engine = await startOwnEngine();
     swarm = await FakeSwarm.start();
     port = await freePort();
   });
   afterAll(async () => {
     await end('SIGKILL');
     await swarm.stop();
-    const left = await mine();
-    if (left.length > 0) await engine.docker('rm', '-f', ...left);
     await engine.stop();
     for (const directory of [dataDir, out]) await rm(directory, { recursive: true });
-  }, 30_000);
+  });
 
   test('stands by while the host is in no swarm', async () => {
     start();

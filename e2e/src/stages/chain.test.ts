@@ -1,11 +1,9 @@
 import { createAllocator } from '@shoal/allocator';
+import { createOrchestrator } from '@shoal/orchestrator';
+import { FakeSwarm, type Fate, type SpecParts, second } from '@shoal/orchestrator/testing';
 import { createScheduler } from '@shoal/scheduler';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createOrchestrator } from '../orchestrator.ts';
-import type { Fate } from '../testing/fake-agents.ts';
-import { FakeSwarm } from '../testing/fake-swarm.ts';
-import { type SpecParts, second } from '../testing/objects.ts';
 
 const stages = [createOrchestrator, createAllocator, createScheduler];
 

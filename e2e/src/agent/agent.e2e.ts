@@ -1,26 +1,23 @@
+// The agent and the dispatcher as they are, a log in memory, and a real engine.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Agent, agentMetrics, DockerEngine, StatusStore, statusFile } from '@shoal/agent';
 import { channelCredentials, channelOptions } from '@shoal/pki';
 import { DispatcherClient, type LogLines } from '@shoal/proto';
 import { silentLogger, systemClock, systemRandom } from '@shoal/runtime';
 import type { Task, TaskState } from '@shoal/state';
 import { Registry } from 'prom-client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Agent, statusFile } from './agent.ts';
-import { DockerEngine } from './executor/docker-engine.ts';
-import { agentMetrics } from './metrics.ts';
-import { FakeSwarm } from './testing/fake-swarm.ts';
-import { eventually, startTestEngine } from './testing/test-engine.ts';
-import { StatusStore } from './worker/status-store.ts';
+import { eventually } from '../host/wait.ts';
+import { FakeSwarm } from './fake-swarm.ts';
+import { type OwnEngine, startOwnEngine } from './own-engine.ts';
 
 const metrics = agentMetrics(new Registry());
-const engine = await startTestEngine();
-if (typeof engine === 'string') console.warn(`agent.test.ts is skipped: ${engine}`);
 
-describe.skipIf(typeof engine === 'string')('an agent on a real engine', () => {
-  if (typeof engine === 'string') return;
-  const docker = engine.docker;
+describe('an agent on a real engine', () => {
+  let engine: OwnEngine;
+  const docker: OwnEngine['docker'] = (...args) => engine.docker(...args);
   let swarm: FakeSwarm;
   let dataDir: string;
   let agent: Agent;
@@ -55,17 +52,16 @@ describe.skipIf(typeof engine === 'string')('an agent on a real engine', () => {
 
   beforeAll(async () => {
     dataDir = await mkdtemp(join(tmpdir(), 'shoal-agent-'));
+    engine = await startOwnEngine();
     swarm = await FakeSwarm.start();
     agent = await startAgent();
   });
   afterAll(async () => {
     await agent.stop();
     await swarm.stop();
-    const all = (await docker('ps', '-aq')).split('\n').filter(Boolean);
-    if (all.length > 0) await docker('rm', '-f', ...all);
     await engine.stop();
     await rm(dataDir, { recursive: true });
-  }, 30_000);
+  });
 
   test('the node becomes ready with its description', async () => {
     const node = await eventually('ready', () => {
@@ -215,20 +211,17 @@ describe.skipIf(typeof engine === 'string')('an agent on a real engine', () => {
     expect(lines.toSorted()).toEqual(['1 3\n', '2 oops\n']);
   });
 
-  test.skipIf(engine.restart === undefined)(
-    'an engine that went away fails no task by itself; what it ended is noticed when it is back',
-    async () => {
-      const service = swarm.service(sleeper);
-      const [before = ''] = swarm.assign(service);
-      await reached(before, 'running');
-      const restarted = engine.restart?.();
-      await eventually('the engine is gone', () => agent.worker?.engineSeen === false);
-      const [during = ''] = swarm.assign(service);
-      await restarted;
-      expect((await reached(before, 'failed')).status.err).toMatch(/^task: non-zero exit/);
-      await reached(during, 'running');
-    },
-  );
+  test('an engine that went away fails no task by itself; what it ended is noticed when it is back', async () => {
+    const service = swarm.service(sleeper);
+    const [before = ''] = swarm.assign(service);
+    await reached(before, 'running');
+    const restarted = engine.restart();
+    await eventually('the engine is gone', () => agent.worker?.engineSeen === false);
+    const [during = ''] = swarm.assign(service);
+    await restarted;
+    expect((await reached(before, 'failed')).status.err).toMatch(/^task: non-zero exit/);
+    await reached(during, 'running');
+  });
 
   async function readLogs(taskIds: string[], tail: number) {
     const lines: string[] = [];
