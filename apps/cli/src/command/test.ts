@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '@shoal/runtime';
 import { z } from 'zod';
-import { dockerCommand, dockerEngine, ensurePrograms, networkTools } from '../host/preflight.ts';
+import { dockerEngine, ensurePrograms, networkTools, testPrograms } from '../host/preflight.ts';
 import { CommandError, type Terminal } from '../terminal.ts';
 
 export interface Tally {
@@ -67,7 +67,7 @@ export async function test(
   const rows: string[] = [];
   const suites = chooseSuites(name);
   if (suites.some(({ directory }) => directory === 'e2e')) {
-    await ensurePrograms([dockerEngine, dockerCommand, ...networkTools], terminal);
+    await ensurePrograms([dockerEngine, ...testPrograms, ...networkTools], terminal);
   }
   for (const suite of suites) {
     terminal.say(`--- ${suite.name}`);

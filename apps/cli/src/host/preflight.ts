@@ -16,12 +16,12 @@ export const dockerEngine: Requirement = {
   why: 'the Docker Engine runs the containers',
 };
 
-/** What the end-to-end tests drive. */
-export const dockerCommand: Requirement = {
-  program: 'docker',
-  debianPackage: 'docker.io',
-  why: 'it is the client',
-};
+/** What the end-to-end tests drive, and what they drive it against. */
+export const testPrograms: readonly Requirement[] = [
+  { program: 'docker', debianPackage: 'docker.io', why: 'it is the client' },
+  { program: 'busybox', debianPackage: 'busybox-static', why: 'test images are made of it' },
+  { program: 'docker-registry', debianPackage: 'docker-registry', why: 'tests pull from it' },
+];
 
 export const networkTools: readonly Requirement[] = [
   { program: 'ip', debianPackage: 'iproute2', why: 'it plumbs networks' },
