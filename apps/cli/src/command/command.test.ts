@@ -125,12 +125,30 @@ describe('the tests', () => {
     ]);
     expect(chooseSuites('types').map(({ program }) => program)).toEqual(['tsc']);
     expect(chooseSuites('main-job')).toMatchObject([
-      { program: 'vitest', args: ['run', 'main-job'], directory: 'e2e' },
+      {
+        program: 'vitest',
+        args: ['run', '--reporter=verbose', 'main-job'],
+        directory: 'e2e',
+        needsEngine: true,
+      },
     ]);
   });
   test('count what failed, a run that never got so far included', () => {
-    const report = (passed: number, failed: number): string =>
-      JSON.stringify({ numPassedTests: passed, numFailedTests: failed });
+    const file = (status: string, ...tests: readonly string[]) => ({
+      status,
+      assertionResults: tests.map((one) => ({ status: one })),
+    });
+    const report = (
+      passed: number,
+      failed: number,
+      ...testResults: readonly ReturnType<typeof file>[]
+    ): string => JSON.stringify({ numPassedTests: passed, numFailedTests: failed, testResults });
+    const broken = file('failed', 'skipped', 'skipped');
+    const red = file('failed', 'passed', 'failed', 'failed');
+    expect(tallyOf(report(3, 2, red, file('passed', 'passed'), broken), 1)).toEqual({
+      passed: 3,
+      failed: 3,
+    });
     expect(tallyOf(report(3, 0), 0)).toEqual({ passed: 3, failed: 0 });
     expect(tallyOf(report(3, 2), 1)).toEqual({ passed: 3, failed: 2 });
     expect(tallyOf(report(3, 0), 1)).toEqual({ passed: 3, failed: 1 });

@@ -20,6 +20,8 @@ type Suite = {
   readonly kind: 'step' | 'vitest';
   /** Folder under the root it runs in. */
   readonly directory: string;
+  /** Whether it drives a Docker Engine. */
+  readonly needsEngine: boolean;
 };
 
 const step = (name: string, program: string, ...args: readonly string[]): Suite => ({
@@ -28,6 +30,7 @@ const step = (name: string, program: string, ...args: readonly string[]): Suite 
   args,
   kind: 'step',
   directory: '',
+  needsEngine: false,
 });
 const vitest = (name: string, directory: string, ...args: readonly string[]): Suite => ({
   name,
@@ -35,6 +38,12 @@ const vitest = (name: string, directory: string, ...args: readonly string[]): Su
   args: ['run', ...args],
   kind: 'vitest',
   directory,
+  needsEngine: false,
+});
+/** Its tests take seconds each: every one has a line of its own as it ends. */
+const endToEnd = (name: string, ...args: readonly string[]): Suite => ({
+  ...vitest(name, 'e2e', '--reporter=verbose', ...args),
+  needsEngine: true,
 });
 
 /** Fast ones first: a formatting slip shows in seconds. */
@@ -42,16 +51,16 @@ const allSuites: readonly Suite[] = [
   step('lint', 'biome', 'ci', '.'),
   step('tidy', 'node', 'tools/tidy.ts'),
   step('types', 'tsc', '-b'),
-  vitest('unit', '', '--project=!e2e', '--project=!simulation'),
-  vitest('simulation', 'e2e', '--config=vitest.simulation.config.ts'),
-  vitest('e2e', 'e2e'),
+  vitest('unit', '', '--reporter=default', '--project=!e2e', '--project=!simulation'),
+  vitest('simulation', 'e2e', '--reporter=verbose', '--config=vitest.simulation.config.ts'),
+  endToEnd('e2e'),
 ];
 
 /** The suites to run; a name that is none of them is a part of the end-to-end suite. */
 export function chooseSuites(name: string | undefined): readonly Suite[] {
   if (name === undefined) return allSuites;
   const known = allSuites.filter((suite) => suite.name === name);
-  return known.length > 0 ? known : [vitest(name, 'e2e', name)];
+  return known.length > 0 ? known : [endToEnd(name, name)];
 }
 
 /** Runs the suites, shows what they say, ends with `N passed, N failed`; gives the exit code. */
@@ -66,7 +75,7 @@ export async function test(
   const tallies: Tally[] = [];
   const rows: string[] = [];
   const suites = chooseSuites(name);
-  if (suites.some(({ directory }) => directory === 'e2e')) {
+  if (suites.some(({ needsEngine }) => needsEngine)) {
     await ensurePrograms([dockerEngine, ...testPrograms, ...networkTools], terminal);
   }
   for (const suite of suites) {
@@ -102,22 +111,41 @@ async function runSuite(root: string, suite: Suite): Promise<Tally> {
   const scratch = mkdtempSync(join(tmpdir(), 'shoal-test-'));
   const report = join(scratch, 'report.json');
   try {
-    const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
-    const code = await run(root, suite.program, [...suite.args, ...reporters], cwd);
+    const reporting = ['--reporter=json', `--outputFile.json=${report}`];
+    const code = await run(root, suite.program, [...suite.args, ...reporting], cwd);
     return tallyOf(existsSync(report) ? readFileSync(report, 'utf8') : undefined, code);
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
 }
 
-const vitestReport = z.object({ numPassedTests: z.number(), numFailedTests: z.number() });
+const vitestReport = z.object({
+  numPassedTests: z.number(),
+  numFailedTests: z.number(),
+  testResults: z.array(
+    z.object({
+      status: z.string(),
+      assertionResults: z.array(z.object({ status: z.string() })),
+    }),
+  ),
+});
 
-/** A run that failed without a failed test (a file that does not load, no file at all) is one failure. */
+/**
+ * A file that failed without a failed test (it does not load, its setup failed) is one failure; so is
+ * a run that failed without any (no file at all, a report that never came).
+ */
 export function tallyOf(report: string | undefined, code: number): Tally {
   if (report === undefined) return { passed: 0, failed: 1 };
-  const { numPassedTests: passed, numFailedTests: failed } = vitestReport.parse(JSON.parse(report));
-  return { passed, failed: code !== 0 && failed === 0 ? 1 : failed };
+  const { numPassedTests, numFailedTests, testResults } = vitestReport.parse(JSON.parse(report));
+  const brokenFiles = testResults.filter(
+    ({ status, assertionResults }) =>
+      status === 'failed' && assertionResults.every((one) => one.status !== 'failed'),
+  ).length;
+  const failed = numFailedTests + brokenFiles;
+  return { passed: numPassedTests, failed: code !== 0 && failed === 0 ? 1 : failed };
 }
+
+const endSignals = ['SIGTERM', 'SIGHUP'] as const;
 
 /** Our tools are Node's programs beside it; none of them reads from us. */
 function run(root: string, program: string, args: readonly string[], cwd: string): Promise<number> {
@@ -128,7 +156,19 @@ function run(root: string, program: string, args: readonly string[], cwd: string
       stdio: ['ignore', 'inherit', 'inherit'],
       env: { ...process.env, PATH: `${bin}:${process.env['PATH'] ?? ''}` },
     });
-    child.on('error', reject);
-    child.on('exit', (code) => resolve(code ?? 1));
+    // Who is told to end passes it on, so that nothing the tests started stays behind.
+    const passOn = (signal: NodeJS.Signals): void => void child.kill(signal);
+    for (const signal of endSignals) process.on(signal, passOn);
+    const settle = (): void => {
+      for (const signal of endSignals) process.off(signal, passOn);
+    };
+    child.on('error', (error) => {
+      settle();
+      reject(error);
+    });
+    child.on('exit', (code) => {
+      settle();
+      resolve(code ?? 1);
+    });
   });
 }

@@ -1,5 +1,5 @@
 import type { Instant, LogIndex } from '@shoal/runtime';
-import { type Change, State } from '@shoal/state';
+import { type Change, State, type TaskTemplate } from '@shoal/state';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { parseFilters } from '../filters.ts';
 import { resolveNode, resolveService, resolveTask } from '../resolve.ts';
@@ -197,14 +197,25 @@ describe('filters', () => {
     expect(services(filters)).toBe(count);
   });
 
-  test('tasks of an older revision are not up to date', () => {
-    const service = state.view.services.get('s1');
-    const revision = state.view.revisions.of('s1', 1);
-    if (service === undefined || revision === undefined) throw new Error('the scene is not set');
-    commit(
-      { op: 'create', table: 'revision', object: { ...revision, id: 's1.2', number: 2 } },
-      { op: 'update', table: 'service', object: { ...service, revision: 2, previousRevision: 1 } },
-    );
+  test('tasks are up to date until what they are made of changes', () => {
+    const move = (number: number, change: Partial<TaskTemplate>): void => {
+      const service = state.view.services.get('s1');
+      const revision = state.view.revisions.of('s1', 1);
+      if (service === undefined || revision === undefined) throw new Error('the scene is not set');
+      const TaskTemplate = { ...revision.spec.TaskTemplate, ...change };
+      const spec = { ...revision.spec, TaskTemplate };
+      const next = { ...revision, id: `s1.${number}`, number, spec };
+      commit(
+        { op: 'create', table: 'revision', object: next },
+        { op: 'update', table: 'service', object: { ...service, revision: number } },
+      );
+    };
+    const all = tasks('{"service":["s1"]}');
+    expect(all).toBeGreaterThan(0);
+    // A change of scale or labels makes a revision too, but none of its tasks is made anew.
+    move(2, {});
+    expect(tasks('{"_up-to-date":["true"]}')).toBe(all);
+    move(3, { ForceUpdate: 1 });
     expect(tasks('{"_up-to-date":["true"]}')).toBe(0);
   });
 
