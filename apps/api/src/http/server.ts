@@ -133,6 +133,8 @@ function setUp(app: FastifyInstance, { host, clock }: ApiContext): void {
   app.setNotFoundHandler((_request, reply) => sendJson(reply, 404, { message: 'page not found' }));
   app.setErrorHandler((error, _request, reply) => {
     const { status, message } = errorBody(error);
+    // Closing on a client that still writes would cost it the answer: the rest is read and dropped.
+    if (status === 413) reply.removeHeader('connection');
     return sendJson(reply, status, { message });
   });
 }
