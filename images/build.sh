@@ -95,4 +95,4 @@ make_root "$work/whoami"
 mkdir -p "$work/whoami/www/cgi-bin"
 cp "$here/whoami.sh" "$work/whoami/www/cgi-bin/index.cgi"
 chmod 755 "$work/whoami/www/cgi-bin/index.cgi"
-import whoami:latest "$work/whoami" --change 'CMD ["httpd", "-f", "-p", "80", "-h", "/www"]' --change 'EXPOSE 80'
+import whoami:latest "$work/whoami" --change 'CMD ["httpd", "-f", "-p", "8000", "-h", "/www"]' --change 'EXPOSE 8000'
