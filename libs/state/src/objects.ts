@@ -30,11 +30,34 @@ export interface StateObject {
 
 export interface Cluster extends StateObject {
   readonly spec: ClusterSpec;
-  readonly rootCa: { readonly certificate: string; readonly key: Sealed };
+  readonly rootCa: RootCa;
   readonly joinTokens: { readonly worker: Sealed; readonly manager: Sealed };
+  /** What people unlock a manager's disk with (`SWMKEY-1-…`, sealed); present while autolock is on. */
+  readonly unlockKey?: { readonly key: Sealed; readonly version: number } | undefined;
+  /** Nodes that were removed, with the end of their newest certificate: until then it proves nothing. */
+  readonly removedNodes?: Readonly<Record<string, Instant>> | undefined;
   readonly defaultAddressPool: readonly string[];
   readonly subnetSize: number;
   readonly dataPathPort: number;
+}
+
+/** The cluster's root of trust; certificates are PEM. */
+export interface RootCa {
+  readonly certificate: string;
+  /** Absent when only external authorities sign. */
+  readonly key?: Sealed | undefined;
+  /** Grows with `docker swarm ca --rotate`; the value that the present root answers. */
+  readonly forceRotate?: number | undefined;
+  /** A new root on its way in; it takes over once every node has a certificate of it. */
+  readonly rotation?:
+    | {
+        readonly certificate: string;
+        readonly key?: Sealed | undefined;
+        /** The new root's key certified by the old root, for nodes that trust only that. */
+        readonly crossSigned: string;
+        readonly startedAt: Instant;
+      }
+    | undefined;
 }
 
 export interface Node extends StateObject {
