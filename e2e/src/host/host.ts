@@ -1,6 +1,7 @@
+import { randomInt } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { request } from 'node:http';
-import { createServer } from 'node:net';
+import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { inject } from 'vitest';
 import { type CommandOptions, type CommandResult, mustRun, run } from './command.ts';
@@ -167,25 +168,38 @@ export class Host {
   }
 }
 
+/** Below what the kernel gives to connections that name no port of their own. */
+const portMin = 20_000;
+const portMax = 32_000;
+/** Two ports, and a run of eight for metrics. */
+const portsNeeded = 10;
+const portTriesMax = 50;
+
 /** Three free ports; the last starts a run of eight for metrics. */
 async function freePorts(): Promise<readonly [number, number, number]> {
-  const servers = await Promise.all([0, 1, 2].map(() => listenAnywhere()));
-  const ports = servers.map((server) => server.port);
-  await Promise.all(servers.map((server) => server.close()));
-  return [ports[0] ?? 0, ports[1] ?? 0, Math.min(ports[2] ?? 0, 65_000)];
+  for (let tries = 0; tries < portTriesMax; tries += 1) {
+    const first = randomInt(portMin, portMax - portsNeeded);
+    if (await areFree(first, portsNeeded)) return [first, first + 1, first + 2];
+  }
+  throw new Error(`no ${portsNeeded} free ports in a row between ${portMin} and ${portMax}`);
 }
 
-function listenAnywhere(): Promise<{ port: number; close(): Promise<void> }> {
+async function areFree(first: number, count: number): Promise<boolean> {
+  const servers: Server[] = [];
+  try {
+    for (let port = first; port < first + count; port += 1) servers.push(await listenOn(port));
+    return true;
+  } catch {
+    return false;
+  } finally {
+    await Promise.all(servers.map((server) => new Promise((closed) => server.close(closed))));
+  }
+}
+
+function listenOn(port: number): Promise<Server> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.on('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      if (address === null || typeof address === 'string') return reject(new Error('no port'));
-      resolve({
-        port: address.port,
-        close: () => new Promise((closed) => server.close(() => closed())),
-      });
-    });
+    server.listen(port, '127.0.0.1', () => resolve(server));
   });
 }
