@@ -1,9 +1,10 @@
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { channelCredentials, type Identity, tlsInfo } from '@shoal/pki';
+import { channelCredentials, type Identity, nodeTlsInfo, requestCertificate } from '@shoal/pki';
 import type { SwarmView } from '@shoal/proto';
 import type { Clock, Logger, Random, Timer } from '@shoal/runtime';
-import type { NodeDescription } from '@shoal/state';
+import type { Node, NodeDescription } from '@shoal/state';
+import { CertificateKeeper } from './certificate/keeper.ts';
 import type { Engine } from './executor/engine.ts';
 import { LogPublisher } from './logs/publisher.ts';
 import type { AgentMetrics } from './metrics.ts';
@@ -30,6 +31,8 @@ export function statusFile(dataDir: string): string {
 
 export interface AgentOptions {
   readonly identity: Identity;
+  /** Changes the identity on disk. */
+  readonly updateIdentity: (change: (identity: Identity) => Identity) => Promise<Identity>;
   readonly engine: Engine;
   readonly store: StatusStore;
   readonly version: string;
@@ -45,6 +48,7 @@ export class Agent {
   readonly #dispatchers: Dispatchers;
   readonly #reporter = new Reporter();
   readonly #logs: LogPublisher;
+  readonly #certificates: CertificateKeeper;
   #identity: Identity;
   #worker: Worker | undefined;
   #description: NodeDescription | undefined;
@@ -69,6 +73,15 @@ export class Agent {
       logger: options.logger,
       metrics: options.metrics,
     });
+    this.#certificates = new CertificateKeeper({
+      identity: options.identity,
+      request: (addresses, proof) =>
+        requestCertificate({ addresses, proof, clock: options.clock, tries: 1 }),
+      update: options.updateIdentity,
+      clock: options.clock,
+      random: options.random,
+      logger: options.logger,
+    });
     void this.#describe();
   }
 
@@ -89,10 +102,11 @@ export class Agent {
     const before = this.#identity;
     this.#identity = identity;
     this.#configureDispatchers();
+    this.#certificates.changed(identity);
     const same =
       before.certificate === identity.certificate &&
       before.caCertificate === identity.caCertificate;
-    if (!same) this.#session?.end('the certificate was renewed');
+    if (!same) void this.#describeNow();
   }
 
   /** Lets go of everything; containers run on. */
@@ -100,6 +114,7 @@ export class Agent {
     this.#stopped = true;
     this.#retry?.cancel();
     this.#describing?.cancel();
+    this.#certificates.stop();
     this.#logs.cancelAll();
     this.#session?.end('the agent stops');
     await this.#worker?.stop();
@@ -121,12 +136,20 @@ export class Agent {
     if (described.kind === 'failed') {
       logger.warn({ reason: described.failure.message }, 'engine_not_described');
     } else {
-      const TLSInfo = await tlsInfo(this.#identity.caCertificate);
+      const TLSInfo = await nodeTlsInfo(this.#identity);
       if (this.#stopped) return;
       this.#described({ ...described.value, TLSInfo });
     }
     const delayMs = this.#description === undefined ? describeRetryMs : describeEveryMs;
     this.#describing = clock.after(delayMs, () => void this.#describe());
+  }
+
+  /** The proof of the node changed: the managers wait to hear of it. */
+  async #describeNow(): Promise<void> {
+    const description = this.#description;
+    if (description === undefined) return;
+    const TLSInfo = await nodeTlsInfo(this.#identity);
+    if (!this.#stopped) this.#described({ ...(this.#description ?? description), TLSInfo });
   }
 
   #described(description: NodeDescription): void {
@@ -146,8 +169,8 @@ export class Agent {
       clock,
       logger,
       metrics,
-      onStatus: (taskId, status) => {
-        this.#reporter.put(taskId, status);
+      onStatus: (taskId, status, isPassing) => {
+        this.#reporter.put(taskId, status, isPassing);
         this.#report();
       },
     });
@@ -224,6 +247,9 @@ export class Agent {
   }
 
   #swarm(view: SwarmView): void {
-    this.#dispatchers.told(view.managers.map((manager) => manager.dispatcherAddr));
+    const addresses = view.managers.map((manager) => manager.dispatcherAddr);
+    this.#dispatchers.told(addresses.filter((address) => address !== ''));
+    const node = JSON.parse(view.node.toString('utf8')) as Node;
+    this.#certificates.told({ node, view });
   }
 }

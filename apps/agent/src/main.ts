@@ -1,8 +1,8 @@
 import { availableParallelism } from 'node:os';
-import { type Identity, type IdentityState, watchIdentity } from '@shoal/pki';
+import { type Identity, type IdentityState, updateIdentity, watchIdentity } from '@shoal/pki';
 import { type ProcessContext, runProcess } from '@shoal/runtime/process';
 import { z } from 'zod';
-import { Agent, statusFile } from './agent.ts';
+import { Agent, type AgentOptions, statusFile } from './agent.ts';
 import { DockerEngine } from './executor/docker-engine.ts';
 import { type AgentMetrics, agentMetrics } from './metrics.ts';
 import { StatusStore } from './worker/status-store.ts';
@@ -89,6 +89,7 @@ class Host {
       this.#reason = state.reason;
       return this.#context.logger.error({ reason: state.reason }, 'identity_broken');
     }
+    if (state.kind === 'locked') return this.#standBy();
     const identity = state.kind === 'complete' ? state.identity : undefined;
     if (identity !== undefined && this.#agent?.nodeId === identity.nodeId) {
       return this.#agent.agent.renew(identity);
@@ -102,14 +103,23 @@ class Host {
     if (identity !== undefined && !this.#stopped) this.#begin(identity);
   }
 
+  /** The swarm's containers go on while its keys are locked away. */
+  async #standBy(): Promise<void> {
+    await this.#agent?.agent.stop();
+    this.#agent = undefined;
+    this.#reason = 'the swarm is locked: docker swarm unlock';
+  }
+
   #begin(identity: Identity): void {
     const { version, clock, random, logger } = this.#context;
     const metrics = this.#metrics;
     const [engine, store] = [this.#engine, this.#store];
     const { nodeId } = identity;
     const log = logger.child({ node: nodeId });
-    const options = { identity, engine, store, version, clock, random, logger: log, metrics };
-    this.#agent = { agent: new Agent(options), nodeId };
+    const { dataDir } = this.#context.config;
+    const update: AgentOptions['updateIdentity'] = (change) => updateIdentity(dataDir, change);
+    const parts = { identity, engine, store, version, clock, random, logger: log, metrics };
+    this.#agent = { agent: new Agent({ ...parts, updateIdentity: update }), nodeId };
   }
 
   /** Takes away what a node that is no more has run here. */
@@ -132,7 +142,11 @@ await runProcess({
   version: '0.1.0',
   schema,
   async start(context) {
-    const store = await StatusStore.open(statusFile(context.config.dataDir), context.logger);
+    const store = await StatusStore.open(
+      statusFile(context.config.dataDir),
+      context.logger,
+      context.clock,
+    );
     const host = new Host(context, store);
     return { stop: () => host.stop(), health: () => host.health };
   },

@@ -1,10 +1,14 @@
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { voterMetrics } from '@shoal/raft/service';
 import type { Clock, HostPort, Logger, LogLevel, Random } from '@shoal/runtime';
 import type { Health, Running } from '@shoal/runtime/process';
 import type { Registry } from 'prom-client';
+import { agentUp } from './cluster/agent-up.ts';
 import { readHostNetwork } from './cluster/host-network.ts';
+import { systemProbes } from './cluster/join/probes.ts';
 import { Membership } from './cluster/membership.ts';
+import { clusterMetrics } from './cluster/metrics.ts';
 import { SwarmEvents } from './events/swarm-events.ts';
 import { listenTcp, listenUnix } from './http/listen.ts';
 import { apiMetrics } from './http/metrics.ts';
@@ -14,11 +18,15 @@ import { Engine, type EngineAddress } from './proxy/engine.ts';
 
 /** Time for answers under way when the process is asked to stop, milliseconds. */
 const drainMs = 2_000;
+/** Longest wait of `swarm init` for this host's agent, milliseconds. */
+const agentMsMax = 3_000;
 /** How often the engine is asked for its version while it cannot be reached, milliseconds. */
 const engineRetryMs = 2_000;
 
 export interface ApiOptions {
   readonly dataDir: string;
+  /** Where the processes of this host leave word of themselves. */
+  readonly runDir: string;
   readonly logLevel: LogLevel;
   readonly socket: string;
   readonly tcp: HostPort | undefined;
@@ -39,6 +47,7 @@ export async function startApi(options: ApiOptions): Promise<Running> {
   await mkdir(dirname(options.socket), { recursive: true });
   const engine = new Engine(options.engineText, options.engine);
   const events = new SwarmEvents();
+  const metrics = clusterMetrics(options.metrics);
   const host = new Membership({
     dataDir,
     listen,
@@ -47,9 +56,15 @@ export async function startApi(options: ApiOptions): Promise<Running> {
     random,
     logger,
     logLevel,
+    metrics,
     network: readHostNetwork,
+    probes: systemProbes,
+    agentMsMax,
+    agentUp: () => agentUp(options.runDir, clock),
     onReplica: (replica) => void events.follow(replica),
   });
+  metrics.observeStanding(() => host.standing);
+  voterMetrics(options.metrics, async () => host.voter?.status());
   const context = { host, engine, events, logs: dispatcherLogs, dataDir, clock, random, logger };
   // The log's recovery may take a while; requests wait for it a little and then are told so.
   const started = host.start();
@@ -93,13 +108,15 @@ function learnEngine(
   };
 }
 
-function healthOf(host: Membership): Health {
-  const { standing } = host;
+function healthOf({ standing }: Membership): Health {
   switch (standing.kind) {
     case 'inactive':
       return { ready: true, healthy: true, role: 'standby', detail: 'the host is in no swarm' };
+    case 'locked':
+      return { ready: true, healthy: true, role: 'locked', detail: 'waits for its unlock key' };
     case 'worker':
       return { ready: true, healthy: true, role: 'worker', detail: '' };
+    case 'pending':
     case 'error':
       return { ready: false, healthy: true, role: 'manager', detail: standing.message };
     case 'manager': {

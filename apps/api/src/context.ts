@@ -1,5 +1,5 @@
 import type { Clock, Logger, Random } from '@shoal/runtime';
-import type { SwarmHost } from './cluster/membership.ts';
+import type { SwarmHost } from './cluster/standing.ts';
 import type { SwarmEvents } from './events/swarm-events.ts';
 import type { LogSource } from './logs/log-source.ts';
 import type { Engine } from './proxy/engine.ts';

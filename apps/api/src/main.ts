@@ -37,6 +37,7 @@ await runProcess({
     return startApi({
       ...context,
       dataDir: config.dataDir,
+      runDir: config.runDir,
       logLevel: config.logLevel,
       socket: config.socket,
       tcp: config.tcp === undefined ? undefined : parseHostPort(config.tcp),

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
 import { down } from './command/down.ts';
-import { bench, runOne } from './command/foreground.ts';
+import { bench, images, runOne, simulate } from './command/foreground.ts';
 import { logs } from './command/logs.ts';
 import { status } from './command/status.ts';
 import { test } from './command/test.ts';
@@ -144,6 +144,24 @@ shoal
   .allowUnknownOption()
   .action(async (name: string, flags: readonly string[]) => {
     process.exitCode = await bench(root, name, flags);
+  });
+
+shoal
+  .command('simulate')
+  .description('run simulated clusters under faults, for example --seeds 1000 or --hours 8')
+  .argument('[flags...]')
+  .passThroughOptions()
+  .allowUnknownOption()
+  .action(async (flags: readonly string[]) => {
+    process.exitCode = await simulate(root, flags);
+  });
+
+shoal
+  .command('images')
+  .description('make the container images of the processes, which deploy/compose runs')
+  .argument('[engine]', 'for example unix:///var/run/docker.sock, which is the default')
+  .action(async (engine: string | undefined) => {
+    process.exitCode = await images(root, engine);
   });
 
 shoal

@@ -1,5 +1,5 @@
-import { type Identity, serverCredentials, unseal } from '@shoal/pki';
-import { type HostPort, parseHostPort } from '@shoal/runtime';
+import { type CertificateSource, type Identity, serverCredentials, unseal } from '@shoal/pki';
+import { formatHostPort, type HostPort, parseHostPort } from '@shoal/runtime';
 import { hostPort, type ProcessContext, runProcess } from '@shoal/runtime/process';
 import { LeaseHolder } from '@shoal/stage';
 import { ManagerHost, type ManagerSession, type ManagerWork } from '@shoal/stage/host';
@@ -12,6 +12,7 @@ import { type DispatcherServer, serveDispatcher } from './server/server.ts';
 
 /** Pause between attempts to listen while another process holds the address, milliseconds. */
 const listenRetryMs = 500;
+const dispatcherPort = 2_378;
 
 const schema = z.object({
   listen: hostPort.optional().describe('sessions of agents; port of the identity, all addresses'),
@@ -29,6 +30,7 @@ type Context = ProcessContext<z.output<typeof schema>>;
 class Serving implements ManagerWork {
   readonly #context: Context;
   readonly #identity: Identity;
+  readonly #proof: CertificateSource;
   readonly #lease: LeaseHolder;
   readonly #dispatcher: Dispatcher;
   #server: Promise<DispatcherServer | undefined>;
@@ -40,12 +42,13 @@ class Serving implements ManagerWork {
     const { identity, replica, client } = session;
     this.#context = context;
     this.#identity = identity;
+    this.#proof = session.proof;
     this.#lease = new LeaseHolder({
       client,
       id: `dispatcher@${identity.nodeId}/${config.instance}`,
       stage: 'dispatcher',
       nodeId: identity.nodeId,
-      address: config.advertise ?? identity.dispatcherAddr,
+      address: config.advertise ?? advertised(identity),
       clock,
       random,
       logger,
@@ -71,10 +74,6 @@ class Serving implements ManagerWork {
     return this.#lease.current === undefined ? 'waits for its lease' : '';
   }
 
-  renewed(): void {
-    this.#lease.reconnect('the certificate was renewed');
-  }
-
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#dispatcher.stop();
@@ -84,7 +83,7 @@ class Serving implements ManagerWork {
 
   #address(): HostPort {
     const { listen } = this.#context.config;
-    const port = parseHostPort(this.#identity.dispatcherAddr)?.port ?? 2_378;
+    const port = parseHostPort(this.#identity.dispatcherAddr)?.port ?? dispatcherPort;
     return (listen === undefined ? undefined : parseHostPort(listen)) ?? { host: '0.0.0.0', port };
   }
 
@@ -94,7 +93,7 @@ class Serving implements ManagerWork {
       try {
         const server = await serveDispatcher({
           listen: this.#address(),
-          credentials: serverCredentials(this.#identity),
+          credentials: serverCredentials(this.#proof),
           clusterId: this.#identity.clusterId,
           dispatcher: this.#dispatcher,
           logger,
@@ -111,9 +110,15 @@ class Serving implements ManagerWork {
   }
 }
 
+/** Where agents of other hosts reach this one's dispatcher. */
+function advertised({ advertiseAddr, dispatcherAddr }: Identity): string {
+  const port = parseHostPort(dispatcherAddr)?.port ?? dispatcherPort;
+  return formatHostPort({ host: advertiseAddr, port });
+}
+
 /** Registry credentials are sealed for the place they belong to, so that they open nowhere else. */
 function openAuth(identity: Identity, revision: Revision): string | undefined {
-  if (revision.registryAuth === undefined) return undefined;
+  if (revision.registryAuth === undefined || identity.sealKey === undefined) return undefined;
   const place = `revision/${revision.id}/registry-auth`;
   return unseal(identity.sealKey, revision.registryAuth, place)?.toString('utf8');
 }

@@ -36,7 +36,8 @@ export async function commitRate(parent: string, proposers: number): Promise<Com
   const storage = await openLogStorage({ directory, disk: fileSystem, ...common });
   const machine = new VoterMachine();
   const id = 1 as VoterId;
-  const node = await RaftNode.open({ id, voters: [id], storage, machine, ...common });
+  const membership = { voters: [{ id, nodeId: 'bench', addr: '' }], learners: [] };
+  const node = await RaftNode.open({ id, membership, storage, machine, ...common });
   const batcher = new Batcher({
     log: node,
     clock: systemClock,

@@ -25,13 +25,14 @@ describe('an agent on a real engine', () => {
   const startAgent = async (): Promise<Agent> =>
     new Agent({
       identity: swarm.identity,
+      updateIdentity: async (change) => change(swarm.identity),
       engine: new DockerEngine({
         address: engine.address,
         processors: 2,
         observe: metrics.engineCall,
         monotonic: () => systemClock.monotonic(),
       }),
-      store: await StatusStore.open(statusFile(dataDir), silentLogger),
+      store: await StatusStore.open(statusFile(dataDir), silentLogger, systemClock),
       version: '0.0.0',
       clock: systemClock,
       random: systemRandom,

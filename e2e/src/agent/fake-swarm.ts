@@ -198,6 +198,8 @@ async function newIdentity(): Promise<Identity> {
     caCertificate: ca.certificate,
     certificate: issued.certificate,
     key,
+    voterId: 7,
     sealKey: newSealKey(random),
+    logKeys: [{ number: 1, key: newSealKey(random) }],
   };
 }

@@ -1,11 +1,11 @@
 import { randomInt } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';
-import { request } from 'node:http';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { inject } from 'vitest';
 import { type CommandOptions, type CommandResult, mustRun, run } from './command.ts';
 import { repository } from './engine.ts';
+import { type HttpResult, httpOver } from './http.ts';
 import { eventually } from './wait.ts';
 
 /** What `shoal status --json` says of one process. */
@@ -15,12 +15,6 @@ export interface ProcessStatus {
   readonly restarts: number;
   readonly healthy: boolean;
   readonly ready: boolean;
-}
-
-export interface HttpResult {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  readonly body: string;
 }
 
 /** One Shoal host as a user has it: started by `./shoal up`, driven by the docker CLI. */
@@ -96,19 +90,7 @@ export class Host {
     body?: string,
     headers: Readonly<Record<string, string>> = { 'content-type': 'application/json' },
   ): Promise<HttpResult> {
-    return new Promise((resolve, reject) => {
-      const call = request({ socketPath: this.socket, method, path, headers }, (response) => {
-        let text = '';
-        response.on('data', (chunk: Buffer) => {
-          text += chunk.toString();
-        });
-        response.on('end', () =>
-          resolve({ status: response.statusCode ?? 0, headers: response.headers, body: text }),
-        );
-      });
-      call.on('error', reject);
-      call.end(body);
-    });
+    return httpOver(this.socket, { method, path, body, headers });
   }
 
   async status(): Promise<readonly ProcessStatus[]> {

@@ -35,6 +35,11 @@ export function invalidArgument(description: string): ApiError {
 
 export type ObjectKind = 'service' | 'node' | 'task' | 'network' | 'secret' | 'config';
 
+const leaving =
+  'You are attempting to leave the swarm on a node that is participating as a manager. ';
+const suppressed =
+  'The only way to restore a swarm that has lost consensus is to reinitialize it with `--force-new-cluster`. Use `--force` to suppress this message.';
+
 /** Every fixed text of Docker's that this product answers with, by what went wrong. */
 export const apiErrors = {
   pageNotFound: () => new ApiError(404, 'page not found'),
@@ -59,11 +64,31 @@ export const apiErrors = {
       'This node is already part of a swarm. Use "docker swarm leave" to leave this swarm and join another one.',
     ),
   notInSwarm: () => new ApiError(503, 'This node is not part of a swarm'),
+  locked: () =>
+    new ApiError(
+      503,
+      'Swarm is encrypted and needs to be unlocked before it can be used. Please use "docker swarm unlock" to unlock it.',
+    ),
+  leaveLocked: () =>
+    new ApiError(
+      503,
+      'Swarm is encrypted and locked. Please unlock it first or use `--force` to ignore this message.',
+    ),
+  badUnlockKey: () => new ApiError(400, 'invalid key string'),
+  wrongUnlockKey: () => new ApiError(401, 'swarm could not be unlocked: invalid key provided'),
+  noRemote: () => new ApiError(400, 'at least 1 RemoteAddr is required to join'),
+  badJoinToken: () => new ApiError(500, 'invalid join token'),
+  joinTimeout: () =>
+    new ApiError(
+      503,
+      'Timeout was reached before node joined. The attempt to join the swarm will continue in the background. Use the "docker info" command to see the current swarm status of your node.',
+    ),
   notLocked: () => new ApiError(409, 'swarm is not locked'),
-  noLeader: () =>
+  /** `missing` says how many managers are away, in one sentence; empty when it is not known. */
+  noLeader: (missing = '') =>
     rpcError(
       'Unknown',
-      "The swarm does not have a leader. It's possible that too few managers are online. Make sure more than half of the managers are online.",
+      `The swarm does not have a leader. It's possible that too few managers are online. Make sure more than half of the managers are online.${missing === '' ? '' : ` ${missing}`}`,
     ),
   outOfSequence: () => rpcError('Unknown', 'update out of sequence'),
   /** `given` is the query value as it came; an absent one counts as empty. */
@@ -83,6 +108,11 @@ export const apiErrors = {
   modeChange: () => rpcError('Unimplemented', 'service mode change is not allowed'),
   badRollback: (value: string) => new ApiError(500, `unrecognized rollback option ${value}`),
   badRegistryAuthFrom: () => new ApiError(500, 'unsupported registryAuthFrom value'),
+  quorumLoss: () =>
+    rpcError(
+      'FailedPrecondition',
+      "can't remove member from the raft: this would result in a loss of quorum",
+    ),
   lastManager: () =>
     rpcError('FailedPrecondition', 'attempting to demote the last manager of the swarm'),
   nodeNotDown: (id: string) =>
@@ -95,13 +125,18 @@ export const apiErrors = {
   leaveLastManager: () =>
     new ApiError(
       503,
-      'You are attempting to leave the swarm on a node that is participating as a manager. Removing the last manager erases all current state of the swarm. Use `--force` to ignore this message. ',
+      `${leaving}Removing the last manager erases all current state of the swarm. Use \`--force\` to ignore this message. `,
     ),
-  leaveManager: (left: number, of: number) =>
+  /** Of a manager whose leaving the others survive. */
+  leaveManager: () => new ApiError(503, `${leaving}${suppressed}`),
+  leaveWithoutQuorum: (left: number, of: number) =>
     new ApiError(
       503,
-      `You are attempting to leave the swarm on a node that is participating as a manager. Removing this node leaves ${left} managers out of ${of}. Without a Raft quorum your swarm will be inaccessible. The only way to restore a swarm that has lost consensus is to reinitialize it with \`--force-new-cluster\`. Use \`--force\` to suppress this message.`,
+      `${leaving}Removing this node leaves ${left} managers out of ${of}. Without a Raft quorum your swarm will be inaccessible. ${suppressed}`,
     ),
+  /** Of a manager that cannot tell how the others are. */
+  leaveInactiveManager: () =>
+    new ApiError(503, `${leaving}Doing so may lose the consensus of your cluster. ${suppressed}`),
   contentType: (given: string) =>
     new ApiError(400, `unsupported Content-Type header (${given}): must be 'application/json'`),
   noStream: () => new ApiError(500, 'Bad parameters: you must choose at least one stream'),

@@ -23,10 +23,16 @@ export {
 } from './logs.ts';
 export { parseNodeSpec } from './requests/node-spec.ts';
 export {
+  type ClusterSpecRequest,
   clusterDefaults,
-  parseClusterSpec,
+  mergeClusterSpec,
   parseSwarmInit,
+  parseSwarmJoin,
+  parseSwarmUnlock,
+  parseSwarmUpdate,
   type SwarmInit,
+  type SwarmJoin,
+  type SwarmUpdate,
 } from './requests/swarm.ts';
 export { resolveNetwork, resolveNode, resolveService, resolveTask } from './resolve.ts';
 export { isImageReference } from './service/image.ts';
@@ -35,7 +41,7 @@ export { parseServiceSpec } from './service/parse.ts';
 export { randomName } from './service/random-name.ts';
 export { type Surroundings, validateServiceSpec } from './service/validate.ts';
 export { networkShape, predefinedLabel } from './shapes/network.ts';
-export { nodeFilter, nodeShape, type Quorum } from './shapes/node.ts';
+export { nodeFilter, nodeShape, type Quorum, type Reachability } from './shapes/node.ts';
 export {
   currentRevision,
   modeName,
@@ -50,6 +56,7 @@ export {
   pingSwarmHeader,
   swarmShape,
   type TlsShape,
+  twoManagersWarning,
 } from './shapes/swarm.ts';
 export { taskCandidates, taskFilter, taskShape } from './shapes/task.ts';
 export {

@@ -1,6 +1,9 @@
 import { createPrivateKey, type webcrypto } from 'node:crypto';
 import type { Instant, Random } from '@shoal/runtime';
+import { certificatesOf, isIssuedBy } from './chain.ts';
+import type { Identity } from './identity.ts';
 import { type NodeRole, roleUnit } from './role.ts';
+import { keyIdentifierOf, requestedKey, signingKeyOf } from './signing-key.ts';
 import { keyAlgorithm, loadX509 } from './x509.ts';
 
 /** A root of trust that can issue. PEM texts; the key is PKCS #8 and must be sealed where it is kept. */
@@ -24,15 +27,20 @@ const backdateMs = 3_600_000;
 const serialBytes = 16;
 export const caName = 'swarm-ca';
 
-/** A new cluster root: self-signed, CN `swarm-ca`. */
+/** No root was made before this, whatever the clock of its host said. */
+const firstRootMs = Date.UTC(2026, 0, 1);
+
+/**
+ * A new cluster root: self-signed, CN `swarm-ca`. Valid since 1970, so that a host whose clock was wrong
+ * when it made the cluster need not make it again once the clock is right.
+ */
 export async function createClusterCa(now: Instant, random: Random): Promise<ClusterCa> {
   const x509 = await loadX509();
   const keys = await crypto.subtle.generateKey(keyAlgorithm, true, ['sign', 'verify']);
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: newSerial(random),
     name: [{ CN: [caName] }],
-    notBefore: new Date(now - backdateMs),
-    notAfter: new Date(now + caValidityMs),
+    ...rootValidity(now),
     signingAlgorithm: keyAlgorithm,
     keys,
     extensions: [
@@ -45,6 +53,14 @@ export async function createClusterCa(now: Instant, random: Random): Promise<Clu
     ],
   });
   return { certificate: `${certificate.toString('pem')}\n`, key: await exportKey(keys.privateKey) };
+}
+
+/** Dates of a root, or of a root's key certified by another. */
+export function rootValidity(now: Instant): { readonly notBefore: Date; readonly notAfter: Date } {
+  return {
+    notBefore: new Date(0),
+    notAfter: new Date(Math.max(now, firstRootMs) + caValidityMs),
+  };
 }
 
 /** A new key for a node; it never leaves the host that made it. */
@@ -70,6 +86,17 @@ export type Issued =
   /** The request is no PKCS #10, or is not signed by the key it names. */
   | { readonly kind: 'refused'; readonly reason: string };
 
+/** What a request gets that no certificate can be made of. */
+export const badRequest = {
+  kind: 'refused',
+  reason: 'the certificate request is not valid',
+} as const;
+
+/** The DNS names of a node's certificate: servers are known by their role, whatever their address. */
+export function namesOf({ nodeId, role }: NodeSubject): readonly string[] {
+  return [roleUnit(role), nodeId, ...(role === 'manager' ? [caName] : [])];
+}
+
 /**
  * Issues a node certificate (PEM). Only the public key is taken from the request: subject and names are the
  * cluster's decision alone. CN is the node's id, OU `swarm-manager` or `swarm-worker`, O the cluster's
@@ -86,22 +113,22 @@ export async function issueCertificate(options: {
 }): Promise<Issued> {
   const x509 = await loadX509();
   const { ca, subject, now } = options;
-  const publicKey = await requestedKey(options.request);
-  if (publicKey === undefined) {
-    return { kind: 'refused', reason: 'the certificate request is not valid' };
-  }
+  const requested = await requestedKey(options.request);
+  if (requested === undefined) return badRequest;
   const issuer = new x509.X509Certificate(ca.certificate);
-  const unit = roleUnit(subject.role);
-  const names = [unit, subject.nodeId, ...(subject.role === 'manager' ? [caName] : [])];
+  const names = namesOf(subject);
   const certificate = await x509.X509CertificateGenerator.create({
     serialNumber: newSerial(options.random),
-    subject: [{ O: [subject.clusterId] }, { OU: [unit] }, { CN: [subject.nodeId] }],
+    subject: [
+      { O: [subject.clusterId] },
+      { OU: [roleUnit(subject.role)] },
+      { CN: [subject.nodeId] },
+    ],
     issuer: issuer.subjectName,
     notBefore: new Date(now - backdateMs),
     notAfter: new Date(now + (options.validityMs ?? nodeValidityMs)),
-    signingAlgorithm: keyAlgorithm,
-    publicKey,
-    signingKey: await importKey(ca.key),
+    publicKey: requested.forLibrary,
+    ...(await signingKeyOf(ca.key)),
     extensions: [
       new x509.BasicConstraintsExtension(false, undefined, true),
       new x509.KeyUsagesExtension(
@@ -115,7 +142,7 @@ export async function issueCertificate(options: {
       new x509.SubjectAlternativeNameExtension(
         names.map((value) => ({ type: 'dns', value }) as const),
       ),
-      await x509.AuthorityKeyIdentifierExtension.create(issuer.publicKey),
+      await keyIdentifierOf(issuer),
     ],
   });
   return { kind: 'issued', certificate: `${certificate.toString('pem')}\n` };
@@ -128,29 +155,36 @@ export interface TlsInfo {
   readonly CertIssuerPublicKey: string;
 }
 
-/** Docker's `TLSInfo` of a cluster whose nodes trust `caCertificate` (PEM). */
-export async function tlsInfo(caCertificate: string): Promise<TlsInfo> {
+/** Docker's `TLSInfo` of a cluster whose root is `caCertificate` (PEM). */
+export function tlsInfo(caCertificate: string): Promise<TlsInfo> {
+  return issuerInfo(caCertificate, caCertificate);
+}
+
+/**
+ * Docker's `TLSInfo` of a node: whom it trusts, and which root issued its certificate. That is how a rotation
+ * of the root knows who has arrived.
+ */
+export async function nodeTlsInfo(
+  identity: Pick<Identity, 'caCertificate' | 'certificate'>,
+): Promise<TlsInfo> {
+  const [leaf, ...between] = certificatesOf(identity.certificate);
+  const candidates = [...certificatesOf(identity.caCertificate), ...between];
+  const issuer = candidates.find((each) => leaf !== undefined && isIssuedBy(leaf, each));
+  return issuerInfo(issuer?.toString() ?? identity.caCertificate, identity.caCertificate);
+}
+
+async function issuerInfo(issuer: string, trustRoots: string): Promise<TlsInfo> {
   const x509 = await loadX509();
-  const certificate = new x509.X509Certificate(caCertificate);
+  const certificate = new x509.X509Certificate(issuer);
   return {
-    TrustRoot: caCertificate,
+    TrustRoot: trustRoots,
     CertIssuerSubject: Buffer.from(certificate.subjectName.toArrayBuffer()).toString('base64'),
     CertIssuerPublicKey: Buffer.from(certificate.publicKey.rawData).toString('base64'),
   };
 }
 
-async function requestedKey(request: string) {
-  const x509 = await loadX509();
-  try {
-    const parsed = new x509.Pkcs10CertificateRequest(request);
-    return (await parsed.verify()) ? parsed.publicKey : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
 /** Positive and never zero, as certificates want it. */
-function newSerial(random: Random): string {
+export function newSerial(random: Random): string {
   const bytes = Buffer.from(random.bytes(serialBytes));
   bytes[0] = ((bytes[0] ?? 0) & 0x3f) | 0x40;
   return bytes.toString('hex');
@@ -161,9 +195,4 @@ async function exportKey(key: webcrypto.CryptoKey): Promise<string> {
   return createPrivateKey({ key: der, format: 'der', type: 'pkcs8' })
     .export({ format: 'pem', type: 'pkcs8' })
     .toString();
-}
-
-function importKey(pem: string): Promise<webcrypto.CryptoKey> {
-  const der = createPrivateKey(pem).export({ format: 'der', type: 'pkcs8' });
-  return crypto.subtle.importKey('pkcs8', der, keyAlgorithm, false, ['sign']);
 }

@@ -2,35 +2,51 @@ import {
   type ChannelCredentials,
   type ChannelOptions,
   credentials,
-  ServerCredentials,
+  experimental,
+  type ServerCredentials,
   type ServerUnaryCall,
   type StatusObject,
   status,
 } from '@grpc/grpc-js';
 import type { NodeSubject } from './authority.ts';
-import type { Identity } from './identity.ts';
+import {
+  type CertificateSource,
+  isSource,
+  type Proof,
+  providerOf,
+  RenewableProof,
+} from './certificate-source.ts';
 import { type NodeRole, roleUnit } from './role.ts';
 import { subjectOf } from './subject.ts';
 
 /** What of a server call is needed to know its caller; every kind of call has it. */
 type Call = Pick<ServerUnaryCall<unknown, unknown>, 'getAuthContext'>;
-type Proof = Pick<Identity, 'caCertificate' | 'certificate' | 'key'>;
 
-/** For a server that talks to nodes of its own cluster only: a client without certificate is refused. */
-export function serverCredentials(identity: Proof): ServerCredentials {
-  return ServerCredentials.createSsl(
-    Buffer.from(identity.caCertificate),
-    [{ private_key: Buffer.from(identity.key), cert_chain: Buffer.from(identity.certificate) }],
-    true,
-  );
+/**
+ * For a server that talks to nodes of its own cluster. With `required` a client without certificate is
+ * refused in the handshake; with `optional` the calls must look, and {@link peerOf} knows only certificates
+ * that were verified. A source's renewals count for every later handshake.
+ */
+export function serverCredentials(
+  of: Proof | CertificateSource,
+  client: 'required' | 'optional' = 'required',
+): ServerCredentials {
+  const source = isSource(of) ? of : new RenewableProof(of);
+  const provider = providerOf(source);
+  const isRequired = client === 'required';
+  return experimental.createCertificateProviderServerCredentials(provider, provider, isRequired);
 }
 
-/** For a client that proves itself as this node and trusts its cluster's root only. */
-export function channelCredentials(identity: Proof): ChannelCredentials {
+/** For a client that proves itself as this node and trusts its cluster's roots only. */
+export function channelCredentials(of: Proof | CertificateSource): ChannelCredentials {
+  if (isSource(of)) {
+    const provider = providerOf(of);
+    return experimental.createCertificateProviderChannelCredentials(provider, provider);
+  }
   return credentials.createSsl(
-    Buffer.from(identity.caCertificate),
-    Buffer.from(identity.key),
-    Buffer.from(identity.certificate),
+    Buffer.from(of.caCertificate),
+    Buffer.from(of.key),
+    Buffer.from(of.certificate),
   );
 }
 

@@ -1,8 +1,9 @@
+import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { systemClock } from '@shoal/runtime';
+import { systemClock, systemRandom } from '@shoal/runtime';
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import {
   type Identity,
@@ -11,8 +12,11 @@ import {
   identityFile,
   loadIdentity,
   removeIdentity,
+  updateIdentity,
   writeIdentity,
 } from './identity.ts';
+import { writeKeys } from './keys-file.ts';
+import { newSealKey } from './seal.ts';
 import { createFakeCluster, type FakeCluster } from './testing/fake-cluster.ts';
 import { pollMs, watchIdentity } from './watch.ts';
 
@@ -39,11 +43,13 @@ test('what was written is read again, and the keys are for root alone', async ()
   await writeIdentity(dataDir, identity);
   expect(await loadIdentity(dataDir)).toEqual({ kind: 'complete', identity });
   const mode = async (name: string): Promise<number> => (await stat(path(name))).mode & 0o777;
-  expect(await mode('node.key')).toBe(0o600);
-  expect(await mode('seal.key')).toBe(0o600);
-  expect((await readdir(identityDirectory(dataDir))).sort()).toEqual(
-    ['ca.crt', 'node.crt', 'node.json', 'node.key', 'seal.key'].sort(),
-  );
+  expect(await mode('keys.json')).toBe(0o600);
+  expect((await readdir(identityDirectory(dataDir))).sort()).toEqual([
+    'ca.crt',
+    'keys.json',
+    'node.crt',
+    'node.json',
+  ]);
   const text = await readFile(identityFile(dataDir), 'utf8');
   expect(text).not.toContain('PRIVATE');
 });
@@ -77,17 +83,17 @@ describe('an identity is broken when', () => {
     await writeFile(identityFile(dataDir), '{"schema": 2}');
     expect(await reason()).toContain('schema');
   });
-  test.each(['ca.crt', 'node.crt', 'node.key', 'seal.key'])('%s is missing', async (name) => {
+  test.each(['ca.crt', 'node.crt', 'keys.json'])('%s is missing', async (name) => {
     await rm(path(name));
     expect(await reason()).toContain(name);
   });
-  test.each(['ca.crt', 'node.crt', 'node.key', 'seal.key'])('%s is empty', async (name) => {
+  test.each(['ca.crt', 'node.crt', 'keys.json'])('%s is empty', async (name) => {
     await writeFile(path(name), '');
     expect(await reason()).toContain('empty');
   });
   test('the key is that of another node', async () => {
     const other = await cluster.identity('manager');
-    await writeFile(path('node.key'), other.key);
+    await writeKeys(identityDirectory(dataDir), other, null);
     expect(await reason()).toContain('private key');
   });
   test('the certificate is that of another node', async () => {
@@ -95,18 +101,128 @@ describe('an identity is broken when', () => {
     await writeIdentity(dataDir, { ...other, nodeId: identity.nodeId });
     expect(await reason()).toContain('another node');
   });
-  test('the certificate proves another role', async () => {
-    await writeIdentity(dataDir, { ...identity, role: 'worker' });
-    expect(await reason()).toContain('that of a manager');
-  });
   test('the trust root is a foreign one', async () => {
     const foreign = await createFakeCluster(cluster.id);
     await writeFile(path('ca.crt'), foreign.ca.certificate);
     expect(await reason()).toContain('not issued');
   });
   test('the seal key is short', async () => {
-    await writeFile(path('seal.key'), 'AAAA');
+    const short = { ...identity, sealKey: Buffer.from('short') };
+    await writeKeys(identityDirectory(dataDir), short, null);
     expect(await reason()).toContain('32 bytes');
+  });
+});
+
+describe('a change of the role', () => {
+  test.each(['worker', 'manager'] as const)(
+    'from %s may end at any step and leaves what was before or what comes after',
+    async (role) => {
+      const before = await cluster.identity(role);
+      const renewed = await cluster.renew({
+        ...before,
+        role: role === 'worker' ? 'manager' : 'worker',
+      });
+      const { sealKey: _none, ...rest } = renewed;
+      const after: Identity =
+        role === 'worker' ? { ...renewed, sealKey: newSealKey(systemRandom) } : rest;
+      for (let steps = 0; steps <= 4; steps += 1) {
+        await writeIdentity(dataDir, before);
+        await halfWrite(before, after, steps);
+        const state = await loadIdentity(dataDir);
+        const expected = steps < 3 ? before : after;
+        expect(state).toMatchObject({
+          kind: 'complete',
+          identity: { role: expected.role, key: expected.key, certificate: expected.certificate },
+        });
+        if (expected.role === 'manager' && state.kind === 'complete')
+          expect(state.identity.sealKey).toEqual(expected.sealKey);
+        await updateIdentity(dataDir, () => after);
+        expect(await loadIdentity(dataDir)).toEqual({ kind: 'complete', identity: after });
+        expect(await readFile(path('keys.json'), 'utf8')).not.toContain('previousKey');
+        await removeIdentity(dataDir);
+      }
+    },
+  );
+
+  /** The first steps of writing `after` over `before`. */
+  async function halfWrite(before: Identity, after: Identity, steps: number): Promise<void> {
+    const { key, logKeys } = after;
+    const sealKey = after.sealKey ?? before.sealKey;
+    const { caCertificate, certificate, ...node } = after;
+    const { key: _key, sealKey: _seal, logKeys: _log, ...plain } = node;
+    const keys = { key, previousKey: before.key, sealKey, logKeys };
+    const write = [
+      () => writeKeys(identityDirectory(dataDir), keys, null),
+      () => writeFile(path('ca.crt'), caCertificate),
+      () => writeFile(path('node.crt'), certificate),
+      () =>
+        writeFile(path('node.json'), JSON.stringify({ schema: 1, state: 'complete', ...plain })),
+    ];
+    for (const step of write.slice(0, steps)) await step();
+  }
+});
+
+test('an update that is under way does not bring back what was removed', async () => {
+  await writeIdentity(dataDir, identity);
+  const moved = { ...identity, advertiseAddr: '10.0.0.7' };
+  const update = updateIdentity(dataDir, () => moved).catch(() => 'too late');
+  await removeIdentity(dataDir);
+  await update;
+  expect(await loadIdentity(dataDir)).toEqual({ kind: 'none' });
+  expect(await readdir(identityDirectory(dataDir))).toEqual([]);
+  await expect(updateIdentity(dataDir, () => moved)).rejects.toThrow('is none');
+});
+
+describe('keys in their old place', () => {
+  /** As the first version wrote it. */
+  async function writeOld(of: Identity): Promise<void> {
+    const { caCertificate, certificate, key, sealKey, logKeys: _none, voterId: _id, ...node } = of;
+    await mkdir(identityDirectory(dataDir), { recursive: true });
+    await writeFile(path('ca.crt'), caCertificate);
+    await writeFile(path('node.crt'), certificate);
+    await writeFile(path('node.key'), key);
+    await writeFile(path('seal.key'), `${sealKey?.toString('base64') ?? ''}\n`);
+    await writeFile(path('node.json'), JSON.stringify({ schema: 1, state: 'complete', ...node }));
+  }
+  // As the first version computed it: of SHA-256, the first six bytes.
+  const voterId = (nodeId: string): number =>
+    Number.parseInt(createHash('sha256').update(nodeId).digest('hex').slice(0, 12), 16);
+
+  test('are moved by the first who reads them, with the number of the voter', async () => {
+    await writeOld(identity);
+    const expected = { ...identity, logKeys: [], voterId: voterId(identity.nodeId) };
+    const states = await Promise.all([1, 2, 3].map(() => loadIdentity(dataDir)));
+    for (const state of states) expect(state).toEqual({ kind: 'complete', identity: expected });
+    expect((await readdir(identityDirectory(dataDir))).sort()).toEqual([
+      'ca.crt',
+      'keys.json',
+      'node.crt',
+      'node.json',
+    ]);
+    expect((await stat(path('keys.json'))).mode & 0o777).toBe(0o600);
+    expect(await loadIdentity(dataDir)).toEqual({ kind: 'complete', identity: expected });
+  });
+
+  test('are moved by an update, and after a crash while they were moved', async () => {
+    await writeOld(identity);
+    await writeKeys(identityDirectory(dataDir), { ...identity, logKeys: [] }, null);
+    const updated = await updateIdentity(dataDir, (old) => ({ ...old, advertiseAddr: '10.0.0.7' }));
+    expect(updated).toMatchObject({
+      advertiseAddr: '10.0.0.7',
+      voterId: voterId(identity.nodeId),
+      sealKey: identity.sealKey,
+    });
+    expect(await readdir(identityDirectory(dataDir))).not.toContain('node.key');
+  });
+
+  test('that are damaged stay where they are', async () => {
+    await writeOld(identity);
+    await writeFile(path('seal.key'), 'short');
+    expect(await loadIdentity(dataDir)).toMatchObject({
+      kind: 'broken',
+      reason: expect.stringContaining('seal.key is damaged'),
+    });
+    expect(await readFile(path('node.key'), 'utf8')).toBe(identity.key);
   });
 });
 

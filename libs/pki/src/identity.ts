@@ -1,10 +1,21 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { access, mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorMessage } from '@shoal/runtime';
 import { replaceFile, syncDirectory } from '@shoal/runtime/durable-file';
 import { z } from 'zod';
-import { sealKeyBytes } from './seal.ts';
+import { isTrusted } from './chain.ts';
+import { withFileLock } from './file-lock.ts';
+import {
+  type HostKeys,
+  keysFileName,
+  type Lock,
+  type LogKey,
+  readKeys,
+  writeKeys,
+} from './keys-file.ts';
+import { hasOldKeys, moveOldKeys, oldKeyFiles } from './old-keys.ts';
+import { forgetUnlockKeys, readUnlockKeys, writeUnlockKeys } from './runtime-directory.ts';
 import { subjectOf } from './subject.ts';
 
 const managerAddress = z.object({
@@ -21,6 +32,8 @@ const nodeFile = z.object({
   clusterId: z.string().min(1),
   nodeId: z.string().min(1),
   role: z.enum(['manager', 'worker']),
+  /** This manager's number among the log's voters; 0 on workers, and before a voter was made. */
+  voterId: z.number().int().min(0).default(0),
   /** How other hosts reach this one, without port. */
   advertiseAddr: z.string(),
   /** Where the cluster port listens, `host:port`; empty on workers. */
@@ -36,25 +49,31 @@ export type ManagerAddress = z.output<typeof managerAddress>;
 
 /** Who this host is in its cluster, with what proves it. Keys are secrets: never logged. */
 export interface Identity extends Omit<z.output<typeof nodeFile>, 'schema' | 'state'> {
-  /** Trust root, PEM. */
+  /** Trust roots, PEM; two while the cluster's root rotates. */
   readonly caCertificate: string;
-  /** PEM. */
+  /** PEM; the node's own first, then what leads from it to a trust root. */
   readonly certificate: string;
   /** PKCS #8 PEM of the certificate's key. */
   readonly key: string;
-  /** Opens what is sealed in the state; 32 bytes. */
-  readonly sealKey: Buffer;
+  /** Managers only: opens what is sealed in the state; 32 bytes. */
+  readonly sealKey?: Buffer | undefined;
+  /** Managers only: what the log on this disk is encrypted with, newest last. */
+  readonly logKeys: readonly LogKey[];
 }
 
 export type IdentityState =
   /** The host is in no cluster. */
   | { readonly kind: 'none' }
   | { readonly kind: 'complete'; readonly identity: Identity }
+  /** Its keys are wrapped, and nobody has unlocked them since the host started. */
+  | { readonly kind: 'locked'; readonly nodeId: string; readonly clusterId: string }
   /** There was one, and it cannot be used. */
   | { readonly kind: 'broken'; readonly reason: string };
 
 const nodeFileName = 'node.json';
-const files = { ca: 'ca.crt', certificate: 'node.crt', key: 'node.key', seal: 'seal.key' } as const;
+const files = { ca: 'ca.crt', certificate: 'node.crt' } as const;
+
+const lockFileName = '.update';
 
 /** The identity's folder under a data directory. */
 export function identityDirectory(dataDir: string): string {
@@ -67,24 +86,77 @@ export function identityFile(dataDir: string): string {
 }
 
 /**
- * Writes the identity so that a crash at any instant leaves none or all of it.
- * @throws the file system's error.
+ * Writes the identity so that a crash at any instant leaves none or all of it, or the one before. A lock
+ * that is on the keys stays on them.
+ * @throws the file system's error, or that the keys are locked.
  */
 export async function writeIdentity(dataDir: string, identity: Identity): Promise<void> {
   const directory = identityDirectory(dataDir);
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  const { caCertificate, certificate, key, sealKey, ...node } = identity;
+  const { caCertificate, certificate, key, sealKey, logKeys, ...node } = identity;
+  const before = await openKeys(dataDir);
+  const lock = before?.lock ?? null;
+  // Certificate and keys are two files: until both are there, either certificate finds what goes with it.
+  const interim = both({ key, sealKey, logKeys }, before?.keys);
+  await writeKeys(directory, interim, lock);
   await replaceFile(join(directory, files.ca), caCertificate);
-  await replaceFile(join(directory, files.key), key, 0o600);
   await replaceFile(join(directory, files.certificate), certificate);
-  await replaceFile(join(directory, files.seal), `${sealKey.toString('base64')}\n`, 0o600);
   const text = JSON.stringify({ schema: 1, state: 'complete', ...node }, undefined, 2);
   await replaceFile(join(directory, nodeFileName), `${text}\n`);
+  if (interim.previousKey !== undefined || interim.sealKey !== sealKey)
+    await writeKeys(directory, { key, sealKey, logKeys }, lock);
   await syncDirectory(dataDir);
+}
+
+/** The new keys, with those of the old ones that the old certificate needs. */
+function both(now: HostKeys, before: HostKeys | undefined): HostKeys {
+  if (before === undefined) return now;
+  const previousKey = before.key === now.key ? before.previousKey : before.key;
+  return { ...now, previousKey, sealKey: now.sealKey ?? before.sealKey };
+}
+
+/** The keys on disk with the lock that is on them; undefined when there are none. @throws when they are locked. */
+async function openKeys(dataDir: string): Promise<
+  | {
+      readonly keys: HostKeys;
+      readonly lock: (Lock & { readonly unlockKey: string }) | null;
+    }
+  | undefined
+> {
+  const directory = identityDirectory(dataDir);
+  if (!(await exists(join(directory, keysFileName)))) return undefined;
+  const unlockKeys = await readUnlockKeys(dataDir);
+  for (const unlockKey of ['', ...unlockKeys]) {
+    const read = await readKeys(directory, unlockKey === '' ? [] : [unlockKey]);
+    if (read.kind === 'open')
+      return { keys: read.keys, lock: read.lock === null ? null : { ...read.lock, unlockKey } };
+  }
+  throw new Error('the keys of this host are locked; unlock the swarm first');
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await access(path);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Reads and checks the identity. Leftovers without `node.json` count as none: nothing was promised yet. */
 export async function loadIdentity(dataDir: string): Promise<IdentityState> {
+  const directory = identityDirectory(dataDir);
+  const nodeFile = identityFile(dataDir);
+  if ((await exists(nodeFile)) && (await hasOldKeys(directory)))
+    try {
+      await withFileLock(lockFile(dataDir), () => moveOldKeys(directory, nodeFile));
+    } catch (error) {
+      return { kind: 'broken', reason: `the keys could not be moved: ${aboutError(error)}` };
+    }
+  return readIdentity(dataDir);
+}
+
+async function readIdentity(dataDir: string): Promise<IdentityState> {
   const directory = identityDirectory(dataDir);
   let text: string;
   try {
@@ -96,39 +168,127 @@ export async function loadIdentity(dataDir: string): Promise<IdentityState> {
   }
   try {
     const { schema: _schema, state: _state, ...node } = nodeFile.parse(JSON.parse(text));
-    const [caCertificate, certificate, key, seal] = await Promise.all(
-      [files.ca, files.certificate, files.key, files.seal].map((name) =>
-        readFile(join(directory, name), 'utf8'),
-      ),
+    const [caCertificate, certificate] = await Promise.all(
+      [files.ca, files.certificate].map((name) => readFile(join(directory, name), 'utf8')),
     );
-    if (!caCertificate || !certificate || !key || !seal) {
+    if (!caCertificate || !certificate)
       return { kind: 'broken', reason: `a file in ${directory} is empty` };
-    }
-    const sealKey = Buffer.from(seal, 'base64');
-    const identity = { ...node, caCertificate, certificate, key, sealKey };
+    const read = await readKeys(directory, await readUnlockKeys(dataDir));
+    if (read.kind === 'locked')
+      return { kind: 'locked', nodeId: node.nodeId, clusterId: node.clusterId };
+    const { sealKey, logKeys } = read.keys;
+    const key = keyOf(certificate, read.keys);
+    const identity: Identity = {
+      ...node,
+      // A crash while the node changed its role may have left the other one in node.json.
+      role: subjectOf(new X509Certificate(certificate).raw)?.role ?? node.role,
+      caCertificate,
+      certificate,
+      key,
+      ...(sealKey === undefined ? {} : { sealKey }),
+      logKeys,
+    };
     const reason = contradiction(identity);
     return reason === undefined ? { kind: 'complete', identity } : { kind: 'broken', reason };
   } catch (error) {
-    const about = error instanceof z.ZodError ? z.prettifyError(error) : errorMessage(error);
-    return { kind: 'broken', reason: `${join(directory, nodeFileName)}: ${about}` };
+    return { kind: 'broken', reason: `${join(directory, nodeFileName)}: ${aboutError(error)}` };
   }
 }
 
-/** Takes the host out of its cluster: from the first step on it has no identity. */
+function aboutError(error: unknown): string {
+  return error instanceof z.ZodError ? z.prettifyError(error) : errorMessage(error);
+}
+
+/** A crash in the middle of a renewal leaves the new key beside the old certificate. */
+function keyOf(certificate: string, { key, previousKey }: HostKeys): string {
+  if (previousKey === undefined) return key;
+  const x509 = new X509Certificate(certificate);
+  const fits = x509.checkPrivateKey(createPrivateKey(key));
+  return !fits && x509.checkPrivateKey(createPrivateKey(previousKey)) ? previousKey : key;
+}
+
+/**
+ * Takes the host out of its cluster: from the first step on it has no identity. An update under way ends
+ * first; one that comes later finds nothing to change.
+ */
 export async function removeIdentity(dataDir: string): Promise<void> {
   const directory = identityDirectory(dataDir);
-  for (const name of [nodeFileName, files.key, files.seal, files.certificate, files.ca]) {
-    await rm(join(directory, name), { force: true });
-    if (name === nodeFileName) await syncDirectory(directory).catch(() => undefined);
-  }
+  if (await exists(directory))
+    await withFileLock(lockFile(dataDir), async () => {
+      await rm(identityFile(dataDir), { force: true });
+      await syncDirectory(directory);
+      const { key, seal } = oldKeyFiles;
+      for (const name of [keysFileName, key, seal, files.certificate, files.ca])
+        await rm(join(directory, name), { force: true });
+    });
+  await forgetUnlockKeys(dataDir);
+}
+
+function lockFile(dataDir: string): string {
+  return join(identityDirectory(dataDir), lockFileName);
+}
+
+/**
+ * Reads, changes and writes the identity with nobody in between: agent and api both do so.
+ * @throws when there is no complete identity, or the file system's error.
+ */
+export function updateIdentity(
+  dataDir: string,
+  change: (identity: Identity) => Identity,
+): Promise<Identity> {
+  return withFileLock(lockFile(dataDir), async () => {
+    await moveOldKeys(identityDirectory(dataDir), identityFile(dataDir));
+    const state = await readIdentity(dataDir);
+    if (state.kind !== 'complete') throw new Error(`the identity of this host is ${state.kind}`);
+    const identity = change(state.identity);
+    if (identity !== state.identity) await writeIdentity(dataDir, identity);
+    return identity;
+  });
+}
+
+/** The lock on this host's keys; null when they lie open. @throws when there are none. */
+export async function lockOf(dataDir: string): Promise<Lock | null> {
+  const { lock } = await readKeys(identityDirectory(dataDir), []);
+  return lock;
+}
+
+/** Wraps this host's keys by an unlock key, or lays them open. @throws when they are locked. */
+export function setLock(
+  dataDir: string,
+  lock: (Lock & { readonly unlockKey: string }) | null,
+): Promise<void> {
+  const directory = identityDirectory(dataDir);
+  return withFileLock(lockFile(dataDir), async () => {
+    const open = await openKeys(dataDir);
+    if (open === undefined) throw new Error('this host has no keys');
+    const known = open.lock === null ? [] : [open.lock.unlockKey];
+    // First the key, then what it opens: a crash in between leaves the host unlocked.
+    if (lock !== null) await writeUnlockKeys(dataDir, [lock.unlockKey, ...known]);
+    await writeKeys(directory, open.keys, lock);
+    if (lock === null) await forgetUnlockKeys(dataDir);
+    else await writeUnlockKeys(dataDir, [lock.unlockKey]);
+  });
+}
+
+/** Opens a locked host until it is stopped or loses power. */
+export async function unlock(
+  dataDir: string,
+  unlockKey: string,
+): Promise<'unlocked' | 'wrong-key' | 'not-locked'> {
+  const directory = identityDirectory(dataDir);
+  const known = await readKeys(directory, await readUnlockKeys(dataDir));
+  if (known.kind === 'open') return 'not-locked';
+  const read = await readKeys(directory, [unlockKey]);
+  if (read.kind === 'locked') return 'wrong-key';
+  await writeUnlockKeys(dataDir, [unlockKey]);
+  return 'unlocked';
 }
 
 /** What does not fit together, in one sentence; undefined when all does. */
 function contradiction(identity: Identity): string | undefined {
   const certificate = new X509Certificate(identity.certificate);
-  if (!certificate.checkIssued(new X509Certificate(identity.caCertificate))) {
+  if (!isTrusted(identity.certificate, identity.caCertificate))
     return 'the certificate was not issued by the trust root beside it';
-  }
   if (!certificate.checkPrivateKey(createPrivateKey(identity.key))) {
     return 'the private key is not that of the certificate';
   }
@@ -136,7 +296,5 @@ function contradiction(identity: Identity): string | undefined {
   if (subject?.nodeId !== identity.nodeId || subject.clusterId !== identity.clusterId) {
     return `the certificate is that of another node (${certificate.subject})`;
   }
-  if (subject.role !== identity.role) return `the certificate is that of a ${subject.role}`;
-  if (identity.sealKey.length !== sealKeyBytes) return 'the seal key does not have 32 bytes';
   return undefined;
 }

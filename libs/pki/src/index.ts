@@ -6,10 +6,13 @@ export {
   issueCertificate,
   type NodeKey,
   type NodeSubject,
+  nodeTlsInfo,
   nodeValidityMs,
   type TlsInfo,
   tlsInfo,
 } from './authority.ts';
+export { type CertificateSource, type Proof, RenewableProof } from './certificate-source.ts';
+export { certificatesOf, isTrusted } from './chain.ts';
 export {
   type Authorised,
   channelCredentials,
@@ -24,12 +27,36 @@ export {
   identityDirectory,
   identityFile,
   loadIdentity,
+  lockOf,
   type ManagerAddress,
   removeIdentity,
+  setLock,
+  unlock,
+  updateIdentity,
   writeIdentity,
 } from './identity.ts';
 export { isJoinToken, newJoinToken, sameToken, tokenPins } from './join-token.ts';
+export { isUnlockKey, type Lock, type LogKey, newUnlockKey } from './keys-file.ts';
+export { provenNode, proveRenewal, type RenewalProof } from './renewal-proof.ts';
+export {
+  type CertificateOutcome,
+  type CertificateProof,
+  type KnownVoter,
+  type ObtainedCertificate,
+  requestCertificate,
+} from './request-certificate.ts';
 export { type NodeRole, roleOf, roleUnit } from './role.ts';
+export {
+  crossSign,
+  finishRotation,
+  rotationProgress,
+  type SigningRoot,
+  signingRoot,
+  startRotation,
+  trustRootsOf,
+} from './rotation.ts';
+export { forgetUnlockKeys, runtimeDirectory } from './runtime-directory.ts';
 export { newSealKey, type Sealed, seal, unseal } from './seal.ts';
 export { subjectOf } from './subject.ts';
+export { clockProblem, nextRenewal, type Validity, validityOf } from './validity.ts';
 export { watchIdentity } from './watch.ts';

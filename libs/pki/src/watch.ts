@@ -1,7 +1,11 @@
 import { type FSWatcher, watch } from 'node:fs';
 import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import type { Clock, Timer } from '@shoal/runtime';
 import { type IdentityState, identityDirectory, identityFile, loadIdentity } from './identity.ts';
+import { keysFileName } from './keys-file.ts';
+import { unlockFilePath } from './runtime-directory.ts';
 
 /** How late a change is seen where the file system does not tell of it. */
 export const pollMs = 1_000;
@@ -27,6 +31,7 @@ class IdentityWatcher {
   readonly #clock: Clock;
   readonly #listener: (state: IdentityState) => void;
   #seen: string | undefined;
+  #told: IdentityState | undefined;
   #checking = false;
   #again = false;
   #closed = false;
@@ -72,13 +77,25 @@ class IdentityWatcher {
 
   async #look(): Promise<void> {
     await this.#watchFiles();
-    const stamp = await stampOf(identityFile(this.#dataDir));
+    const stamp = await this.#stamp();
     if (stamp === this.#seen) return;
     const state = await loadIdentity(this.#dataDir);
     // A change between the stamp and the load shows as another stamp at the next look.
     if (this.#closed) return;
     this.#seen = stamp;
+    // A change of the files need not be one of the identity: keys are wrapped, what is no longer needed goes.
+    if (isDeepStrictEqual(state, this.#told)) return;
+    this.#told = state;
     this.#listener(state);
+  }
+
+  /** Keys change by a lock, and are opened by what lies in the runtime directory. */
+  async #stamp(): Promise<string> {
+    const node = await stampOf(identityFile(this.#dataDir));
+    if (!node.includes(' ')) return node;
+    const keys = join(identityDirectory(this.#dataDir), keysFileName);
+    const others = await Promise.all([keys, unlockFilePath(this.#dataDir)].map(stampOf));
+    return [node, ...others].join(', ');
   }
 
   /** Watches the identity's folder, or the folder above until there is one. */

@@ -3,8 +3,16 @@ export { type Disk, DiskError, type DiskFile } from './disk/disk.ts';
 export { fileSystem } from './disk/file-system.ts';
 export type { StateMachine } from './machine.ts';
 export { defaultOptions, type RaftOptions } from './node/options.ts';
-export type { Failure, ProposeOutcome, ReadIndexOutcome } from './node/outcomes.ts';
-export { RaftNode, type RaftNodeStart, type RaftStatus } from './node/raft-node.ts';
+export type {
+  ChangeFailure,
+  ChangeOutcome,
+  Failure,
+  ProposeOutcome,
+  ReadIndexOutcome,
+  TransferOutcome,
+} from './node/outcomes.ts';
+export { RaftNode, type RaftNodeStart } from './node/raft-node.ts';
+export type { PeerStatus, RaftStatus } from './node/status.ts';
 export type { Arrivals, Transport } from './node/transport.ts';
 export {
   CorruptStorageError,
@@ -14,6 +22,14 @@ export {
   type StoreResult,
   type StoreWork,
 } from './storage.ts';
-export type { Entry, HardState, SnapshotMeta, VoterId } from './types.ts';
+export type {
+  Entry,
+  HardState,
+  Member,
+  Membership,
+  MembershipChange,
+  SnapshotMeta,
+  VoterId,
+} from './types.ts';
 export { DirectoryLockedError } from './wal/directory-lock.ts';
 export { type LogStorageOptions, openLogStorage } from './wal/log-storage.ts';

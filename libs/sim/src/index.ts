@@ -4,3 +4,11 @@ export { FakeAgent, type SessionOpener, type SessionPeer } from './fake-agent.ts
 export { type NetworkFaults, SimulatedNetwork } from './network.ts';
 export { SeededRandom } from './random.ts';
 export type { ControlParts, DispatcherFactory } from './stage-process.ts';
+export { runSeeds, type SeedOutcome } from './voters/campaign.ts';
+export {
+  describeStep,
+  simulateVoters,
+  type VotersOutcome,
+  type VotersReport,
+  votersPlan,
+} from './voters/index.ts';

@@ -52,10 +52,9 @@ export class SimulatedVoter {
     const storage = this.#disk.open();
     const machine = new VoterMachine();
     const parts = { clock: process.clock, random: process.random, logger };
-    const voters = [id];
     const node = await RaftNode.open({
       id,
-      voters,
+      membership: { voters: [{ id, nodeId: 'simulated', addr: '' }], learners: [] },
       storage,
       machine,
       options: raftOptions,
@@ -76,6 +75,11 @@ export class SimulatedVoter {
         lastIndex: node.status.last,
         snapshotIndex: node.status.snapshot,
         storageError: '',
+        leaderNodeId: 'simulated',
+        learner: false,
+        members: [],
+        voters: 1,
+        active: 1,
       }),
       ...parts,
     });

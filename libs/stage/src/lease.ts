@@ -92,11 +92,6 @@ export class LeaseHolder implements LeaseSource {
     });
   }
 
-  /** Renews the stream, for example because the certificate was renewed. */
-  reconnect(reason: string): void {
-    this.#connection.restart(reason);
-  }
-
   #claim(down: (reason: string) => void): Attempt {
     const { id, stage, nodeId, address } = this.#options;
     const call = this.#options.client().holdLease();

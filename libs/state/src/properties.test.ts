@@ -16,6 +16,8 @@ const everyRefusal: readonly Refusal['kind'][] = [
   'host-port-taken',
   'immutable',
   'in-use',
+  'is-manager',
+  'last-manager',
   'missing-reference',
   'name-conflict',
   'not-found',

@@ -26,6 +26,10 @@ export function describeRefusal(refusal: Refusal): string {
       return `task ${refusal.task} needs host port ${refusal.protocol}/${refusal.port}, which is taken on node ${refusal.node}`;
     case 'too-many-replicas':
       return `node ${refusal.node} has its maximum of ${refusal.max} replicas of the service of task ${refusal.task}`;
+    case 'last-manager':
+      return `node ${refusal.node} is the last manager of the swarm and cannot be demoted`;
+    case 'is-manager':
+      return `node ${refusal.node} is a manager and must be demoted before it can be removed`;
     case 'immutable':
       return `${refusal.field} of ${refusal.table} ${refusal.id} cannot change`;
     default:

@@ -63,6 +63,12 @@ const existence: readonly Case[] = [
     refusal: { kind: 'already-exists', table: 'cluster', id: 'c1' },
   },
   {
+    rule: 'the cluster object stays',
+    given: [[clusterCreation('c1')]],
+    when: [remove('cluster', 'c1', 1)],
+    refusal: fixed('cluster', 'c1', 'existence'),
+  },
+  {
     rule: 'what is updated exists',
     when: [update('node', node('n1'))],
     refusal: { kind: 'not-found', table: 'node', id: 'n1' },
@@ -202,6 +208,33 @@ const references: readonly Case[] = [
     ],
     when: [update('service', at(service('web', 'web', 1), 3))],
     refusal: missing('service', 'web', 'network', 'w1'),
+  },
+];
+
+const managers: readonly Case[] = [
+  {
+    rule: 'the last manager stays one',
+    given: [[create('node', manager('m1')), n2]],
+    when: [update('node', at(node('m1'), 1))],
+    refusal: { kind: 'last-manager', node: 'm1' },
+  },
+  {
+    rule: 'of two managers that are demoted together one is refused',
+    given: [[create('node', manager('m1')), create('node', manager('m2'))]],
+    when: [update('node', at(node('m1'), 1)), update('node', at(node('m2'), 1))],
+    refusal: { kind: 'last-manager', node: 'm2' },
+  },
+  {
+    rule: 'a manager is demoted before it is removed',
+    given: [[create('node', manager('m1')), create('node', manager('m2'))]],
+    when: [remove('node', 'm2', 1)],
+    refusal: { kind: 'is-manager', node: 'm2' },
+  },
+  {
+    rule: 'a manager on its way to be a worker stays until it is one',
+    given: [[create('node', { ...node('m1'), role: 'manager' })]],
+    when: [remove('node', 'm1', 1)],
+    refusal: { kind: 'is-manager', node: 'm1' },
   },
 ];
 
@@ -410,6 +443,7 @@ const cases = [
   ...versions,
   ...names,
   ...references,
+  ...managers,
   ...uses,
   ...lives,
   ...room,
@@ -453,6 +487,8 @@ describe('a transaction that breaks a rule is refused whole', () => {
         'host-port-taken',
         'immutable',
         'in-use',
+        'is-manager',
+        'last-manager',
         'missing-reference',
         'name-conflict',
         'not-found',
@@ -517,6 +553,11 @@ function clusterCreation(id: string): Change {
     subnetSize: 24,
     dataPathPort: 4789,
   });
+}
+
+function manager(id: string) {
+  const made = node(id);
+  return { ...made, spec: { ...made.spec, Role: 'manager' }, role: 'manager' } as const;
 }
 
 function bare(id: string) {

@@ -203,9 +203,22 @@ export interface ClusterSpec {
   };
   /** Nanoseconds. */
   readonly Dispatcher: { readonly HeartbeatPeriod: number };
-  readonly CAConfig: { readonly NodeCertExpiry: number; readonly ForceRotate?: number | undefined };
+  readonly CAConfig: {
+    readonly NodeCertExpiry: number;
+    readonly ForceRotate?: number | undefined;
+    readonly ExternalCAs?: readonly ExternalCa[] | undefined;
+  };
   readonly TaskDefaults: Readonly<Record<string, unknown>>;
   readonly EncryptionConfig: { readonly AutoLockManagers: boolean };
+}
+
+/** An authority outside of the cluster that signs its certificates. */
+export interface ExternalCa {
+  readonly Protocol: 'cfssl';
+  readonly URL: string;
+  readonly Options?: Labels | undefined;
+  /** The trust root that it signs for, PEM. */
+  readonly CACert?: string | undefined;
 }
 
 export interface NetworkSpec {

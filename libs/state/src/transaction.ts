@@ -110,6 +110,10 @@ export type Refusal =
       readonly node: string;
       readonly max: number;
     }
+  /** Its demotion would leave the cluster without manager. */
+  | { readonly kind: 'last-manager'; readonly node: string }
+  /** It must be demoted before it can be removed. */
+  | { readonly kind: 'is-manager'; readonly node: string }
   | {
       readonly kind: 'immutable';
       readonly table: TableName;

@@ -15,23 +15,43 @@ const told = (message: ReturnType<Reporter['next']>) =>
 
 test('what comes while messages are under way is summed up to the newest', () => {
   const reporter = new Reporter();
-  reporter.put('a', status('accepted'));
+  reporter.put('a', status('accepted'), false);
   expect(told(reporter.next())).toEqual([['a', 'accepted']]);
-  reporter.put('b', status('accepted'));
+  reporter.put('b', status('accepted'), false);
   reporter.next();
-  reporter.put('a', status('preparing'));
-  reporter.put('a', status('ready'));
+  reporter.put('a', status('preparing'), false);
+  reporter.put('a', status('ready'), false);
   expect(reporter.next()).toBeUndefined();
   reporter.acknowledged(1);
   expect(told(reporter.next())).toEqual([['a', 'ready']]);
 });
 
+test('a status that is soon overtaken waits, for what must not wait or until it is released', () => {
+  const reporter = new Reporter();
+  reporter.put('a', status('ready'), false);
+  reporter.put('a', status('starting'), true);
+  reporter.put('b', status('preparing'), true);
+  expect(reporter.holds).toBe(true);
+  expect(reporter.next()).toBeUndefined();
+  reporter.put('b', status('rejected'), false);
+  expect(reporter.holds).toBe(false);
+  expect(told(reporter.next())).toEqual([
+    ['a', 'starting'],
+    ['b', 'rejected'],
+  ]);
+  reporter.put('c', status('accepted'), true);
+  expect(reporter.next()).toBeUndefined();
+  reporter.release();
+  expect(told(reporter.next())).toEqual([['c', 'accepted']]);
+  expect(reporter.holds).toBe(false);
+});
+
 test('a new session hears again what was not acknowledged', () => {
   const reporter = new Reporter();
-  reporter.put('a', status('ready'));
-  reporter.put('b', status('ready'));
+  reporter.put('a', status('ready'), false);
+  reporter.put('b', status('ready'), true);
   reporter.next();
-  reporter.put('a', status('running'));
+  reporter.put('a', status('running'), false);
   reporter.restart();
   const message = reporter.next();
   expect(message?.sequence).toBe(1);
@@ -43,7 +63,8 @@ test('a new session hears again what was not acknowledged', () => {
 
 test('whatever gets lost, in the end the newest of every task was acknowledged', () => {
   const step = fc.oneof(
-    fc.record({ put: fc.constantFrom('a', 'b', 'c') }),
+    fc.record({ put: fc.constantFrom('a', 'b', 'c'), isPassing: fc.boolean() }),
+    fc.constant('release' as const),
     fc.constant('send' as const),
     fc.constant('acknowledge' as const),
     fc.constant('lose' as const),
@@ -71,13 +92,14 @@ test('whatever gets lost, in the end the newest of every task was acknowledged',
       for (const each of steps) {
         if (each === 'send') send();
         else if (each === 'acknowledge') hear();
+        else if (each === 'release') reporter.release();
         else if (each === 'lose') {
           unread = [];
           reporter.restart();
         } else {
           count += 1;
           newest.set(each.put, count);
-          reporter.put(each.put, { ...status('running'), at: count as Instant });
+          reporter.put(each.put, { ...status('running'), at: count as Instant }, each.isPassing);
         }
       }
       unread = [];

@@ -5,10 +5,13 @@ import type { TaskStatus } from '@shoal/state';
 export const messagesInFlightMax = 2;
 /** Reports in one message. */
 export const reportsPerMessageMax = 1_000;
+/** How long a status may wait for the one that soon follows it, milliseconds. */
+export const holdMsMax = 150;
 
 /**
  * Which statuses the dispatcher still has to hear: of each task the newest, until it was acknowledged
- * in the session in which it was sent.
+ * in the session in which it was sent. Every message becomes an entry of the log that all replicas
+ * apply, so a status that is soon overtaken is held; any other goes at once, and takes along what waits.
  */
 export class Reporter {
   /** Statuses to send, oldest wish first. */
@@ -16,6 +19,15 @@ export class Reporter {
   /** Sent and not acknowledged, by sequence. */
   readonly #sent = new Map<number, ReadonlyMap<string, TaskStatus>>();
   #sequence = 0;
+  /** Tasks whose status must not wait. */
+  readonly #urgent = new Set<string>();
+  /** Whether what waits has waited long enough. */
+  #released = false;
+
+  /** Whether everything that waits may still wait, for {@link holdMsMax} at most. */
+  get holds(): boolean {
+    return this.#waiting.size > 0 && !this.#isDue;
+  }
 
   /** Statuses that the dispatcher has not acknowledged. */
   get pending(): number {
@@ -24,19 +36,30 @@ export class Reporter {
     return sum;
   }
 
-  put(taskId: string, status: TaskStatus): void {
+  /** `isPassing`: another status of the task follows soon, as fast as it can be brought on. */
+  put(taskId: string, status: TaskStatus, isPassing: boolean): void {
     this.#waiting.set(taskId, status);
+    if (isPassing) this.#urgent.delete(taskId);
+    else this.#urgent.add(taskId);
   }
 
-  /** The next message, if there is something to say and room to say it. */
+  /** What waits has waited long enough. */
+  release(): void {
+    this.#released = this.#waiting.size > 0;
+  }
+
+  /** The next message, if there is something to say now and room to say it. */
   next(): TaskStatuses | undefined {
-    if (this.#waiting.size === 0 || this.#sent.size >= messagesInFlightMax) return undefined;
+    if (!this.#isDue || this.#sent.size >= messagesInFlightMax) return undefined;
     const message = new Map<string, TaskStatus>();
     for (const [taskId, status] of this.#waiting) {
       if (message.size >= reportsPerMessageMax) break;
       message.set(taskId, status);
       this.#waiting.delete(taskId);
+      this.#urgent.delete(taskId);
     }
+    // What did not fit into this message goes into the next.
+    this.release();
     this.#sequence += 1;
     this.#sent.set(this.#sequence, message);
     return {
@@ -63,5 +86,10 @@ export class Reporter {
     }
     this.#sent.clear();
     this.#sequence = 0;
+    this.release();
+  }
+
+  get #isDue(): boolean {
+    return this.#released || this.#urgent.size > 0;
   }
 }

@@ -10,7 +10,7 @@ import {
 } from '@shoal/proto';
 import { assertNever, type Clock, errorMessage, type Logger, type Timer } from '@shoal/runtime';
 import type { NodeDescription, TaskAssignment } from '@shoal/state';
-import type { Reporter } from './reporter.ts';
+import { holdMsMax, type Reporter } from './reporter.ts';
 
 /** Time for the dispatcher to answer a registration or a heartbeat, milliseconds. */
 const answerMsMax = 10_000;
@@ -50,6 +50,7 @@ export class Session {
   #assignments = 0;
   #heartbeat: Timer | undefined;
   #answer: Timer | undefined;
+  #held: Timer | undefined;
   #over = false;
 
   constructor(options: SessionOptions) {
@@ -76,16 +77,19 @@ export class Session {
     this.#awaitAnswer();
   }
 
-  /** Sends what waits in the reporter. */
+  /** Sends what the reporter has to say now, and what it holds a little later. */
   report(): void {
     if (!this.#registered || this.#over) return;
-    for (
-      let message = this.#options.reporter.next();
-      message !== undefined;
-      message = this.#options.reporter.next()
-    ) {
+    const { reporter, clock } = this.#options;
+    for (let message = reporter.next(); message !== undefined; message = reporter.next()) {
       this.#write({ $case: 'statuses', value: message });
     }
+    if (!reporter.holds) return;
+    this.#held ??= clock.after(holdMsMax, () => {
+      this.#held = undefined;
+      reporter.release();
+      this.report();
+    });
   }
 
   describe(description: NodeDescription): void {
@@ -98,6 +102,7 @@ export class Session {
     this.#over = true;
     this.#heartbeat?.cancel();
     this.#answer?.cancel();
+    this.#held?.cancel();
     this.#call.end();
     this.#call.cancel();
     this.#client.close();

@@ -1,6 +1,6 @@
 import { mkdir, readFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { errorMessage, type Logger } from '@shoal/runtime';
+import { type Clock, errorMessage, type Logger, type Timer } from '@shoal/runtime';
 import { replaceFile } from '@shoal/runtime/durable-file';
 import { type TaskStatus, taskStateRank } from '@shoal/state';
 import { z } from 'zod';
@@ -14,6 +14,9 @@ const status = z.looseObject({
   err: z.string(),
 });
 
+/** How long a change that nobody waits for may stay in memory alone, milliseconds. */
+const writeMsMax = 100;
+
 const file = z.object({
   schema: z.literal(1),
   nodeId: z.string(),
@@ -22,26 +25,30 @@ const file = z.object({
 
 /**
  * What this agent last observed of each of its tasks, kept over restarts: the word of the node on them.
- * One small file, replaced as a whole; changes that come while it is written go into the next write.
+ * One small file, replaced as a whole; changes that come soon after each other share a write. What a
+ * crash takes before it was written is found out from the engine again.
  */
 export class StatusStore {
   readonly #path: string;
   readonly #logger: Logger;
+  readonly #clock: Clock;
   #nodeId = '';
   readonly #statuses = new Map<string, TaskStatus>();
   /** Changes so far, and how many of them are on the disk. */
   #changes = 0;
   #written = 0;
   #writing: Promise<void> | undefined;
+  #due: Timer | undefined;
 
-  private constructor(path: string, logger: Logger) {
+  private constructor(path: string, logger: Logger, clock: Clock) {
     this.#path = path;
     this.#logger = logger;
+    this.#clock = clock;
   }
 
   /** An unreadable file is put aside: what runs is then found out from the engine. */
-  static async open(path: string, logger: Logger): Promise<StatusStore> {
-    const store = new StatusStore(path, logger);
+  static async open(path: string, logger: Logger, clock: Clock): Promise<StatusStore> {
+    const store = new StatusStore(path, logger, clock);
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     try {
       const content = file.parse(JSON.parse(await readFile(path, 'utf8')));
@@ -102,13 +109,20 @@ export class StatusStore {
     this.#nodeId = '';
     this.#statuses.clear();
     this.#written = this.#changes;
+    this.#due?.cancel();
+    this.#due = undefined;
     await rm(this.#path, { force: true });
   }
 
   #changed(): void {
     this.#changes += 1;
-    if (this.#writing !== undefined) return;
-    queueMicrotask(() => {
+    this.#writeSoon();
+  }
+
+  #writeSoon(): void {
+    this.#due ??= this.#clock.after(writeMsMax, () => {
+      this.#due = undefined;
+      // A write under way sees to what came after it.
       if (this.#writing !== undefined || this.#written >= this.#changes) return;
       this.#write().catch((error: unknown) => {
         this.#logger.warn({ path: this.#path, reason: errorMessage(error) }, 'status_not_kept');
@@ -118,6 +132,8 @@ export class StatusStore {
 
   #write(): Promise<void> {
     const upTo = this.#changes;
+    this.#due?.cancel();
+    this.#due = undefined;
     const content = {
       schema: 1,
       nodeId: this.#nodeId,
@@ -129,7 +145,7 @@ export class StatusStore {
       })
       .finally(() => {
         this.#writing = undefined;
-        if (this.#written === upTo && this.#changes > upTo) this.#changed();
+        if (this.#written === upTo && this.#changes > upTo) this.#writeSoon();
       });
     return this.#writing;
   }

@@ -23,6 +23,9 @@ const retryMs = 1_000;
 const released: EngineFailure = { kind: 'unreachable', message: 'the agent ends' };
 const unhealthyReason = 'dockerexec: unhealthy container';
 
+/** `isPassing`: the task is on its way to run, so that another status follows soon. */
+export type StatusListener = (taskId: string, status: TaskStatus, isPassing: boolean) => void;
+
 export interface TaskRunnerOptions {
   readonly assignment: TaskAssignment;
   readonly status: TaskStatus;
@@ -36,7 +39,7 @@ export interface TaskRunnerOptions {
   ) => Promise<EngineResult<undefined>>;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly onStatus: (taskId: string, status: TaskStatus) => void;
+  readonly onStatus: StatusListener;
   /** Resolves when the last status is on the disk. */
   readonly durable: () => Promise<void>;
 }
@@ -332,7 +335,10 @@ export class TaskRunner {
 
   #set(status: TaskStatus): void {
     this.#status = status;
-    this.#options.onStatus(this.#assignment.taskId, status);
+    const { taskId, desired } = this.#assignment;
+    const isPassing =
+      isBefore(status.state, 'running') && nextMove(status.state, desired).kind !== 'rest';
+    this.#options.onStatus(taskId, status, isPassing);
   }
 
   /** Waits for the next word of the engine, or for something else that is wanted. */

@@ -9,7 +9,12 @@ import type { ContainerEvent, Engine, TaskContainer } from '../executor/engine.t
 import type { AgentMetrics } from '../metrics.ts';
 import { ImagePulls } from './image-pulls.ts';
 import type { StatusStore } from './status-store.ts';
-import { removeContainer, stateFromContainer, TaskRunner } from './task-runner.ts';
+import {
+  removeContainer,
+  type StatusListener,
+  stateFromContainer,
+  TaskRunner,
+} from './task-runner.ts';
 
 /** Pause before the engine is looked for again, milliseconds: doubled each time up to the longest. */
 const reconnectMs = { first: 50, most: 2_000 } as const;
@@ -22,7 +27,7 @@ export interface WorkerOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: AgentMetrics;
-  readonly onStatus: (taskId: string, status: TaskStatus) => void;
+  readonly onStatus: StatusListener;
 }
 
 /**
@@ -120,18 +125,18 @@ export class Worker {
       pull: (...pull) => this.#pulls.pull(...pull),
       clock,
       logger,
-      onStatus: (id, next) => this.#moved(id, next),
+      onStatus: (id, next, isPassing) => this.#moved(id, next, isPassing),
       durable: () => store.durable(),
     });
     this.#runners.set(taskId, runner);
-    if (kept !== undefined) this.#options.onStatus(taskId, kept);
-    else if (container !== undefined) this.#moved(taskId, status);
+    if (kept !== undefined) this.#options.onStatus(taskId, kept, false);
+    else if (container !== undefined) this.#moved(taskId, status, false);
   }
 
-  #moved(taskId: string, status: TaskStatus): void {
+  #moved(taskId: string, status: TaskStatus, isPassing: boolean): void {
     const before = this.#options.store.get(taskId);
     this.#options.store.put(taskId, status);
-    this.#options.onStatus(taskId, status);
+    this.#options.onStatus(taskId, status, isPassing);
     if (before?.state === status.state) return;
     const { state, err } = status;
     this.#options.logger.info({ task: taskId, state, err }, 'task_moved');

@@ -1,9 +1,17 @@
 import { ApiError, apiErrors } from '@shoal/docker-api';
-import type { Clock } from '@shoal/runtime';
-import type { Manager, SwarmHost } from './membership.ts';
+import type { Clock, Monotonic } from '@shoal/runtime';
+import type { ProposalFailure, Replica } from '@shoal/stage';
+import type { FastifyReply } from 'fastify';
+import type { ApiContext } from '../context.ts';
+import type { Manager, SwarmHost } from './standing.ts';
+import { failureError, missingManagers } from './write.ts';
 
 /** Longest wait of a request for the host to take up its membership, milliseconds. */
 const takeUpMsMax = 2_000;
+/** After a read found no leader the next ones do not wait for one, for so long; milliseconds. */
+const staleMs = 1_000;
+/** On answers from memory that may miss what others have written: there is no quorum to ask. */
+export const staleHeader = 'X-Shoal-Stale';
 
 /** The manager this host is. @throws ApiError in Docker's words when it is none. */
 export function requireManager(host: SwarmHost): Manager {
@@ -13,6 +21,9 @@ export function requireManager(host: SwarmHost): Manager {
       throw apiErrors.notManager();
     case 'worker':
       throw apiErrors.worker();
+    case 'locked':
+      throw apiErrors.locked();
+    case 'pending':
     case 'error':
       throw new ApiError(503, `This node cannot act as a swarm manager: ${standing.message}`);
     case 'manager':
@@ -20,20 +31,54 @@ export function requireManager(host: SwarmHost): Manager {
   }
 }
 
+const staleSince = new WeakMap<Replica, Monotonic>();
+
 /**
- * The manager with a state that holds everything acknowledged before this call. While the log cannot
- * be asked because its storage fails, what is in memory is served.
+ * The manager with a state that holds everything acknowledged before this call. When no quorum can say so,
+ * what is in memory is served, and the answer's header says that it may be old.
  * @throws ApiError
  */
-export async function managerWithState(host: SwarmHost): Promise<Manager> {
+export async function managerToRead(
+  { host, clock }: ApiContext,
+  reply: FastifyReply,
+): Promise<Manager> {
+  const manager = requireManager(host);
+  const { replica } = manager;
+  const since = staleSince.get(replica);
+  if (since !== undefined && replica.ready && clock.monotonic() - since < staleMs) {
+    void reply.header(staleHeader, 'true');
+    return manager;
+  }
+  const result = await replica.catchUp();
+  if (result.kind === 'caught-up') {
+    staleSince.delete(replica);
+    return manager;
+  }
+  if (!replica.ready) throw stillLoading(result);
+  staleSince.set(replica, clock.monotonic());
+  void reply.header(staleHeader, 'true');
+  return manager;
+}
+
+/**
+ * The manager with a state that holds everything acknowledged before this call, to decide a change on.
+ * While the log cannot be asked because its storage fails, the change itself says so.
+ * @throws ApiError
+ */
+export async function managerToWrite({ host, dataDir }: ApiContext): Promise<Manager> {
   const manager = requireManager(host);
   const { replica } = manager;
   const result = await replica.catchUp();
   if (result.kind === 'caught-up' || (result.code === 'storage' && replica.ready)) return manager;
-  if (replica.ready) throw apiErrors.noLeader();
-  throw new ApiError(
+  if (!replica.ready) throw stillLoading(result);
+  throw failureError(result, dataDir);
+}
+
+function stillLoading({ message }: ProposalFailure): ApiError {
+  const detail = missingManagers(message);
+  return new ApiError(
     503,
-    'the state of the swarm is still being loaded on this manager: try again in a moment',
+    `the state of the swarm is still being loaded on this manager: try again in a moment${detail === '' ? '' : ` ${detail}`}`,
   );
 }
 

@@ -38,11 +38,12 @@ describe('what to advertise', () => {
     ['eth0', '10.0.0.5'],
     ['192.0.2.1:99', '192.0.2.1'],
   ])('"%s"', (text, address) => {
-    expect(resolveAdvertise(text, everywhere, plain)).toBe(address);
+    expect(resolveAdvertise(text, everywhere, plain)).toEqual({ address, others: [] });
   });
 
   test('what is listened on, when that is one address', () => {
-    expect(resolveAdvertise('', { host: '10.1.1.1', port: 1 }, plain)).toBe('10.1.1.1');
+    const listen = { host: '10.1.1.1', port: 1 };
+    expect(resolveAdvertise('', listen, plain).address).toBe('10.1.1.1');
   });
 
   test.each(['999.1.1.1', 'nope0', '0.0.0.0'])('%s is nothing to advertise', (text) => {
@@ -51,8 +52,23 @@ describe('what to advertise', () => {
     );
   });
 
-  test('a choice that only the user can make', () => {
-    const many = { interfaces: [one('eth0', '10.0.0.5', '10.0.0.6')], defaultInterface: 'eth0' };
+  test('the default route chooses among several, and the others are named', () => {
+    const many = {
+      interfaces: [
+        one('eth1', '10.1.0.5'),
+        one('eth0', '10.0.0.5', '10.0.0.6', 'fd00::5'),
+        one('docker0', '172.17.0.1'),
+      ],
+      defaultInterface: 'eth0',
+    };
+    expect(resolveAdvertise('', everywhere, many)).toEqual({
+      address: '10.0.0.5',
+      others: ['10.1.0.5', '10.0.0.6'],
+    });
+  });
+
+  test('a choice that only the user can make: there is no default route', () => {
+    const many = { interfaces: [one('eth0', '10.0.0.5', '10.0.0.6')], defaultInterface: undefined };
     expect(() => resolveAdvertise('', everywhere, many)).toThrow(
       'could not choose an IP address to advertise since this system has multiple addresses on interface eth0 (10.0.0.5 and 10.0.0.6)',
     );

@@ -36,11 +36,19 @@ export function resolveListen(text: string, network: HostNetwork): HostPort {
   return { host: address, port };
 }
 
+/** The address that other hosts are told, and those that would have been possible too. */
+export interface Advertised {
+  readonly address: string;
+  /** Other addresses of this host; empty when the user named one. */
+  readonly others: readonly string[];
+}
+
 /**
- * How other hosts reach this one, without port.
+ * How other hosts reach this one, without port: as the user says, else where it listens, else the
+ * first address on the interface of the default route.
  * @throws ApiError in Docker's words, also when there is a choice that only the user can make.
  */
-export function resolveAdvertise(text: string, listen: HostPort, network: HostNetwork): string {
+export function resolveAdvertise(text: string, listen: HostPort, network: HostNetwork): Advertised {
   if (text !== '') {
     const { host } = splitPort(text, defaultPort);
     const address = isIP(host) === 0 ? addressOf(host, network) : host;
@@ -49,9 +57,9 @@ export function resolveAdvertise(text: string, listen: HostPort, network: HostNe
         400,
         'advertise address must be a non-zero IP address or network interface (with optional port number)',
       );
-    return address;
+    return { address, others: [] };
   }
-  return isUnspecified(listen.host) ? systemAddress(network) : listen.host;
+  return isUnspecified(listen.host) ? systemAddress(network) : { address: listen.host, others: [] };
 }
 
 /** @throws ApiError when the text is neither an address nor an interface. */
@@ -106,20 +114,18 @@ interface Candidate {
   readonly name: string;
 }
 
-function systemAddress(network: HostNetwork): string {
-  const named = network.interfaces.filter(({ name }) => name === network.defaultInterface);
-  const considered =
-    named.length > 0
-      ? named
-      : network.interfaces.filter(({ name }) => !containerInterface.test(name));
-  const candidates = considered.flatMap(({ name, addresses }): readonly Candidate[] => {
-    const outside = addresses.filter(({ address, internal }) => !internal && !isLinkLocal(address));
-    const v4 = outside.filter(({ address }) => isIP(address) === 4);
-    return (v4.length > 0 ? v4 : outside).map(({ address }) => ({ address, name }));
-  });
+function systemAddress(network: HostNetwork): Advertised {
+  const candidates = network.interfaces
+    .filter(({ name }) => name === network.defaultInterface || !containerInterface.test(name))
+    .flatMap(outside);
+  const routed = candidates.find(({ name }) => name === network.defaultInterface);
   const [first, second] = candidates;
-  if (first === undefined) throw new ApiError(400, "could not find the system's IP address");
-  if (second === undefined) return first.address;
+  const chosen = routed ?? first;
+  if (chosen === undefined) throw new ApiError(400, "could not find the system's IP address");
+  if (routed !== undefined || second === undefined || first === undefined) {
+    const others = candidates.filter((one) => one !== chosen);
+    return { address: chosen.address, others: others.map(({ address }) => address) };
+  }
   const where =
     first.name === second.name
       ? `interface ${first.name} (${first.address} and ${second.address})`
@@ -128,4 +134,11 @@ function systemAddress(network: HostNetwork): string {
     400,
     `could not choose an IP address to advertise since this system has multiple addresses on ${where}`,
   );
+}
+
+/** What other hosts could reach of an interface: its addresses of IPv4, else those of IPv6. */
+function outside({ name, addresses }: HostInterface): readonly Candidate[] {
+  const usable = addresses.filter(({ address, internal }) => !internal && !isLinkLocal(address));
+  const v4 = usable.filter(({ address }) => isIP(address) === 4);
+  return (v4.length > 0 ? v4 : usable).map(({ address }) => ({ address, name }));
 }

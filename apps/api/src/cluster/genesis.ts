@@ -1,12 +1,11 @@
-import { createHash } from 'node:crypto';
 import type { SwarmInit } from '@shoal/docker-api';
 import {
   createClusterCa,
   createNodeKey,
   type Identity,
   issueCertificate,
-  newJoinToken,
   newSealKey,
+  newUnlockKey,
   seal,
 } from '@shoal/pki';
 import {
@@ -19,39 +18,27 @@ import {
 } from '@shoal/runtime';
 import type { Change, Cluster, Meta, Network, Node } from '@shoal/state';
 import { reachedLocally } from './addresses.ts';
+import { sealedPlaces, sealedToken, sealedUnlockKey } from './sealed.ts';
+import { newVoterId } from './voter-id.ts';
 
-/** Bytes of the digest that make a voter's number; below 2^48, so a number is exact. */
-const voterIdBytes = 6;
 /** Swarm's node certificates are given in nanoseconds. */
 const nanosPerMilli = 1_000_000;
+const logKeyBytes = 32;
 /** Networks of every host that services may use by name. */
 const predefinedNetworks = ['host', 'bridge'] as const;
-
-/** Places that sealed values of the cluster belong to. */
-export const sealedPlaces = {
-  rootKey: (clusterId: string) => `cluster/${clusterId}/root-key`,
-  joinToken: (clusterId: string, role: 'worker' | 'manager') =>
-    `cluster/${clusterId}/join-token/${role}`,
-  registryAuth: (revisionId: string) => `revision/${revisionId}/registry-auth`,
-} as const;
 
 /** A cluster that is thought out but not yet written anywhere. */
 export interface Genesis {
   readonly identity: Identity;
   readonly changes: readonly Change[];
+  /** With what the keys on the disk are wrapped, when autolock is asked for. */
+  readonly lock: { readonly unlockKey: string; readonly version: number } | undefined;
 }
 
 export interface Place {
   readonly listen: HostPort;
   readonly advertise: string;
-  readonly dispatcherPort: number;
-  readonly dispatcherHost: string;
-}
-
-/** A voter's number in its cluster, the same at each start: node ids are never used again. */
-export function voterIdOf(nodeId: string): number {
-  const number = createHash('sha256').update(nodeId).digest().readUIntBE(0, voterIdBytes);
-  return number === 0 ? 1 : number;
+  readonly dispatcher: HostPort;
 }
 
 /** Makes the root of trust, the first node's certificate and what the first transaction writes. */
@@ -76,34 +63,35 @@ export async function conceive(
   });
   invariant(issued.kind === 'issued', 'an own certificate request was refused');
   const sealKey = newSealKey(random);
+  const logKey = { number: 1, key: newLogKey(random) };
   const logAddr = formatHostPort({ host: place.advertise, port: place.listen.port });
   const identity: Identity = {
     clusterId,
     nodeId,
     role: 'manager',
+    voterId: newVoterId(random),
     advertiseAddr: place.advertise,
     listenAddr: formatHostPort(place.listen),
     logAddr: reachedLocally(place.listen),
-    dispatcherAddr: reachedLocally({ host: place.dispatcherHost, port: place.dispatcherPort }),
+    dispatcherAddr: reachedLocally(place.dispatcher),
     managers: [
       {
         nodeId,
         logAddr,
-        dispatcherAddr: formatHostPort({ host: place.advertise, port: place.dispatcherPort }),
+        dispatcherAddr: formatHostPort({ host: place.advertise, port: place.dispatcher.port }),
       },
     ],
     caCertificate: ca.certificate,
     certificate: issued.certificate,
     key: nodeKey.key,
     sealKey,
+    logKeys: [logKey],
   };
   const token = (role: 'worker' | 'manager') =>
-    seal(
-      sealKey,
-      newJoinToken(ca.certificate, random),
-      sealedPlaces.joinToken(clusterId, role),
-      random,
-    );
+    sealedToken(sealKey, clusterId, role, ca.certificate, random);
+  const autoLock = request.spec.EncryptionConfig.AutoLockManagers;
+  const lock = autoLock ? { unlockKey: newUnlockKey(random), version: 1 } : undefined;
+  const unlockKey = lock && sealedUnlockKey(sealKey, clusterId, lock, random);
   const cluster: Cluster = {
     id: clusterId,
     meta: blankMeta,
@@ -113,6 +101,7 @@ export async function conceive(
       key: seal(sealKey, ca.key, sealedPlaces.rootKey(clusterId), random),
     },
     joinTokens: { worker: token('worker'), manager: token('manager') },
+    ...(unlockKey === undefined ? {} : { unlockKey }),
     defaultAddressPool: request.defaultAddressPool,
     subnetSize: request.subnetSize,
     dataPathPort: request.dataPathPort,
@@ -123,7 +112,7 @@ export async function conceive(
     spec: { Labels: {}, Role: 'manager', Availability: request.availability },
     role: 'manager',
     status: { state: 'unknown', message: '', addr: place.advertise, dispatcher: '' },
-    manager: { raftId: voterIdOf(nodeId), addr: logAddr },
+    manager: { raftId: identity.voterId, addr: logAddr },
   };
   const networks = predefinedNetworks.map((name): Change => {
     const object: Network = {
@@ -143,12 +132,18 @@ export async function conceive(
   });
   return {
     identity,
+    lock,
     changes: [
       { op: 'create', table: 'cluster', object: cluster },
       { op: 'create', table: 'node', object: node },
       ...networks,
     ],
   };
+}
+
+/** A key that the log on this disk is sealed with; never leaves the host. */
+export function newLogKey(random: Random): Buffer {
+  return Buffer.from(random.bytes(logKeyBytes));
 }
 
 /** The state machine fills it in. */

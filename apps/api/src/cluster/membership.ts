@@ -1,128 +1,62 @@
 import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { ApiError, apiErrors, type SwarmInit, type SwarmJoin } from '@shoal/docker-api';
 import {
-  ApiError,
-  apiErrors,
-  type LocalSwarm,
-  type SwarmInit,
-  type TlsShape,
-} from '@shoal/docker-api';
-import {
-  channelCredentials,
-  channelOptions,
   type Identity,
   type IdentityState,
   identityDirectory,
+  isUnlockKey,
   loadIdentity,
   removeIdentity,
-  tlsInfo,
+  unlock,
   watchIdentity,
-  writeIdentity,
 } from '@shoal/pki';
-import { LogClient } from '@shoal/proto';
-import { startVoter, type Voter } from '@shoal/raft/service';
-import {
-  type Clock,
-  errorMessage,
-  type HostPort,
-  type Logger,
-  type LogLevel,
-  newId,
-  type Random,
-} from '@shoal/runtime';
-import { RemoteReplica, type Replica } from '@shoal/stage';
-import {
-  checkDataPath,
-  defaultListen,
-  type HostNetwork,
-  resolveAdvertise,
-  resolveListen,
-} from './addresses.ts';
-import { conceive, type Genesis, voterIdOf } from './genesis.ts';
+import type { Voter, VoterExit } from '@shoal/raft/service';
+import { errorMessage, type Timer } from '@shoal/runtime';
+import { Arrivals, type Arriving } from './arrivals.ts';
+import { askAdmission, ownMember } from './ask-managers.ts';
+import { answerCertificates } from './authority/certificate-service.ts';
+import { foundSwarm } from './founding.ts';
+import { HostedManager, type HostedManagerOptions, type VoterStart } from './hosted-manager.ts';
+import { joinSwarm, undoJoin } from './joining.ts';
+import { startKeepers } from './keepers/keepers.ts';
+import { askRelease, refuseManagerLeave } from './leaving.ts';
+import type { MembershipOptions } from './options.ts';
+import { recoverSwarm } from './recovery.ts';
+import { askRole } from './role-request.ts';
+import type { Standing, SwarmHost } from './standing.ts';
+import { becomeWorker, prepareManager } from './voter-start.ts';
+import { pause, within } from './within.ts';
 
-/** Longest wait of `swarm init` for the log to take the first transaction, milliseconds. */
-const firstWriteMsMax = 15_000;
-/** Longest wait of `swarm init` for the host's own agent, milliseconds; it may come later. */
-const agentMsMax = 3_000;
+/** Longest wait of `swarm join` and `swarm unlock`, milliseconds; the host goes on by itself. */
+const arrivalMsMax = 20_000;
 /** How often a voter that could not be started is tried again, milliseconds. */
 const voterRetryMs = 1_000;
+/** How often a manager that is not taken in yet asks again, milliseconds. */
+const admissionRetryMs = 1_000;
+/** Longest wait of a new manager for the state before it counts as arrived, milliseconds. */
+const stateMsMax = 5_000;
+/** How often a host that votes no more asks what it is now, milliseconds. */
+const roleRequestMs = 5_000;
 
-/** A host that is a manager: who it is, and its copy of the state. */
-export interface Manager {
-  readonly identity: Identity;
-  readonly replica: Replica;
-  readonly tls: TlsShape;
-}
-
-/** Where this host stands. */
-export type Standing =
-  | { readonly kind: 'inactive' }
-  | { readonly kind: 'worker'; readonly identity: Identity }
-  /** There is an identity that cannot be used, or a log that cannot be opened. */
-  | { readonly kind: 'error'; readonly message: string }
-  | { readonly kind: 'manager'; readonly manager: Manager };
-
-/** The host's place in a swarm, as the routes need it. */
-export interface SwarmHost {
-  readonly standing: Standing;
-  /** Pending while the host takes up what is on its disk; `standing` says little until then. */
-  readonly takingUp: Promise<void> | undefined;
-  /** Makes the swarm and answers the node's id. @throws ApiError */
-  init(request: SwarmInit): Promise<string>;
-  /** @throws ApiError */
-  leave(force: boolean): Promise<void>;
-}
-
-/** What `/info` and `/_ping` say of a standing. */
-export function localSwarm(standing: Standing): LocalSwarm {
-  switch (standing.kind) {
-    case 'inactive':
-      return { kind: 'inactive' };
-    case 'error':
-      return { kind: 'error', message: standing.message };
-    case 'worker':
-    case 'manager': {
-      const identity = standing.kind === 'worker' ? standing.identity : standing.manager.identity;
-      const place = {
-        nodeId: identity.nodeId,
-        addr: identity.advertiseAddr,
-        managers: identity.managers.map(({ nodeId, logAddr }) => ({ nodeId, addr: logAddr })),
-      };
-      if (standing.kind === 'worker') return { kind: 'worker', ...place };
-      const { replica, tls } = standing.manager;
-      const error = replica.ready ? '' : 'the state of the swarm is being loaded';
-      return { kind: 'manager', ...place, tls, view: replica.view, error };
-    }
-  }
-}
-
-export interface MembershipOptions {
-  readonly dataDir: string;
-  /** Where the cluster port listens when the user names no other. */
-  readonly listen: HostPort;
-  readonly dispatcherListen: HostPort;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly logger: Logger;
-  readonly logLevel: LogLevel;
-  readonly network: () => Promise<HostNetwork>;
-  /** Hears of each replica that is made. */
-  readonly onReplica: (replica: Replica) => void;
-}
-
-interface Active {
-  readonly manager: Manager;
-  readonly replica: RemoteReplica;
-  readonly client: LogClient;
-  readonly voter: Voter;
+/** A manager while it is one. */
+interface Run {
+  readonly hosted: HostedManager;
+  /** Resolves when the other managers go on without this one. */
+  readonly removed: Promise<void>;
+  readonly stopKeepers: () => Promise<void>;
 }
 
 /** Makes, keeps and ends this host's membership, with the voter that a manager hosts. */
 export class Membership implements SwarmHost {
   readonly #options: MembershipOptions;
+  readonly #hosting: HostedManagerOptions;
+  readonly #arrivals = new Arrivals();
   #standing: Standing = { kind: 'inactive' };
-  #active: Active | undefined;
+  #run: Run | undefined;
+  /** The voter that the others have removed: it is not started again. */
+  #removedVoter = 0;
   #unwatch: (() => void) | undefined;
+  #timer: Timer | undefined;
   /** Changes of membership run one after the other. */
   #turn: Promise<unknown> = Promise.resolve();
   #takingUp: Promise<void> | undefined;
@@ -130,6 +64,7 @@ export class Membership implements SwarmHost {
 
   constructor(options: MembershipOptions) {
     this.#options = options;
+    this.#hosting = { ...options, authority: answerCertificates(options) };
   }
 
   get takingUp(): Promise<void> | undefined {
@@ -140,14 +75,14 @@ export class Membership implements SwarmHost {
     return this.#standing;
   }
 
-  /** The voter's thread, for health; absent on hosts that are no manager. */
+  /** The voter's thread, for health and metrics; absent on hosts that are no manager. */
   get voter(): Voter | undefined {
-    return this.#active?.voter;
+    return this.#run?.hosted.voter;
   }
 
   /** Takes up what was on disk: a whole identity, or nothing at all. */
   start(): Promise<void> {
-    return this.#whileTakingUp(() => this.#start());
+    return this.#whileTakingUp(() => this.#exclusive(() => this.#start()));
   }
 
   async #start(): Promise<void> {
@@ -157,13 +92,12 @@ export class Membership implements SwarmHost {
       await rm(identityDirectory(dataDir), { recursive: true, force: true });
     else await this.#become(state);
     // What is told may be old by the time of its turn, so the turn looks again.
-    this.#unwatch = watchIdentity(dataDir, clock, () => {
-      void this.#exclusive(async () => this.#become(await loadIdentity(dataDir)));
-    });
+    this.#unwatch = watchIdentity(dataDir, clock, () => this.#lookAgain());
   }
 
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.#timer?.cancel();
     this.#unwatch?.();
     await this.#turn;
     await this.#end();
@@ -173,14 +107,40 @@ export class Membership implements SwarmHost {
     return this.#exclusive(() => this.#init(request));
   }
 
+  async join(request: SwarmJoin): Promise<void> {
+    const { arrival } = await this.#exclusive(() => this.#join(request));
+    const outcome = await within(this.#options.clock, arrivalMsMax, arrival);
+    if (outcome === undefined) throw apiErrors.joinTimeout();
+    if (outcome.kind === 'arrived') return;
+    await this.#exclusive(() => this.#giveUp());
+    throw new ApiError(500, outcome.message);
+  }
+
   leave(force: boolean): Promise<void> {
     return this.#exclusive(() => this.#leave(force));
+  }
+
+  async unlock(key: string): Promise<void> {
+    const { arrival } = await this.#exclusive(() => this.#unlock(key));
+    if ((await within(this.#options.clock, arrivalMsMax, arrival)) === undefined)
+      throw apiErrors.joinTimeout();
   }
 
   #exclusive<T>(change: () => Promise<T>): Promise<T> {
     const result = this.#turn.then(change);
     this.#turn = result.catch(() => undefined);
     return result;
+  }
+
+  #lookAgain(): void {
+    void this.#exclusive(async () => this.#become(await loadIdentity(this.#options.dataDir)));
+  }
+
+  #lookAgainAfter(ms: number, stillWanted: () => boolean): void {
+    this.#timer?.cancel();
+    this.#timer = this.#options.clock.after(ms, () => {
+      if (!this.#stopped && stillWanted()) this.#lookAgain();
+    });
   }
 
   async #whileTakingUp(change: () => Promise<void>): Promise<void> {
@@ -193,198 +153,249 @@ export class Membership implements SwarmHost {
     }
   }
 
-  async #become(state: IdentityState): Promise<void> {
-    if (this.#stopped || this.#isCurrent(state)) return;
-    if (state.kind === 'broken') {
-      this.#options.logger.error({ reason: state.reason }, 'identity_broken');
-      if (this.#active === undefined) this.#standing = { kind: 'error', message: state.reason };
-      return;
-    }
-    await this.#end();
-    if (state.kind === 'none') this.#standing = { kind: 'inactive' };
-    else if (state.identity.role === 'worker')
-      this.#standing = { kind: 'worker', identity: state.identity };
-    else await this.#resume(state.identity);
+  #stand(standing: Standing): void {
+    this.#standing = standing;
+    if (standing.kind === 'manager' || standing.kind === 'worker') this.#arrivals.arrived();
   }
 
-  #isCurrent(state: IdentityState): boolean {
-    if (state.kind !== 'complete')
-      return (
-        state.kind === 'none' && this.#active === undefined && this.#standing.kind === 'inactive'
-      );
-    return this.#active?.manager.identity.nodeId === state.identity.nodeId;
+  async #become(state: IdentityState): Promise<void> {
+    if (this.#stopped) return;
+    switch (state.kind) {
+      case 'complete':
+        return this.#follow(state.identity);
+      case 'locked':
+        // A manager that runs has its keys in memory and goes on.
+        if (this.#run === undefined) this.#stand({ kind: 'locked' });
+        return;
+      case 'broken':
+        this.#options.logger.error({ reason: state.reason }, 'identity_broken');
+        if (this.#run === undefined) this.#stand({ kind: 'error', message: state.reason });
+        return;
+      case 'none':
+        await this.#end();
+        this.#stand({ kind: 'inactive' });
+    }
+  }
+
+  async #follow(identity: Identity): Promise<void> {
+    const hosted = this.#run?.hosted;
+    if (hosted?.continuesAs(identity) === true) return hosted.renew(identity);
+    if (identity.role === 'worker') {
+      await this.#end();
+      this.#removedVoter = 0;
+      this.#stand({ kind: 'worker', identity: await becomeWorker(identity, this.#options) });
+    } else if (identity.voterId === 0 || identity.voterId !== this.#removedVoter) {
+      await this.#resume(identity);
+    }
   }
 
   /** Starts the voter of an identity from disk; when it cannot, says so and tries again. */
   async #resume(identity: Identity): Promise<void> {
-    const { logger, clock } = this.#options;
+    const { logger } = this.#options;
+    await this.#end();
     if (this.#standing.kind !== 'error')
-      this.#standing = { kind: 'error', message: 'the log is being read' };
+      this.#stand({ kind: 'pending', identity, message: 'the log is being read' });
     try {
-      this.#activate(await this.#open(identity, await tlsInfo(identity.caCertificate)));
+      const prepared = await prepareManager(identity, this.#options);
+      await this.#host(await HostedManager.open(this.#hosting, prepared.identity, prepared.start));
       logger.info({ node: identity.nodeId, cluster: identity.clusterId }, 'swarm_resumed');
     } catch (error) {
+      await this.#end();
       const message = errorMessage(error);
       logger.error({ error, node: identity.nodeId }, 'voter_start_failed');
-      this.#standing = { kind: 'error', message };
-      clock.after(voterRetryMs, () => {
-        if (this.#stopped || this.#standing.kind !== 'error') return;
-        void this.#exclusive(async () => this.#become(await loadIdentity(this.#options.dataDir)));
-      });
+      this.#stand({ kind: 'error', message, identity });
+      this.#lookAgainAfter(voterRetryMs, () => this.#standing.kind === 'error');
     }
   }
 
-  async #open(identity: Identity, tls: TlsShape): Promise<Active> {
-    const { dataDir, clock, random, logger, logLevel } = this.#options;
-    const { clusterId, caCertificate, certificate, key } = identity;
-    const voter = await startVoter({
-      dataDir: logDirectory(dataDir),
-      listen: identity.listenAddr,
-      voterId: voterIdOf(identity.nodeId),
-      tls: { clusterId, caCertificate, certificate, key },
-      logLevel,
-    });
-    const client = new LogClient(
-      identity.logAddr,
-      channelCredentials(identity),
-      channelOptions('manager'),
-    );
-    const follower = `api@${identity.nodeId}`;
-    const replica = new RemoteReplica({ client: () => client, follower, clock, random, logger });
-    this.#options.onReplica(replica);
-    return { manager: { identity, replica, tls }, replica, client, voter };
+  async #host(hosted: HostedManager): Promise<void> {
+    const removed = new Promise<void>((resolve) => void hosted.voter.onRemoved(resolve));
+    const run: Run = { hosted, removed, stopKeepers: startKeepers(hosted, this.#options) };
+    this.#run = run;
+    this.#options.onReplica(hosted.replica);
+    hosted.voter.onExit((exit) => this.#exited(run, exit));
+    void removed.then(() => this.#exclusive(() => this.#removed(run)));
+    const { learner } = await hosted.voter.status();
+    if (learner) void this.#enter(run);
+    else this.#stand({ kind: 'manager', manager: hosted });
   }
 
-  #activate(active: Active): void {
-    this.#active = active;
-    this.#standing = { kind: 'manager', manager: active.manager };
-    active.voter.onExit((exit) => {
-      if (exit.kind !== 'failed' || this.#active !== active) return;
-      this.#options.logger.error({ message: exit.message }, 'voter_failed');
-      void this.#whileTakingUp(() =>
-        this.#exclusive(async () => {
-          if (this.#active !== active || this.#stopped) return;
-          await this.#end();
-          await this.#resume(active.manager.identity);
-        }),
-      );
-    });
+  /** Asks the managers until this one counts. */
+  async #enter(run: Run): Promise<void> {
+    const { clock, logger } = this.#options;
+    const { hosted } = run;
+    let message = 'the other managers take this one in';
+    while (this.#run === run && !this.#stopped) {
+      this.#stand({ kind: 'pending', identity: hosted.identity, message });
+      const admission = await askAdmission(hosted.identity, ownMember(hosted.identity), clock);
+      if (this.#run !== run) return;
+      if (admission.kind === 'member') {
+        // Whoever waits for this one to arrive wants to use it.
+        await within(clock, stateMsMax, hosted.replica.catchUp());
+        if (this.#run === run) this.#stand({ kind: 'manager', manager: hosted });
+        return;
+      }
+      message = admission.message;
+      logger.warn({ kind: admission.kind, message }, 'manager_not_taken_in');
+      if (admission.kind === 'refused') this.#arrivals.refused(message);
+      await pause(clock, admissionRetryMs);
+    }
+  }
+
+  #exited(run: Run, exit: VoterExit): void {
+    if (exit.kind !== 'failed' || this.#run !== run) return;
+    this.#options.logger.error({ message: exit.message }, 'voter_failed');
+    void this.#whileTakingUp(() =>
+      this.#exclusive(async () => {
+        if (this.#run === run && !this.#stopped) await this.#resume(run.hosted.identity);
+      }),
+    );
+  }
+
+  /** The other managers go on without this one: it stands by until its certificate says what it is. */
+  async #removed(run: Run): Promise<void> {
+    if (this.#run !== run || this.#stopped) return;
+    const { identity } = run.hosted;
+    this.#removedVoter = identity.voterId;
+    await this.#end();
+    const message = 'this node is a manager no more and waits for its certificate as a worker';
+    this.#options.logger.info({ node: identity.nodeId }, 'voter_removed');
+    this.#stand({ kind: 'pending', identity, message });
+    void this.#askRole(identity);
+  }
+
+  /** Usually the agent brings the certificate; where it cannot, or the role is the old one again, this does. */
+  async #askRole(identity: Identity): Promise<void> {
+    const waits = (): boolean =>
+      !this.#stopped && this.#standing.kind === 'pending' && this.#run === undefined;
+    for (;;) {
+      await pause(this.#options.clock, roleRequestMs);
+      if (!waits()) return;
+      const answer = await askRole(identity, this.#options);
+      if (!waits()) return;
+      if (answer.kind === 'written') return this.#lookAgain();
+      if (answer.kind === 'refused')
+        return this.#stand({ kind: 'error', message: answer.message, identity });
+    }
   }
 
   async #init(request: SwarmInit): Promise<string> {
+    if (request.forceNewCluster && this.#standing.kind !== 'inactive')
+      return this.#recover(request);
     if (this.#standing.kind !== 'inactive') throw apiErrors.alreadyInSwarm();
-    const { listen, dispatcherListen, clock, random, logger } = this.#options;
-    const network = await this.#options.network();
-    const asked = resolveListen(request.listenAddr, network);
-    const chosen = request.listenAddr === defaultListen ? listen : asked;
-    const advertise = resolveAdvertise(request.advertiseAddr, chosen, network);
-    checkDataPath(request.dataPathAddr, network);
-    const { host: dispatcherHost, port: dispatcherPort } = dispatcherListen;
-    const place = { listen: chosen, advertise, dispatcherHost, dispatcherPort };
-    const genesis = await conceive(request, place, clock, random);
-    const active = await this.#found(genesis);
-    this.#activate(active);
-    logger.info(
-      { node: genesis.identity.nodeId, cluster: genesis.identity.clusterId, advertise },
-      'swarm_initialised',
-    );
-    await this.#agentJoined(active.replica, genesis.identity.nodeId);
-    return genesis.identity.nodeId;
-  }
-
-  /** The log with its first transaction, then the identity: until that is whole nothing was promised. */
-  async #found({ identity, changes }: Genesis): Promise<Active> {
-    const { dataDir, random } = this.#options;
-    const directory = identityDirectory(dataDir);
-    let active: Active | undefined;
-    try {
-      await rm(directory, { recursive: true, force: true });
-      active = await this.#open(identity, await tlsInfo(identity.caCertificate));
-      const first = {
-        id: newId(random),
-        actor: { kind: 'user', name: 'docker swarm init' },
-        reason: 'the swarm is made',
-        decidedAt: active.replica.view.index,
-        changes,
-      } as const;
-      const result = await this.#within(firstWriteMsMax, active.replica.propose([first]));
-      if (result === undefined) throw new Error('the log did not take the first entry in time');
-      if (result.kind === 'failed') throw new Error(result.message);
-      const [outcome] = result.outcomes;
-      if (outcome?.kind !== 'committed') throw new Error('the first entry was refused');
-      await writeIdentity(dataDir, identity);
-      return active;
-    } catch (error) {
-      if (active !== undefined) await close(active);
-      await removeIdentity(dataDir).catch(() => undefined);
-      await rm(directory, { recursive: true, force: true }).catch(() => undefined);
-      this.#options.logger.error({ error }, 'swarm_init_failed');
-      throw new ApiError(500, initFailure(error, dataDir));
-    }
-  }
-
-  /** With the host's agent there, the node is shown ready from the first command on. */
-  async #agentJoined(replica: Replica, nodeId: string): Promise<void> {
-    const isReady = (): boolean => replica.view.nodes.get(nodeId)?.status.state === 'ready';
+    const { clock, agentMsMax } = this.#options;
+    const hosted = await foundSwarm(request, this.#hosting, this.#options);
+    await this.#host(hosted);
+    const { nodeId } = hosted.identity;
+    const isReady = (): boolean => hosted.replica.view.nodes.get(nodeId)?.status.state === 'ready';
     let stop: () => void = () => undefined;
+    // With the host's agent there, the node is shown ready from the first command on.
     const joined = new Promise<void>((resolve) => {
-      stop = replica.subscribe(() => {
+      stop = hosted.replica.subscribe(() => {
         if (isReady()) resolve();
       });
       if (isReady()) resolve();
     });
-    await this.#within(agentMsMax, joined);
+    await within(clock, agentMsMax, joined);
     stop();
+    return nodeId;
   }
 
-  async #within<T>(ms: number, work: Promise<T>): Promise<T | undefined> {
-    const { clock } = this.#options;
-    return new Promise((resolve, reject) => {
-      const timer = clock.after(ms, () => resolve(undefined));
-      work.then(resolve, reject).finally(() => timer.cancel());
-    });
+  async #recover(request: SwarmInit): Promise<string> {
+    const identity = await this.#managerOnDisk();
+    await this.#end();
+    this.#removedVoter = 0;
+    const open = (made: Identity, start: VoterStart) =>
+      HostedManager.open(this.#hosting, made, start);
+    try {
+      await this.#host(await recoverSwarm(request, identity, open, this.#options));
+    } catch (error) {
+      this.#lookAgainAfter(voterRetryMs, () => this.#run === undefined);
+      throw error;
+    }
+    return identity.nodeId;
+  }
+
+  /** @throws ApiError when this host is no manager that could go on alone. */
+  async #managerOnDisk(): Promise<Identity> {
+    if (this.#run !== undefined) return this.#run.hosted.identity;
+    const state = await loadIdentity(this.#options.dataDir);
+    if (state.kind === 'locked') throw apiErrors.locked();
+    if (state.kind === 'broken') throw new ApiError(500, state.reason);
+    if (state.kind === 'none' || state.identity.role === 'worker') throw apiErrors.worker();
+    return state.identity;
+  }
+
+  async #join(request: SwarmJoin): Promise<Arriving> {
+    if (this.#standing.kind !== 'inactive') throw apiErrors.alreadyInSwarm();
+    const identity = await joinSwarm(request, this.#options);
+    const next = this.#arrivals.next();
+    await this.#follow(identity);
+    if (identity.role === 'manager') return next;
+    return { arrival: this.#options.agentUp().then(() => next.arrival) };
+  }
+
+  /** A manager that the others will not take in: the join has failed, and nothing of it stays. */
+  async #giveUp(): Promise<void> {
+    const run = this.#run;
+    if (run === undefined || this.#standing.kind !== 'pending') return;
+    const { identity } = run.hosted;
+    await this.#wipe();
+    await undoJoin(identity, this.#options);
+  }
+
+  async #unlock(key: string): Promise<Arriving> {
+    if (this.#standing.kind === 'inactive') throw apiErrors.notInSwarm();
+    if (this.#standing.kind !== 'locked') throw apiErrors.notLocked();
+    if (!isUnlockKey(key)) throw apiErrors.badUnlockKey();
+    const { dataDir } = this.#options;
+    const outcome = await unlock(dataDir, key);
+    if (outcome === 'wrong-key') throw apiErrors.wrongUnlockKey();
+    const next = this.#arrivals.next();
+    await this.#become(await loadIdentity(dataDir));
+    return next;
   }
 
   async #leave(force: boolean): Promise<void> {
-    const { dataDir, logger } = this.#options;
     const { standing } = this;
-    if (standing.kind === 'inactive') throw apiErrors.notInSwarm();
-    if (standing.kind === 'manager' && !force) {
-      const managers = [...standing.manager.replica.view.nodes.values()].filter(
-        ({ role }) => role === 'manager',
-      ).length;
-      throw managers <= 1
-        ? apiErrors.leaveLastManager()
-        : apiErrors.leaveManager(managers - 1, managers);
+    const run = this.#run;
+    switch (standing.kind) {
+      case 'inactive':
+        throw apiErrors.notInSwarm();
+      case 'locked':
+        if (!force) throw apiErrors.leaveLocked();
+        break;
+      case 'manager':
+        if (!force) await refuseManagerLeave(standing.manager);
+        break;
+      case 'pending':
+      case 'error':
+        if (!force && standing.identity?.role !== 'worker') throw apiErrors.leaveInactiveManager();
+        break;
+      case 'worker':
     }
+    if (run !== undefined && standing.kind === 'manager')
+      await askRelease(run.hosted, run.removed, this.#options);
+    await this.#wipe();
+    this.#options.logger.info({}, 'swarm_left');
+  }
+
+  async #wipe(): Promise<void> {
+    const { dataDir } = this.#options;
     // From here on every other process of the host stands down.
     await removeIdentity(dataDir);
     await this.#end();
     await rm(identityDirectory(dataDir), { recursive: true, force: true });
-    this.#standing = { kind: 'inactive' };
-    logger.info({}, 'swarm_left');
+    this.#removedVoter = 0;
+    this.#stand({ kind: 'inactive' });
   }
 
   async #end(): Promise<void> {
-    const active = this.#active;
-    if (active === undefined) return;
-    this.#active = undefined;
-    this.#standing = { kind: 'inactive' };
-    await close(active);
+    const run = this.#run;
+    if (run === undefined) return;
+    this.#run = undefined;
+    const kept = run.stopKeepers();
+    await run.hosted.stop();
+    await kept;
   }
-}
-
-/** The log lies beside the identity, so that leaving removes both. */
-export function logDirectory(dataDir: string): string {
-  return join(identityDirectory(dataDir), 'log');
-}
-
-async function close({ replica, client, voter }: Active): Promise<void> {
-  replica.stop();
-  client.close();
-  await voter.stop();
-}
-
-function initFailure(error: unknown, dataDir: string): string {
-  return `the swarm could not be made in ${dataDir}: ${errorMessage(error)}`;
 }

@@ -3,7 +3,10 @@ import { newId } from '@shoal/runtime';
 import type { ProposalFailure } from '@shoal/stage';
 import { type Change, describeRefusal, type Refusal } from '@shoal/state';
 import type { ApiContext } from '../context.ts';
-import type { Manager } from './membership.ts';
+import type { Manager } from './standing.ts';
+
+/** Attempts of a change that holds for any version of its objects, while others write to them. */
+const attemptsMax = 5;
 
 /**
  * Commits the changes in one transaction, seen by every later read of this process.
@@ -15,6 +18,33 @@ export async function write(
   command: string,
   changes: readonly Change[],
 ): Promise<void> {
+  const refusal = await commit(context, manager, command, changes);
+  if (refusal !== undefined) throw refusalError(refusal);
+}
+
+/**
+ * The same for changes that name no version of the user's: they are made anew when somebody else has
+ * written in between. @throws ApiError
+ */
+export async function writeNewest(
+  context: ApiContext,
+  manager: Manager,
+  command: string,
+  changes: () => readonly Change[],
+): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    const refusal = await commit(context, manager, command, changes());
+    if (refusal === undefined) return;
+    if (refusal.kind !== 'version-conflict' || attempt >= attemptsMax) throw refusalError(refusal);
+  }
+}
+
+async function commit(
+  context: ApiContext,
+  manager: Manager,
+  command: string,
+  changes: readonly Change[],
+): Promise<Refusal | undefined> {
   const result = await manager.replica.propose([
     {
       id: newId(context.random),
@@ -26,7 +56,7 @@ export async function write(
   ]);
   if (result.kind === 'failed') throw failureError(result, context.dataDir);
   const [outcome] = result.outcomes;
-  if (outcome?.kind === 'refused') throw refusalError(outcome.refusal);
+  return outcome?.kind === 'refused' ? outcome.refusal : undefined;
 }
 
 /** What a client hears of a refusal by the state machine. */
@@ -40,6 +70,10 @@ export function refusalError(refusal: Refusal): ApiError {
       if (refusal.table === 'service' || refusal.table === 'node')
         return apiErrors.notFound(refusal.table, refusal.id);
       return rpcError('NotFound', describeRefusal(refusal));
+    case 'last-manager':
+      return apiErrors.lastManager();
+    case 'is-manager':
+      return apiErrors.nodeIsManager(refusal.node);
     default:
       return rpcError('FailedPrecondition', describeRefusal(refusal));
   }
@@ -53,7 +87,7 @@ export function failureError(failure: ProposalFailure, dataDir: string): ApiErro
         `the change was not stored: the disk under the data directory ${dataDir} refuses writes (${failure.message})`,
       );
     case 'no-leader':
-      return apiErrors.noLeader();
+      return apiErrors.noLeader(missingManagers(failure.message));
     case 'busy':
       return new ApiError(503, `this manager has too much to do: ${failure.message}`);
     case 'unknown-outcome':
@@ -62,4 +96,13 @@ export function failureError(failure: ProposalFailure, dataDir: string): ApiErro
     case 'malformed':
       return rpcError('InvalidArgument', failure.message);
   }
+}
+
+const leaderless = 'the swarm does not have a leader';
+
+/** How many managers are missing, as the log says it, for the end of Docker's own sentence. */
+export function missingManagers(message: string): string {
+  const told = message.startsWith(leaderless) ? message.slice(leaderless.length) : message;
+  const text = told.replace(/^[\s:.,]+/, '');
+  return text === '' ? '' : `(${text})`;
 }

@@ -2,7 +2,7 @@ import type { LogOptions } from '@shoal/docker-api';
 import type { LogLine, LogSubscription } from '@shoal/proto';
 import { type Clock, newId, type Random, type Timer } from '@shoal/runtime';
 import type { StateView, Task } from '@shoal/state';
-import type { Manager } from '../cluster/membership.ts';
+import type { Manager } from '../cluster/standing.ts';
 import type { LogSource, LogStream } from './log-source.ts';
 
 /** Pause before a followed log is asked for again after its dispatcher went away, milliseconds. */

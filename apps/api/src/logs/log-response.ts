@@ -9,7 +9,7 @@ import {
 } from '@shoal/docker-api';
 import { LogStream } from '@shoal/proto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Manager } from '../cluster/membership.ts';
+import type { Manager } from '../cluster/standing.ts';
 import type { ApiContext } from '../context.ts';
 import { arrivalOf, queryOf } from '../http/exchange.ts';
 import { routedHeaders } from '../http/headers.ts';

@@ -1,7 +1,7 @@
 import { ApiError, apiErrors, networkShape } from '@shoal/docker-api';
 import type { Network } from '@shoal/state';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { managerWithState } from '../cluster/access.ts';
+import { managerToRead } from '../cluster/access.ts';
 import type { ApiContext } from '../context.ts';
 import { arrivalOf, jsonBody, queryOf, refOf, sendJson } from '../http/exchange.ts';
 import { proxyRequest, sendToEngine } from '../proxy/proxy.ts';
@@ -15,13 +15,13 @@ export function networkRoutes(app: FastifyInstance, context: ApiContext): void {
   app.get('/networks/:ref', async (request, reply) => {
     const ref = refOf(request);
     const scope = queryOf(request)['scope'] ?? '';
-    const network = await swarmNetwork(context, ref, scope === 'swarm');
+    const network = await swarmNetwork(context, reply, ref, scope === 'swarm');
     if (network !== undefined) return sendJson(reply, 200, networkShape(network));
     if (scope === 'swarm') throw apiErrors.notFound('network', ref);
     return toEngine(context, request, reply);
   });
   app.delete('/networks/:ref', async (request, reply) => {
-    const network = await swarmNetwork(context, refOf(request), false);
+    const network = await swarmNetwork(context, reply, refOf(request), false);
     if (network !== undefined)
       throw new ApiError(
         403,
@@ -48,12 +48,13 @@ export function networkRoutes(app: FastifyInstance, context: ApiContext): void {
 
 /** By id always; by name only where the swarm's own are asked for. */
 async function swarmNetwork(
-  { host }: ApiContext,
+  context: ApiContext,
+  reply: FastifyReply,
   ref: string,
   byName: boolean,
 ): Promise<Network | undefined> {
-  if (host.standing.kind !== 'manager') return undefined;
-  const { networks } = (await managerWithState(host)).replica.view;
+  if (context.host.standing.kind !== 'manager') return undefined;
+  const { networks } = (await managerToRead(context, reply)).replica.view;
   return networks.get(ref) ?? (byName ? networks.byName(ref) : undefined);
 }
 

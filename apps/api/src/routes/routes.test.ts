@@ -1,3 +1,4 @@
+import type { Identity } from '@shoal/pki';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { FakeSite } from '../testing/fake-host.ts';
 
@@ -87,6 +88,61 @@ describe('before there is a swarm', () => {
     });
     expect(answer.text).toBe('OK');
     expect(await site.ask('HEAD', '/_ping')).toMatchObject({ status: 200, text: '' });
+  });
+});
+
+describe('on its way into a swarm', () => {
+  const locked =
+    'Swarm is encrypted and needs to be unlocked before it can be used. Please use "docker swarm unlock" to unlock it.';
+  const routes = [
+    ['GET', '/nodes'],
+    ['GET', '/services'],
+    ['GET', '/swarm'],
+    ['GET', '/swarm/unlockkey'],
+    ['GET', '/nodes/x'],
+    ['DELETE', '/nodes/x'],
+    ['DELETE', '/services/web'],
+    ['GET', '/tasks'],
+    ['GET', '/secrets'],
+  ] as const;
+
+  test.each(routes)('%s %s on a locked manager', async (method, path) => {
+    site.host.standing = { kind: 'locked' };
+    expect(await site.ask(method, path)).toMatchObject(fail(503, locked));
+    expect((await site.ask('GET', '/_ping')).headers['swarm']).toBe('locked');
+  });
+
+  test.each(routes)('%s %s on a worker', async (method, path) => {
+    const identity = { nodeId: 'w', managers: [] } as unknown as Identity;
+    site.host.standing = { kind: 'worker', identity };
+    expect(await site.ask(method, path)).toMatchObject(
+      fail(
+        503,
+        "This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state. Please run this command on a manager node or promote the current node to a manager.",
+      ),
+    );
+    expect((await site.ask('GET', '/_ping')).headers['swarm']).toBe('active/worker');
+  });
+
+  test('a join is read, and refused before it is read where there is a swarm already', async () => {
+    const join = { ListenAddr: '0.0.0.0:2377', RemoteAddrs: ['10.0.0.9'], JoinToken: 'x' };
+    expect((await site.ask('POST', '/swarm/join', join)).status).toBe(200);
+    expect(site.host.joins).toMatchObject([
+      { remoteAddrs: ['10.0.0.9:2377'], joinToken: 'x', availability: 'active' },
+    ]);
+    expect(await site.ask('POST', '/swarm/join', { ...join, RemoteAddrs: [] })).toMatchObject(
+      fail(400, 'at least 1 RemoteAddr is required to join'),
+    );
+    site.host.standing = { kind: 'locked' };
+    expect(await site.ask('POST', '/swarm/join', {})).toMatchObject({ status: 503 });
+  });
+
+  test('an unlock key is handed on', async () => {
+    expect(await site.ask('POST', '/swarm/unlock', { UnlockKey: 'SWMKEY-1-x' })).toMatchObject({
+      status: 200,
+      text: '',
+    });
+    expect(site.host.unlocks).toEqual(['SWMKEY-1-x']);
   });
 });
 
@@ -315,6 +371,120 @@ describe('a swarm', () => {
     expect((await site.ask('POST', update, drain)).status).toBe(200);
     expect((await site.ask('GET', url)).json).toMatchObject({ Spec: drain });
     expect(await site.ask('POST', '/swarm/leave')).toMatchObject({ status: 503 });
+  });
+
+  test('autolock is turned on, its key rotated and turned off', async () => {
+    type Swarm = { Version: { Index: number }; Spec: { EncryptionConfig: object } };
+    const swarm = async () => (await site.ask('GET', '/swarm')).json as Swarm;
+    const key = async () =>
+      ((await site.ask('GET', '/swarm/unlockkey')).json as { UnlockKey: string }).UnlockKey;
+    const update = async (AutoLockManagers: boolean, query = '') => {
+      const { Spec, Version } = await swarm();
+      const body = { ...Spec, EncryptionConfig: { AutoLockManagers } };
+      const url = `/swarm/update?version=${Version.Index}${query}`;
+      expect((await site.ask('POST', url, body)).status).toBe(200);
+      return site.host.log.view.cluster?.unlockKey?.version;
+    };
+    expect(await key()).toBe('');
+    const first = await update(true);
+    const shown = await key();
+    expect(shown).toMatch(/^SWMKEY-1-[A-Za-z0-9+/]{43}$/);
+    expect(await update(true)).toBe(first);
+    expect(await key()).toBe(shown);
+    const second = await update(true, '&rotateManagerUnlockKey=true');
+    expect(second).toBeGreaterThan(first ?? 0);
+    expect(await key()).not.toBe(shown);
+    expect(await update(false)).toBeUndefined();
+    expect(await key()).toBe('');
+    expect(await update(true)).toBeGreaterThan(second ?? 0);
+    expect((await site.ask('GET', '/swarm')).text).not.toContain('SWMKEY');
+  });
+
+  test('managers are shown as the leader hears them', async () => {
+    const [self] = (await site.ask('GET', '/nodes')).json as Read[];
+    const [made] = site.host.log.view.nodes.values();
+    if (self === undefined || made === undefined) throw new Error('no node');
+    const other = { ...made, id: 'other', manager: { raftId: 2, addr: '10.0.0.2:2377' } };
+    site.host.log.write([{ op: 'create', table: 'node', object: other }]);
+    site.host.quorum = {
+      leader: self.ID,
+      reachability: new Map([
+        [self.ID, 'reachable'],
+        ['other', 'unreachable'],
+      ]),
+    };
+    expect((await site.ask('GET', '/nodes')).json).toMatchObject([
+      { ID: self.ID, ManagerStatus: { Leader: true, Reachability: 'reachable' } },
+      { ID: 'other', ManagerStatus: { Reachability: 'unreachable', Addr: '10.0.0.2:2377' } },
+    ]);
+    const demote = (id: string, version: number) =>
+      site.ask('POST', `/nodes/${id}/update?version=${version}`, {
+        Role: 'worker',
+        Availability: 'active',
+      });
+    expect(await demote(self.ID, self.Version.Index)).toMatchObject(
+      fail(
+        400,
+        "rpc error: code = FailedPrecondition desc = can't remove member from the raft: this would result in a loss of quorum",
+      ),
+    );
+    const version = site.host.log.view.nodes.get('other')?.meta.version ?? 0;
+    expect((await demote('other', version)).status).toBe(200);
+    expect(await site.ask('DELETE', '/nodes/other?force=1')).toMatchObject(
+      fail(
+        400,
+        'rpc error: code = FailedPrecondition desc = node other is a cluster manager and is a member of the raft cluster. It must be demoted to worker before removal',
+      ),
+    );
+  });
+
+  test('a worker is removed when it is down, or by force', async () => {
+    const [made] = site.host.log.view.nodes.values();
+    if (made === undefined) throw new Error('no node');
+    const { manager: _none, ...rest } = made;
+    const worker = (id: string, state: 'ready' | 'down') =>
+      ({
+        ...rest,
+        id,
+        role: 'worker',
+        spec: { ...made.spec, Role: 'worker' },
+        status: { ...made.status, state },
+      }) as const;
+    site.host.log.write([
+      { op: 'create', table: 'node', object: worker('up', 'ready') },
+      { op: 'create', table: 'node', object: worker('away', 'down') },
+    ]);
+    expect(await site.ask('DELETE', '/nodes/up')).toMatchObject(
+      fail(
+        400,
+        "rpc error: code = FailedPrecondition desc = node up is not down and can't be removed",
+      ),
+    );
+    expect(await site.ask('DELETE', '/nodes/up?force=1')).toMatchObject({ status: 200, text: '' });
+    expect((await site.ask('DELETE', '/nodes/away')).status).toBe(200);
+    expect(Object.keys(site.host.log.view.cluster?.removedNodes ?? {})).toEqual(['up', 'away']);
+    expect(await site.ask('DELETE', '/nodes/away')).toMatchObject(fail(404, 'node away not found'));
+  });
+
+  test('without quorum reads come from memory and say so, writes say who is missing', async () => {
+    await site.ask('POST', '/services/create', service('web'));
+    const fresh = await site.ask('GET', '/services/web');
+    expect(fresh.headers['x-shoal-stale']).toBeUndefined();
+    site.host.leaderless = {
+      kind: 'failed',
+      code: 'no-leader',
+      message: 'the swarm does not have a leader: 1 of 3 managers is reachable, 2 are needed',
+    };
+    for (const path of ['/services', '/services/web', '/nodes', '/tasks', '/swarm', '/secrets']) {
+      const answer = await site.ask('GET', path);
+      expect([path, answer.status, answer.headers['x-shoal-stale']]).toEqual([path, 200, 'true']);
+    }
+    expect(await site.ask('POST', '/services/create', service('two'))).toMatchObject(
+      fail(
+        500,
+        "rpc error: code = Unknown desc = The swarm does not have a leader. It's possible that too few managers are online. Make sure more than half of the managers are online. (1 of 3 managers is reachable, 2 are needed)",
+      ),
+    );
   });
 
   test('a disk that refuses is named; reads go on', async () => {

@@ -11,9 +11,8 @@ import {
 } from '@shoal/docker-api';
 import type { LogIndex } from '@shoal/runtime';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { managerWithState } from '../cluster/access.ts';
-import type { Manager } from '../cluster/membership.ts';
-import { write } from '../cluster/write.ts';
+import { managerToRead, managerToWrite } from '../cluster/access.ts';
+import { write, writeNewest } from '../cluster/write.ts';
 import type { ApiContext } from '../context.ts';
 import {
   arrivalOf,
@@ -30,9 +29,8 @@ import { resolveNetworks } from '../services/networks.ts';
 import { update } from '../services/update.ts';
 
 export function serviceRoutes(app: FastifyInstance, context: ApiContext): void {
-  const { host } = context;
   app.get('/services', async (request, reply) => {
-    const { view } = (await managerWithState(host)).replica;
+    const { view } = (await managerToRead(context, reply)).replica;
     const query = queryOf(request);
     const isShown = serviceFilter(view, parseFilters(query['filters'], filterKeys.services));
     const options = { insertDefaults: false, status: isTrue(query['status']) };
@@ -44,14 +42,14 @@ export function serviceRoutes(app: FastifyInstance, context: ApiContext): void {
     );
   });
   app.get('/services/:ref', async (request, reply) => {
-    const { view } = (await managerWithState(host)).replica;
+    const { view } = (await managerToRead(context, reply)).replica;
     const insertDefaults = isTrue(queryOf(request)['insertDefaults']);
     const service = resolveService(view, refOf(request));
     return sendJson(reply, 200, serviceShape(view, service, { insertDefaults, status: false }));
   });
   app.post('/services/create', async (request, reply) => {
     const body = jsonBody(request);
-    const manager = await managerWithState(host);
+    const manager = await managerToWrite(context);
     const { view } = manager.replica;
     const spec = parseServiceSpec(body, arrivalOf(request).version);
     const resolved = await resolveNetworks(context.engine, view, spec);
@@ -62,7 +60,7 @@ export function serviceRoutes(app: FastifyInstance, context: ApiContext): void {
   app.post('/services/:ref/update', async (request, reply) => {
     const body = jsonBody(request);
     const version = versionOf(request, 'service') as LogIndex;
-    const manager = await managerWithState(host);
+    const manager = await managerToWrite(context);
     const { view } = manager.replica;
     const service = resolveService(view, refOf(request));
     const { rollback = '', registryAuthFrom = '' } = queryOf(request);
@@ -79,37 +77,23 @@ export function serviceRoutes(app: FastifyInstance, context: ApiContext): void {
     return sendJson(reply, 200, { Warnings: null });
   });
   app.delete('/services/:ref', async (request, reply) => {
-    const manager = await managerWithState(host);
-    await remove(context, manager, resolveService(manager.replica.view, refOf(request)).id);
+    const manager = await managerToWrite(context);
+    const { view } = manager.replica;
+    const { id } = resolveService(view, refOf(request));
+    await writeNewest(context, manager, 'docker service rm', () => {
+      const service = view.services.get(id);
+      if (service === undefined) throw apiErrors.notFound('service', id);
+      return [{ op: 'delete', table: 'service', id, version: service.meta.version }];
+    });
     return sendEmpty(reply);
   });
   app.get('/services/:ref/logs', async (request, reply) => {
-    const manager = await managerWithState(host);
+    const manager = await managerToRead(context, reply);
     const { view } = manager.replica;
     const service = resolveService(view, refOf(request));
     const { number } = currentRevision(view, service);
     return sendLogs(context, manager, request, reply, { serviceId: service.id, revision: number });
   });
-}
-
-/** Attempts to remove a service that a stage writes to at the same time. */
-const removeAttemptsMax = 5;
-
-/** What is asked for holds for any version of the service. */
-async function remove(context: ApiContext, manager: Manager, id: string): Promise<void> {
-  for (let attempt = 1; ; attempt += 1) {
-    const service = manager.replica.view.services.get(id);
-    if (service === undefined) throw apiErrors.notFound('service', id);
-    const { version } = service.meta;
-    try {
-      return await write(context, manager, 'docker service rm', [
-        { op: 'delete', table: 'service', id, version },
-      ]);
-    } catch (error) {
-      const isRace = error instanceof Error && error.message === apiErrors.outOfSequence().message;
-      if (!isRace || attempt >= removeAttemptsMax) throw error;
-    }
-  }
 }
 
 /** The credentials as the client encoded them; a request without has none. */

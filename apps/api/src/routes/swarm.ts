@@ -2,36 +2,45 @@ import {
   ApiError,
   apiErrors,
   isTrue,
-  parseClusterSpec,
   parseSwarmInit,
+  parseSwarmJoin,
+  parseSwarmUnlock,
+  parseSwarmUpdate,
   swarmShape,
 } from '@shoal/docker-api';
-import { newJoinToken, seal, unseal } from '@shoal/pki';
-import { invariant, type LogIndex } from '@shoal/runtime';
+import type { LogIndex } from '@shoal/runtime';
 import type { Cluster } from '@shoal/state';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { managerWithState, requireManager } from '../cluster/access.ts';
-import { sealedPlaces } from '../cluster/genesis.ts';
-import type { Manager } from '../cluster/membership.ts';
+import type { FastifyInstance } from 'fastify';
+import { managerToRead, managerToWrite } from '../cluster/access.ts';
+import { openSealed, sealedPlaces } from '../cluster/sealed.ts';
+import type { Manager } from '../cluster/standing.ts';
+import { clusterTls } from '../cluster/trust.ts';
 import { write } from '../cluster/write.ts';
 import type { ApiContext } from '../context.ts';
 import { jsonBody, queryOf, sendEmpty, sendJson, versionOf } from '../http/exchange.ts';
+import { changedCluster } from '../swarm/update.ts';
 
-/** Making, changing and leaving the swarm. */
+/** Making, joining, changing, unlocking and leaving the swarm. */
 export function swarmRoutes(app: FastifyInstance, context: ApiContext): void {
   const { host } = context;
   app.post('/swarm/init', async (request, reply) => {
     const body = parseSwarmInit(jsonBody(request));
     return sendJson(reply, 200, await host.init(body));
   });
+  app.post('/swarm/join', async (request, reply) => {
+    const body = jsonBody(request);
+    if (host.standing.kind !== 'inactive') throw apiErrors.alreadyInSwarm();
+    await host.join(parseSwarmJoin(body));
+    return sendEmpty(reply);
+  });
   app.get('/swarm', async (_request, reply) => {
-    const manager = await managerWithState(host);
+    const manager = await managerToRead(context, reply);
     const cluster = clusterOf(manager);
     const tokens = {
-      Worker: openToken(manager, cluster, 'worker'),
-      Manager: openToken(manager, cluster, 'manager'),
+      Worker: token(manager, cluster, 'worker'),
+      Manager: token(manager, cluster, 'manager'),
     };
-    return sendJson(reply, 200, swarmShape(cluster, manager.tls, tokens));
+    return sendJson(reply, 200, swarmShape(cluster, await clusterTls(cluster), tokens));
   });
   app.post('/swarm/leave', async (request, reply) => {
     await host.leave(isTrue(queryOf(request)['force']));
@@ -39,56 +48,38 @@ export function swarmRoutes(app: FastifyInstance, context: ApiContext): void {
   });
   app.post('/swarm/update', async (request, reply) => {
     const body = jsonBody(request);
-    const version = versionOf(request, 'swarm');
-    const manager = await managerWithState(host);
-    await update(context, manager, request, body, version);
+    const version = versionOf(request, 'swarm') as LogIndex;
+    const manager = await managerToWrite(context);
+    const query = queryOf(request);
+    const object = await changedCluster(
+      clusterOf(manager),
+      {
+        ...parseSwarmUpdate(body),
+        version,
+        rotateWorkerToken: isTrue(query['rotateWorkerToken']),
+        rotateManagerToken: isTrue(query['rotateManagerToken']),
+        rotateUnlockKey: isTrue(query['rotateManagerUnlockKey']),
+      },
+      { sealKey: manager.sealKey, clock: context.clock, random: context.random },
+    );
+    await write(context, manager, 'docker swarm update', [
+      { op: 'update', table: 'cluster', object },
+    ]);
     return sendEmpty(reply);
   });
   app.get('/swarm/unlockkey', async (_request, reply) => {
-    await managerWithState(host);
-    return sendJson(reply, 200, { UnlockKey: '' });
+    const manager = await managerToRead(context, reply);
+    const { id, unlockKey } = clusterOf(manager);
+    const UnlockKey =
+      unlockKey === undefined
+        ? ''
+        : openSealed(manager.sealKey, unlockKey.key, sealedPlaces.unlockKey(id));
+    return sendJson(reply, 200, { UnlockKey });
   });
-  app.post('/swarm/unlock', async () => {
-    if (host.standing.kind === 'inactive') throw apiErrors.notInSwarm();
-    throw apiErrors.notLocked();
+  app.post('/swarm/unlock', async (request, reply) => {
+    await host.unlock(parseSwarmUnlock(jsonBody(request)));
+    return sendEmpty(reply);
   });
-  app.post('/swarm/join', async () => {
-    if (host.standing.kind !== 'inactive') throw apiErrors.alreadyInSwarm();
-    throw new ApiError(501, 'joining a swarm is not available yet: this version runs one node');
-  });
-}
-
-async function update(
-  context: ApiContext,
-  manager: Manager,
-  request: FastifyRequest,
-  body: unknown,
-  version: number,
-): Promise<void> {
-  const { random } = context;
-  const query = queryOf(request);
-  const cluster = clusterOf(manager);
-  const { id, rootCa, joinTokens } = cluster;
-  const { sealKey } = requireManager(context.host).identity;
-  const fresh = (role: 'worker' | 'manager') =>
-    seal(
-      sealKey,
-      newJoinToken(rootCa.certificate, random),
-      sealedPlaces.joinToken(id, role),
-      random,
-    );
-  const object: Cluster = {
-    ...cluster,
-    meta: { ...cluster.meta, version: version as LogIndex },
-    spec: parseClusterSpec(body),
-    joinTokens: {
-      worker: isTrue(query['rotateWorkerToken']) ? fresh('worker') : joinTokens.worker,
-      manager: isTrue(query['rotateManagerToken']) ? fresh('manager') : joinTokens.manager,
-    },
-  };
-  await write(context, manager, 'docker swarm update', [
-    { op: 'update', table: 'cluster', object },
-  ]);
 }
 
 function clusterOf({ replica }: Manager): Cluster {
@@ -97,12 +88,10 @@ function clusterOf({ replica }: Manager): Cluster {
   return cluster;
 }
 
-function openToken(
-  { identity }: Manager,
+function token(
+  { sealKey }: Manager,
   { id, joinTokens }: Cluster,
   role: 'worker' | 'manager',
 ): string {
-  const token = unseal(identity.sealKey, joinTokens[role], sealedPlaces.joinToken(id, role));
-  invariant(token !== undefined, 'a join token does not open', { cluster: id, role });
-  return token.toString('utf8');
+  return openSealed(sealKey, joinTokens[role], sealedPlaces.joinToken(id, role));
 }

@@ -6,7 +6,7 @@ import {
   pingSwarmHeader,
 } from '@shoal/docker-api';
 import type { FastifyInstance, FastifyReply } from 'fastify';
-import { localSwarm } from '../cluster/membership.ts';
+import { localSwarm } from '../cluster/standing.ts';
 import type { ApiContext } from '../context.ts';
 import { sendEvents } from '../events/event-response.ts';
 import { arrivalOf, sendJson } from '../http/exchange.ts';
@@ -25,11 +25,22 @@ export function systemRoutes(app: FastifyInstance, context: ApiContext): void {
     const path = await engine.path(arrivalOf(request).url);
     const { status, json } = await engine.get(path);
     if (status !== 200) return sendJson(reply, status, json);
-    const Swarm = infoSwarmShape(localSwarm(host.standing));
-    return sendJson(reply, 200, { ...objectOf(json), Swarm });
+    const Swarm = infoSwarmShape(await localSwarm(host.standing, context.clock.now()));
+    const info = { ...objectOf(json), Swarm };
+    return sendJson(
+      reply,
+      200,
+      Swarm.Warnings === undefined ? info : withWarnings(info, Swarm.Warnings),
+    );
   });
   app.get('/version', async (_request, reply) => sendJson(reply, 200, await versionShape(engine)));
   app.get('/events', (request, reply) => sendEvents(context, request, reply));
+}
+
+/** The swarm's warnings among the engine's own, as dockerd shows them. */
+function withWarnings(info: object, own: readonly string[]): object {
+  const told: unknown = Reflect.get(info, 'Warnings');
+  return { ...info, Warnings: [...(Array.isArray(told) ? told : []), ...own] };
 }
 
 /** Never asks anybody: it precedes every command. */
@@ -38,7 +49,7 @@ function ping({ host, engine }: ApiContext, reply: FastifyReply, body: string): 
   if (builderVersion !== undefined) reply.header('Builder-Version', builderVersion);
   return reply
     .headers({
-      Swarm: pingSwarmHeader(localSwarm(host.standing)),
+      Swarm: pingSwarmHeader(host.standing.kind),
       'Cache-Control': 'no-cache, no-store, must-revalidate',
       Pragma: 'no-cache',
       'Content-Type': 'text/plain; charset=utf-8',

@@ -7,15 +7,14 @@ import {
   taskShape,
 } from '@shoal/docker-api';
 import type { FastifyInstance } from 'fastify';
-import { managerWithState } from '../cluster/access.ts';
+import { managerToRead } from '../cluster/access.ts';
 import type { ApiContext } from '../context.ts';
 import { queryOf, refOf, sendJson } from '../http/exchange.ts';
 import { sendLogs } from '../logs/log-response.ts';
 
 export function taskRoutes(app: FastifyInstance, context: ApiContext): void {
-  const { host } = context;
   app.get('/tasks', async (request, reply) => {
-    const { view } = (await managerWithState(host)).replica;
+    const { view } = (await managerToRead(context, reply)).replica;
     const filters = parseFilters(queryOf(request)['filters'], filterKeys.tasks);
     const isShown = taskFilter(view, filters);
     const shown = [...taskCandidates(view, filters)].filter(isShown);
@@ -26,11 +25,11 @@ export function taskRoutes(app: FastifyInstance, context: ApiContext): void {
     );
   });
   app.get('/tasks/:ref', async (request, reply) => {
-    const { view } = (await managerWithState(host)).replica;
+    const { view } = (await managerToRead(context, reply)).replica;
     return sendJson(reply, 200, taskShape(view, resolveTask(view, refOf(request))));
   });
   app.get('/tasks/:ref/logs', async (request, reply) => {
-    const manager = await managerWithState(host);
+    const manager = await managerToRead(context, reply);
     const task = resolveTask(manager.replica.view, refOf(request));
     return sendLogs(context, manager, request, reply, {
       serviceId: task.serviceId,

@@ -8,8 +8,9 @@ import {
 import { seal } from '@shoal/pki';
 import { newId, type Random } from '@shoal/runtime';
 import { type Change, type Revision, revisionId, type Service, type StateView } from '@shoal/state';
-import { blankMeta, sealedPlaces } from '../cluster/genesis.ts';
-import type { Manager } from '../cluster/membership.ts';
+import { blankMeta } from '../cluster/genesis.ts';
+import { sealedPlaces } from '../cluster/sealed.ts';
+import type { Manager } from '../cluster/standing.ts';
 import type { ApiContext } from '../context.ts';
 
 /** What creates the service: the object and its first revision. @throws ApiError */
@@ -46,7 +47,7 @@ export function withName(asked: NormalisedSpec, random: Random): NormalisedSpec 
 }
 
 export function newRevision(
-  { identity }: Manager,
+  { sealKey }: Manager,
   random: Random,
   serviceId: string,
   number: number,
@@ -63,7 +64,7 @@ export function newRevision(
     registryAuth:
       registryAuth === ''
         ? undefined
-        : seal(identity.sealKey, registryAuth, sealedPlaces.registryAuth(id), random),
+        : seal(sealKey, registryAuth, sealedPlaces.registryAuth(id), random),
   };
 }
 

@@ -8,8 +8,8 @@ import {
 import { unseal } from '@shoal/pki';
 import type { LogIndex } from '@shoal/runtime';
 import type { Change, Revision, Service, StateView } from '@shoal/state';
-import { sealedPlaces } from '../cluster/genesis.ts';
-import type { Manager } from '../cluster/membership.ts';
+import { sealedPlaces } from '../cluster/sealed.ts';
+import type { Manager } from '../cluster/standing.ts';
 import type { ApiContext } from '../context.ts';
 import { newRevision, surroundings, withName } from './create.ts';
 
@@ -112,8 +112,8 @@ function carriedAuth(
   }
 }
 
-function openAuth({ identity }: Manager, { id, registryAuth }: Revision): string {
+function openAuth({ sealKey }: Manager, { id, registryAuth }: Revision): string {
   if (registryAuth === undefined) return '';
-  const auth = unseal(identity.sealKey, registryAuth, sealedPlaces.registryAuth(id));
+  const auth = unseal(sealKey, registryAuth, sealedPlaces.registryAuth(id));
   return auth?.toString('utf8') ?? '';
 }

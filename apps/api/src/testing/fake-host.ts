@@ -2,12 +2,18 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, request, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ApiError, apiErrors, type SwarmInit } from '@shoal/docker-api';
-import { type Identity, tlsInfo } from '@shoal/pki';
+import {
+  ApiError,
+  apiErrors,
+  type Quorum,
+  type SwarmInit,
+  type SwarmJoin,
+} from '@shoal/docker-api';
 import { silentLogger, systemClock, systemRandom } from '@shoal/runtime';
+import type { ProposalFailure, Replica } from '@shoal/stage';
 import { FakeLog } from '@shoal/stage/testing';
-import { conceive, type Genesis } from '../cluster/genesis.ts';
-import type { Standing, SwarmHost } from '../cluster/membership.ts';
+import { conceive } from '../cluster/genesis.ts';
+import type { Standing, SwarmHost } from '../cluster/standing.ts';
 import { SwarmEvents } from '../events/swarm-events.ts';
 import { type ApiServer, createApiServer } from '../http/server.ts';
 import type { LogSource } from '../logs/log-source.ts';
@@ -19,6 +25,12 @@ export class FakeHost implements SwarmHost {
   readonly events: SwarmEvents;
   standing: Standing = { kind: 'inactive' };
   takingUp: Promise<void> | undefined;
+  /** What the leader would say of the managers. */
+  quorum: Quorum = { leader: undefined, reachability: new Map() };
+  /** While it is set, nobody can say what is newest. */
+  leaderless: ProposalFailure | undefined;
+  readonly joins: SwarmJoin[] = [];
+  readonly unlocks: string[] = [];
 
   constructor(events: SwarmEvents) {
     this.events = events;
@@ -26,26 +38,43 @@ export class FakeHost implements SwarmHost {
 
   async init(asked: SwarmInit): Promise<string> {
     if (this.standing.kind !== 'inactive') throw apiErrors.alreadyInSwarm();
-    const listen = { host: '0.0.0.0', port: 2_377 };
     const place = {
-      listen,
+      listen: { host: '0.0.0.0', port: 2_377 },
       advertise: '10.0.0.1',
-      dispatcherHost: '0.0.0.0',
-      dispatcherPort: 2_378,
+      dispatcher: { host: '0.0.0.0', port: 2_378 },
     };
-    const genesis: Genesis = await conceive(asked, place, systemClock, systemRandom);
-    const { identity }: { identity: Identity } = genesis;
-    this.log.write(genesis.changes);
+    const { identity, changes } = await conceive(asked, place, systemClock, systemRandom);
+    this.log.write(changes);
     const replica = this.log.replica();
     this.events.follow(replica);
-    const tls = await tlsInfo(identity.caCertificate);
-    this.standing = { kind: 'manager', manager: { identity, replica, tls } };
-    return identity.nodeId;
+    const { nodeId, sealKey } = identity;
+    if (sealKey === undefined) throw new Error('a founder without seal key');
+    this.quorum = { leader: nodeId, reachability: new Map([[nodeId, 'reachable']]) };
+    const quorum = async (): Promise<Quorum> => this.quorum;
+    const watched: Replica = {
+      get view() {
+        return replica.view;
+      },
+      ready: true,
+      propose: (transactions) => replica.propose(transactions),
+      catchUp: async () => this.leaderless ?? replica.catchUp(),
+      subscribe: (listener) => replica.subscribe(listener),
+    };
+    this.standing = { kind: 'manager', manager: { identity, sealKey, replica: watched, quorum } };
+    return nodeId;
+  }
+
+  async join(request: SwarmJoin): Promise<void> {
+    this.joins.push(request);
   }
 
   async leave(force: boolean): Promise<void> {
     if (!force) throw apiErrors.leaveLastManager();
     this.standing = { kind: 'inactive' };
+  }
+
+  async unlock(key: string): Promise<void> {
+    this.unlocks.push(key);
   }
 }
 

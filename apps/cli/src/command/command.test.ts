@@ -122,6 +122,7 @@ describe('the tests', () => {
       'unit',
       'simulation',
       'e2e',
+      'managers',
     ]);
     expect(chooseSuites('types').map(({ program }) => program)).toEqual(['tsc']);
     expect(chooseSuites('main-job')).toMatchObject([

@@ -48,3 +48,14 @@ export function bench(root: string, name: string, flags: readonly string[]): Pro
   }
   return inPlace(process.execPath, ['--conditions=@shoal/source', main, ...flags], { cwd: root });
 }
+
+/** Simulated clusters under faults, for some seeds or hours. */
+export function simulate(root: string, flags: readonly string[]): Promise<number> {
+  const main = join(root, 'e2e/src/simulation/main.ts');
+  return inPlace(process.execPath, ['--conditions=@shoal/source', main, ...flags], { cwd: root });
+}
+
+/** Makes the images of our processes on a Docker Engine; the default one when none is named. */
+export function images(root: string, engine: string | undefined): Promise<number> {
+  return inPlace(join(root, 'images/shoal.sh'), engine === undefined ? [] : [engine]);
+}

@@ -46,14 +46,18 @@ const endToEnd = (name: string, ...args: readonly string[]): Suite => ({
   needsEngine: true,
 });
 
+/** Vitest projects that are suites of their own. */
+const slowProjects = ['simulation', 'e2e', 'managers'];
+
 /** Fast ones first: a formatting slip shows in seconds. */
 const allSuites: readonly Suite[] = [
   step('lint', 'biome', 'ci', '.'),
   step('tidy', 'node', 'tools/tidy.ts'),
   step('types', 'tsc', '-b'),
-  vitest('unit', '', '--reporter=default', '--project=!e2e', '--project=!simulation'),
+  vitest('unit', '', '--reporter=default', ...slowProjects.map((name) => `--project=!${name}`)),
   vitest('simulation', 'e2e', '--reporter=verbose', '--config=vitest.simulation.config.ts'),
   endToEnd('e2e'),
+  endToEnd('managers', '--config=vitest.managers.config.ts'),
 ];
 
 /** The suites to run; a name that is none of them is a part of the end-to-end suite. */

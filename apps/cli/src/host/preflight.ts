@@ -21,6 +21,7 @@ export const testPrograms: readonly Requirement[] = [
   { program: 'docker', debianPackage: 'docker.io', why: 'it is the client' },
   { program: 'busybox', debianPackage: 'busybox-static', why: 'test images are made of it' },
   { program: 'docker-registry', debianPackage: 'docker-registry', why: 'tests pull from it' },
+  { program: 'docker-compose', debianPackage: 'docker-compose', why: 'tests deploy with it' },
 ];
 
 export const networkTools: readonly Requirement[] = [

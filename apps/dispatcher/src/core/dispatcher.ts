@@ -297,16 +297,20 @@ export class Dispatcher {
     }
     const touched = new Set<Session>();
     let leases = false;
+    let swarm = false;
     for (const change of event.entry.changes) {
       if (change.table === 'task') this.#taskChanged(change, touched);
-      else if (change.table === 'node') this.#nodeChanged(change.id, change.after, view);
+      else if (change.table === 'node') {
+        this.#nodeChanged(change.id, change.after, view);
+        swarm ||= change.before?.manager?.addr !== change.after?.manager?.addr;
+      } else if (change.table === 'cluster') swarm = true;
       else if (change.table === 'lease')
         leases ||= (change.before ?? change.after)?.stage === 'dispatcher';
     }
     for (const session of touched) session.flush(view);
-    if (!leases) return;
-    for (const session of this.#sessions.values()) this.#sendSwarm(session, view);
-    this.#watchNodes();
+    if (leases || swarm)
+      for (const session of this.#sessions.values()) this.#sendSwarm(session, view);
+    if (leases) this.#watchNodes();
   }
 
   #taskChanged(change: AppliedChange & { readonly table: 'task' }, touched: Set<Session>): void {

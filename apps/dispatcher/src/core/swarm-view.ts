@@ -1,18 +1,33 @@
+import { signingRoot, trustRootsOf } from '@shoal/pki';
 import type { Manager, SwarmView } from '@shoal/proto';
 import type { StateView } from '@shoal/state';
 
-/** Every dispatcher that lives, sorted by address. */
-export function dispatchers(view: StateView): Manager[] {
+/** Every manager, once for each of its dispatchers that lives; sorted. */
+export function managersOf(view: StateView): Manager[] {
   const found: Manager[] = [];
-  for (const lease of view.leases.byStage('dispatcher')) {
-    if (lease.address !== '') found.push({ nodeId: lease.nodeId, dispatcherAddr: lease.address });
+  const served = new Set<string>();
+  for (const { nodeId, address } of view.leases.byStage('dispatcher')) {
+    if (address === '') continue;
+    served.add(nodeId);
+    const logAddr = view.nodes.get(nodeId)?.manager?.addr ?? '';
+    found.push({ nodeId, dispatcherAddr: address, logAddr });
   }
-  return found.sort((a, b) => (a.dispatcherAddr < b.dispatcherAddr ? -1 : 1));
+  for (const { id, manager } of view.nodes.values())
+    if (manager !== undefined && !served.has(id))
+      found.push({ nodeId: id, dispatcherAddr: '', logAddr: manager.addr });
+  const key = ({ dispatcherAddr, nodeId }: Manager): string => `${dispatcherAddr} ${nodeId}`;
+  return found.sort((a, b) => (key(a) < key(b) ? -1 : 1));
 }
 
 /** What the agent of a node must know of the swarm; undefined for a node that is not in it. */
 export function swarmView(view: StateView, nodeId: string): SwarmView | undefined {
   const node = view.nodes.get(nodeId);
   if (node === undefined) return undefined;
-  return { node: Buffer.from(JSON.stringify(node)), managers: dispatchers(view) };
+  const { cluster } = view;
+  return {
+    node: Buffer.from(JSON.stringify(node)),
+    managers: managersOf(view),
+    trustRoots: cluster === undefined ? '' : trustRootsOf(cluster.rootCa),
+    issuer: cluster === undefined ? '' : signingRoot(cluster.rootCa).certificate,
+  };
 }

@@ -1,11 +1,14 @@
-import type { ClusterSpec, NodeSpec } from '@shoal/state';
+import { isIPv6 } from 'node:net';
+import { parseHostPort } from '@shoal/runtime';
+import type { ClusterSpec, ExternalCa, NodeSpec } from '@shoal/state';
 import { z } from 'zod';
-import { ApiError, invalidArgument } from '../errors.ts';
+import { ApiError, apiErrors, invalidArgument } from '../errors.ts';
 import { decode } from '../json.ts';
 import {
   flag,
   integer,
   integerPointer,
+  list,
   map,
   pointer,
   strings,
@@ -28,12 +31,21 @@ const clusterSpecSchema = z.object({
     }),
   ),
   Dispatcher: pointer(z.object({ HeartbeatPeriod: integer })),
-  CAConfig: pointer(z.object({ NodeCertExpiry: integer, ForceRotate: unsigned })),
+  CAConfig: pointer(
+    z.object({
+      NodeCertExpiry: integer,
+      ForceRotate: unsigned,
+      ExternalCAs: list(z.object({ Protocol: text, URL: text, Options: map, CACert: text })),
+      SigningCACert: text,
+      SigningCAKey: text,
+    }),
+  ),
   TaskDefaults: pointer(z.object({ LogDriver: pointer(z.object({ Name: text, Options: map })) })),
   EncryptionConfig: pointer(z.object({ AutoLockManagers: flag })),
 });
 
-type ClusterSpecRequest = z.output<typeof clusterSpecSchema>;
+/** A cluster spec as a client sent it: what it left out is absent. */
+export type ClusterSpecRequest = z.output<typeof clusterSpecSchema>;
 
 const initSchema = z.object({
   ListenAddr: text,
@@ -47,6 +59,17 @@ const initSchema = z.object({
   DefaultAddrPool: strings,
   SubnetSize: unsigned,
 });
+
+const joinSchema = z.object({
+  ListenAddr: text,
+  AdvertiseAddr: text,
+  DataPathAddr: text,
+  RemoteAddrs: strings,
+  JoinToken: text,
+  Availability: text,
+});
+
+const unlockSchema = z.object({ UnlockKey: text });
 
 /** Swarm's own defaults. Durations in nanoseconds. */
 export const clusterDefaults: ClusterSpec = {
@@ -77,7 +100,12 @@ export interface SwarmInit {
   readonly advertiseAddr: string;
   readonly dataPathAddr: string;
   readonly dataPathPort: number;
+  /** Make one manager of this one alone, with all that it holds. */
+  readonly forceNewCluster: boolean;
+  /** What is wanted over the defaults. */
   readonly spec: ClusterSpec;
+  /** The same as it was sent, for {@link mergeClusterSpec} into a cluster that exists. */
+  readonly requested: ClusterSpecRequest | undefined;
   readonly availability: NodeSpec['Availability'];
   readonly defaultAddressPool: readonly string[];
   readonly subnetSize: number;
@@ -91,8 +119,10 @@ export function parseSwarmInit(body: unknown): SwarmInit {
     throw new ApiError(400, 'swarm spec must be named "default"');
   if (request.ListenAddr === undefined)
     throw new ApiError(400, 'invalid ListenAddr "": invalid empty address');
-  const spec = withDefaults(request.Spec);
-  checkExpiry(spec);
+  const merged = mergeClusterSpec(clusterDefaults, request.Spec);
+  const autoLock = merged.EncryptionConfig.AutoLockManagers || request.AutoLockManagers === true;
+  const spec: ClusterSpec = { ...merged, EncryptionConfig: { AutoLockManagers: autoLock } };
+  checkSpec(spec);
   checkPools(request.DefaultAddrPool ?? [], request.SubnetSize ?? defaultSubnetSize);
   const port = request.DataPathPort ?? defaultDataPathPort;
   if (port < dataPathPorts.min || port > dataPathPorts.max)
@@ -100,14 +130,14 @@ export function parseSwarmInit(body: unknown): SwarmInit {
       400,
       `invalid DataPathPort (${port}): must be a number between ${dataPathPorts.min} and ${dataPathPorts.max}`,
     );
-  if (request.AutoLockManagers === true || spec.EncryptionConfig.AutoLockManagers)
-    throw new ApiError(501, 'autolock is not available yet: managers start without an unlock key');
   return {
     listenAddr: request.ListenAddr,
     advertiseAddr: request.AdvertiseAddr ?? '',
     dataPathAddr: request.DataPathAddr ?? '',
     dataPathPort: port,
+    forceNewCluster: request.ForceNewCluster === true,
     spec,
+    requested: request.Spec,
     availability:
       request.Availability === undefined ? 'active' : parseAvailability(request.Availability),
     defaultAddressPool: request.DefaultAddrPool ?? [],
@@ -115,23 +145,92 @@ export function parseSwarmInit(body: unknown): SwarmInit {
   };
 }
 
-/** Reads the body of `POST /swarm/update`: zero values fall back to the defaults. */
-export function parseClusterSpec(body: unknown): ClusterSpec {
-  const spec = withDefaults(decode(clusterSpecSchema, 'Spec', body));
-  if (spec.Name !== 'default') throw new ApiError(400, 'swarm spec must be named "default"');
-  checkExpiry(spec);
-  if (spec.EncryptionConfig.AutoLockManagers)
-    throw new ApiError(501, 'autolock is not available yet: managers start without an unlock key');
-  return spec;
+/** What `POST /swarm/update` asks for besides the rotations in its query. */
+export interface SwarmUpdate {
+  readonly spec: ClusterSpec;
+  /** The root that the cluster is to move to; never shown again. */
+  readonly signingCa: { readonly certificate: string; readonly key: string } | undefined;
 }
 
-function withDefaults(request: ClusterSpecRequest | undefined): ClusterSpec {
-  const { Orchestration, Raft, Dispatcher, CAConfig } = clusterDefaults;
-  const forceRotate = request?.CAConfig?.ForceRotate;
+/** Reads the body of `POST /swarm/update`: zero values fall back to the defaults. */
+export function parseSwarmUpdate(body: unknown): SwarmUpdate {
+  const request = decode(clusterSpecSchema, 'Spec', body);
+  const spec = mergeClusterSpec(clusterDefaults, request);
+  if (spec.Name !== 'default') throw new ApiError(400, 'swarm spec must be named "default"');
+  checkSpec(spec);
+  const { SigningCACert, SigningCAKey } = request.CAConfig ?? {};
+  if (SigningCAKey !== undefined && SigningCACert === undefined)
+    throw invalidArgument('must provide a CA certificate along with its signing CA key');
+  return {
+    spec,
+    signingCa:
+      SigningCACert === undefined
+        ? undefined
+        : { certificate: SigningCACert, key: SigningCAKey ?? '' },
+  };
+}
+
+/** What `POST /swarm/join` asks for; addresses are still texts. */
+export interface SwarmJoin {
+  readonly listenAddr: string;
+  readonly advertiseAddr: string;
+  readonly dataPathAddr: string;
+  /** Managers to ask, `host:port`; one at least. */
+  readonly remoteAddrs: readonly string[];
+  readonly joinToken: string;
+  readonly availability: NodeSpec['Availability'];
+}
+
+const clusterPort = 2_377;
+
+/** Reads and checks the body of `POST /swarm/join`, in Docker's order. */
+export function parseSwarmJoin(body: unknown): SwarmJoin {
+  const request = decode(joinSchema, 'JoinRequest', body);
+  if (request.ListenAddr === undefined)
+    throw new ApiError(400, 'invalid ListenAddr "": invalid empty address');
+  const remotes = request.RemoteAddrs ?? [];
+  if (remotes.length === 0) throw apiErrors.noRemote();
+  return {
+    listenAddr: request.ListenAddr,
+    advertiseAddr: request.AdvertiseAddr ?? '',
+    dataPathAddr: request.DataPathAddr ?? '',
+    remoteAddrs: remotes.map(remoteAddress),
+    joinToken: request.JoinToken ?? '',
+    availability:
+      request.Availability === undefined ? 'active' : parseAvailability(request.Availability),
+  };
+}
+
+/** `host`, `host:port` or `[v6]:port`, with the cluster port where none is given. */
+function remoteAddress(text: string): string {
+  const invalid = (why: string): ApiError =>
+    new ApiError(400, `invalid remoteAddress ${JSON.stringify(text)}: ${why}`);
+  if (text === '') throw invalid('invalid empty address');
+  if (parseHostPort(text) !== undefined) return text;
+  const bare = isIPv6(text) ? `[${text}]` : text;
+  const whole = `${bare}:${clusterPort}`;
+  if (parseHostPort(whole) === undefined)
+    throw invalid('it must be host:port, as "docker swarm join-token" prints it');
+  return whole;
+}
+
+/** Reads the body of `POST /swarm/unlock`; the key's form is for its owner to judge. */
+export function parseSwarmUnlock(body: unknown): string {
+  return decode(unlockSchema, 'UnlockRequest', body).UnlockKey ?? '';
+}
+
+/** The spec that `request` makes of `base`: what it leaves out stays as it is in `base`. */
+export function mergeClusterSpec(
+  base: ClusterSpec,
+  request: ClusterSpecRequest | undefined,
+): ClusterSpec {
+  const { Orchestration, Raft, Dispatcher, CAConfig, TaskDefaults, EncryptionConfig } = base;
+  const forceRotate = request?.CAConfig?.ForceRotate ?? CAConfig.ForceRotate;
+  const externalCas = request?.CAConfig?.ExternalCAs?.map(externalCa) ?? CAConfig.ExternalCAs;
   const logDriver = request?.TaskDefaults?.LogDriver;
   return {
-    Name: request?.Name ?? 'default',
-    Labels: request?.Labels ?? {},
+    Name: request?.Name ?? base.Name,
+    Labels: request?.Labels ?? base.Labels,
     Orchestration: {
       TaskHistoryRetentionLimit:
         request?.Orchestration?.TaskHistoryRetentionLimit ??
@@ -151,15 +250,37 @@ function withDefaults(request: ClusterSpecRequest | undefined): ClusterSpec {
     CAConfig: {
       NodeCertExpiry: request?.CAConfig?.NodeCertExpiry ?? CAConfig.NodeCertExpiry,
       ...(forceRotate === undefined ? {} : { ForceRotate: forceRotate }),
+      ...(externalCas === undefined ? {} : { ExternalCAs: externalCas }),
     },
-    TaskDefaults: logDriver === undefined ? {} : { LogDriver: logDriver },
-    EncryptionConfig: { AutoLockManagers: request?.EncryptionConfig?.AutoLockManagers ?? false },
+    TaskDefaults: logDriver === undefined ? TaskDefaults : { LogDriver: logDriver },
+    EncryptionConfig: {
+      AutoLockManagers:
+        request?.EncryptionConfig?.AutoLockManagers ?? EncryptionConfig.AutoLockManagers,
+    },
   };
 }
 
-function checkExpiry(spec: ClusterSpec): void {
-  if (spec.CAConfig.NodeCertExpiry < certExpiryMin)
+type ExternalCaRequest = NonNullable<
+  NonNullable<ClusterSpecRequest['CAConfig']>['ExternalCAs']
+>[number];
+
+function externalCa({ Protocol, URL, Options, CACert }: ExternalCaRequest): ExternalCa {
+  if ((Protocol ?? '').toLowerCase() !== 'cfssl')
+    throw new ApiError(500, `invalid protocol: ${JSON.stringify(Protocol ?? '')}`);
+  if (URL === undefined) throw new ApiError(400, 'an external CA needs its URL');
+  return {
+    Protocol: 'cfssl',
+    URL,
+    ...(Options === undefined ? {} : { Options }),
+    ...(CACert === undefined ? {} : { CACert }),
+  };
+}
+
+function checkSpec({ CAConfig, Dispatcher }: ClusterSpec): void {
+  if (CAConfig.NodeCertExpiry < certExpiryMin)
     throw invalidArgument('minimum certificate expiry time is: 1h0m0s');
+  if (Dispatcher.HeartbeatPeriod < 0)
+    throw invalidArgument('heartbeat time period cannot be a negative duration');
 }
 
 function checkPools(pools: readonly string[], subnetSize: number): void {

@@ -7,7 +7,11 @@ import { metaShape, unlessEmpty } from './meta.ts';
 export interface Quorum {
   /** The node whose voter leads; absent while there is none. */
   readonly leader: string | undefined;
+  /** Managers by node id, as the leader last heard of them; who is absent is unknown. */
+  readonly reachability: ReadonlyMap<string, Reachability>;
 }
+
+export type Reachability = 'reachable' | 'unreachable';
 
 export function nodeShape(node: Node, quorum: Quorum) {
   const { spec, description, status, manager } = node;
@@ -33,7 +37,7 @@ export function nodeShape(node: Node, quorum: Quorum) {
         ? undefined
         : {
             Leader: quorum.leader === node.id ? true : undefined,
-            Reachability: quorum.leader === undefined ? 'unknown' : 'reachable',
+            Reachability: quorum.reachability.get(node.id) ?? 'unknown',
             Addr: manager.addr,
           },
   };

@@ -147,7 +147,8 @@ describe('shapes', () => {
   });
 
   test('a manager whose agent has not come yet', () => {
-    expect(plain(nodeShape(resolveNode(state.view, 'n1'), { leader: 'n1' }))).toEqual({
+    const quorum = { leader: 'n1', reachability: new Map([['n1', 'reachable' as const]]) };
+    expect(plain(nodeShape(resolveNode(state.view, 'n1'), quorum))).toEqual({
       ...head('n1', 1),
       Spec: { Labels: {}, Role: 'manager', Availability: 'active' },
       Description: { Platform: {}, Resources: {}, Engine: {}, TLSInfo: {} },

@@ -9,6 +9,8 @@ export interface FakeCluster {
   readonly id: string;
   readonly ca: ClusterCa;
   identity(role: NodeRole): Promise<Identity>;
+  /** The same node with another key and certificate. */
+  renew(identity: Identity): Promise<Identity>;
 }
 
 export async function createFakeCluster(id = newId(systemRandom)): Promise<FakeCluster> {
@@ -18,6 +20,14 @@ export async function createFakeCluster(id = newId(systemRandom)): Promise<FakeC
   return {
     id,
     ca,
+    async renew(identity) {
+      const { key, request } = await createNodeKey();
+      const { nodeId, role } = identity;
+      const subject = { nodeId, role, clusterId: id };
+      const issued = await issueCertificate({ ca, request, subject, now, random });
+      if (issued.kind !== 'issued') throw new Error(issued.reason);
+      return { ...identity, certificate: issued.certificate, key };
+    },
     async identity(role) {
       const nodeId = newId(random);
       const { key, request } = await createNodeKey();
@@ -36,7 +46,9 @@ export async function createFakeCluster(id = newId(systemRandom)): Promise<FakeC
         caCertificate: ca.certificate,
         certificate: issued.certificate,
         key,
-        sealKey: newSealKey(random),
+        voterId: role === 'manager' ? 7 : 0,
+        ...(role === 'manager' ? { sealKey: newSealKey(random) } : {}),
+        logKeys: role === 'manager' ? [{ number: 1, key: newSealKey(random) }] : [],
       };
     },
   };

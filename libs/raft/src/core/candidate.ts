@@ -6,7 +6,8 @@ import type { Message } from './messages.ts';
 import { voteOutcome } from './quorum.ts';
 import { failOwnReads } from './reads.ts';
 import {
-  others,
+  isRemoved,
+  otherVoters,
   type Raft,
   resetElectionTimer,
   type Standing,
@@ -16,29 +17,61 @@ import {
 
 /** Asks first whether an election could be won, so that a voter cut off does not raise the term. */
 export function campaign(raft: Raft): void {
-  if (raft.role.kind === 'leader' || !raft.voters.includes(raft.id)) return;
+  if (raft.role.kind === 'leader') return;
   resetElectionTimer(raft);
-  if (raft.refused || raft.installing !== undefined) return;
+  raft.heard = { lately: new Set(), before: raft.heard.lately };
+  if (!mayStand(raft)) {
+    // Whoever led has not been heard for long.
+    if (raft.role.kind === 'follower') becomeFollower(raft, raft.term, 0);
+    // One that was removed while it was away is told so in answer to any question.
+    if (raft.wasMember && !isRemoved(raft)) askForPreVotes(raft);
+    return;
+  }
   failOwnReads(raft);
   raft.leader = 0;
-  raft.role = { kind: 'pre-candidate', votes: new Map() };
-  const term = (raft.term + 1) as Term;
-  for (const voter of others(raft))
-    send(raft, voter, { kind: 'pre-vote', term, last: raft.log.lastPosition });
+  raft.role = { kind: 'pre-candidate', votes: new Map(), transfer: false };
+  askForPreVotes(raft);
   countVote(raft, raft.role, raft.id, true);
 }
 
-function stand(raft: Raft): void {
-  invariant(raft.role.kind === 'pre-candidate', 'a candidate asked first', { ...raft.role });
+function askForPreVotes(raft: Raft): void {
+  const term = (raft.term + 1) as Term;
+  for (const voter of otherVoters(raft))
+    send(raft, voter, { kind: 'pre-vote', term, last: raft.log.lastPosition });
+}
+
+/**
+ * A voter that is removed stands as long as its removal is not committed: it may be the only one that has
+ * the entry (thesis, 4.2.2). Its own vote does not count then.
+ */
+function mayStand(raft: Raft): boolean {
+  if (raft.refused || raft.toldRemoved || raft.installing !== undefined) return false;
+  if (raft.voters.includes(raft.id)) return true;
+  const { newest, previous } = raft.memberships;
+  const wasVoter = previous?.membership.voters.some(({ id }) => id === raft.id) === true;
+  return wasVoter && newest.index > raft.commit;
+}
+
+/** The leader hands over: its own word makes asking first superfluous (thesis, 3.10). */
+export function takeOver(raft: Raft): void {
+  if (!mayStand(raft)) return;
+  failOwnReads(raft);
+  raft.leader = 0;
+  stand(raft, true);
+}
+
+function stand(raft: Raft, transfer: boolean): void {
+  invariant(raft.role.kind !== 'leader', 'a leader does not stand');
   invariant(!raft.refused, 'a candidate can write its vote down');
   raft.term = (raft.term + 1) as Term;
   raft.vote = raft.id;
-  raft.role = { kind: 'candidate', votes: new Map() };
+  raft.role = { kind: 'candidate', votes: new Map(), transfer };
   resetElectionTimer(raft);
   // The own vote counts once it is durable: see `onOwnVoteStored`. So does asking for others':
   // a candidate that forgot its term could otherwise lead the same term twice.
-  for (const voter of others(raft))
-    sendAfterStore(raft, voter, { kind: 'vote', term: raft.term, last: raft.log.lastPosition });
+  const { term } = raft;
+  for (const voter of otherVoters(raft))
+    sendAfterStore(raft, voter, { kind: 'vote', term, last: raft.log.lastPosition, transfer });
 }
 
 export function onOwnVoteStored(raft: Raft, standing: Standing): void {
@@ -58,7 +91,7 @@ export function countVote(raft: Raft, standing: Standing, from: VoterId, granted
       becomeFollower(raft, raft.term, 0);
       return;
     case 'won':
-      if (standing.kind === 'pre-candidate') stand(raft);
+      if (standing.kind === 'pre-candidate') stand(raft, false);
       else becomeLeader(raft);
   }
 }

@@ -4,7 +4,7 @@ import type { HardState } from '../types.ts';
 import { campaign, onOwnVoteStored } from './candidate.ts';
 import { becomeFollower } from './follower.ts';
 import { onOwnStored } from './leader.ts';
-import { advanceCommit, isSoleVoter, type Raft } from './state.ts';
+import { advanceCommit, isSoleVoter, membershipChanged, type Raft } from './state.ts';
 
 /** The next write, when there is something to write and the disk is free and willing. */
 export function takeStore(raft: Raft): StoreWork | undefined {
@@ -58,8 +58,9 @@ export function onStored(raft: Raft): void {
 
 /**
  * The disk refused: what is not durable is forgotten, as a crash would do, and nothing that rests
- * on it is said. A leader with others steps down so that one with a working disk can lead; a sole
- * voter goes on leading, with the log as the disk has it.
+ * on it is said. A leader with others steps down: one with a working disk can lead, and what others, be it
+ * learners, already hold of this term must not meet other entries of the same term. One that nobody listens
+ * to goes on leading, with the log as the disk has it.
  */
 export function onStoreRefused(raft: Raft): void {
   invariant(raft.storing !== undefined, 'a write was under way');
@@ -68,9 +69,13 @@ export function onStoreRefused(raft: Raft): void {
   raft.refused = true;
   raft.out.held = [];
   raft.out.droppedFrom = raft.log.refused();
+  if (raft.out.droppedFrom !== undefined) {
+    raft.memberships.truncated(raft.log.last);
+    membershipChanged(raft);
+  }
   if (raft.quorumCommit > raft.log.last) raft.quorumCommit = raft.log.last;
   invariant(raft.commit <= raft.log.last, 'what is committed is durable', { commit: raft.commit });
-  if (raft.role.kind === 'leader' && isSoleVoter(raft)) {
+  if (raft.role.kind === 'leader' && isSoleVoter(raft) && raft.role.progress.size === 1) {
     raft.role.progress.get(raft.id)?.accepted(raft.log.stable);
     return;
   }

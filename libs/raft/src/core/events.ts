@@ -1,6 +1,6 @@
 import type { LogIndex, Term } from '@shoal/runtime';
 import type { StoreWork } from '../storage.ts';
-import type { Entry, SnapshotMeta, VoterId } from '../types.ts';
+import type { Entry, MembershipChange, SnapshotMeta, VoterId } from '../types.ts';
 import type { Envelope, Message } from './messages.ts';
 
 /** What the outside told the core. Time is a tick. */
@@ -9,6 +9,9 @@ export type Event =
   | { readonly kind: 'received'; readonly from: VoterId; readonly message: Message }
   /** Several at once cost one append; they get consecutive indexes. */
   | { readonly kind: 'proposed'; readonly data: readonly Uint8Array[] }
+  | { readonly kind: 'membership-proposed'; readonly change: MembershipChange }
+  /** Hand leadership to this voter, or to the one that is furthest. */
+  | { readonly kind: 'transfer-requested'; readonly to: VoterId | undefined }
   /** Stand for election now instead of at the election timeout. */
   | { readonly kind: 'campaign' }
   /** `token` is the caller's; it comes back in {@link Ready.reads}. */
@@ -26,10 +29,17 @@ export type Event =
   /** A snapshot message could not be delivered. */
   | { readonly kind: 'snapshot-lost'; readonly to: VoterId };
 
-/** What became of a `proposed` event. */
+/** What became of a `proposed` or `membership-proposed` event. */
 export type Proposed =
   | { readonly kind: 'appended'; readonly first: LogIndex; readonly term: Term }
-  | { readonly kind: 'refused'; readonly reason: 'not-leader' | 'storage' };
+  /** `transferring`: leadership is being handed over. */
+  | { readonly kind: 'refused'; readonly reason: 'not-leader' | 'storage' | 'transferring' }
+  /** The change must not be made, or not now; one sentence for people. */
+  | {
+      readonly kind: 'unfit';
+      readonly code: 'busy' | 'refused';
+      readonly message: string;
+    };
 
 export type ReadOutcome =
   /** A state that has applied `index` may answer the read. */

@@ -2,7 +2,14 @@ import { invariant, type LogIndex, type Term } from '@shoal/runtime';
 import type { VoterId } from '../types.ts';
 import type { Message } from './messages.ts';
 import { failOwnReads } from './reads.ts';
-import { advanceCommit, type Raft, resetElectionTimer, send, sendAfterStore } from './state.ts';
+import {
+  advanceCommit,
+  membershipChanged,
+  type Raft,
+  resetElectionTimer,
+  send,
+  sendAfterStore,
+} from './state.ts';
 
 type From<Kind extends Message['kind']> = Extract<Message, { kind: Kind }>;
 
@@ -39,7 +46,12 @@ export function onAppend(raft: Raft, from: VoterId, message: From<'append'>): vo
     send(raft, from, { kind: 'append-rejected', term, rejected: previous.index, hint });
     return;
   }
-  log.merge(entries, raft.commit);
+  const [first, ...rest] = log.merge(entries, raft.commit);
+  if (first !== undefined) {
+    raft.memberships.truncated((first.index - 1) as LogIndex);
+    raft.memberships.appended([first, ...rest]);
+    membershipChanged(raft);
+  }
   const match = entries.at(-1)?.index ?? previous.index;
   invariant(match <= log.last, 'the entries are in the log', { match, last: log.last });
   advanceCommit(raft, Math.min(message.commit, match) as LogIndex);
@@ -81,7 +93,8 @@ export function onInstalled(raft: Raft): void {
   invariant(snapshot.index > raft.commit, 'a snapshot leads forward', { commit: raft.commit });
   raft.installing = undefined;
   raft.log.reset(snapshot);
-  raft.voters = [...snapshot.voters];
+  raft.memberships.reset({ index: snapshot.index, membership: snapshot.membership });
+  membershipChanged(raft);
   raft.quorumCommit = snapshot.index;
   raft.commit = snapshot.index;
   raft.applied = snapshot.index;

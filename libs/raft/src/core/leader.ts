@@ -1,14 +1,16 @@
 import { assertNever, invariant, type LogIndex } from '@shoal/runtime';
-import type { Entry, VoterId } from '../types.ts';
+import type { Entry, Member, MembershipChange, VoterId } from '../types.ts';
 import { becomeFollower } from './follower.ts';
+import { changed, encodeMembership, memberOf, type Standing } from './membership.ts';
 import type { Message } from './messages.ts';
 import { Progress } from './progress.ts';
 import { majority, reachedByMajority } from './quorum.ts';
 import { broadcastHeartbeat, confirmEarlyReads, confirmReads, readAsLeader } from './reads.ts';
 import {
   advanceCommit,
+  followersOf,
   type Leading,
-  others,
+  membershipChanged,
   type Raft,
   resetElectionTimer,
   send,
@@ -16,6 +18,8 @@ import {
 
 /** Checks of the quorum after which a snapshot that nobody reported on counts as lost. */
 const checksInSnapshotMax = 10;
+/** Checks of the quorum for which one that leaves is still told that it does. */
+const checksLeavingMax = 10;
 
 const noData = new Uint8Array(0);
 
@@ -26,7 +30,9 @@ export function becomeLeader(raft: Raft): void {
   const next = (raft.log.last + 1) as LogIndex;
   const leading: Leading = {
     kind: 'leader',
-    progress: new Map(raft.voters.map((voter) => [voter, new Progress(0 as LogIndex, next)])),
+    progress: new Map(members(raft).map(({ id }) => [id, new Progress(0 as LogIndex, next)])),
+    leaving: new Map(),
+    transfer: undefined,
     heartbeatElapsed: 0,
     round: 0,
     reads: [],
@@ -35,28 +41,39 @@ export function becomeLeader(raft: Raft): void {
   raft.role = leading;
   raft.leader = raft.id;
   resetElectionTimer(raft);
-  appendAsLeader(raft, leading, [{ index: next, term: raft.term, kind: 'empty', data: noData }]);
+  appendAsLeader(raft, leading, [firstEntry(raft, next)]);
+}
+
+/** Of the term. Where the log names no membership yet, this entry does. */
+function firstEntry(raft: Raft, index: LogIndex): Entry {
+  const { term, memberships } = raft;
+  if (memberships.newest.index > 0) return { index, term, kind: 'empty', data: noData };
+  const data = encodeMembership(memberships.newest.membership);
+  return { index, term, kind: 'membership', data };
 }
 
 export function appendAsLeader(raft: Raft, leading: Leading, entries: readonly Entry[]): void {
   invariant(entries.length > 0, 'something is appended');
   invariant(raft.leader === raft.id, 'only the leader appends', { leader: raft.leader });
   raft.log.append(entries);
+  if (raft.memberships.appended(entries)) {
+    membershipChanged(raft);
+    noteMembers(raft, leading);
+  }
   broadcastAppend(raft, leading);
+}
+
+function members(raft: Raft): readonly Member[] {
+  const { voters, learners } = raft.memberships.newest.membership;
+  return [...voters, ...learners];
 }
 
 /** Counts a proposal's entries in and gives them their places. */
 export function onProposed(raft: Raft, data: readonly Uint8Array[]): void {
   invariant(data.length > 0, 'something is proposed');
-  const { role, term } = raft;
-  if (role.kind !== 'leader') {
-    raft.out.proposed = { kind: 'refused', reason: 'not-leader' };
-    return;
-  }
-  if (raft.refused) {
-    raft.out.proposed = { kind: 'refused', reason: 'storage' };
-    return;
-  }
+  const { term } = raft;
+  const role = mayPropose(raft);
+  if (role === undefined) return;
   const first = (raft.log.last + 1) as LogIndex;
   const entries = data.map(
     (bytes, at): Entry => ({ index: (first + at) as LogIndex, term, kind: 'normal', data: bytes }),
@@ -65,9 +82,100 @@ export function onProposed(raft: Raft, data: readonly Uint8Array[]): void {
   raft.out.proposed = { kind: 'appended', first, term };
 }
 
+/** The leading role; otherwise the refusal is in the outbox. */
+function mayPropose(raft: Raft): Leading | undefined {
+  const { role } = raft;
+  if (role.kind !== 'leader') raft.out.proposed = { kind: 'refused', reason: 'not-leader' };
+  else if (raft.refused) raft.out.proposed = { kind: 'refused', reason: 'storage' };
+  else if (role.transfer) raft.out.proposed = { kind: 'refused', reason: 'transferring' };
+  else return role;
+  return undefined;
+}
+
+/**
+ * Changes the membership by one member. The one before must be committed, and so must an entry of this
+ * term: otherwise two leaders could each change another member without meeting (thesis, 4.1, as corrected).
+ */
+export function onMembershipProposed(raft: Raft, change: MembershipChange): void {
+  const leading = mayPropose(raft);
+  if (leading === undefined) return;
+  const { index, membership } = raft.memberships.newest;
+  if (index > raft.commit || raft.log.termAt(raft.quorumCommit) !== raft.term) {
+    const message = 'another change of the managers is under way; try again';
+    raft.out.proposed = { kind: 'unfit', code: 'busy', message };
+    return;
+  }
+  const result = changed(membership, change, standingOf(raft, leading));
+  if (result.kind === 'refused') {
+    const { code, message } = result;
+    raft.out.proposed = { kind: 'unfit', code, message };
+    return;
+  }
+  const first = (raft.log.last + 1) as LogIndex;
+  const { term } = raft;
+  const data = encodeMembership(result.membership);
+  appendAsLeader(raft, leading, [{ index: first, term, kind: 'membership', data }]);
+  raft.out.proposed = { kind: 'appended', first, term };
+  // Those whose confirmation was waited for may not be asked any more.
+  confirmReads(raft, leading);
+}
+
+function standingOf(raft: Raft, leading: Leading): Standing {
+  const progress = (id: VoterId): Progress | undefined => leading.progress.get(id);
+  return {
+    active: (id) => id === raft.id || progress(id)?.reachable === true,
+    match: (id) => progress(id)?.match ?? (0 as LogIndex),
+    commit: raft.quorumCommit,
+  };
+}
+
+/** Who is new gets everything from the end backwards; who is gone still gets the entry that says so. */
+function noteMembers(raft: Raft, leading: Leading): void {
+  const { index, membership } = raft.memberships.newest;
+  for (const { id } of members(raft)) {
+    // One that is back may not be what it was.
+    const back = leading.leaving.delete(id);
+    if (back || !leading.progress.has(id))
+      leading.progress.set(id, new Progress(0 as LogIndex, index));
+  }
+  for (const id of leading.progress.keys()) {
+    if (memberOf(membership, id) !== undefined || leading.leaving.has(id)) continue;
+    leading.leaving.set(id, { index, checks: 0 });
+  }
+}
+
+/** Hands leadership to the asked one, or to the reachable voter whose log is furthest (thesis, 3.10). */
+export function onTransferRequested(raft: Raft, to: VoterId | undefined): void {
+  const { role } = raft;
+  if (role.kind !== 'leader' || role.transfer !== undefined) return;
+  const voters = raft.voters.flatMap((id) => {
+    const progress = role.progress.get(id);
+    const fit = id !== raft.id && progress?.reachable === true && (to === undefined || id === to);
+    return fit && progress !== undefined ? [{ id, match: progress.match }] : [];
+  });
+  const [best] = voters.sort((a, b) => b.match - a.match);
+  if (best === undefined) return;
+  role.transfer = { to: best.id, elapsed: 0, told: false };
+  handOver(raft, role);
+}
+
+/** Once it has everything, the voter that takes over is told to stand. */
+function handOver(raft: Raft, leading: Leading): void {
+  const { transfer } = leading;
+  if (transfer === undefined || transfer.told) return;
+  if (leading.progress.get(transfer.to)?.match !== raft.log.last) return;
+  transfer.told = true;
+  send(raft, transfer.to, { kind: 'timeout-now', term: raft.term });
+}
+
 export function onTickAsLeader(raft: Raft, leading: Leading): void {
   leading.heartbeatElapsed += 1;
   raft.electionElapsed += 1;
+  if (leading.transfer !== undefined) {
+    leading.transfer.elapsed += 1;
+    // It did not take over in time: go on leading.
+    if (leading.transfer.elapsed >= raft.options.electionTicks) leading.transfer = undefined;
+  }
   if (raft.electionElapsed >= raft.options.electionTicks) {
     raft.electionElapsed = 0;
     if (!checkQuorum(raft, leading)) {
@@ -80,17 +188,23 @@ export function onTickAsLeader(raft: Raft, leading: Leading): void {
 
 /** Whether a quorum was heard from since the last check: a leader cut off must not believe it leads. */
 function checkQuorum(raft: Raft, leading: Leading): boolean {
-  let active = 0;
-  for (const voter of raft.voters) {
-    const progress = leading.progress.get(voter);
-    invariant(progress !== undefined, 'the leader knows every voter', { voter });
-    if (voter === raft.id || progress.active) active += 1;
-    progress.active = false;
+  const heard = new Set<VoterId>([raft.id]);
+  for (const [id, progress] of leading.progress) {
+    if (progress.checked()) heard.add(id);
     if (progress.state !== 'snapshot') continue;
     progress.checksInSnapshot += 1;
     if (progress.checksInSnapshot >= checksInSnapshotMax) progress.snapshotLost();
   }
-  return active >= majority(raft.voters.length);
+  for (const [id, leaving] of leading.leaving) {
+    leaving.checks += 1;
+    if (leaving.checks >= checksLeavingMax) forget(leading, id);
+  }
+  return raft.voters.filter((voter) => heard.has(voter)).length >= majority(raft.voters.length);
+}
+
+function forget(leading: Leading, id: VoterId): void {
+  leading.leaving.delete(id);
+  leading.progress.delete(id);
 }
 
 export function onMessageAsLeader(
@@ -105,7 +219,7 @@ export function onMessageAsLeader(
   switch (message.kind) {
     case 'append-accepted':
       progress.heard();
-      if (!onAccepted(raft, leading, from, progress, message.match)) sendAll(raft, from, progress);
+      onAccepted(raft, leading, from, progress, message.match);
       return;
     case 'append-rejected':
       progress.heard();
@@ -125,6 +239,8 @@ export function onMessageAsLeader(
     case 'vote-answer':
     case 'pre-vote-answer':
     case 'read-answer':
+    case 'timeout-now':
+    case 'removed':
       return;
     case 'append':
     case 'heartbeat':
@@ -140,20 +256,26 @@ export function onMessageAsLeader(
   }
 }
 
-/** Whether the commit moved, and with it a message to every voter. */
 function onAccepted(
   raft: Raft,
   leading: Leading,
   from: VoterId,
   progress: Progress,
   match: LogIndex,
-): boolean {
+): void {
   invariant(match <= raft.log.last, 'no voter is ahead of its leader', {
     from,
     match,
     last: raft.log.last,
   });
-  return progress.accepted(match) && commitByCounting(raft, leading);
+  // Where the commit moved, every voter was sent what it lacks.
+  const moved = progress.accepted(match) && commitByCounting(raft, leading);
+  if (raft.role !== leading) return;
+  if (!moved) sendAll(raft, from, progress);
+  const leaving = leading.leaving.get(from);
+  if (leaving !== undefined && match >= leaving.index && progress.commitSent >= leaving.index)
+    forget(leading, from);
+  if (leading.transfer?.to === from) handOver(raft, leading);
 }
 
 /** The own disk has caught up: the leader acknowledges to itself. */
@@ -161,8 +283,20 @@ export function onOwnStored(raft: Raft, leading: Leading): void {
   const own = leading.progress.get(raft.id);
   // A leader that is no voter (it is leaving) counts others only.
   own?.accepted(raft.log.stable);
-  if (!commitByCounting(raft, leading)) advanceCommit(raft, raft.quorumCommit);
-  confirmEarlyReads(raft, leading);
+  if (!commitByCounting(raft, leading)) {
+    advanceCommit(raft, raft.quorumCommit);
+    leaveIfRemoved(raft, leading);
+  }
+  if (raft.role === leading) confirmEarlyReads(raft, leading);
+}
+
+/** A leader that is no member any more steps down once that is committed (thesis, 4.2.2), for another at once. */
+function leaveIfRemoved(raft: Raft, leading: Leading): void {
+  const { index } = raft.memberships.newest;
+  if (raft.role !== leading || raft.voters.includes(raft.id) || index > raft.commit) return;
+  const heir = raft.voters.find((id) => leading.progress.get(id)?.match === raft.log.last);
+  if (heir !== undefined) send(raft, heir, { kind: 'timeout-now', term: raft.term });
+  becomeFollower(raft, raft.term, 0);
 }
 
 /** Only an entry of the own term is committed by counting; older ones go with it (Raft paper, figure 8). */
@@ -176,6 +310,7 @@ function commitByCounting(raft: Raft, leading: Leading): boolean {
   advanceCommit(raft, reached);
   confirmEarlyReads(raft, leading);
   broadcastAppend(raft, leading);
+  leaveIfRemoved(raft, leading);
   return true;
 }
 
@@ -184,11 +319,7 @@ export function onSnapshotLost(leading: Leading, to: VoterId): void {
 }
 
 function broadcastAppend(raft: Raft, leading: Leading): void {
-  for (const voter of others(raft)) {
-    const progress = leading.progress.get(voter);
-    invariant(progress !== undefined, 'the leader knows every voter', { voter });
-    sendAppend(raft, voter, progress);
-  }
+  for (const [voter, progress] of followersOf(raft, leading)) sendAppend(raft, voter, progress);
 }
 
 /** All that is not yet on its way to this voter, the commit included. */
@@ -227,6 +358,7 @@ function sendSnapshot(raft: Raft, to: VoterId, progress: Progress): void {
   invariant(term !== undefined, 'what was applied is in the log', { index });
   invariant(index >= raft.log.base.index, 'the state covers what was compacted', { index });
   progress.snapshotSent(index);
-  const snapshot = { index, term, voters: raft.voters };
+  const { membership } = raft.memberships.at(index);
+  const snapshot = { index, term, membership };
   send(raft, to, { kind: 'snapshot', term: raft.term, snapshot });
 }

@@ -94,18 +94,20 @@ export class Log {
 
   /**
    * Takes a leader's entries: keeps what is equal, replaces from the first that differs. An entry
-   * at or before `commit` must be equal: committed entries never change.
+   * at or before `commit` must be equal: committed entries never change. Answers the new ones.
    */
-  merge(entries: readonly Entry[], commit: LogIndex): void {
+  merge(entries: readonly Entry[], commit: LogIndex): readonly Entry[] {
     const at = entries.findIndex((entry) => this.termAt(entry.index) !== entry.term);
     const different = entries[at];
-    if (different === undefined) return;
+    if (different === undefined) return [];
     invariant(different.index > commit, 'a committed entry was to be replaced', {
       index: different.index,
       commit,
     });
     this.#truncateAfter((different.index - 1) as LogIndex);
-    this.append(entries.slice(at));
+    const fresh = entries.slice(at);
+    this.append(fresh);
+    return fresh;
   }
 
   #truncateAfter(index: LogIndex): void {

@@ -7,11 +7,20 @@ export interface LogPosition {
   readonly term: Term;
 }
 
-/** What one voter says to another. `term` is the sender's, except in a pre-vote: there the term it would stand in. */
+/**
+ * What one voter says to another. `term` is the sender's, except in a pre-vote, where it is the term it would
+ * stand in, and in `removed`.
+ */
 export type Message =
   | { readonly kind: 'pre-vote'; readonly term: Term; readonly last: LogPosition }
   | { readonly kind: 'pre-vote-answer'; readonly term: Term; readonly granted: boolean }
-  | { readonly kind: 'vote'; readonly term: Term; readonly last: LogPosition }
+  | {
+      readonly kind: 'vote';
+      readonly term: Term;
+      readonly last: LogPosition;
+      /** The leader handed over: there is no need to wait until it is missed (thesis, 3.10). */
+      readonly transfer: boolean;
+    }
   | { readonly kind: 'vote-answer'; readonly term: Term; readonly granted: boolean }
   | {
       readonly kind: 'append';
@@ -51,7 +60,11 @@ export type Message =
       readonly term: Term;
       readonly token: number;
       readonly index: LogIndex;
-    };
+    }
+  /** The leader hands over: stand for election at once (thesis, 3.10). */
+  | { readonly kind: 'timeout-now'; readonly term: Term }
+  /** By all that is committed up to the entry `index` of term `term` the receiver is no member. */
+  | { readonly kind: 'removed'; readonly term: Term; readonly index: LogIndex };
 
 export interface Envelope {
   readonly from: VoterId;

@@ -23,8 +23,9 @@ export class Progress {
   confirmedRound = 0;
   /** Newest commit it was told, so that one message more carries it when no entry does. */
   commitSent = 0 as LogIndex;
-  /** Heard from since the last check of the quorum. */
+  /** Heard from since the last check of the quorum, and between that and the one before. */
   active = false;
+  #wasActive = false;
   /** Quorum checks since the snapshot was sent. */
   checksInSnapshot = 0;
 
@@ -37,6 +38,23 @@ export class Progress {
   /** Known to be durable there and equal to the leader's log. */
   get match(): LogIndex {
     return this.#match;
+  }
+
+  /** Heard from lately. */
+  get reachable(): boolean {
+    return this.active || this.#wasActive;
+  }
+
+  /**
+   * The quorum was checked. Whether it had been heard from since the last time. To one that is silent for two
+   * checks no more is sent ahead.
+   */
+  checked(): boolean {
+    const heard = this.active;
+    if (!this.reachable && this.#state === 'replicate') this.#become('probe');
+    this.#wasActive = heard;
+    this.active = false;
+    return heard;
   }
 
   /** First entry of the next append. */

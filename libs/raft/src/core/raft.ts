@@ -1,13 +1,21 @@
 import { assertNever, invariant } from '@shoal/runtime';
 import type { Entry, VoterId } from '../types.ts';
-import { campaign, countVote, onVoteRequest } from './candidate.ts';
+import { campaign, countVote, onVoteRequest, takeOver } from './candidate.ts';
 import { holdBack, onStorageCured, onStored, onStoreRefused, takeStore } from './durability.ts';
 import type { Event, Ready } from './events.ts';
 import { becomeFollower, onAppend, onHeartbeat, onInstalled, onSnapshot } from './follower.ts';
-import { onMessageAsLeader, onProposed, onSnapshotLost, onTickAsLeader } from './leader.ts';
-import type { Message } from './messages.ts';
+import {
+  onMembershipProposed,
+  onMessageAsLeader,
+  onProposed,
+  onSnapshotLost,
+  onTickAsLeader,
+  onTransferRequested,
+} from './leader.ts';
+import { memberOf } from './membership.ts';
+import type { LogPosition, Message } from './messages.ts';
 import { onReadAnswer, onReadRequested } from './reads.ts';
-import { type Raft, send } from './state.ts';
+import { noteHeard, noteOwnMembership, type Raft, send } from './state.ts';
 
 /** Takes one event in and says what the driver must do. A function of the state and the event alone. */
 export function step(raft: Raft, event: Event): Ready {
@@ -27,6 +35,12 @@ function dispatch(raft: Raft, event: Event): void {
     case 'proposed':
       onProposed(raft, event.data);
       return;
+    case 'membership-proposed':
+      onMembershipProposed(raft, event.change);
+      return;
+    case 'transfer-requested':
+      onTransferRequested(raft, event.to);
+      return;
     case 'campaign':
       campaign(raft);
       return;
@@ -45,6 +59,7 @@ function dispatch(raft: Raft, event: Event): void {
     case 'compacted':
       invariant(event.upTo <= raft.applied, 'only what was applied is compacted', { ...event });
       raft.log.compact(event.upTo);
+      raft.memberships.compacted(raft.log.base.index);
       return;
     case 'installed':
       onInstalled(raft);
@@ -81,6 +96,12 @@ function onTick(raft: Raft): void {
 
 function onReceived(raft: Raft, from: VoterId, message: Message): void {
   invariant(from !== raft.id && from !== 0, 'a message comes from another voter', { from });
+  noteHeard(raft, from);
+  if (message.kind === 'removed') {
+    onRemovedTold(raft, message);
+    return;
+  }
+  if (message.kind === 'vote' || message.kind === 'pre-vote') tellIfRemoved(raft, from);
   if (message.term > raft.term) {
     if (!enterTerm(raft, from, message)) return;
   } else if (message.term < raft.term) {
@@ -92,6 +113,31 @@ function onReceived(raft: Raft, from: VoterId, message: Message): void {
   else onMessageAsOther(raft, from, message);
 }
 
+/**
+ * One that asks for votes and is no member may not know it: nobody sends it anything any more. What is
+ * said to it rests on all that is committed, and names the last of it, so that the two can be compared.
+ */
+function tellIfRemoved(raft: Raft, from: VoterId): void {
+  const { commit, log } = raft;
+  const { index, membership } = raft.memberships.newest;
+  if (index === 0 || index > commit || memberOf(membership, from) !== undefined) return;
+  const term = log.termAt(commit);
+  invariant(term !== undefined, 'what is committed is in the log', { commit });
+  send(raft, from, { kind: 'removed', term, index: commit });
+}
+
+/**
+ * Believed only from one that knows as much: what it has committed reaches the entry of the own membership. An own entry of a lower term that lies behind can never be committed any more.
+ */
+function onRemovedTold(raft: Raft, told: LogPosition): void {
+  const { index } = raft.memberships.newest;
+  const term = raft.log.termAt(index) ?? raft.log.base.term;
+  const newer = told.term > term || (told.term === term && told.index >= index);
+  if (!raft.wasMember || !newer) return;
+  raft.toldRemoved = true;
+  if (raft.role.kind !== 'follower') becomeFollower(raft, raft.term, 0);
+}
+
 /** A higher term ends the own one, unless it is only asked about. Whether the message counts. */
 function enterTerm(raft: Raft, from: VoterId, message: Message): boolean {
   invariant(message.term > raft.term, 'a higher term', { term: message.term });
@@ -100,7 +146,7 @@ function enterTerm(raft: Raft, from: VoterId, message: Message): boolean {
     case 'pre-vote': {
       // As long as a leader is heard from, nobody is helped to replace it (thesis, 4.2.3).
       const led = raft.leader !== 0 && raft.electionElapsed < raft.options.electionTicks;
-      if (led) return false;
+      if (led && !(message.kind === 'vote' && message.transfer)) return false;
       if (message.kind === 'vote') becomeFollower(raft, message.term, 0);
       return true;
     }
@@ -158,6 +204,9 @@ function onMessageAsOther(raft: Raft, from: VoterId, message: Message): void {
     case 'read-answer':
       onReadAnswer(raft, message);
       return;
+    case 'timeout-now':
+      if (role.kind === 'follower' && raft.leader === from) takeOver(raft);
+      return;
     default:
       // An answer to the leader this voter was, or a question to one it is not.
       return;
@@ -168,6 +217,7 @@ const nothing: readonly never[] = [];
 
 function takeReady(raft: Raft): Ready {
   holdBack(raft);
+  noteOwnMembership(raft);
   const { out } = raft;
   const ready: Ready = {
     store: takeStore(raft),

@@ -2,14 +2,14 @@ import { invariant, type LogIndex } from '@shoal/runtime';
 import type { VoterId } from '../types.ts';
 import type { Message } from './messages.ts';
 import { reachedByMajority } from './quorum.ts';
-import { isSoleVoter, type Leading, others, type Raft, send } from './state.ts';
+import { followersOf, isSoleVoter, type Leading, type Raft, send } from './state.ts';
 
 /** How many reads may wait for their confirmation; a driver asks once for all its readers. */
 const pendingReadsMax = 4096;
 
 /** A read asked of this voter by its own driver. */
 export function onReadRequested(raft: Raft, token: number): void {
-  if (isSoleVoter(raft)) {
+  if (isSoleVoter(raft) && knowsAllCommitted(raft)) {
     // No other voter can have committed anything, not even while the disk refuses writes.
     raft.out.reads.push({ kind: 'confirmed', token, index: raft.commit });
   } else if (raft.role.kind === 'leader') {
@@ -20,6 +20,11 @@ export function onReadRequested(raft: Raft, token: number): void {
     raft.forwardedReads.add(token);
     send(raft, raft.leader, { kind: 'read-request', term: raft.term, token });
   }
+}
+
+/** One that became the sole voter may have acknowledged more than it knows to be committed. */
+function knowsAllCommitted({ commit, log, memberships }: Raft): boolean {
+  return commit === log.stable && memberships.newest.index <= commit;
 }
 
 /**
@@ -43,6 +48,7 @@ export function readAsLeader(
   }
   broadcastHeartbeat(raft, leading);
   leading.reads.push({ requester, token, index: raft.quorumCommit, round: leading.round });
+  confirmReads(raft, leading);
 }
 
 /** Once the term's first entry is committed, the reads that waited for it share one round. */
@@ -54,10 +60,12 @@ export function confirmEarlyReads(raft: Raft, leading: Leading): void {
   broadcastHeartbeat(raft, leading);
   for (const { requester, token } of reads)
     leading.reads.push({ requester, token, index: raft.quorumCommit, round: leading.round });
+  confirmReads(raft, leading);
 }
 
 /** Answers every read whose round a quorum has confirmed. */
 export function confirmReads(raft: Raft, leading: Leading): void {
+  if (leading.reads.length === 0) return;
   const confirmed = reachedByMajority(raft.voters, (voter) =>
     voter === raft.id ? leading.round : (leading.progress.get(voter)?.confirmedRound ?? 0),
   );
@@ -93,9 +101,7 @@ export function failOwnReads(raft: Raft): void {
 export function broadcastHeartbeat(raft: Raft, leading: Leading): void {
   leading.heartbeatElapsed = 0;
   leading.round += 1;
-  for (const voter of others(raft)) {
-    const progress = leading.progress.get(voter);
-    invariant(progress !== undefined, 'the leader knows every voter', { voter });
+  for (const [voter, progress] of followersOf(raft, leading)) {
     // Never more than the voter has acknowledged: the rest of its log may still differ.
     const commit = Math.min(progress.match, raft.quorumCommit) as LogIndex;
     send(raft, voter, { kind: 'heartbeat', term: raft.term, commit, round: leading.round });

@@ -1,7 +1,8 @@
 import { invariant, type LogIndex, type Term } from '@shoal/runtime';
-import type { Entry, HardState, SnapshotMeta, VoterId } from '../types.ts';
+import type { Entry, HardState, Membership, SnapshotMeta, VoterId } from '../types.ts';
 import type { Proposed, ReadOutcome } from './events.ts';
 import { Log } from './log.ts';
+import { idsOf, Memberships, memberOf } from './membership.ts';
 import type { Envelope, Message } from './messages.ts';
 import type { Progress } from './progress.ts';
 
@@ -15,8 +16,12 @@ export interface PendingRead {
 
 export interface Leading {
   readonly kind: 'leader';
-  /** One for each voter, itself included. */
+  /** One for each member, itself included, and for those that leave until they know it. */
   readonly progress: Map<VoterId, Progress>;
+  /** Members no more: the entry that says so, which they still get. */
+  readonly leaving: Map<VoterId, Leaving>;
+  /** Leadership is being handed over; nothing is proposed meanwhile. */
+  transfer: { readonly to: VoterId; elapsed: number; told: boolean } | undefined;
   heartbeatElapsed: number;
   /** Number of the newest heartbeat broadcast. */
   round: number;
@@ -25,10 +30,18 @@ export interface Leading {
   earlyReads: { readonly requester: VoterId; readonly token: number }[];
 }
 
+export interface Leaving {
+  readonly index: LogIndex;
+  /** Quorum checks since then. */
+  checks: number;
+}
+
 export interface Standing {
   /** A pre-candidate asks whether it could win before it raises its term. */
   readonly kind: 'pre-candidate' | 'candidate';
   readonly votes: Map<VoterId, boolean>;
+  /** The leader asked this voter to take over. */
+  readonly transfer: boolean;
 }
 
 export type Role = { readonly kind: 'follower' } | Standing | Leading;
@@ -54,8 +67,14 @@ export interface CoreOptions {
 export interface Raft {
   readonly id: VoterId;
   readonly options: CoreOptions;
-  voters: readonly VoterId[];
   readonly log: Log;
+  readonly memberships: Memberships;
+  /** The voters of the membership in effect. */
+  voters: readonly VoterId[];
+  /** A committed entry made this voter a member: one that no longer names it has removed it. */
+  wasMember: boolean;
+  /** Another voter knows that this one was removed. */
+  toldRemoved: boolean;
   term: Term;
   vote: VoterId | 0;
   role: Role;
@@ -67,6 +86,8 @@ export interface Raft {
   commit: LogIndex;
   /** Handed out to be applied. */
   applied: LogIndex;
+  /** Voters heard from since the last election timeout, and between that and the one before. */
+  heard: { readonly lately: Set<VoterId>; readonly before: ReadonlySet<VoterId> };
   electionElapsed: number;
   electionTimeout: number;
   /** State of the generator that draws election timeouts. */
@@ -97,7 +118,10 @@ export interface Outbox {
 
 export interface RaftStart {
   readonly id: VoterId;
-  readonly voters: readonly VoterId[];
+  /** Used only while neither snapshot nor entries name one. */
+  readonly membership: Membership;
+  /** Whatever the log says, this voter is the only one: the others are lost for good. Its first entry says so. */
+  readonly alone?: boolean;
   readonly hardState: HardState | undefined;
   readonly snapshot: SnapshotMeta | undefined;
   /** All entries after the snapshot. */
@@ -107,6 +131,12 @@ export interface RaftStart {
   readonly seed: number;
 }
 
+/**
+ * The voters that were given up may still run, and go through terms of their own. Whoever goes on alone
+ * leaps past all of these, so that no term is led twice and the others give way when they come back.
+ */
+const recoveryTermLeap = 1_000_000;
+
 /** A voter as it comes up from its disk: a follower that knows no leader. */
 export function createRaft(start: RaftStart): Raft {
   const { id, snapshot, options } = start;
@@ -114,7 +144,7 @@ export function createRaft(start: RaftStart): Raft {
   invariant(options.electionTicks > options.heartbeatTicks, 'heartbeats outpace elections', {
     ...options,
   });
-  const voters = snapshot?.voters ?? start.voters;
+  invariant(start.membership.voters.length > 0, 'a membership has voters');
   const base = { index: snapshot?.index ?? 0, term: snapshot?.term ?? 0 } as const;
   const log = new Log({ index: base.index as LogIndex, term: base.term as Term }, start.entries);
   const nothing = { term: 0 as Term, vote: 0 as const, commit: 0 as LogIndex };
@@ -123,6 +153,10 @@ export function createRaft(start: RaftStart): Raft {
   // A crash right after a leader's snapshot was saved leaves a term behind it. No vote was given in
   // a term that was never written down.
   const behind = hardState.term < lastTerm;
+  const term = behind ? lastTerm : hardState.term;
+  const alone = start.alone === true;
+  const memberships = membershipsOf(start, log);
+  const voters = idsOf(memberships.newest.membership.voters);
   invariant(!behind || start.entries.length === 0, 'the term covers the entries', { lastTerm });
   invariant(hardState.commit <= log.last, 'commit is in the log', { ...hardState, last: log.last });
   // A sole voter's disk is the quorum: all it holds is committed.
@@ -130,15 +164,19 @@ export function createRaft(start: RaftStart): Raft {
   const raft: Raft = {
     id,
     options,
-    voters: [...voters],
     log,
-    term: behind ? lastTerm : hardState.term,
-    vote: behind ? 0 : hardState.vote,
+    memberships,
+    voters,
+    wasMember: start.membership.voters.some((voter) => voter.id === id),
+    toldRemoved: false,
+    term: (alone ? term + recoveryTermLeap : term) as Term,
+    vote: behind || alone ? 0 : hardState.vote,
     role: { kind: 'follower' },
     leader: 0,
     quorumCommit: known as LogIndex,
     commit: known as LogIndex,
     applied: log.base.index,
+    heard: { lately: new Set(), before: new Set() },
     electionElapsed: 0,
     electionTimeout: options.electionTicks,
     seed: start.seed | 0 || 1,
@@ -160,6 +198,50 @@ export function createRaft(start: RaftStart): Raft {
   };
   resetElectionTimer(raft);
   return raft;
+}
+
+function membershipsOf(start: RaftStart, log: Log): Memberships {
+  const membership = start.snapshot?.membership ?? start.membership;
+  const memberships = new Memberships({ index: log.base.index, membership }, start.entries);
+  if (start.alone !== true) return memberships;
+  // The host knows best where it is reached now.
+  const self = [start.membership, memberships.newest.membership, membership]
+    .map((known) => memberOf(known, start.id))
+    .find((member) => member !== undefined);
+  invariant(self !== undefined, 'who goes on alone was a member');
+  // As if none were in the log: the first entry of its leadership will say it.
+  memberships.reset({ index: 0 as LogIndex, membership: { voters: [self], learners: [] } });
+  return memberships;
+}
+
+/** The membership in effect changed. */
+export function membershipChanged(raft: Raft): void {
+  raft.voters = idsOf(raft.memberships.newest.membership.voters);
+}
+
+/** Strangers are not remembered: there might be any number of them. */
+export function noteHeard(raft: Raft, from: VoterId): void {
+  if (raft.voters.includes(from)) raft.heard.lately.add(from);
+}
+
+/** How many voters were heard from lately, itself included. */
+export function reachableVoters({ voters, id, heard }: Raft): number {
+  const reachable = (voter: VoterId): boolean =>
+    voter === id || heard.lately.has(voter) || heard.before.has(voter);
+  return voters.filter(reachable).length;
+}
+
+/** One that joins is no member before the log says so for good. */
+export function noteOwnMembership(raft: Raft): void {
+  if (!raft.wasMember) raft.wasMember = raft.memberships.names(raft.id, raft.commit);
+}
+
+/** This voter was a member and is none by an entry it has applied, or was told by one that has. */
+export function isRemoved(raft: Raft): boolean {
+  if (raft.toldRemoved) return true;
+  const { wasMember, memberships, applied, id } = raft;
+  const known = [memberships.newest, memberships.at(applied)];
+  return wasMember && known.every(({ membership }) => memberOf(membership, id) === undefined);
 }
 
 function isSole(voters: readonly VoterId[], id: VoterId): boolean {
@@ -204,6 +286,15 @@ export function advanceCommit(raft: Raft, quorumCommit: LogIndex): boolean {
   return true;
 }
 
-export function others(raft: Raft): readonly VoterId[] {
+/** The voters whose votes are asked for. */
+export function otherVoters(raft: Raft): readonly VoterId[] {
   return raft.voters.filter((voter) => voter !== raft.id);
+}
+
+/** All whom a leader sends to: voters, learners, and those that leave. */
+export function followersOf(
+  raft: Raft,
+  leading: Leading,
+): readonly (readonly [VoterId, Progress])[] {
+  return [...leading.progress].filter(([id]) => id !== raft.id);
 }

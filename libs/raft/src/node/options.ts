@@ -30,7 +30,7 @@ export interface RaftOptions {
 const mebibyte = 1024 * 1024;
 
 export const defaultOptions: RaftOptions = {
-  tickMs: 100,
+  tickMs: 50,
   electionTicks: 10,
   heartbeatTicks: 1,
   appendBytesMax: mebibyte,

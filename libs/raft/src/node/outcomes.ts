@@ -1,4 +1,5 @@
 import type { LogIndex } from '@shoal/runtime';
+import type { VoterId } from '../types.ts';
 
 export interface Failure {
   readonly kind: 'failed';
@@ -19,6 +20,34 @@ export type ProposeOutcome = { readonly kind: 'committed'; readonly index: LogIn
 /** A state that has applied `index` shows everything committed before the read was asked for. */
 export type ReadIndexOutcome = { readonly kind: 'read'; readonly index: LogIndex } | Failure;
 
+/** Why the members, or the leader, stay as they are. `refused`: the change must not be made at all. */
+export interface ChangeFailure {
+  readonly kind: 'failed';
+  readonly code: Failure['code'] | 'refused';
+  /** One sentence for people. */
+  readonly message: string;
+}
+
+/** `committed`: the change is durable on a quorum. */
+export type ChangeOutcome =
+  | { readonly kind: 'committed'; readonly index: LogIndex }
+  | ChangeFailure;
+
+export type TransferOutcome =
+  | { readonly kind: 'transferred'; readonly to: VoterId }
+  | ChangeFailure;
+
 export function failure(code: Failure['code'], message: string): Failure {
   return { kind: 'failed', code, message };
 }
+
+export function refused(message: string): ChangeFailure {
+  return { kind: 'failed', code: 'refused', message };
+}
+
+export function unknownOutcome(why: string): Failure {
+  return failure('unknown-outcome', `${why}; the proposal may still be committed`);
+}
+
+export const transferring = failure('busy', 'leadership is being handed over; try again');
+export const stopping = failure('no-leader', 'the voter is stopping');

@@ -35,6 +35,16 @@ export class PendingProposals {
     });
   }
 
+  /** One that is in the log already, at `index`. */
+  addAppended(data: Uint8Array, index: LogIndex): Promise<ProposeOutcome> {
+    const last = this.#appended.at(-1);
+    invariant(last === undefined || last.index < index, 'entries follow each other', { index });
+    this.#bytes += data.length;
+    return new Promise((resolve) => {
+      this.#appended.push({ data, resolve, index });
+    });
+  }
+
   /** What is proposed next; the core answers with {@link appended} or {@link failWaiting}. */
   waitingData(): readonly Uint8Array[] {
     return this.#waiting.map(({ data }) => data);

@@ -1,6 +1,7 @@
 import { type Logger, type LogIndex, type Random, silentLogger } from '@shoal/runtime';
 import { expect, test } from 'vitest';
 import { FakeClock, settlePromises } from '../testing/fake-clock.ts';
+import { fakeMember } from '../testing/fake-cluster.ts';
 import { FakeDisk } from '../testing/fake-log-storage.ts';
 import { FakeMachine } from '../testing/fake-machine.ts';
 import type { VoterId } from '../types.ts';
@@ -17,6 +18,8 @@ interface Opened {
   readonly clock: FakeClock;
 }
 
+const membership = { voters: [fakeMember(id)], learners: [] };
+
 async function open(
   disk: FakeDisk,
   options: Partial<RaftOptions> = {},
@@ -25,7 +28,7 @@ async function open(
   const machine = new FakeMachine();
   const storage = disk.open();
   const parts = { storage, machine, clock, random, logger, options };
-  const node = await RaftNode.open({ id, voters: [id], ...parts });
+  const node = await RaftNode.open({ id, membership, ...parts });
   return { node, machine, clock };
 }
 
@@ -137,7 +140,7 @@ test('snapshots are taken on the way; a restart begins with the newest', async (
   await node.propose(encode('meanwhile'));
   expect(disk.snapshot).toBeUndefined();
   await clock.advance(100);
-  expect(disk.snapshot).toEqual({ index: 10, term: 1, voters: [id] });
+  expect(disk.snapshot).toEqual({ index: 10, term: 1, membership });
   expect(disk.entries.map(({ index }) => index)).toEqual([11]);
   expect(node.status).toMatchObject({ snapshot: 10, first: 8, last: 11 });
   expect(node.entriesAfter(6 as LogIndex, 1e6)).toEqual({ kind: 'compacted' });

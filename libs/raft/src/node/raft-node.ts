@@ -1,33 +1,59 @@
 import {
   type Clock,
-  errorMessage,
-  InvariantError,
   invariant,
   type Logger,
   type LogIndex,
   type Random,
-  type Term,
   type Timer,
 } from '@shoal/runtime';
-import type { Event, Ready } from '../core/events.ts';
+import type { Event, Proposed, Ready } from '../core/events.ts';
+import { idsOf } from '../core/membership.ts';
 import type { Envelope } from '../core/messages.ts';
 import { step } from '../core/raft.ts';
-import { createRaft, isSoleVoter, type Raft, type Role } from '../core/state.ts';
+import { createRaft, isRemoved, isSoleVoter, type Raft } from '../core/state.ts';
 import type { StateMachine } from '../machine.ts';
-import type { LogStorage, StorageError, StoreResult, StoreWork } from '../storage.ts';
-import type { Entry, SnapshotMeta, VoterId } from '../types.ts';
+import type { LogStorage, StoreWork } from '../storage.ts';
+import type {
+  Entry,
+  Member,
+  Membership,
+  MembershipChange,
+  SnapshotMeta,
+  VoterId,
+} from '../types.ts';
+import { HandOver } from './hand-over.ts';
+import { Installation } from './installation.ts';
+import { Listeners } from './listeners.ts';
 import { completeOptions, type RaftOptions } from './options.ts';
-import { type Failure, failure, type ProposeOutcome, type ReadIndexOutcome } from './outcomes.ts';
+import {
+  type ChangeOutcome,
+  type Failure,
+  failure,
+  type ProposeOutcome,
+  type ReadIndexOutcome,
+  refused,
+  stopping,
+  type TransferOutcome,
+  transferring,
+  unknownOutcome,
+} from './outcomes.ts';
+import { Outgoing } from './outgoing.ts';
 import { PendingProposals } from './pending-proposals.ts';
 import { PendingReads } from './pending-reads.ts';
 import { Snapshots } from './snapshots.ts';
+import { coreStatus, notLeading, type RaftStatus } from './status.ts';
 import { StorageHealth } from './storage-health.ts';
 import type { Transport } from './transport.ts';
 
 export interface RaftNodeStart {
   readonly id: VoterId;
-  /** The voters of a brand new log; a log with a snapshot knows its own. */
-  readonly voters: readonly VoterId[];
+  /**
+   * Used only while the log names none: the founders of a brand new log, or, for one that joins, the
+   * voters it was told of with itself as a learner.
+   */
+  readonly membership: Membership;
+  /** The other voters are lost for good: go on alone with all that is on this disk. */
+  readonly recovery?: 'new-cluster' | undefined;
   /** From here on the node's: `stop` closes it. */
   readonly storage: LogStorage;
   readonly machine: StateMachine;
@@ -37,26 +63,8 @@ export interface RaftNodeStart {
   /** A sole voter needs none. */
   readonly transport?: Transport;
   readonly options?: Partial<RaftOptions>;
-}
-
-export interface RaftStatus {
-  readonly id: VoterId;
-  /** 0 when none is known. */
-  readonly leader: VoterId | 0;
-  readonly term: Term;
-  readonly role: Role['kind'];
-  readonly committed: LogIndex;
-  readonly applied: LogIndex;
-  /** Oldest and newest entry in memory; `first` is `last + 1` when there is none. */
-  readonly first: LogIndex;
-  readonly last: LogIndex;
-  /** Index of the newest durable snapshot, 0 without one. */
-  readonly snapshot: LogIndex;
-  /** Why writes are refused, while they are. */
-  readonly storageError: StorageError | undefined;
-  /** Durable writes since the start, and the entries they carried: their ratio is the group commit. */
-  readonly writes: number;
-  readonly entriesWritten: number;
+  /** Sees every step of the core; for tests and simulations. */
+  readonly observer?: (raft: Raft, ready: Ready) => void;
 }
 
 /**
@@ -76,13 +84,21 @@ export class RaftNode {
   readonly #reads = new PendingReads();
   readonly #health: StorageHealth;
   readonly #snapshots: Snapshots;
-  readonly #committedListeners = new Set<() => void>();
-  readonly #leadershipListeners = new Set<(leading: boolean) => void>();
+  readonly #installation: Installation;
+  readonly #handOver: HandOver;
+  readonly #outgoing = new Outgoing((envelope) => this.#send(envelope));
+  readonly #committed = new Listeners<[]>();
+  readonly #leadership = new Listeners<[leading: boolean]>();
+  readonly #memberships = new Listeners<[membership: Membership]>();
+  readonly #removals = new Listeners<[]>();
+  readonly #observer: RaftNodeStart['observer'];
+  #membership: Membership;
+  #removed = false;
   #leading = false;
   #flushScheduled = false;
   #writing: Promise<void> | undefined;
-  #installing: Promise<void> | undefined;
   #ticker: Timer | undefined;
+  #stopped: Promise<void> | undefined;
   #state: 'running' | 'stopping' = 'running';
   #writes = 0;
   #entriesWritten = 0;
@@ -94,21 +110,28 @@ export class RaftNode {
     this.#clock = clock;
     this.#logger = logger;
     this.#transport = start.transport;
+    this.#observer = start.observer;
     this.#options = options;
     this.#raft = createRaft({
       id: start.id,
-      voters: start.voters,
+      membership: start.membership,
+      alone: start.recovery === 'new-cluster',
       ...storage.recovered,
       options,
       seed: Math.floor(random.next() * 2 ** 31),
     });
     const raft = this.#raft;
+    this.#membership = raft.memberships.newest.membership;
     this.#health = new StorageHealth({ storage, clock, logger, options }, () =>
       this.#drive({ kind: 'storage-cured' }),
     );
     this.#snapshots = new Snapshots({ raft, storage, machine, clock, logger, options }, (upTo) =>
       this.#drive({ kind: 'compacted', upTo }),
     );
+    this.#installation = new Installation({ storage, machine, logger }, (meta, installed) =>
+      this.#noteInstalled(meta, installed),
+    );
+    this.#handOver = new HandOver(options.electionTicks);
   }
 
   /**
@@ -126,24 +149,18 @@ export class RaftNode {
       received: (from, message, content) => node.#receive({ from, to: id, message }, content),
       snapshotLost: (to) => node.#drive({ kind: 'snapshot-lost', to }),
     });
+    transport?.members(membersOf(node.#membership));
     if (isSoleVoter(raft)) await node.#leadAlone();
-    else node.#armTicker();
+    if (start.recovery === 'new-cluster') node.#checkAlone();
+    node.#armTicker();
     const { term, role, applied, last } = node.status;
     logger.info({ id, term, role, applied, last }, 'log_opened');
     return node;
   }
 
   get status(): RaftStatus {
-    const { id, leader, term, role, commit, applied, log } = this.#raft;
     return {
-      id,
-      leader,
-      term,
-      role: role.kind,
-      committed: commit,
-      applied,
-      first: log.first,
-      last: log.last,
+      ...coreStatus(this.#raft),
       snapshot: this.#snapshots.newest,
       storageError: this.#health.error,
       writes: this.#writes,
@@ -166,11 +183,67 @@ export class RaftNode {
     if (bytes > entryBytesMax)
       return failure('too-large', `${bytes} bytes in one proposal; at most ${entryBytesMax} fit`);
     if (this.#health.error !== undefined) return this.#storageFailure();
-    if (!this.#leading) return this.#noLeader();
+    if (!this.#leading) return notLeading(this.#raft);
     const full =
       this.#proposals.count >= pendingProposalsMax ||
       this.#proposals.bytes + bytes > pendingBytesMax;
     return full ? failure('busy', 'too many proposals wait for the log; try again') : undefined;
+  }
+
+  get membership(): Membership {
+    return this.#membership;
+  }
+
+  /**
+   * Changes the membership by one member; resolves when the change is committed. `busy`: not now;
+   * `refused`: not at all.
+   */
+  changeMembership(change: MembershipChange): Promise<ChangeOutcome> {
+    return this.#proposeOne({ kind: 'membership-proposed', change });
+  }
+
+  #proposeOne(event: Event): Promise<ChangeOutcome> {
+    if (this.#state !== 'running') return Promise.resolve(stopping);
+    if (this.#health.error !== undefined) return Promise.resolve(this.#storageFailure());
+    // What waits goes first: entries are settled in the order of the log.
+    this.#flush();
+    const { promise, resolve } = Promise.withResolvers<ChangeOutcome>();
+    this.#onOne = (proposed) => {
+      this.#onOne = undefined;
+      if (proposed.kind === 'appended')
+        void this.#proposals.addAppended(new Uint8Array(0), proposed.first).then(resolve);
+      else if (proposed.kind === 'refused') resolve(this.#refusalOf(proposed.reason));
+      else resolve({ ...proposed, kind: 'failed' });
+    };
+    this.#drive(event);
+    invariant(this.#onOne === undefined, 'what was proposed is answered', { kind: event.kind });
+    return promise;
+  }
+
+  /** Answers the one proposal that is not among the waiting ones. */
+  #onOne: ((proposed: Proposed) => void) | undefined;
+
+  /** Hands leadership to the voter `to`, by default to the one that is furthest. */
+  async transferLeadership(to?: VoterId): Promise<TransferOutcome> {
+    if (!this.#leading) return notLeading(this.#raft);
+    if (this.#handOver.underWay) return transferring;
+    this.#drive({ kind: 'transfer-requested', to });
+    const { role } = this.#raft;
+    if (role.kind !== 'leader' || role.transfer === undefined)
+      return refused('there is no other voter within reach to lead');
+    return this.#handOver.begin(role.transfer.to);
+  }
+
+  /** Calls `listener` with the membership in effect, now and when it changes. */
+  onMembership(listener: (membership: Membership) => void): () => void {
+    listener(this.#membership);
+    return this.#memberships.add(listener);
+  }
+
+  /** Calls `listener` once this voter is certain to be no member any more. */
+  onRemoved(listener: () => void): () => void {
+    if (this.#removed) listener();
+    return this.#removals.add(listener);
   }
 
   /** The log's position that a linearizable read must have reached. */
@@ -203,20 +276,27 @@ export class RaftNode {
 
   /** Calls `listener` whenever entries were applied. Returns the way to stop it. */
   onCommitted(listener: () => void): () => void {
-    this.#committedListeners.add(listener);
-    return () => this.#committedListeners.delete(listener);
+    return this.#committed.add(listener);
   }
 
   /** Calls `listener` when this voter begins or ceases to lead, and at once if it leads already. */
   onLeadership(listener: (leading: boolean) => void): () => void {
-    this.#leadershipListeners.add(listener);
     if (this.#leading) listener(true);
-    return () => this.#leadershipListeners.delete(listener);
+    return this.#leadership.add(listener);
   }
 
-  /** Stores what was accepted, fails what cannot be settled any more, and closes the storage. */
-  async stop(): Promise<void> {
-    if (this.#state === 'stopping') return;
+  /**
+   * A leader hands over first. Stores what was accepted, fails what cannot be settled any more, and closes
+   * the storage.
+   */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async #stop(): Promise<void> {
+    // So that the others need not find out that their leader is gone.
+    if (this.#leading && !isSoleVoter(this.#raft)) await this.transferLeadership();
     this.#flush();
     this.#state = 'stopping';
     this.#ticker?.cancel();
@@ -224,12 +304,22 @@ export class RaftNode {
     // A write that is done may begin the next one: bounded by what was accepted before.
     while (this.#writing !== undefined) await this.#writing;
     await this.#snapshots.stop();
-    await this.#installing;
+    await this.#installation.finished();
+    this.#outgoing.flush();
     await this.#transport?.stop();
+    this.#handOver.end(stopping);
     this.#proposals.failWaiting(stopping);
     this.#proposals.failFrom(0 as LogIndex, unknownOutcome('the voter stopped'));
     this.#reads.failAll(stopping);
     await this.#storage.close();
+  }
+
+  /** That the others are given up is in the log now, or the start has failed. */
+  #checkAlone(): void {
+    const { memberships, commit, id } = this.#raft;
+    const { index } = memberships.newest;
+    if (index === 0 || index > commit) throw new Error(this.#storageFailure().message);
+    this.#logger.warn({ id, index }, 'log_goes_on_alone');
   }
 
   /** Nobody else could win an election: no reason to wait for its timeout. */
@@ -243,7 +333,7 @@ export class RaftNode {
     if (this.#state !== 'running') return;
     this.#ticker = this.#clock.after(this.#options.tickMs, () => {
       this.#armTicker();
-      this.#reads.tick(this.#options.electionTicks, this.#noLeader());
+      this.#reads.tick(this.#options.electionTicks, notLeading(this.#raft));
       this.#drive({ kind: 'tick' });
       this.#flush();
     });
@@ -272,15 +362,20 @@ export class RaftNode {
 
   #drive(event: Event, content?: AsyncIterable<Uint8Array>): void {
     const ready = step(this.#raft, event);
+    this.#observer?.(this.#raft, ready);
+    // First of all: what is sent may be for a member that is new.
+    this.#noteMembership();
     if (ready.store !== undefined) this.#startWrite(ready.store);
     // Before applying: a snapshot message speaks of the state as it was before this step.
-    for (const envelope of ready.send) this.#send(envelope);
+    for (const envelope of ready.send) this.#outgoing.push(envelope);
     this.#settleProposed(ready);
     this.#apply(ready.apply);
     this.#noteLeadership();
-    for (const read of ready.reads) this.#reads.answered(read, this.#noLeader());
+    this.#handOver.note(this.#raft, event.kind === 'tick');
+    this.#noteRemoval();
+    for (const read of ready.reads) this.#reads.answered(read, notLeading(this.#raft));
     if (ready.reads.length > 0) this.#flushSoon();
-    if (ready.install !== undefined) this.#startInstall(ready.install, content);
+    if (ready.install !== undefined) this.#installation.start(ready.install, content);
   }
 
   #startWrite(work: StoreWork): void {
@@ -307,16 +402,36 @@ export class RaftNode {
   }
 
   #settleProposed({ proposed, droppedFrom }: Ready): void {
-    if (proposed?.kind === 'appended') this.#proposals.appended(proposed.first);
-    else if (proposed !== undefined) {
-      const storage = proposed.reason === 'storage';
-      this.#proposals.failWaiting(storage ? this.#storageFailure() : this.#noLeader());
-    }
+    if (proposed !== undefined && this.#onOne !== undefined) this.#onOne(proposed);
+    else if (proposed?.kind === 'appended') this.#proposals.appended(proposed.first);
+    else if (proposed?.kind === 'refused')
+      this.#proposals.failWaiting(this.#refusalOf(proposed.reason));
     if (droppedFrom === undefined) return;
-    // Others may have received what this disk refused, and commit it yet.
-    const alone = isSoleVoter(this.#raft);
+    // Others may have received what this disk refused, and commit it yet: then this voter leads no more.
+    const alone = this.#raft.role.kind === 'leader';
     const outcome = alone ? this.#storageFailure() : unknownOutcome(this.#storageFailure().message);
     this.#proposals.failFrom(droppedFrom, outcome);
+  }
+
+  #refusalOf(reason: Extract<Proposed, { kind: 'refused' }>['reason']): Failure {
+    if (reason === 'storage') return this.#storageFailure();
+    return reason === 'transferring' ? transferring : notLeading(this.#raft);
+  }
+
+  #noteMembership(): void {
+    const { membership } = this.#raft.memberships.newest;
+    if (membership === this.#membership) return;
+    this.#membership = membership;
+    this.#logger.info(membershipNumbers(membership), 'log_membership');
+    this.#transport?.members(membersOf(membership));
+    this.#memberships.call(membership);
+  }
+
+  #noteRemoval(): void {
+    if (this.#removed || !isRemoved(this.#raft)) return;
+    this.#removed = true;
+    this.#logger.warn({ id: this.#raft.id }, 'log_voter_removed');
+    this.#removals.call();
   }
 
   #apply(entries: readonly Entry[]): void {
@@ -324,7 +439,7 @@ export class RaftNode {
     if (last === undefined) return;
     for (const entry of entries) if (entry.kind === 'normal') this.#machine.apply(entry);
     this.#proposals.applied(last.index);
-    for (const listener of this.#committedListeners) listener();
+    this.#committed.call();
     this.#snapshots.applied();
   }
 
@@ -335,73 +450,30 @@ export class RaftNode {
     this.#logger.info({ term: this.#raft.term, leading }, 'log_leadership');
     if (!leading) {
       this.#proposals.failFrom(0 as LogIndex, unknownOutcome('this voter no longer leads'));
-      this.#proposals.failWaiting(this.#noLeader());
+      this.#proposals.failWaiting(notLeading(this.#raft));
     }
-    for (const listener of this.#leadershipListeners) listener(leading);
+    this.#leadership.call(leading);
   }
 
-  #startInstall(meta: SnapshotMeta, content: AsyncIterable<Uint8Array> | undefined): void {
-    this.#installing = this.#install(meta, content).finally(() => {
-      this.#installing = undefined;
-    });
-  }
-
-  /** Saves a leader's snapshot and only then restores it: a crash between finds it on the disk. */
-  async #install(
-    meta: SnapshotMeta,
-    content: AsyncIterable<Uint8Array> | undefined,
-  ): Promise<void> {
-    const chunks: Uint8Array[] = [];
-    const result = content && (await this.#saveForInstall(meta, keep(content, chunks)));
-    if (result?.kind !== 'stored') {
-      this.#logger.warn({ index: meta.index, result }, 'log_install_failed');
-      this.#drive({ kind: 'install-failed' });
-      return;
-    }
-    await this.#machine.restore(keep(chunks, []));
-    this.#snapshots.installed(meta.index);
-    this.#drive({ kind: 'installed' });
-    this.#logger.info({ index: meta.index, term: meta.term }, 'log_installed');
-    for (const listener of this.#committedListeners) listener();
-  }
-
-  /** The content comes from another voter: that it ends half-way is nothing special. */
-  async #saveForInstall(
-    meta: SnapshotMeta,
-    content: AsyncIterable<Uint8Array>,
-  ): Promise<StoreResult> {
-    try {
-      return await this.#storage.saveSnapshot(meta, content);
-    } catch (thrown) {
-      if (thrown instanceof InvariantError) throw thrown;
-      return { kind: 'failed', error: { kind: 'refused', message: errorMessage(thrown) } };
-    }
+  #noteInstalled({ index }: SnapshotMeta, installed: boolean): void {
+    if (installed) this.#snapshots.installed(index);
+    this.#drive({ kind: installed ? 'installed' : 'install-failed' });
+    if (installed) this.#committed.call();
   }
 
   #storageFailure(): Failure {
     const reason = this.#health.error?.message ?? 'the disk refused the write';
     return failure('storage', `the log cannot be written: ${reason}`);
   }
-
-  #noLeader(): Failure {
-    const { leader } = this.#raft;
-    const where = leader === 0 ? 'no leader is known' : `voter ${leader} leads`;
-    return failure('no-leader', `this voter does not lead the log; ${where}`);
-  }
 }
 
-const stopping = failure('no-leader', 'the voter is stopping');
-
-function unknownOutcome(why: string): Failure {
-  return failure('unknown-outcome', `${why}; the proposal may still be committed`);
+function membersOf({ voters, learners }: Membership): readonly Member[] {
+  return [...voters, ...learners];
 }
 
-async function* keep(
-  chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-  into: Uint8Array[],
-): AsyncGenerator<Uint8Array> {
-  for await (const chunk of chunks) {
-    into.push(chunk);
-    yield chunk;
-  }
+function membershipNumbers({ voters, learners }: Membership): {
+  voters: readonly VoterId[];
+  learners: readonly VoterId[];
+} {
+  return { voters: idsOf(voters), learners: idsOf(learners) };
 }

@@ -79,7 +79,8 @@ export class Snapshots {
     const term = this.#raft.log.termAt(index);
     invariant(term !== undefined, 'an image of what is in the log', { index });
     const startedAt = this.#clock.monotonic();
-    const saved = await this.#save({ index, term, voters: this.#raft.voters }, chunks);
+    const { membership } = this.#raft.memberships.at(index);
+    const saved = await this.#save({ index, term, membership }, chunks);
     if (this.#stopped || saved === undefined) return;
     const done = saved.kind === 'stored' ? await this.#storage.compact(index) : saved;
     if (saved.kind === 'stored') {

@@ -1,6 +1,7 @@
 import { type Random, silentLogger } from '@shoal/runtime';
 import { expect, test } from 'vitest';
 import { FakeClock } from '../testing/fake-clock.ts';
+import { fakeMember } from '../testing/fake-cluster.ts';
 import { FakeDisk } from '../testing/fake-log-storage.ts';
 import { FakeMachine } from '../testing/fake-machine.ts';
 import { FakeNetwork } from '../testing/fake-network.ts';
@@ -47,7 +48,7 @@ class Members {
     const random: Random = { next: () => id / 7, bytes: (count) => new Uint8Array(count) };
     const node = await RaftNode.open({
       id,
-      voters: ids,
+      membership: { voters: ids.map(fakeMember), learners: [] },
       storage: disk.open(),
       machine,
       clock: this.clock,

@@ -1,5 +1,5 @@
 import type { Envelope, Message } from '../core/messages.ts';
-import type { VoterId } from '../types.ts';
+import type { Member, VoterId } from '../types.ts';
 
 /** What a transport tells its node. */
 export interface Arrivals {
@@ -13,6 +13,8 @@ export interface Arrivals {
 export interface Transport {
   /** Called once, before anything is sent. */
   start(arrivals: Arrivals): void;
+  /** Whom to reach, and where: called at the start and when the membership changes. */
+  members(members: readonly Member[]): void;
   /** Never waits. `content` goes with a `snapshot` message and is read while it is sent. */
   send(envelope: Envelope, content?: Iterable<Uint8Array>): void;
   /** Nothing arrives any more once it resolves. */

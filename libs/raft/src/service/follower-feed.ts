@@ -1,8 +1,8 @@
 import type { ServerWritableStream } from '@grpc/grpc-js';
-import { EntryKind, type FollowRequest, type FollowResponse, type LogEntry } from '@shoal/proto';
+import type { FollowRequest, FollowResponse, LogEntry } from '@shoal/proto';
 import type { LogIndex, Monotonic } from '@shoal/runtime';
-import type { Entry } from '../types.ts';
 import type { ServedLog } from './served-log.ts';
+import { bufferOf, wireEntry } from './wire-messages.ts';
 
 /** Largest piece of a snapshot in one message. */
 export const snapshotChunkBytesMax = 256 * 1024;
@@ -134,7 +134,7 @@ export class FollowerFeed {
     if (last === undefined) return this.#greeting(applied);
     this.#cursor = last.index;
     this.#greeted = true;
-    return entriesMessage(found.entries.map(logEntry), applied);
+    return entriesMessage(found.entries.map(wireEntry), applied);
   }
 
   /** Tells a follower that has everything that it has everything, once. */
@@ -189,19 +189,4 @@ function* piecesOf(chunks: Iterable<Uint8Array>): Generator<Uint8Array, undefine
 
 function entriesMessage(entries: LogEntry[], committed: number): FollowResponse {
   return { body: { $case: 'entries', value: { entries, committed } } };
-}
-
-const kinds = {
-  normal: EntryKind.NORMAL,
-  empty: EntryKind.EMPTY,
-  membership: EntryKind.MEMBERSHIP,
-} as const satisfies Record<Entry['kind'], EntryKind>;
-
-function logEntry(entry: Entry): LogEntry {
-  const { index, term, data } = entry;
-  return { index, term, kind: kinds[entry.kind], data: bufferOf(data) };
-}
-
-function bufferOf(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

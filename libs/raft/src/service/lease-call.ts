@@ -8,8 +8,11 @@ export const claimTextMax = 255;
 
 type Call = ServerDuplexStream<HoldLeaseRequest, HoldLeaseResponse>;
 
-/** Serves one holder of a lease. `nodeId` is the caller's own, as its certificate proves it. */
-export function serveLease(call: Call, keeper: LeaseKeeper, nodeId: string): void {
+/**
+ * Serves one holder of a lease. `nodeId` is the caller's own, as its certificate proves it; absent when
+ * another voter, which has checked it, passes the call on.
+ */
+export function serveLease(call: Call, keeper: LeaseKeeper, nodeId: string | undefined): void {
   const holder = new Holder(call, keeper, nodeId);
   call.on('data', (request: HoldLeaseRequest) => holder.receive(request));
   call.on('error', () => holder.closed());
@@ -23,13 +26,13 @@ export function serveLease(call: Call, keeper: LeaseKeeper, nodeId: string): voi
 class Holder implements LeaseSession {
   readonly #call: Call;
   readonly #keeper: LeaseKeeper;
-  readonly #nodeId: string;
+  readonly #nodeId: string | undefined;
   #claim: LeaseClaim | undefined;
   #epoch: LogIndex | undefined;
   #open = true;
   #released = false;
 
-  constructor(call: Call, keeper: LeaseKeeper, nodeId: string) {
+  constructor(call: Call, keeper: LeaseKeeper, nodeId: string | undefined) {
     this.#call = call;
     this.#keeper = keeper;
     this.#nodeId = nodeId;
@@ -112,11 +115,14 @@ class Holder implements LeaseSession {
   }
 }
 
-function problemOf(claim: LeaseClaim, nodeId: string): string | undefined {
+/** Why the claim is not one of this node; any node's when `nodeId` is absent. */
+export function problemOf(claim: LeaseClaim, nodeId: string | undefined): string | undefined {
   const texts = [claim.id, claim.stage, claim.nodeId, claim.address];
   if (texts.some((text) => text.length > claimTextMax)) return 'a text of the claim is too long';
   if (claim.id === '' || claim.stage === '') return 'a lease needs an id and a stage';
   if (!claim.id.startsWith(`${claim.stage}@${claim.nodeId}/`))
     return 'the id of a lease is <stage>@<node id>/<instance>';
-  return claim.nodeId === nodeId ? undefined : 'a lease is claimed for the own node only';
+  return nodeId === undefined || claim.nodeId === nodeId
+    ? undefined
+    : 'a lease is claimed for the own node only';
 }

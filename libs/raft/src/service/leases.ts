@@ -117,6 +117,13 @@ export class LeaseKeeper {
     for (const term of this.#terms.values()) term.endsAt = this.#freshEnd();
   }
 
+  /** Another voter keeps the leases now; it gives each a fresh time to live. */
+  leadershipLost(): void {
+    const sessions = [...this.#terms.values()].map((term) => term.session);
+    this.#terms.clear();
+    for (const session of sessions) session?.lost('this voter no longer leads the log');
+  }
+
   stop(): void {
     this.#timer?.cancel();
     this.#timer = undefined;

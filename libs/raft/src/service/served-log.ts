@@ -1,5 +1,7 @@
 import type { LogIndex } from '@shoal/runtime';
-import type { Entry } from '../types.ts';
+import type { ChangeOutcome, TransferOutcome } from '../node/outcomes.ts';
+import type { PeerStatus } from '../node/status.ts';
+import type { Entry, Membership, MembershipChange, VoterId } from '../types.ts';
 
 /** Why the log did not take a proposal. After `unknown-outcome` it may still be committed later. */
 export interface LogFailure {
@@ -27,4 +29,18 @@ export interface ServedLog {
     | { readonly kind: 'compacted' };
   /** The state as it is now. */
   image(): { readonly index: LogIndex; readonly chunks: Iterable<Uint8Array> };
+}
+
+/** What the service needs of the log beyond {@link ServedLog} where there can be several voters. */
+export interface MembershipLog {
+  readonly membership: Membership;
+  readonly status: {
+    readonly id: VoterId;
+    readonly role: string;
+    readonly leader: VoterId | 0;
+    readonly peers: readonly PeerStatus[];
+  };
+  changeMembership(change: MembershipChange): Promise<ChangeOutcome>;
+  transferLeadership(to?: VoterId): Promise<TransferOutcome>;
+  onMembership(listener: (membership: Membership) => void): () => void;
 }

@@ -20,7 +20,7 @@ export class VoterMachine implements StateMachine {
   readonly #awaited = new Map<string, (outcome: Outcome) => void>();
   /** Content of payloads that this voter proposed itself; gone once applied or given up. */
   readonly #known = new WeakMap<Uint8Array, KnownPayload>();
-  #listener: ((applied: AppliedEntry) => void) | undefined;
+  readonly #listeners: ((applied: AppliedEntry) => void)[] = [];
 
   get view(): StateView {
     return this.#state.view;
@@ -40,7 +40,7 @@ export class VoterMachine implements StateMachine {
     // The log keeps the payload for its followers; the decoded form is not to live as long.
     this.#known.delete(entry.data);
     if (this.#awaited.size > 0) for (const outcome of applied.outcomes) this.#settle(outcome);
-    this.#listener?.(applied);
+    for (const listener of this.#listeners) listener(applied);
   }
 
   snapshot(): { readonly index: LogIndex; readonly chunks: Iterable<Uint8Array> } {
@@ -59,7 +59,7 @@ export class VoterMachine implements StateMachine {
   }
 
   onApplied(listener: (applied: AppliedEntry) => void): void {
-    this.#listener = listener;
+    this.#listeners.push(listener);
   }
 
   /** Calls `settled` when the transaction's outcome is applied. Returns the way to stop waiting. */

@@ -1,28 +1,19 @@
 import { setImmediate } from 'node:timers/promises';
 import type { ClientDuplexStream } from '@grpc/grpc-js';
 import {
-  EntryKind,
-  type FollowResponse,
   type HoldLeaseRequest,
   type HoldLeaseResponse,
   type LogClient,
-  type LogEntry,
   LogErrorCode,
-  type ProposeRequest,
-  type ProposeResponse,
 } from '@shoal/proto';
-import { newId, systemClock, systemRandom } from '@shoal/runtime';
-import {
-  type Change,
-  encodeTransaction,
-  type Node,
-  type Restore,
-  State,
-  type Transaction,
-} from '@shoal/state';
+import { systemClock } from '@shoal/runtime';
+import { encodeTransaction, type Transaction } from '@shoal/state';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { leaseTtlMs } from './leases.ts';
-import { eventually, statusOf, VoterHarness } from './testing/voter-harness.ts';
+import { eventually } from './testing/eventually.ts';
+import { Follower } from './testing/follower.ts';
+import { createNode, Proposer, transaction } from './testing/proposer.ts';
+import { statusOf, VoterHarness } from './testing/voter-harness.ts';
 
 // A thread with a whole server starts in each; build machines are slow at times.
 vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });
@@ -34,84 +25,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await harness.close();
 });
-
-/** A bare follower: it applies what it is sent and remembers what came. */
-class Follower {
-  state = new State();
-  index: number;
-  snapshots = 0;
-  ready = false;
-  error: string | undefined;
-  readonly #call;
-
-  constructor(client: LogClient, after = 0, state = new State()) {
-    this.index = after;
-    this.state = state;
-    let restoring: Restore | undefined;
-    this.#call = client.follow({ after, follower: 'test' });
-    this.#call.on('error', (error) => {
-      this.error = error.message;
-    });
-    this.#call.on('data', ({ body }: FollowResponse) => {
-      if (body?.$case === 'snapshot') {
-        restoring ??= this.state.restore();
-        restoring.push(body.value.data);
-        if (!body.value.last) return;
-        restoring.finish();
-        restoring = undefined;
-        this.index = body.value.index;
-        this.snapshots += 1;
-      } else {
-        for (const entry of body?.value.entries ?? []) this.#apply(entry);
-        if (body !== undefined && this.index >= body.value.committed) this.ready = true;
-      }
-    });
-  }
-
-  stop(): void {
-    this.#call.cancel();
-  }
-
-  #apply(entry: LogEntry): void {
-    expect(entry.index).toBe(this.index + 1);
-    this.index = entry.index;
-    if (entry.kind === EntryKind.NORMAL) this.state.apply(entry.index as never, entry.data);
-    else this.state.advance(entry.index as never);
-  }
-}
-
-class Proposer {
-  readonly #call: ClientDuplexStream<ProposeRequest, ProposeResponse>;
-  readonly #waiting = new Map<number, (response: ProposeResponse) => void>();
-  #id = 0;
-  error: string | undefined;
-
-  constructor(client: LogClient) {
-    this.#call = client.propose();
-    this.#call.on('error', (error) => {
-      this.error = error.message;
-    });
-    this.#call.on('data', (response: ProposeResponse) =>
-      this.#waiting.get(response.requestId)?.(response),
-    );
-  }
-
-  send(body: NonNullable<ProposeRequest['body']>): Promise<ProposeResponse> {
-    this.#id += 1;
-    const requestId = this.#id;
-    this.#call.write({ requestId, body });
-    return new Promise((resolve) => this.#waiting.set(requestId, resolve));
-  }
-
-  propose(...transactions: Transaction[]): Promise<ProposeResponse> {
-    const encoded = transactions.map((each) => Buffer.from(encodeTransaction(each)));
-    return this.send({ $case: 'proposal', value: { transactions: encoded } });
-  }
-
-  end(): void {
-    this.#call.end();
-  }
-}
 
 class LeaseStream {
   readonly grants: HoldLeaseResponse[] = [];
@@ -136,28 +49,6 @@ class LeaseStream {
   renew(): void {
     this.call.write({ body: { $case: 'renewal', value: {} } });
   }
-}
-
-function transaction(changes: readonly Change[], more: Partial<Transaction> = {}): Transaction {
-  return {
-    id: newId(systemRandom),
-    actor: { kind: 'user', name: 'test' },
-    reason: 'the test says so',
-    decidedAt: 0 as never,
-    changes,
-    ...more,
-  };
-}
-
-function createNode(id: string): Change {
-  const object: Node = {
-    id,
-    meta: { version: 0, createdAt: 0, updatedAt: 0 } as Node['meta'],
-    spec: { Labels: {}, Role: 'worker', Availability: 'active' },
-    role: 'worker',
-    status: { state: 'unknown', message: '', addr: '', dispatcher: '' },
-  };
-  return { op: 'create', table: 'node', object };
 }
 
 describe('following and proposing', () => {

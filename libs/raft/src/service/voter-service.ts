@@ -13,6 +13,7 @@ import {
   type HoldLeaseResponse,
   type LogServer,
   LogService,
+  type Proposal,
   type ProposeRequest,
   type ProposeResponse,
   type StatusRequest,
@@ -20,12 +21,17 @@ import {
 } from '@shoal/proto';
 import type { Clock, Logger, Random, Timer } from '@shoal/runtime';
 import { encodeTransaction, type Outcome, type Transaction } from '@shoal/state';
+import type { Admission, AnyCall } from './admission.ts';
 import { Batcher } from './batcher.ts';
 import { FollowerFeed, ImageSlots } from './follower-feed.ts';
+import { isForwarded, type LeaderRoute } from './leader-route.ts';
 import { serveLease } from './lease-call.ts';
+import { forwardLease } from './lease-forward.ts';
 import { LeaseKeeper } from './leases.ts';
-import { servePropose } from './propose-call.ts';
+import { proposeHere, servePropose } from './propose-call.ts';
+import { ProposeForward } from './propose-forward.ts';
 import type { LogFailure, ServedLog } from './served-log.ts';
+import { completeStatus, type OwnStatus, statusWithMembers } from './status-call.ts';
 import type { VoterMachine } from './voter-machine.ts';
 
 /** Followers served at once. */
@@ -40,19 +46,13 @@ const stallCheckMs = 5_000;
 const over = ['cancelled', 'error', 'close', 'finish'] as const;
 const ending = { code: status.UNAVAILABLE, details: 'this voter ends the stream' } as const;
 
-/** Whether a caller may use the log, and which node it is. */
-export type Admission =
-  | { readonly kind: 'admitted'; readonly nodeId: string }
-  | { readonly kind: 'refused'; readonly error: Error };
-
-/** Any kind of call; what admission looks at is the connection's certificate. */
-export type AnyCall = Pick<ServerUnaryCall<unknown, unknown>, 'getAuthContext'>;
-
 export interface VoterServiceOptions {
   readonly log: ServedLog;
   readonly machine: VoterMachine;
   readonly admit: (call: AnyCall) => Admission;
-  readonly status: () => Omit<StatusResponse, 'followers'>;
+  readonly status: () => OwnStatus;
+  /** The way to the leader; absent where this voter is the only one there can be. */
+  readonly route?: LeaderRoute | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -66,6 +66,7 @@ export class VoterService {
   readonly #feeds = new Map<FollowerFeed, () => void>();
   readonly #slots = new ImageSlots(imagesMax);
   readonly #duplex = new Set<NodeJS.EventEmitter>();
+  readonly #forward: ProposeForward | undefined;
   #stallCheck: Timer | undefined;
 
   constructor(options: VoterServiceOptions) {
@@ -80,13 +81,21 @@ export class VoterService {
     machine.onApplied((applied) => this.#batcher.passed(applied.time));
     this.#keeper = new LeaseKeeper({
       view: () => machine.view,
-      propose: (transaction) => this.#proposeOwn(transaction),
+      propose: (transaction) => this.propose(transaction),
       leading: () => log.status.role === 'leader',
       clock,
       random,
       logger,
     });
+    const { route } = options;
+    const local = (proposal: Proposal) => proposeHere(proposal, this.#batcher);
+    this.#forward = route && new ProposeForward({ route, local, clock });
     this.#watchStalls();
+  }
+
+  /** Proposals passed on to the leader since the start. */
+  get forwarded(): number {
+    return this.#forward?.forwarded ?? 0;
   }
 
   get definition(): typeof LogService {
@@ -101,13 +110,14 @@ export class VoterService {
       propose: (call: ServerDuplexStream<ProposeRequest, ProposeResponse>) => {
         if (this.#admitStream(call) === undefined) return;
         this.#track(call);
-        servePropose(call, this.#options.log, this.#batcher);
+        const { log, route } = this.#options;
+        servePropose(call, { log, batcher: this.#batcher, route, forward: this.#forward });
       },
       holdLease: (call: ServerDuplexStream<HoldLeaseRequest, HoldLeaseResponse>) => {
         const nodeId = this.#admitStream(call);
         if (nodeId === undefined) return;
         this.#track(call);
-        serveLease(call, this.#keeper, nodeId);
+        void this.#holdLease(call, nodeId);
       },
       status: (
         call: ServerUnaryCall<StatusRequest, StatusResponse>,
@@ -115,13 +125,17 @@ export class VoterService {
       ) => {
         const admission = this.#options.admit(call);
         if (admission.kind === 'refused') callback(admission.error);
-        else callback(null, this.status());
+        else void this.status(isForwarded(call)).then((response) => callback(null, response));
       },
     };
   }
 
-  status(): StatusResponse {
-    return { ...this.#options.status(), followers: this.#feeds.size };
+  /** `own`: without asking the leader. Never fails. */
+  status(own = false): Promise<StatusResponse> {
+    const { status, route, clock } = this.#options;
+    const response = completeStatus(status(), this.#feeds.size);
+    if (own || route === undefined) return Promise.resolve(response);
+    return statusWithMembers(response, route, clock);
   }
 
   /** The committed index moved. */
@@ -133,12 +147,46 @@ export class VoterService {
     this.#keeper.leadershipGained();
   }
 
+  leadershipLost(): void {
+    this.#keeper.leadershipLost();
+  }
+
+  /** Proposes for the log itself and resolves with the outcome on this voter's own state. */
+  async propose(transaction: Transaction): Promise<Outcome | LogFailure> {
+    let forget = (): void => undefined;
+    const outcome = new Promise<Outcome>((resolve) => {
+      forget = this.#options.machine.awaitOutcome(transaction.id, resolve);
+    });
+    const bytes = encodeTransaction(transaction);
+    const result = await this.#batcher.submit([{ bytes, transaction }]);
+    if (result.kind === 'committed') return outcome;
+    forget();
+    return result;
+  }
+
   /** Ends every stream, so that the server can be shut down. */
   stop(): void {
     this.#keeper.stop();
+    this.#forward?.stop();
     this.#stallCheck?.cancel();
     for (const cut of this.#feeds.values()) cut();
     for (const call of this.#duplex) call.emit('error', ending);
+  }
+
+  async #holdLease(
+    call: ServerDuplexStream<HoldLeaseRequest, HoldLeaseResponse>,
+    nodeId: string,
+  ): Promise<void> {
+    const { route } = this.#options;
+    if (isForwarded(call)) return serveLease(call, this.#keeper, undefined);
+    if (route === undefined) return serveLease(call, this.#keeper, nodeId);
+    // Until somebody listens to it nothing is read of the stream.
+    const found = await route.find();
+    if (call.cancelled) return;
+    if (found.kind === 'failed')
+      call.emit('error', { code: status.UNAVAILABLE, details: found.message });
+    else if (found.kind === 'here') serveLease(call, this.#keeper, nodeId);
+    else forwardLease(call, found.member, nodeId, route);
   }
 
   #track(call: NodeJS.EventEmitter): void {
@@ -189,18 +237,5 @@ export class VoterService {
       }
       this.#watchStalls();
     });
-  }
-
-  /** Proposes for the log itself and resolves with the outcome on this voter's own state. */
-  async #proposeOwn(transaction: Transaction): Promise<Outcome | LogFailure> {
-    let forget = (): void => undefined;
-    const outcome = new Promise<Outcome>((resolve) => {
-      forget = this.#options.machine.awaitOutcome(transaction.id, resolve);
-    });
-    const bytes = encodeTransaction(transaction);
-    const result = await this.#batcher.submit([{ bytes, transaction }]);
-    if (result.kind === 'committed') return outcome;
-    forget();
-    return result;
   }
 }

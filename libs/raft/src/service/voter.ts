@@ -1,25 +1,28 @@
 /** Entry of the voter's worker thread: its log, its state machine and its gRPC server. */
+import { setImmediate } from 'node:timers';
 import { parentPort, workerData } from 'node:worker_threads';
 import { Server } from '@grpc/grpc-js';
-import { requireRole, serverCredentials } from '@shoal/pki';
-import type { StatusResponse } from '@shoal/proto';
-import { errorMessage, invariant, systemClock, systemRandom } from '@shoal/runtime';
+import { errorMessage, invariant, systemClock } from '@shoal/runtime';
 import { createLogger } from '@shoal/runtime/process';
-import { fileSystem } from '../disk/file-system.ts';
-import { RaftNode, type RaftStatus } from '../node/raft-node.ts';
-import type { VoterId } from '../types.ts';
-import { openLogStorage } from '../wal/log-storage.ts';
-import { VoterMachine } from './voter-machine.ts';
-import { type Admission, type AnyCall, VoterService } from './voter-service.ts';
+import { admissionInterceptor } from './admission.ts';
+import { AuthorityBridge, isAuthorityPath } from './authority-bridge.ts';
+import { AuthorityPort } from './authority-port.ts';
+import { type Listener, listen } from './listener.ts';
+import { openVoter, type RunningVoter } from './running-voter.ts';
 import type { FromVoter, ToVoter, VoterOptions } from './worker-protocol.ts';
 
 /** Longest wait for calls to end by themselves, milliseconds. */
 const drainMsMax = 500;
 /** A silent connection is asked for a sign of life so often, milliseconds. */
 const keepaliveMs = 5_000;
+/** A connection without a call is closed after this, milliseconds. */
+const idleMsMax = 300_000;
+/** Calls at once on one connection; a host's processes have a few each. */
+const streamsMax = 512;
 
 invariant(parentPort !== null, 'the voter runs on a worker thread');
 const port = parentPort;
+let listener: Listener | undefined;
 
 function tell(message: FromVoter): void {
   port.postMessage(message);
@@ -27,88 +30,53 @@ function tell(message: FromVoter): void {
 
 async function run(options: VoterOptions): Promise<void> {
   const logger = createLogger({ process: 'voter', level: options.logLevel });
-  const clock = systemClock;
-  const random = systemRandom;
-  const directory = options.dataDir;
-  const storage = await openLogStorage({ directory, disk: fileSystem, random, logger });
-  const machine = new VoterMachine();
-  const id = options.voterId as VoterId;
-  const node = await RaftNode.open({
-    id,
-    voters: [id],
-    storage,
-    machine,
-    clock,
-    random,
-    logger,
-    options: options.raft ?? {},
-  });
-  const service = new VoterService({
-    log: node,
-    machine,
-    admit: (call) => admit(call, options.tls.clusterId),
-    status: () => wireStatus(node.status),
-    clock,
-    random,
-    logger,
-  });
-  node.onCommitted(() => service.committed());
-  node.onLeadership((leading) => {
-    if (leading) service.leadershipGained();
-  });
+  const voter = await openVoter(options, logger);
+  const authority = new AuthorityPort((call, content) =>
+    tell({ kind: 'authority-call', call, content }),
+  );
   const server = new Server({
     'grpc.keepalive_time_ms': keepaliveMs,
     'grpc.keepalive_timeout_ms': keepaliveMs,
+    'grpc.max_connection_idle_ms': idleMsMax,
+    'grpc.max_concurrent_streams': streamsMax,
+    interceptors: [admissionInterceptor(voter.admit, isAuthorityPath)],
   });
-  server.addService(service.definition, service.implementation);
-  const listening = await bind(server, options);
+  const bridge = new AuthorityBridge((call) => authority.ask(call), systemClock);
+  for (const { definition, implementation } of [...voter.services, bridge])
+    server.addService(definition, implementation);
+  listener = await listen(server, voter.credentials.server, options.listen);
+  const { port: listening } = listener;
   logger.info({ listen: options.listen, port: listening }, 'voter_started');
   port.on('message', (message: ToVoter) => {
-    if (message.kind === 'status')
-      return tell({ kind: 'status', request: message.request, status: service.status() });
-    void stop(server, service, node).then(
-      () => process.exit(0),
-      (error: unknown) => fail(error),
-    );
+    switch (message.kind) {
+      case 'status':
+        void voter.status().then((status) => {
+          tell({ kind: 'status', request: message.request, status });
+        }, fail);
+        break;
+      case 'order':
+        void voter.obey(message.order).then((outcome) => {
+          tell({ kind: 'outcome', request: message.request, outcome });
+        }, fail);
+        break;
+      case 'authority-answer':
+        authority.answered(message.call, message.answer);
+        break;
+      case 'stop':
+        void stop(server, voter).then(() => end(0), fail);
+        break;
+      case 'kill':
+        end(1);
+    }
   });
+  voter.onRemoved(() => tell({ kind: 'removed' }));
   tell({ kind: 'started', port: listening });
 }
 
-function admit(call: AnyCall, clusterId: string): Admission {
-  const authorised = requireRole(call, clusterId, 'manager');
-  return authorised.kind === 'peer'
-    ? { kind: 'admitted', nodeId: authorised.peer.nodeId }
-    : { kind: 'refused', error: authorised.error };
-}
-
-function wireStatus(status: RaftStatus): Omit<StatusResponse, 'followers'> {
-  const { id, leader, term, committed, applied, first, last, snapshot, storageError } = status;
-  return {
-    voterId: id,
-    leaderId: leader,
-    term,
-    committed,
-    applied,
-    firstIndex: first,
-    lastIndex: last,
-    snapshotIndex: snapshot,
-    storageError: storageError?.message ?? '',
-  };
-}
-
-function bind(server: Server, { listen, tls }: VoterOptions): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.bindAsync(listen, serverCredentials(tls), (error, bound) => {
-      if (error === null) resolve(bound);
-      else reject(error);
-    });
-  });
-}
-
-async function stop(server: Server, service: VoterService, node: RaftNode): Promise<void> {
-  // First what was accepted is stored and answered.
-  await node.stop();
-  service.stop();
+async function stop(server: Server, voter: RunningVoter): Promise<void> {
+  // First what was accepted is stored and answered, and another voter leads.
+  await voter.stop();
+  listener?.close();
   await new Promise<void>((resolve) => {
     const forced = systemClock.after(drainMsMax, () => {
       server.forceShutdown();
@@ -123,8 +91,19 @@ async function stop(server: Server, service: VoterService, node: RaftNode): Prom
 
 function fail(error: unknown): void {
   tell({ kind: 'fatal', message: errorMessage(error) });
-  // Posted messages reach the parent before the news of the thread's end.
-  process.exit(1);
+  end(1);
 }
 
+/**
+ * Ends the thread. A thread that ends between two frames of one connection takes the whole process down
+ * with it (node aborts in http2): first nothing more may arrive, and what has arrived must be over.
+ */
+function end(code: number): void {
+  listener?.destroy();
+  // Posted messages reach the parent before the news of the thread's end.
+  setImmediate(() => process.exit(code));
+}
+
+process.on('uncaughtException', fail);
+process.on('unhandledRejection', fail);
 run(workerData as VoterOptions).catch(fail);

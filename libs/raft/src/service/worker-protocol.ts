@@ -1,12 +1,23 @@
 import type { StatusResponse } from '@shoal/proto';
 import type { LogLevel } from '@shoal/runtime';
 import type { RaftOptions } from '../node/options.ts';
+import type { Membership, MembershipChange } from '../types.ts';
+import type { WriteTimesView } from './write-times.ts';
 
-/** What proves the voter and checks its callers. */
+/** What proves the voter and checks its callers; PEM texts. */
 export interface VoterTls {
   readonly clusterId: string;
-  readonly caCertificate: string;
+  /** One or several; while a root is replaced, both. */
+  readonly trustRoots: string;
+  /** The node's own, then intermediates if there are any. */
   readonly certificate: string;
+  readonly key: string;
+}
+
+/** A key that the log on disk is sealed with. */
+export interface LogKey {
+  readonly number: number;
+  /** 32 bytes in base64. */
   readonly key: string;
 }
 
@@ -18,22 +29,99 @@ export interface VoterOptions {
   readonly listen: string;
   /** This voter's number in the cluster: random, never 0, never used again. */
   readonly voterId: number;
+  /** Of the node whose certificate `tls` has. */
+  readonly nodeId: string;
+  /** Counts only while the disk knows none. A newcomer is a learner of those it was told of. */
+  readonly membership: Membership;
+  /** `new-cluster`: keeps all that is on this disk and goes on as the only voter. */
+  readonly recovery?: 'new-cluster' | undefined;
   readonly tls: VoterTls;
+  /** Newest last; empty for a log that is not sealed. */
+  readonly keys: readonly LogKey[];
   readonly logLevel: LogLevel;
   /** Over the defaults of the log. */
   readonly raft?: Partial<RaftOptions> | undefined;
 }
 
-export type VoterStatus = StatusResponse;
+/** What only the voter itself knows, for metrics. */
+export interface VoterFigures {
+  /** Durable writes since the start, the entries they carried, and how long they took. */
+  readonly writes: number;
+  readonly entriesWritten: number;
+  readonly writeTimes: WriteTimesView;
+  /** Elections this voter stood in, and those it won. */
+  readonly elections: number;
+  readonly electionsWon: number;
+  /** Proposals passed on to the leader. */
+  readonly proposalsForwarded: number;
+  readonly role: 'leader' | 'follower' | 'candidate' | 'pre-candidate';
+  readonly peers: readonly VoterPeer[];
+}
+
+/** One of the other members as this voter reaches it. */
+export interface VoterPeer {
+  readonly id: number;
+  readonly nodeId: string;
+  readonly connected: boolean;
+  /** Entries it is behind the leader; 0 on voters that do not lead. */
+  readonly lag: number;
+  readonly waitingMessages: number;
+  readonly waitingBytes: number;
+  readonly droppedMessages: number;
+}
+
+export interface VoterStatus extends StatusResponse {
+  readonly figures: VoterFigures;
+}
+
+/** A call of the `CertificateAuthority` service, from somebody who may have no certificate yet. */
+export interface AuthorityCall {
+  readonly method: 'trustRoot' | 'issue';
+  /** The request in protobuf. */
+  readonly request: Uint8Array;
+  /** `address:port` of the caller. */
+  readonly remoteAddr: string;
+}
+
+export type AuthorityAnswer =
+  /** The response in protobuf. */
+  | { readonly kind: 'response'; readonly response: Uint8Array }
+  /** `code` is a gRPC status. */
+  | { readonly kind: 'error'; readonly code: number; readonly message: string };
+
+/** How an order to the voter ended. */
+export type VoterOutcome =
+  | { readonly kind: 'done' }
+  | {
+      readonly kind: 'failed';
+      readonly code: string;
+      /** One sentence for people. */
+      readonly message: string;
+    };
+
+/** What the hosting process asks of the voter. */
+export type VoterOrder =
+  | { readonly kind: 'renew'; readonly tls: VoterTls }
+  | { readonly kind: 'rotate-keys'; readonly keys: readonly LogKey[] }
+  | { readonly kind: 'change-membership'; readonly change: MembershipChange }
+  | { readonly kind: 'transfer-leadership' };
 
 /** Parent to worker. */
 export type ToVoter =
   | { readonly kind: 'status'; readonly request: number }
-  | { readonly kind: 'stop' };
+  | { readonly kind: 'order'; readonly request: number; readonly order: VoterOrder }
+  | { readonly kind: 'authority-answer'; readonly call: number; readonly answer: AuthorityAnswer }
+  | { readonly kind: 'stop' }
+  /** End at once, as a crash would. */
+  | { readonly kind: 'kill' };
 
 /** Worker to parent. */
 export type FromVoter =
   | { readonly kind: 'started'; readonly port: number }
   | { readonly kind: 'status'; readonly request: number; readonly status: VoterStatus }
+  | { readonly kind: 'outcome'; readonly request: number; readonly outcome: VoterOutcome }
+  | { readonly kind: 'authority-call'; readonly call: number; readonly content: AuthorityCall }
+  /** This voter is no member any more. */
+  | { readonly kind: 'removed' }
   /** The voter cannot go on; its thread ends after this. */
   | { readonly kind: 'fatal'; readonly message: string };

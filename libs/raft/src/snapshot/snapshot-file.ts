@@ -1,26 +1,28 @@
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { invariant, type LogIndex, type Term } from '@shoal/runtime';
+import { decodeMembership, encodeMembership } from '../core/membership.ts';
 import type { Disk, DiskFile } from '../disk/disk.ts';
 import { CorruptStorageError } from '../storage.ts';
-import type { SnapshotMeta, VoterId } from '../types.ts';
+import type { SnapshotMeta } from '../types.ts';
 import { readSafe, writeSafe } from '../wal/frame.ts';
 
 // A snapshot file is a header, chunks and a trailer:
 //
-//   header    "SHOALSNP" | version u32 | voters u32 | index u64 | term u64 | voter u64 … | checksum u32
+//   header    "SHOALSNP" | version u32 | length u32 | index u64 | term u64 | membership | checksum u32
 //   chunk     length u32 | checksum u32 | bytes
 //   trailer   0xffffffff u32 | chunks u32 | bytes u64 | checksum u32
 //
 // It is written under another name and renamed when it is whole and durable.
 
 const magic = Buffer.from('SHOALSNP');
-const version = 1;
+const version = 2;
 const fixedHeaderBytes = 32;
 const chunkHeaderBytes = 8;
 const trailerBytes = 20;
 const trailerMark = 0xffffffff;
-const votersMax = 64;
+/** Bound on the encoded membership. */
+const membershipBytesMax = 64 * 1024;
 /** Bound on one chunk; a larger length in a file is damage, not a reason to allocate it. */
 const chunkBytesMax = 64 * 1024 * 1024;
 const temporarySuffix = '.tmp';
@@ -98,14 +100,16 @@ async function writeContent(
   await file.write(trailer, at);
 }
 
-function encodeHeader({ index, term, voters }: SnapshotMeta): Buffer {
-  const header = Buffer.alloc(fixedHeaderBytes + 8 * voters.length + 4);
+function encodeHeader({ index, term, membership }: SnapshotMeta): Buffer {
+  const members = encodeMembership(membership);
+  invariant(members.length <= membershipBytesMax, 'a membership in bounds', { index });
+  const header = Buffer.alloc(fixedHeaderBytes + members.length + 4);
   magic.copy(header, 0);
   header.writeUInt32LE(version, 8);
-  header.writeUInt32LE(voters.length, 12);
+  header.writeUInt32LE(members.length, 12);
   writeSafe(header, index, 16);
   writeSafe(header, term, 24);
-  for (const [at, voter] of voters.entries()) writeSafe(header, voter, fixedHeaderBytes + 8 * at);
+  header.set(members, fixedHeaderBytes);
   header.writeUInt32LE(crc32(header.subarray(0, -4)), header.length - 4);
   return header;
 }
@@ -134,19 +138,16 @@ async function readHeader(
 ): Promise<{ readonly meta: SnapshotMeta; readonly end: number }> {
   const fixed = await file.read(0, fixedHeaderBytes);
   const sound = fixed.length === fixedHeaderBytes && fixed.subarray(0, 8).equals(magic);
-  const count = sound ? fixed.readUInt32LE(12) : votersMax + 1;
-  if (count > votersMax || fixed.readUInt32LE(8) !== version)
+  const length = sound ? fixed.readUInt32LE(12) : membershipBytesMax + 1;
+  if (length > membershipBytesMax || fixed.readUInt32LE(8) !== version)
     throw new CorruptStorageError(path, 0, 'its snapshot header');
-  const end = fixedHeaderBytes + 8 * count + 4;
+  const end = fixedHeaderBytes + length + 4;
   const header = await file.read(0, end);
   if (header.length < end || header.readUInt32LE(end - 4) !== crc32(header.subarray(0, end - 4)))
     throw new CorruptStorageError(path, 0, 'its snapshot header');
-  const voters = Array.from(
-    { length: count },
-    (_, at) => readSafe(header, fixedHeaderBytes + 8 * at) as VoterId,
-  );
+  const membership = decodeMembership(header.subarray(fixedHeaderBytes, end - 4));
   const index = readSafe(header, 16) as LogIndex;
-  return { meta: { index, term: readSafe(header, 24) as Term, voters }, end };
+  return { meta: { index, term: readSafe(header, 24) as Term, membership }, end };
 }
 
 async function* readChunks(disk: Disk, path: string, start: number): AsyncGenerator<Uint8Array> {

@@ -2,15 +2,29 @@ import { invariant, type LogIndex, type Term } from '@shoal/runtime';
 import type { Event, Ready } from '../core/events.ts';
 import type { Envelope } from '../core/messages.ts';
 import { step } from '../core/raft.ts';
-import { type CoreOptions, createRaft, type Raft } from '../core/state.ts';
+import { type CoreOptions, createRaft, isRemoved, type Raft } from '../core/state.ts';
 import type { StoreWork } from '../storage.ts';
-import type { Entry, HardState, SnapshotMeta, VoterId } from '../types.ts';
+import type { Entry, HardState, Member, Membership, SnapshotMeta, VoterId } from '../types.ts';
 import { SafetyChecker } from './safety-checker.ts';
-import { describeEntry, describeMessage } from './trace.ts';
+import { describeEntry, describeMembership, describeMessage } from './trace.ts';
+
+/** A member as the fakes name it. */
+export function fakeMember(id: VoterId): Member {
+  return { id, nodeId: `node-${id}`, addr: `10.0.0.${id}:2377` };
+}
+
+export function fakeMembership(
+  voters: readonly VoterId[],
+  learners: readonly VoterId[] = [],
+): Membership {
+  return { voters: voters.map(fakeMember), learners: learners.map(fakeMember) };
+}
 
 /** One voter of a {@link FakeCluster}: a real core, a disk and a state machine of two fields. */
 export interface FakeVoter {
   readonly id: VoterId;
+  /** What it is told of the others at every start. */
+  readonly told: Membership;
   /** `undefined` while the voter is down. */
   raft: Raft | undefined;
   readonly disk: {
@@ -35,21 +49,24 @@ export class FakeCluster {
   readonly #trace: (line: string) => void;
   #options: CoreOptions = { electionTicks: 10, heartbeatTicks: 1, appendBytesMax: 4096 };
   #sides = new Map<VoterId, number>();
+  /** `from>to`: nothing gets through this way. */
+  #cut = new Set<string>();
 
   constructor(trace: (line: string) => void = () => {}) {
     this.#trace = trace;
   }
 
-  add(id: VoterId, voters: readonly VoterId[], disk: Partial<FakeVoter['disk']> = {}): void {
+  add(id: VoterId, told: Membership, disk: Partial<FakeVoter['disk']> = {}): void {
     invariant(!this.voters.has(id), 'a voter is added once', { id });
     this.voters.set(id, {
       id,
+      told,
       raft: undefined,
       disk: { hardState: disk.hardState, snapshot: disk.snapshot, entries: disk.entries ?? [] },
       writing: undefined,
       diskMode: 'prompt',
     });
-    this.start(id, voters);
+    this.start(id);
   }
 
   /** For voters that start from now on; an append carries one entry at least. */
@@ -70,10 +87,13 @@ export class FakeCluster {
     return raft;
   }
 
-  start(id: VoterId, voters: readonly VoterId[] = [...this.voters.keys()]): void {
+  /** `alone`: the others are given up. */
+  start(id: VoterId, alone = false): void {
     const voter = this.voter(id);
     invariant(voter.raft === undefined, 'the voter is up already', { id });
-    voter.raft = createRaft({ id, voters, ...voter.disk, options: this.#options, seed: id * 7919 });
+    const { disk, told: membership } = voter;
+    const seed = id * 7919;
+    voter.raft = createRaft({ id, membership, alone, ...disk, options: this.#options, seed });
   }
 
   /** Loses the memory and the write under way. */
@@ -89,24 +109,40 @@ export class FakeCluster {
     this.network = this.network.filter(({ from, to }) => this.#connected(from, to));
   }
 
-  heal(): void {
-    this.#sides.clear();
+  /** Nothing gets from `from` to `to` any more; the other way is open. */
+  cut(from: VoterId, to: VoterId): void {
+    this.#cut.add(`${from}>${to}`);
+    this.network = this.network.filter((envelope) => this.#connected(envelope.from, envelope.to));
   }
 
-  #connected(a: VoterId, b: VoterId): boolean {
-    return this.#sides.get(a) === this.#sides.get(b);
+  heal(): void {
+    this.#sides.clear();
+    this.#cut.clear();
+  }
+
+  #connected(from: VoterId, to: VoterId): boolean {
+    return this.#sides.get(from) === this.#sides.get(to) && !this.#cut.has(`${from}>${to}`);
   }
 
   step(id: VoterId, event: Event): Ready {
     const raft = this.core(id);
     const before = { role: raft.role.kind, term: raft.term };
+    const knew = { membership: raft.memberships.newest.membership, removed: isRemoved(raft) };
     if (event.kind === 'read-requested') this.checker.readAsked(id, event.token);
     const ready = step(raft, event);
     if (raft.role.kind !== before.role || raft.term !== before.term)
       this.#trace(`${id} is ${raft.role.kind} in term ${raft.term}`);
+    this.#traceMembership(raft, knew);
     this.checker.stepped(raft, ready);
     this.#take(id, ready);
     return ready;
+  }
+
+  #traceMembership(raft: Raft, knew: { membership: Membership; removed: boolean }): void {
+    const { membership } = raft.memberships.newest;
+    if (JSON.stringify(membership) !== JSON.stringify(knew.membership))
+      this.#trace(`${raft.id} knows ${describeMembership(membership)}`);
+    if (isRemoved(raft) && !knew.removed) this.#trace(`${raft.id} is removed`);
   }
 
   #take(id: VoterId, ready: Ready): void {
@@ -119,7 +155,7 @@ export class FakeCluster {
       this.#trace(
         proposed.kind === 'appended'
           ? `${id} appended ${proposed.first}/${proposed.term}`
-          : `${id} refused: ${proposed.reason}`,
+          : `${id} refused: ${proposed.kind === 'unfit' ? proposed.message : proposed.reason}`,
       );
     }
     if (ready.droppedFrom !== undefined) this.#trace(`${id} dropped from ${ready.droppedFrom}`);
@@ -171,7 +207,8 @@ export class FakeCluster {
     const raft = this.core(id);
     const term = raft.log.termAt(raft.applied) ?? (0 as Term);
     const { disk } = this.voter(id);
-    disk.snapshot = { index: raft.applied, term, voters: raft.voters };
+    const { membership } = raft.memberships.at(raft.applied);
+    disk.snapshot = { index: raft.applied, term, membership };
     disk.entries = disk.entries.filter((entry) => entry.index > raft.applied);
     this.step(id, { kind: 'compacted', upTo });
   }

@@ -28,6 +28,7 @@ export class FakeNetwork {
       start: (arrivals) => {
         this.#arrivals.set(id, arrivals);
       },
+      members: () => undefined,
       send: (envelope, content) => this.#send(envelope, content && [...content]),
       stop: async () => {
         this.#arrivals.delete(id);

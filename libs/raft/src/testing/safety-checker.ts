@@ -1,5 +1,6 @@
 import { invariant, type LogIndex, type Term } from '@shoal/runtime';
 import type { Ready } from '../core/events.ts';
+import { decodeMembership, idsOf } from '../core/membership.ts';
 import type { Raft } from '../core/state.ts';
 import type { Entry, VoterId } from '../types.ts';
 
@@ -10,6 +11,7 @@ import type { Entry, VoterId } from '../types.ts';
 export class SafetyChecker {
   readonly #leaders = new Map<Term, VoterId>();
   readonly #applied: Entry[] = [];
+  #voters: readonly VoterId[] = [];
   readonly #asked = new Map<string, number>();
 
   /** All entries applied anywhere, in order. */
@@ -64,6 +66,7 @@ export class SafetyChecker {
     if (known === undefined) {
       invariant(entry.index === this.#applied.length + 1, 'applied without gaps', { ...entry });
       this.#applied.push(entry);
+      if (entry.kind === 'membership') this.#oneAtATime(entry);
       return;
     }
     const same = known.term === entry.term && Buffer.compare(known.data, entry.data) === 0;
@@ -72,6 +75,18 @@ export class SafetyChecker {
       index: entry.index,
       terms: [known.term, entry.term],
     });
+  }
+
+  /** Any majority of a membership meets any majority of the next (Raft thesis, 4.1). */
+  #oneAtATime({ index, data }: Entry): void {
+    const before = this.#voters;
+    const voters = idsOf(decodeMembership(data).voters);
+    this.#voters = voters;
+    // One that was told to go on alone has given up several at once.
+    if (before.length === 0 || voters.length === 1) return;
+    const came = voters.filter((id) => !before.includes(id)).length;
+    const went = before.filter((id) => !voters.includes(id)).length;
+    invariant(came + went <= 1, 'two voters changed at once', { index, before, voters });
   }
 
   /** Equal index and term mean equal logs up to there. */

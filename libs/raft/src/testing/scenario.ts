@@ -1,21 +1,41 @@
 import { invariant, type LogIndex, type Term } from '@shoal/runtime';
-import type { Entry, VoterId } from '../types.ts';
-import { FakeCluster, type FakeVoter } from './fake-cluster.ts';
-import { describeLog, describeMessage, describeStatus } from './trace.ts';
+import type { Entry, MembershipChange, VoterId } from '../types.ts';
+import { FakeCluster, type FakeVoter, fakeMember, fakeMembership } from './fake-cluster.ts';
+import { describeLog, describeMembers, describeMessage, describeStatus } from './trace.ts';
 
 type Command = (words: readonly string[]) => void;
 
 /** Runs the commands of a scenario file on a {@link FakeCluster}. The full list is in testdata/README.md. */
 export class Scenario {
   #lines: string[] = [];
-  readonly #cluster = new FakeCluster((line) => this.#lines.push(line));
+  #quiet = false;
+  readonly #cluster = new FakeCluster((line) => {
+    if (!this.#quiet) this.#lines.push(line);
+  });
   readonly #commands: Readonly<Record<string, Command>> = {
+    quiet: () => {
+      this.#quiet = true;
+    },
+    aloud: () => {
+      this.#quiet = false;
+    },
     'one-entry-an-append': () => this.#cluster.limitAppends(1),
     'add-nodes': ([count]) => this.#addNodes(Number(count)),
     'add-node': ([id, ...settings]) => this.#addNode(voterId(id), settings),
     campaign: ([id]) => this.#cluster.step(voterId(id), { kind: 'campaign' }),
     tick: ([id, count]) => this.#tick(this.#voters(id), Number(count ?? 1)),
     propose: ([id, ...data]) => this.#propose(voterId(id), data),
+    'add-learner': ([id, member]) =>
+      this.#change(id, { kind: 'add-learner', member: fakeMember(voterId(member)) }),
+    promote: ([id, member]) => this.#change(id, { kind: 'promote', id: voterId(member) }),
+    remove: ([id, member]) => this.#change(id, { kind: 'remove', id: voterId(member) }),
+    move: ([id, member, addr = '']) =>
+      this.#change(id, { kind: 'move', id: voterId(member), addr }),
+    transfer: ([id, to]) =>
+      this.#cluster.step(voterId(id), {
+        kind: 'transfer-requested',
+        to: to === undefined ? undefined : voterId(to),
+      }),
     'read-index': ([id, token]) =>
       this.#cluster.step(voterId(id), { kind: 'read-requested', token: Number(token) }),
     deliver: ([to, from]) => this.#deliver(this.#voters(to), this.#voters(from)),
@@ -23,9 +43,11 @@ export class Scenario {
     network: () => this.#network(),
     stabilize: () => this.#cluster.settle(),
     partition: (words) => this.#partition(words),
+    cut: ([from, to]) => this.#cluster.cut(voterId(from), voterId(to)),
     heal: () => this.#cluster.heal(),
     crash: ([id]) => this.#cluster.crash(voterId(id)),
     restart: ([id]) => this.#cluster.start(voterId(id)),
+    'restart-alone': ([id]) => this.#cluster.start(voterId(id), true),
     'disk-hold': ([id]) => this.#disk(voterId(id), 'held'),
     'disk-write': ([id]) => this.#cluster.finishWrite(voterId(id)),
     'disk-release': ([id]) => this.#disk(voterId(id), 'prompt'),
@@ -34,6 +56,7 @@ export class Scenario {
     compact: ([id, upTo]) => this.#cluster.compact(voterId(id), Number(upTo) as LogIndex),
     status: ([id]) => this.#show(this.#voters(id), describeStatus),
     log: ([id]) => this.#show(this.#voters(id), describeLog),
+    members: ([id]) => this.#show(this.#voters(id), describeMembers),
   };
 
   /** What the command led to, one line a fact. */
@@ -54,7 +77,7 @@ export class Scenario {
 
   #addNodes(count: number): void {
     const ids = Array.from({ length: count }, (_, at) => (at + 1) as VoterId);
-    for (const id of ids) this.#cluster.add(id, ids);
+    for (const id of ids) this.#cluster.add(id, fakeMembership(ids));
   }
 
   /** `add-node 2 voters=1,2,3 log=1,1,4 term=4 vote=1 commit=2`: the terms of the entries, as in the paper. */
@@ -70,7 +93,12 @@ export class Scenario {
       vote: Number(given.get('vote') ?? 0) as VoterId | 0,
       commit: Number(given.get('commit') ?? 0) as LogIndex,
     };
-    this.#cluster.add(id, list('voters').map(voterId), { hardState, entries });
+    const told = fakeMembership(list('voters').map(voterId), list('learners').map(voterId));
+    this.#cluster.add(id, told, { hardState, entries });
+  }
+
+  #change(id: string | undefined, change: MembershipChange): void {
+    this.#cluster.step(voterId(id), { kind: 'membership-proposed', change });
   }
 
   #tick(ids: readonly VoterId[], count: number): void {

@@ -10,7 +10,7 @@ import { fileSystem } from '../disk/file-system.ts';
 import type { LogStorage, StoreWork } from '../storage.ts';
 import { CorruptStorageError } from '../storage.ts';
 import { FaultyDisk } from '../testing/faulty-disk.ts';
-import type { Entry, HardState, SnapshotMeta, VoterId } from '../types.ts';
+import type { Entry, HardState, Membership, SnapshotMeta, VoterId } from '../types.ts';
 import { openLogStorage } from './log-storage.ts';
 
 const silent: Logger = {
@@ -59,8 +59,13 @@ function work(from: number, count: number, hardState: HardState | undefined = ha
   return { hardState, entries: Array.from({ length: count }, (_, at) => entry(from + at)) };
 }
 
+const membership: Membership = {
+  voters: [{ id: 7 as VoterId, nodeId: 'n7', addr: '10.0.0.7:2377' }],
+  learners: [],
+};
+
 function meta(index: number): SnapshotMeta {
-  return { index: index as LogIndex, term: 1 as Term, voters: [7 as VoterId] };
+  return { index: index as LogIndex, term: 1 as Term, membership };
 }
 
 async function* pieces(...texts: string[]): AsyncGenerator<Uint8Array> {

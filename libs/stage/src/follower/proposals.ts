@@ -11,6 +11,8 @@ export class PendingProposal {
   /** Messages that carry it and have no answer yet. */
   #unanswered: number;
   #sent = false;
+  /** Why the last attempt came to nothing; an attempt whose end is unknown stays unknown. */
+  #failed: ProposalFailure | undefined;
   #lastIndex = 0 as LogIndex;
   #done = false;
 
@@ -60,6 +62,16 @@ export class PendingProposal {
     if (index > this.#lastIndex) this.#lastIndex = index;
   }
 
+  /** One of its messages came back, or got lost; it is sent again. */
+  attemptFailed(failure: ProposalFailure): void {
+    if (this.#failed?.code !== 'unknown-outcome') this.#failed = failure;
+  }
+
+  /** What to answer when there is no more time for another attempt; undefined while an answer is awaited. */
+  get lastFailure(): ProposalFailure | undefined {
+    return this.#failed;
+  }
+
   /** One of its messages was refused by the log. */
   refused(failure: ProposalFailure): void {
     const whole = this.#outcomes.length === this.#missing && this.#unanswered === 1;
@@ -81,6 +93,13 @@ export class PendingProposal {
     this.#done = true;
     this.#resolve(result);
   }
+}
+
+/** How long writers wait for a leader, milliseconds; an election takes well under a second. */
+export const noLeaderMsMax = 5_000;
+
+function isOver({ code }: ProposalFailure, waitedMs: number, sentMs: number): boolean {
+  return waitedMs >= (code === 'unknown-outcome' ? sentMs : noLeaderMsMax);
 }
 
 function partly(message: string): ProposalFailure {
@@ -124,13 +143,15 @@ export class OutcomeIndex {
     for (const proposal of this.#proposals) proposal.passed(cursor);
   }
 
-  /** Fails what has waited too long: unsent ones early, sent ones after the whole deadline. */
+  /** Fails what has waited too long: what is certainly not in the log early, the rest after the whole deadline. */
   expire(clock: Clock, unsentMs: number, sentMs: number): void {
     const now = clock.monotonic();
     for (const proposal of this.#proposals) {
       const waitedMs = now - proposal.since;
       if (!proposal.sent && waitedMs >= unsentMs)
         proposal.fail({ kind: 'failed', code: 'no-leader', message: 'the log cannot be reached' });
+      else if (proposal.lastFailure !== undefined && isOver(proposal.lastFailure, waitedMs, sentMs))
+        proposal.fail(proposal.lastFailure);
       else if (waitedMs >= sentMs)
         proposal.fail({
           kind: 'failed',

@@ -1,7 +1,7 @@
 import type { ClientDuplexStream } from '@grpc/grpc-js';
 import type { LogClient, LogError, ProposeRequest, ProposeResponse } from '@shoal/proto';
 import { LogErrorCode } from '@shoal/proto';
-import { type Clock, errorMessage, type LogIndex, type Random } from '@shoal/runtime';
+import { type Clock, errorMessage, type LogIndex, type Random, type Timer } from '@shoal/runtime';
 import type { ProposalFailure } from '../replica.ts';
 import type { PendingProposal } from './proposals.ts';
 import { type Attempt, Reconnecting } from './reconnecting.ts';
@@ -11,6 +11,8 @@ export const requestBytesMax = 256 * 1024;
 export const requestTransactionsMax = 512;
 /** Messages sent and not answered yet. */
 export const requestsInFlightMax = 256;
+/** Pause before what the log could not take for the moment is sent again, milliseconds. */
+export const sendAgainMs = 100;
 
 /** Some transactions of one proposal, sent in one message. */
 export interface Part {
@@ -43,6 +45,10 @@ export class ProposeStream {
   #requestId = 0;
   #blocked = false;
   #flushing = false;
+  readonly #clock: Clock;
+  /** What waits to be sent again. */
+  #again: Part[] = [];
+  #againTimer: Timer | undefined;
 
   constructor(options: {
     readonly client: () => LogClient;
@@ -51,6 +57,7 @@ export class ProposeStream {
     readonly onDown: (reason: string, delayMs: number) => void;
   }) {
     this.#client = options.client;
+    this.#clock = options.clock;
     this.#connection = new Reconnecting({
       clock: options.clock,
       random: options.random,
@@ -69,8 +76,11 @@ export class ProposeStream {
 
   stop(): void {
     this.#connection.stop();
+    this.#againTimer?.cancel();
     this.#lost('the process ends');
-    for (const part of this.#queue) part.proposal.fail(unreachable('the process ends'));
+    for (const part of [...this.#queue, ...this.#again])
+      part.proposal.fail(unreachable('the process ends'));
+    this.#again = [];
     for (const reader of this.#readers) reader.answer(unreachable('the process ends'));
     this.#queue = [];
     this.#readers = [];
@@ -89,6 +99,7 @@ export class ProposeStream {
   /** Forgets what waits to be sent and has been given up meanwhile. */
   dropDone(): void {
     this.#queue = this.#queue.filter((part) => !part.proposal.done);
+    this.#again = this.#again.filter((part) => !part.proposal.done);
     this.#readers = this.#readers.filter((reader) => !reader.done);
   }
 
@@ -204,20 +215,46 @@ export class ProposeStream {
       this.#queue.unshift(...parts.map((part) => ({ ...part, alone: true })));
       return;
     }
+    if (isPassing(failure)) {
+      for (const { proposal } of parts) proposal.attemptFailed(failure);
+      this.#sendAgain(parts);
+      return;
+    }
     for (const part of parts) part.proposal.refused(failure);
   }
 
-  /** What was under way may or may not be in the log; questions are simply asked again. */
+  /**
+   * The same transactions once more. Should the first sending still get into the log, then the second is
+   * refused there: what it creates exists, what it updates or deletes has another version. Of both outcomes
+   * the first counts.
+   */
+  #sendAgain(parts: readonly Part[]): void {
+    this.#again.push(...parts);
+    this.#againTimer ??= this.#clock.after(sendAgainMs, () => {
+      this.#againTimer = undefined;
+      this.#queue.unshift(...this.#again.splice(0));
+      this.#schedule();
+    });
+  }
+
+  /** What was under way may or may not be in the log; all of it is said again. */
   #lost(reason: string): void {
     this.#call = undefined;
     for (const what of this.#inFlight.values()) {
       if (what.kind === 'read') this.#readers.push(...what.waiters);
       else
-        for (const { proposal } of what.parts)
-          proposal.fail({ kind: 'failed', code: 'unknown-outcome', message: reason });
+        for (const part of what.parts) {
+          part.proposal.attemptFailed({ kind: 'failed', code: 'unknown-outcome', message: reason });
+          this.#queue.push(part);
+        }
     }
     this.#inFlight.clear();
   }
+}
+
+/** May be otherwise in a moment: with another leader, or with less to do. */
+function isPassing({ code }: ProposalFailure): boolean {
+  return code === 'no-leader' || code === 'busy' || code === 'unknown-outcome';
 }
 
 export function unreachable(message: string): ProposalFailure {

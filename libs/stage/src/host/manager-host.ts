@@ -1,26 +1,27 @@
 import {
-  channelCredentials,
-  channelOptions,
+  type CertificateSource,
   type Identity,
   type IdentityState,
   watchIdentity,
 } from '@shoal/pki';
-import { LogClient } from '@shoal/proto';
+import type { LogClient } from '@shoal/proto';
 import type { Clock, Logger, Random } from '@shoal/runtime';
 import { RemoteReplica } from '../follower/remote-replica.ts';
+import { VoterClients } from './voter-clients.ts';
 
 /** What a process has while its host is a manager. */
 export interface ManagerSession {
+  /** As it was at the begin; certificate and managers may be renewed meanwhile. */
   readonly identity: Identity;
+  /** What proves the node, always the newest. */
+  readonly proof: CertificateSource;
   readonly replica: RemoteReplica;
-  /** The client of the host's own voter, with the newest certificate. */
+  /** For the next attempt at a stream: a client of the host's own voter, or of another while that is away. */
   readonly client: () => LogClient;
 }
 
 /** What a process does while its host is a manager. */
 export interface ManagerWork {
-  /** The certificate was renewed; connections made from `client()` should be made anew. */
-  renewed?(): void;
   stop(): Promise<void>;
 }
 
@@ -98,8 +99,8 @@ export class ManagerHost {
       // What runs goes on: a half-written renewal is no demotion.
       return;
     }
-    if (state.kind === 'none' || state.identity.role !== 'manager') {
-      this.#reason = state.kind === 'none' ? 'the host is in no swarm' : 'the host is a worker';
+    if (state.kind !== 'complete' || state.identity.role !== 'manager') {
+      this.#reason = state.kind === 'complete' ? 'the host is a worker' : standbyReason[state.kind];
       return this.#end(this.#reason);
     }
     const { identity } = state;
@@ -119,24 +120,29 @@ export class ManagerHost {
   }
 }
 
+const standbyReason = {
+  none: 'the host is in no swarm',
+  locked: 'the swarm is locked: docker swarm unlock',
+} as const;
+
 class ActiveSession {
   readonly session: ManagerSession;
   readonly #work: ManagerWork;
+  readonly #clients: VoterClients;
   #identity: Identity;
-  #client: LogClient;
 
   constructor(options: ManagerHostOptions, identity: Identity) {
     const { name, clock, random, logger } = options;
     this.#identity = identity;
-    this.#client = clientOf(identity);
-    const client = (): LogClient => this.#client;
+    this.#clients = new VoterClients(identity, clock, random);
+    const client = (): LogClient => this.#clients.next();
     const follower = `${name}@${identity.nodeId}`;
     const replica = new RemoteReplica({ client, follower, clock, random, logger });
-    this.session = { identity, replica, client };
+    this.session = { identity, proof: this.#clients.proof, replica, client };
     this.#work = options.start(this.session);
   }
 
-  /** Whether the new identity is the same node at the same place. */
+  /** Whether the new identity is the same manager at the same place. */
   continuesAs(identity: Identity): boolean {
     const { clusterId, nodeId, logAddr, dispatcherAddr } = this.#identity;
     return (
@@ -147,26 +153,15 @@ class ActiveSession {
     );
   }
 
+  /** Every later handshake shows and trusts what is new; what stands goes on. */
   renew(identity: Identity): void {
-    const same =
-      identity.certificate === this.#identity.certificate &&
-      identity.caCertificate === this.#identity.caCertificate;
     this.#identity = identity;
-    if (same) return;
-    const old = this.#client;
-    this.#client = clientOf(identity);
-    this.session.replica.reconnect('the certificate was renewed');
-    this.#work.renewed?.();
-    old.close();
+    this.#clients.renew(identity);
   }
 
   async stop(): Promise<void> {
     await this.#work.stop();
     this.session.replica.stop();
-    this.#client.close();
+    this.#clients.close();
   }
-}
-
-function clientOf(identity: Identity): LogClient {
-  return new LogClient(identity.logAddr, channelCredentials(identity), channelOptions('manager'));
 }

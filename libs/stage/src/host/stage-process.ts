@@ -84,7 +84,6 @@ function startStage(
   const running = runStage({ stage, replica, lease, clock, random, logger, metrics, onFatal });
   return {
     running,
-    renewed: () => lease.reconnect('the certificate was renewed'),
     stop: async () => {
       await running.stop();
       await lease.release();

@@ -18,10 +18,20 @@ export const clusterRules: TableRules<Cluster> = {
       return { kind: 'already-exists', table: 'cluster', id };
     return undefined;
   },
+  remove: (_tables, { id }) => immutable('cluster', id, 'existence'),
 };
 
 export const nodeRules: TableRules<Node> = {
+  /** Somebody must remain who can say what the cluster is to do. */
+  update(tables, before, after) {
+    if (before.spec.Role !== 'manager' || after.spec.Role === 'manager') return undefined;
+    for (const node of tables.node.values())
+      if (node.id !== before.id && node.spec.Role === 'manager') return undefined;
+    return { kind: 'last-manager', node: before.id };
+  },
   remove(tables, node) {
+    if (node.spec.Role === 'manager' || node.role === 'manager')
+      return { kind: 'is-manager', node: node.id };
     for (const task of tables.task.byNode(node.id))
       if (!isTerminal(task.status.state)) return inUse('node', node.id, 'task', task.id);
     return undefined;

@@ -73,10 +73,13 @@ const resources: fc.Arbitrary<Resources> = fc.record(
   { requiredKeys: [] },
 );
 
+const roles = weighted<Node['role']>(['worker', 4], ['manager', 1]);
+
 const nodes: fc.Arbitrary<Node> = fc
-  .tuple(nodeIds, resources, fc.constantFrom('h1', 'h2'), fc.boolean())
-  .map(([id, has, hostname, described]) => {
-    const { description, ...bare } = node(id, has, hostname);
+  .tuple(nodeIds, resources, fc.constantFrom('h1', 'h2'), fc.boolean(), roles, roles)
+  .map(([id, has, hostname, described, Role, role]) => {
+    const { description, ...made } = node(id, has, hostname);
+    const bare = { ...made, spec: { ...made.spec, Role }, role };
     return described || id !== 'n3' ? { ...bare, description } : bare;
   });
 

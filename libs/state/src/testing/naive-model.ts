@@ -121,6 +121,8 @@ export class NaiveModel {
     if (!this.#versions(table, id, current, before, earlier).includes(read))
       return 'version-conflict';
     if (change.op === 'delete') {
+      if (table === 'cluster') return 'immutable';
+      if (table === 'node' && managing(current as Node)) return 'is-manager';
       if (this.#used(table, current)) return 'in-use';
       this.lists[table] = list.filter((object) => object !== current);
       return undefined;
@@ -168,6 +170,7 @@ export class NaiveModel {
     after: StateObject,
   ): Refusal['kind'] | undefined {
     if (table === 'revision') return 'immutable';
+    if (table === 'node') return this.#lastManager(before as Node, after as Node);
     if (table === 'service' || table === 'network') return this.#nameRefused(table, after);
     if (table !== 'task') return undefined;
     const [old, task] = [before as Task, after as Task];
@@ -180,6 +183,13 @@ export class NaiveModel {
     if (back) return 'state-moved-back';
     if (old.nodeId !== task.nodeId && !this.find('node', task.nodeId)) return 'missing-reference';
     return held(task) && !held(old) ? this.#misfit(task) : undefined;
+  }
+
+  #lastManager(before: Node, after: Node): 'last-manager' | undefined {
+    const wanted = (this.lists.node as Node[])
+      .map((node) => (node.id === before.id ? after : node))
+      .filter(({ spec }) => spec.Role === 'manager');
+    return before.spec.Role === 'manager' && wanted.length === 0 ? 'last-manager' : undefined;
   }
 
   #nameRefused(table: 'service' | 'network', object: StateObject): 'name-conflict' | undefined {
@@ -275,6 +285,10 @@ export class NaiveModel {
       .map(({ Protocol, PublishedPort }) => `${Protocol}/${PublishedPort}`);
     return [...new Set(keys)];
   }
+}
+
+function managing({ spec, role }: Node): boolean {
+  return spec.Role === 'manager' || role === 'manager';
 }
 
 function targets(revision: Revision): readonly string[] {

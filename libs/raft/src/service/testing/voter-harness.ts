@@ -1,22 +1,14 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import {
-  type ClusterCa,
-  channelCredentials,
-  channelOptions,
-  createClusterCa,
-  createNodeKey,
-  issueCertificate,
-  type NodeRole,
-} from '@shoal/pki';
+import { type ClusterCa, channelOptions, type NodeRole } from '@shoal/pki';
 import { LogClient, type StatusResponse } from '@shoal/proto';
-import { systemClock, systemRandom } from '@shoal/runtime';
 import type { RaftOptions } from '../../node/options.ts';
+import type { VoterId } from '../../types.ts';
 import { startVoter, type Voter } from '../start-voter.ts';
 import type { VoterOptions, VoterTls } from '../worker-protocol.ts';
+import { credentialsOf, newAuthority, proofOf } from './certificates.ts';
 
-export const testClusterId = 'cluster0000000000000000000';
 const nodeId = 'node000000000000000000000';
 
 /** A cluster of one real voter, on loopback, with a log in a temporary folder. */
@@ -37,10 +29,19 @@ export class VoterHarness {
   /** `raft` goes over the log's defaults. */
   static async start(raft: Partial<RaftOptions> = {}): Promise<VoterHarness> {
     const dataDir = await mkdtemp(join(tmpdir(), 'shoal-voter-'));
-    const ca = await createClusterCa(systemClock.now(), systemRandom);
-    const tls = await proofOf(ca, nodeId, 'manager');
-    const listen = '127.0.0.1:0';
-    const options: VoterOptions = { dataDir, listen, voterId: 7, tls, logLevel: 'error', raft };
+    const ca = await newAuthority();
+    const member = { id: 7 as VoterId, nodeId, addr: '127.0.0.1:1' };
+    const options: VoterOptions = {
+      dataDir,
+      listen: '127.0.0.1:0',
+      voterId: 7,
+      nodeId,
+      membership: { voters: [member], learners: [] },
+      tls: await proofOf(ca, nodeId, 'manager'),
+      keys: [],
+      logLevel: 'error',
+      raft,
+    };
     return new VoterHarness(options, ca, await startVoter(options));
   }
 
@@ -76,25 +77,15 @@ export class VoterHarness {
   }
 
   #client(tls: VoterTls): LogClient {
-    const address = `127.0.0.1:${this.voter.port}`;
-    const client = new LogClient(address, channelCredentials(tls), channelOptions('manager'));
+    const client = clientTo(`127.0.0.1:${this.voter.port}`, tls);
     this.#clients.add(client);
     return client;
   }
 }
 
-async function proofOf(ca: ClusterCa, nodeId: string, role: NodeRole): Promise<VoterTls> {
-  const { key, request } = await createNodeKey();
-  const issued = await issueCertificate({
-    ca,
-    request,
-    subject: { nodeId, role, clusterId: testClusterId },
-    now: systemClock.now(),
-    random: systemRandom,
-  });
-  if (issued.kind !== 'issued') throw new Error(issued.reason);
-  const { certificate } = issued;
-  return { clusterId: testClusterId, caCertificate: ca.certificate, certificate, key };
+/** A client of the log at `addr` that proves itself with `tls`. */
+export function clientTo(addr: string, tls: VoterTls): LogClient {
+  return new LogClient(addr, credentialsOf(tls), channelOptions('manager'));
 }
 
 /** What the voter says of itself over gRPC. */
@@ -102,17 +93,4 @@ export function statusOf(client: LogClient): Promise<StatusResponse> {
   return new Promise((resolve, reject) =>
     client.status({}, (error, response) => (error === null ? resolve(response) : reject(error))),
   );
-}
-
-/** Resolves once `condition` holds. @throws after `deadlineMs`. */
-export async function eventually(
-  condition: () => boolean | Promise<boolean>,
-  what: string,
-  deadlineMs = 10_000,
-): Promise<void> {
-  const end = systemClock.monotonic() + deadlineMs;
-  while (!(await condition())) {
-    if (systemClock.monotonic() > end) throw new Error(`not within ${deadlineMs} ms: ${what}`);
-    await new Promise<void>((resolve) => systemClock.after(10, resolve));
-  }
 }

@@ -103,12 +103,19 @@ export interface SwarmView {
   /** The agent's own Node of libs/state, as JSON. */
   node: Buffer;
   managers: Manager[];
+  /** PEM of every root that nodes should trust. */
+  trustRoots: string;
+  /** PEM of the root that nodes should have their certificates of. */
+  issuer: string;
 }
 
+/** A manager, once for each of its dispatchers. */
 export interface Manager {
   nodeId: string;
-  /** Where its dispatcher listens, `host:port`. */
+  /** Where its dispatcher listens, `host:port`; empty while it has none. */
   dispatcherAddr: string;
+  /** Where its log and the authority listen, `host:port`; empty while it has no voter. */
+  logAddr: string;
 }
 
 export interface StatusAck {
@@ -855,7 +862,7 @@ export const HeartbeatAck: MessageFns<HeartbeatAck> = {
 };
 
 function createBaseSwarmView(): SwarmView {
-  return { node: Buffer.alloc(0), managers: [] };
+  return { node: Buffer.alloc(0), managers: [], trustRoots: "", issuer: "" };
 }
 
 export const SwarmView: MessageFns<SwarmView> = {
@@ -865,6 +872,12 @@ export const SwarmView: MessageFns<SwarmView> = {
     }
     for (const v of message.managers) {
       Manager.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.trustRoots !== "") {
+      writer.uint32(26).string(message.trustRoots);
+    }
+    if (message.issuer !== "") {
+      writer.uint32(34).string(message.issuer);
     }
     return writer;
   },
@@ -898,6 +911,22 @@ export const SwarmView: MessageFns<SwarmView> = {
             message.managers.push(Manager.decode(reader, reader.uint32()));
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.trustRoots = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.issuer = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -917,12 +946,14 @@ export const SwarmView: MessageFns<SwarmView> = {
     const message = createBaseSwarmView();
     message.node = object.node ?? Buffer.alloc(0);
     message.managers = object.managers?.map((e) => Manager.fromPartial(e)) || [];
+    message.trustRoots = object.trustRoots ?? "";
+    message.issuer = object.issuer ?? "";
     return message;
   },
 };
 
 function createBaseManager(): Manager {
-  return { nodeId: "", dispatcherAddr: "" };
+  return { nodeId: "", dispatcherAddr: "", logAddr: "" };
 }
 
 export const Manager: MessageFns<Manager> = {
@@ -932,6 +963,9 @@ export const Manager: MessageFns<Manager> = {
     }
     if (message.dispatcherAddr !== "") {
       writer.uint32(18).string(message.dispatcherAddr);
+    }
+    if (message.logAddr !== "") {
+      writer.uint32(26).string(message.logAddr);
     }
     return writer;
   },
@@ -965,6 +999,14 @@ export const Manager: MessageFns<Manager> = {
             message.dispatcherAddr = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.logAddr = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -984,6 +1026,7 @@ export const Manager: MessageFns<Manager> = {
     const message = createBaseManager();
     message.nodeId = object.nodeId ?? "";
     message.dispatcherAddr = object.dispatcherAddr ?? "";
+    message.logAddr = object.logAddr ?? "";
     return message;
   },
 };

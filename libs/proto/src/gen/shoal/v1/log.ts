@@ -14,7 +14,9 @@ import {
   type ClientOptions,
   type ClientReadableStream,
   type ClientUnaryCall,
+  type ClientWritableStream,
   type handleBidiStreamingCall,
+  type handleClientStreamingCall,
   type handleServerStreamingCall,
   type handleUnaryCall,
   makeGenericClientConstructor,
@@ -152,6 +154,174 @@ export interface StatusResponse {
   followers: number;
   /** Empty when the disk takes writes. */
   storageError: string;
+  /** Empty when no leader is known. */
+  leaderNodeId: string;
+  /** It follows and is not counted yet. */
+  learner: boolean;
+  /** As the leader sees them; as this voter knows them while no leader answers. */
+  members: MemberStatus[];
+  /** Members that count. */
+  voters: number;
+  /** Those of them the leader hears; 0 when that is not known. */
+  active: number;
+}
+
+export interface VoterMember {
+  /** Random, never 0, never used again. */
+  id: number;
+  nodeId: string;
+  /** Its cluster port, `host:port`. */
+  addr: string;
+}
+
+export interface MemberStatus {
+  member: VoterMember | undefined;
+  learner: boolean;
+  /** The leader hears it; false when no leader answers, except for the voter that was asked. */
+  reachable: boolean;
+  leader: boolean;
+  /** Its log is durable and equal to the leader's up to here, as the leader knows; 0 when that is not known. */
+  match: number;
+}
+
+export interface JoinVoterRequest {
+  /** The node id must be the caller's. Another voter of the same node is removed first. */
+  member: VoterMember | undefined;
+}
+
+export interface JoinVoterResponse {
+  voters: VoterMember[];
+}
+
+export interface LeaveVoterRequest {
+  /** The caller's own. */
+  id: number;
+}
+
+export interface LeaveVoterResponse {
+}
+
+export interface VoterMessages {
+  /** Who speaks to whom; the same all along a stream. A voter takes only what is meant for it. */
+  from: number;
+  to: number;
+  /** Each a VoterMessage: entries for several peers are encoded once. */
+  messages: Buffer[];
+  /** In the first of a stream: where the sender listens, for one who does not know it yet. */
+  fromAddr: string;
+}
+
+export interface DeliverResponse {
+}
+
+/** Raft's messages, as `core/messages.ts` in libs/raft explains them. */
+export interface VoterMessage {
+  term: number;
+  body:
+    | { $case: "preVote"; value: VoteRequest }
+    | { $case: "preVoteAnswer"; value: VoteAnswer }
+    | { $case: "vote"; value: VoteRequest }
+    | { $case: "voteAnswer"; value: VoteAnswer }
+    | { $case: "append"; value: AppendRequest }
+    | { $case: "appendAccepted"; value: AppendAccepted }
+    | { $case: "appendRejected"; value: AppendRejected }
+    | { $case: "heartbeat"; value: VoterHeartbeat }
+    | { $case: "heartbeatAnswer"; value: VoterHeartbeatAnswer }
+    | { $case: "readRequest"; value: ReadRequest }
+    | { $case: "readAnswer"; value: ReadAnswer }
+    | { $case: "timeoutNow"; value: TimeoutNow }
+    | { $case: "removed"; value: VoterRemoved }
+    | undefined;
+}
+
+export interface LogPosition {
+  index: number;
+  term: number;
+}
+
+export interface VoteRequest {
+  /** Newest entry of the one who stands. */
+  last:
+    | LogPosition
+    | undefined;
+  /** The leader hands over: voters need not wait until they miss it. */
+  transfer: boolean;
+}
+
+export interface VoteAnswer {
+  granted: boolean;
+}
+
+export interface AppendRequest {
+  previous: LogPosition | undefined;
+  commit: number;
+  entries: LogEntry[];
+}
+
+export interface AppendAccepted {
+  match: number;
+}
+
+export interface AppendRejected {
+  rejected: number;
+  hint: LogPosition | undefined;
+}
+
+export interface VoterHeartbeat {
+  commit: number;
+  round: number;
+}
+
+export interface VoterHeartbeatAnswer {
+  round: number;
+}
+
+export interface ReadRequest {
+  token: number;
+}
+
+export interface ReadAnswer {
+  token: number;
+  index: number;
+}
+
+export interface TimeoutNow {
+}
+
+export interface VoterRemoved {
+  /** The committed entry since which the receiver is no member. */
+  index: number;
+}
+
+export interface SnapshotPart {
+  body:
+    | //
+    /** First message of a stream. */
+    { $case: "header"; value: SnapshotHeader }
+    | { $case: "data"; value: Buffer }
+    | //
+    /** Last message of a stream: it is complete. */
+    { $case: "end"; value: SnapshotEnd }
+    | undefined;
+}
+
+export interface SnapshotHeader {
+  from: number;
+  to: number;
+  /** The leader's. */
+  term: number;
+  /** The last entry the snapshot contains. */
+  last:
+    | LogPosition
+    | undefined;
+  /** Who kept the log there, in the form of a membership entry. */
+  membership: Buffer;
+}
+
+export interface SnapshotEnd {
+}
+
+export interface InstallSnapshotResponse {
 }
 
 function createBaseFollowRequest(): FollowRequest {
@@ -1184,6 +1354,11 @@ function createBaseStatusResponse(): StatusResponse {
     snapshotIndex: 0,
     followers: 0,
     storageError: "",
+    leaderNodeId: "",
+    learner: false,
+    members: [],
+    voters: 0,
+    active: 0,
   };
 }
 
@@ -1218,6 +1393,21 @@ export const StatusResponse: MessageFns<StatusResponse> = {
     }
     if (message.storageError !== "") {
       writer.uint32(82).string(message.storageError);
+    }
+    if (message.leaderNodeId !== "") {
+      writer.uint32(90).string(message.leaderNodeId);
+    }
+    if (message.learner !== false) {
+      writer.uint32(96).bool(message.learner);
+    }
+    for (const v of message.members) {
+      MemberStatus.encode(v!, writer.uint32(106).fork()).join();
+    }
+    if (message.voters !== 0) {
+      writer.uint32(112).uint32(message.voters);
+    }
+    if (message.active !== 0) {
+      writer.uint32(120).uint32(message.active);
     }
     return writer;
   },
@@ -1315,6 +1505,46 @@ export const StatusResponse: MessageFns<StatusResponse> = {
             message.storageError = reader.string();
             continue;
           }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.leaderNodeId = reader.string();
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.learner = reader.bool();
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.members.push(MemberStatus.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.voters = reader.uint32();
+            continue;
+          }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.active = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1342,6 +1572,1846 @@ export const StatusResponse: MessageFns<StatusResponse> = {
     message.snapshotIndex = object.snapshotIndex ?? 0;
     message.followers = object.followers ?? 0;
     message.storageError = object.storageError ?? "";
+    message.leaderNodeId = object.leaderNodeId ?? "";
+    message.learner = object.learner ?? false;
+    message.members = object.members?.map((e) => MemberStatus.fromPartial(e)) || [];
+    message.voters = object.voters ?? 0;
+    message.active = object.active ?? 0;
+    return message;
+  },
+};
+
+function createBaseVoterMember(): VoterMember {
+  return { id: 0, nodeId: "", addr: "" };
+}
+
+export const VoterMember: MessageFns<VoterMember> = {
+  encode(message: VoterMember, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== 0) {
+      writer.uint32(8).uint64(message.id);
+    }
+    if (message.nodeId !== "") {
+      writer.uint32(18).string(message.nodeId);
+    }
+    if (message.addr !== "") {
+      writer.uint32(26).string(message.addr);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): VoterMember {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseVoterMember();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.id = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.nodeId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.addr = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<VoterMember>): VoterMember {
+    return VoterMember.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<VoterMember>): VoterMember {
+    const message = createBaseVoterMember();
+    message.id = object.id ?? 0;
+    message.nodeId = object.nodeId ?? "";
+    message.addr = object.addr ?? "";
+    return message;
+  },
+};
+
+function createBaseMemberStatus(): MemberStatus {
+  return { member: undefined, learner: false, reachable: false, leader: false, match: 0 };
+}
+
+export const MemberStatus: MessageFns<MemberStatus> = {
+  encode(message: MemberStatus, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.member !== undefined) {
+      VoterMember.encode(message.member, writer.uint32(10).fork()).join();
+    }
+    if (message.learner !== false) {
+      writer.uint32(16).bool(message.learner);
+    }
+    if (message.reachable !== false) {
+      writer.uint32(24).bool(message.reachable);
+    }
+    if (message.leader !== false) {
+      writer.uint32(32).bool(message.leader);
+    }
+    if (message.match !== 0) {
+      writer.uint32(40).uint64(message.match);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MemberStatus {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMemberStatus();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.member = VoterMember.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.learner = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.reachable = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.leader = reader.bool();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.match = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<MemberStatus>): MemberStatus {
+    return MemberStatus.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<MemberStatus>): MemberStatus {
+    const message = createBaseMemberStatus();
+    message.member = (object.member !== undefined && object.member !== null)
+      ? VoterMember.fromPartial(object.member)
+      : undefined;
+    message.learner = object.learner ?? false;
+    message.reachable = object.reachable ?? false;
+    message.leader = object.leader ?? false;
+    message.match = object.match ?? 0;
+    return message;
+  },
+};
+
+function createBaseJoinVoterRequest(): JoinVoterRequest {
+  return { member: undefined };
+}
+
+export const JoinVoterRequest: MessageFns<JoinVoterRequest> = {
+  encode(message: JoinVoterRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.member !== undefined) {
+      VoterMember.encode(message.member, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): JoinVoterRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseJoinVoterRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.member = VoterMember.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<JoinVoterRequest>): JoinVoterRequest {
+    return JoinVoterRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<JoinVoterRequest>): JoinVoterRequest {
+    const message = createBaseJoinVoterRequest();
+    message.member = (object.member !== undefined && object.member !== null)
+      ? VoterMember.fromPartial(object.member)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseJoinVoterResponse(): JoinVoterResponse {
+  return { voters: [] };
+}
+
+export const JoinVoterResponse: MessageFns<JoinVoterResponse> = {
+  encode(message: JoinVoterResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.voters) {
+      VoterMember.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): JoinVoterResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseJoinVoterResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.voters.push(VoterMember.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<JoinVoterResponse>): JoinVoterResponse {
+    return JoinVoterResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<JoinVoterResponse>): JoinVoterResponse {
+    const message = createBaseJoinVoterResponse();
+    message.voters = object.voters?.map((e) => VoterMember.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseLeaveVoterRequest(): LeaveVoterRequest {
+  return { id: 0 };
+}
+
+export const LeaveVoterRequest: MessageFns<LeaveVoterRequest> = {
+  encode(message: LeaveVoterRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== 0) {
+      writer.uint32(8).uint64(message.id);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LeaveVoterRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLeaveVoterRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.id = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<LeaveVoterRequest>): LeaveVoterRequest {
+    return LeaveVoterRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<LeaveVoterRequest>): LeaveVoterRequest {
+    const message = createBaseLeaveVoterRequest();
+    message.id = object.id ?? 0;
+    return message;
+  },
+};
+
+function createBaseLeaveVoterResponse(): LeaveVoterResponse {
+  return {};
+}
+
+export const LeaveVoterResponse: MessageFns<LeaveVoterResponse> = {
+  encode(_: LeaveVoterResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LeaveVoterResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLeaveVoterResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<LeaveVoterResponse>): LeaveVoterResponse {
+    return LeaveVoterResponse.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<LeaveVoterResponse>): LeaveVoterResponse {
+    const message = createBaseLeaveVoterResponse();
+    return message;
+  },
+};
+
+function createBaseVoterMessages(): VoterMessages {
+  return { from: 0, to: 0, messages: [], fromAddr: "" };
+}
+
+export const VoterMessages: MessageFns<VoterMessages> = {
+  encode(message: VoterMessages, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.from !== 0) {
+      writer.uint32(8).uint64(message.from);
+    }
+    if (message.to !== 0) {
+      writer.uint32(16).uint64(message.to);
+    }
+    for (const v of message.messages) {
+      writer.uint32(26).bytes(v!);
+    }
+    if (message.fromAddr !== "") {
+      writer.uint32(34).string(message.fromAddr);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): VoterMessages {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseVoterMessages();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.from = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.to = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.messages.push(Buffer.from(reader.bytes()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.fromAddr = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<VoterMessages>): VoterMessages {
+    return VoterMessages.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<VoterMessages>): VoterMessages {
+    const message = createBaseVoterMessages();
+    message.from = object.from ?? 0;
+    message.to = object.to ?? 0;
+    message.messages = object.messages?.map((e) => e) || [];
+    message.fromAddr = object.fromAddr ?? "";
+    return message;
+  },
+};
+
+function createBaseDeliverResponse(): DeliverResponse {
+  return {};
+}
+
+export const DeliverResponse: MessageFns<DeliverResponse> = {
+  encode(_: DeliverResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeliverResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeliverResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<DeliverResponse>): DeliverResponse {
+    return DeliverResponse.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<DeliverResponse>): DeliverResponse {
+    const message = createBaseDeliverResponse();
+    return message;
+  },
+};
+
+function createBaseVoterMessage(): VoterMessage {
+  return { term: 0, body: undefined };
+}
+
+export const VoterMessage: MessageFns<VoterMessage> = {
+  encode(message: VoterMessage, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.term !== 0) {
+      writer.uint32(8).uint64(message.term);
+    }
+    switch (message.body?.$case) {
+      case "preVote":
+        VoteRequest.encode(message.body.value, writer.uint32(18).fork()).join();
+        break;
+      case "preVoteAnswer":
+        VoteAnswer.encode(message.body.value, writer.uint32(26).fork()).join();
+        break;
+      case "vote":
+        VoteRequest.encode(message.body.value, writer.uint32(34).fork()).join();
+        break;
+      case "voteAnswer":
+        VoteAnswer.encode(message.body.value, writer.uint32(42).fork()).join();
+        break;
+      case "append":
+        AppendRequest.encode(message.body.value, writer.uint32(50).fork()).join();
+        break;
+      case "appendAccepted":
+        AppendAccepted.encode(message.body.value, writer.uint32(58).fork()).join();
+        break;
+      case "appendRejected":
+        AppendRejected.encode(message.body.value, writer.uint32(66).fork()).join();
+        break;
+      case "heartbeat":
+        VoterHeartbeat.encode(message.body.value, writer.uint32(74).fork()).join();
+        break;
+      case "heartbeatAnswer":
+        VoterHeartbeatAnswer.encode(message.body.value, writer.uint32(82).fork()).join();
+        break;
+      case "readRequest":
+        ReadRequest.encode(message.body.value, writer.uint32(90).fork()).join();
+        break;
+      case "readAnswer":
+        ReadAnswer.encode(message.body.value, writer.uint32(98).fork()).join();
+        break;
+      case "timeoutNow":
+        TimeoutNow.encode(message.body.value, writer.uint32(106).fork()).join();
+        break;
+      case "removed":
+        VoterRemoved.encode(message.body.value, writer.uint32(114).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): VoterMessage {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseVoterMessage();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.term = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.body = { $case: "preVote", value: VoteRequest.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.body = { $case: "preVoteAnswer", value: VoteAnswer.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.body = { $case: "vote", value: VoteRequest.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.body = { $case: "voteAnswer", value: VoteAnswer.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.body = { $case: "append", value: AppendRequest.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.body = { $case: "appendAccepted", value: AppendAccepted.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.body = { $case: "appendRejected", value: AppendRejected.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.body = { $case: "heartbeat", value: VoterHeartbeat.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.body = { $case: "heartbeatAnswer", value: VoterHeartbeatAnswer.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.body = { $case: "readRequest", value: ReadRequest.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.body = { $case: "readAnswer", value: ReadAnswer.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.body = { $case: "timeoutNow", value: TimeoutNow.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.body = { $case: "removed", value: VoterRemoved.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<VoterMessage>): VoterMessage {
+    return VoterMessage.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<VoterMessage>): VoterMessage {
+    const message = createBaseVoterMessage();
+    message.term = object.term ?? 0;
+    switch (object.body?.$case) {
+      case "preVote": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "preVote", value: VoteRequest.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "preVoteAnswer": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "preVoteAnswer", value: VoteAnswer.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "vote": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "vote", value: VoteRequest.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "voteAnswer": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "voteAnswer", value: VoteAnswer.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "append": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "append", value: AppendRequest.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "appendAccepted": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "appendAccepted", value: AppendAccepted.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "appendRejected": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "appendRejected", value: AppendRejected.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "heartbeat": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "heartbeat", value: VoterHeartbeat.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "heartbeatAnswer": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "heartbeatAnswer", value: VoterHeartbeatAnswer.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "readRequest": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "readRequest", value: ReadRequest.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "readAnswer": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "readAnswer", value: ReadAnswer.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "timeoutNow": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "timeoutNow", value: TimeoutNow.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "removed": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "removed", value: VoterRemoved.fromPartial(object.body.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseLogPosition(): LogPosition {
+  return { index: 0, term: 0 };
+}
+
+export const LogPosition: MessageFns<LogPosition> = {
+  encode(message: LogPosition, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.index !== 0) {
+      writer.uint32(8).uint64(message.index);
+    }
+    if (message.term !== 0) {
+      writer.uint32(16).uint64(message.term);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LogPosition {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLogPosition();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.index = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.term = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<LogPosition>): LogPosition {
+    return LogPosition.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<LogPosition>): LogPosition {
+    const message = createBaseLogPosition();
+    message.index = object.index ?? 0;
+    message.term = object.term ?? 0;
+    return message;
+  },
+};
+
+function createBaseVoteRequest(): VoteRequest {
+  return { last: undefined, transfer: false };
+}
+
+export const VoteRequest: MessageFns<VoteRequest> = {
+  encode(message: VoteRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.last !== undefined) {
+      LogPosition.encode(message.last, writer.uint32(10).fork()).join();
+    }
+    if (message.transfer !== false) {
+      writer.uint32(16).bool(message.transfer);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): VoteRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseVoteRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.last = LogPosition.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.transfer = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<VoteRequest>): VoteRequest {
+    return VoteRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<VoteRequest>): VoteRequest {
+    const message = createBaseVoteRequest();
+    message.last = (object.last !== undefined && object.last !== null)
+      ? LogPosition.fromPartial(object.last)
+      : undefined;
+    message.transfer = object.transfer ?? false;
+    return message;
+  },
+};
+
+function createBaseVoteAnswer(): VoteAnswer {
+  return { granted: false };
+}
+
+export const VoteAnswer: MessageFns<VoteAnswer> = {
+  encode(message: VoteAnswer, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.granted !== false) {
+      writer.uint32(8).bool(message.granted);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): VoteAnswer {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseVoteAnswer();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.granted = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<VoteAnswer>): VoteAnswer {
+    return VoteAnswer.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<VoteAnswer>): VoteAnswer {
+    const message = createBaseVoteAnswer();
+    message.granted = object.granted ?? false;
+    return message;
+  },
+};
+
+function createBaseAppendRequest(): AppendRequest {
+  return { previous: undefined, commit: 0, entries: [] };
+}
+
+export const AppendRequest: MessageFns<AppendRequest> = {
+  encode(message: AppendRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.previous !== undefined) {
+      LogPosition.encode(message.previous, writer.uint32(10).fork()).join();
+    }
+    if (message.commit !== 0) {
+      writer.uint32(16).uint64(message.commit);
+    }
+    for (const v of message.entries) {
+      LogEntry.encode(v!, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AppendRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAppendRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.previous = LogPosition.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.commit = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.entries.push(LogEntry.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<AppendRequest>): AppendRequest {
+    return AppendRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<AppendRequest>): AppendRequest {
+    const message = createBaseAppendRequest();
+    message.previous = (object.previous !== undefined && object.previous !== null)
+      ? LogPosition.fromPartial(object.previous)
+      : undefined;
+    message.commit = object.commit ?? 0;
+    message.entries = object.entries?.map((e) => LogEntry.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseAppendAccepted(): AppendAccepted {
+  return { match: 0 };
+}
+
+export const AppendAccepted: MessageFns<AppendAccepted> = {
+  encode(message: AppendAccepted, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.match !== 0) {
+      writer.uint32(8).uint64(message.match);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AppendAccepted {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAppendAccepted();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.match = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<AppendAccepted>): AppendAccepted {
+    return AppendAccepted.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<AppendAccepted>): AppendAccepted {
+    const message = createBaseAppendAccepted();
+    message.match = object.match ?? 0;
+    return message;
+  },
+};
+
+function createBaseAppendRejected(): AppendRejected {
+  return { rejected: 0, hint: undefined };
+}
+
+export const AppendRejected: MessageFns<AppendRejected> = {
+  encode(message: AppendRejected, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.rejected !== 0) {
+      writer.uint32(8).uint64(message.rejected);
+    }
+    if (message.hint !== undefined) {
+      LogPosition.encode(message.hint, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AppendRejected {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAppendRejected();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.rejected = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.hint = LogPosition.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<AppendRejected>): AppendRejected {
+    return AppendRejected.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<AppendRejected>): AppendRejected {
+    const message = createBaseAppendRejected();
+    message.rejected = object.rejected ?? 0;
+    message.hint = (object.hint !== undefined && object.hint !== null)
+      ? LogPosition.fromPartial(object.hint)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseVoterHeartbeat(): VoterHeartbeat {
+  return { commit: 0, round: 0 };
+}
+
+export const VoterHeartbeat: MessageFns<VoterHeartbeat> = {
+  encode(message: VoterHeartbeat, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.commit !== 0) {
+      writer.uint32(8).uint64(message.commit);
+    }
+    if (message.round !== 0) {
+      writer.uint32(16).uint64(message.round);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): VoterHeartbeat {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseVoterHeartbeat();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.commit = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.round = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<VoterHeartbeat>): VoterHeartbeat {
+    return VoterHeartbeat.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<VoterHeartbeat>): VoterHeartbeat {
+    const message = createBaseVoterHeartbeat();
+    message.commit = object.commit ?? 0;
+    message.round = object.round ?? 0;
+    return message;
+  },
+};
+
+function createBaseVoterHeartbeatAnswer(): VoterHeartbeatAnswer {
+  return { round: 0 };
+}
+
+export const VoterHeartbeatAnswer: MessageFns<VoterHeartbeatAnswer> = {
+  encode(message: VoterHeartbeatAnswer, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.round !== 0) {
+      writer.uint32(8).uint64(message.round);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): VoterHeartbeatAnswer {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseVoterHeartbeatAnswer();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.round = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<VoterHeartbeatAnswer>): VoterHeartbeatAnswer {
+    return VoterHeartbeatAnswer.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<VoterHeartbeatAnswer>): VoterHeartbeatAnswer {
+    const message = createBaseVoterHeartbeatAnswer();
+    message.round = object.round ?? 0;
+    return message;
+  },
+};
+
+function createBaseReadRequest(): ReadRequest {
+  return { token: 0 };
+}
+
+export const ReadRequest: MessageFns<ReadRequest> = {
+  encode(message: ReadRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.token !== 0) {
+      writer.uint32(8).uint64(message.token);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReadRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReadRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.token = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ReadRequest>): ReadRequest {
+    return ReadRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReadRequest>): ReadRequest {
+    const message = createBaseReadRequest();
+    message.token = object.token ?? 0;
+    return message;
+  },
+};
+
+function createBaseReadAnswer(): ReadAnswer {
+  return { token: 0, index: 0 };
+}
+
+export const ReadAnswer: MessageFns<ReadAnswer> = {
+  encode(message: ReadAnswer, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.token !== 0) {
+      writer.uint32(8).uint64(message.token);
+    }
+    if (message.index !== 0) {
+      writer.uint32(16).uint64(message.index);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReadAnswer {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReadAnswer();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.token = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.index = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ReadAnswer>): ReadAnswer {
+    return ReadAnswer.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReadAnswer>): ReadAnswer {
+    const message = createBaseReadAnswer();
+    message.token = object.token ?? 0;
+    message.index = object.index ?? 0;
+    return message;
+  },
+};
+
+function createBaseTimeoutNow(): TimeoutNow {
+  return {};
+}
+
+export const TimeoutNow: MessageFns<TimeoutNow> = {
+  encode(_: TimeoutNow, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TimeoutNow {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTimeoutNow();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<TimeoutNow>): TimeoutNow {
+    return TimeoutNow.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<TimeoutNow>): TimeoutNow {
+    const message = createBaseTimeoutNow();
+    return message;
+  },
+};
+
+function createBaseVoterRemoved(): VoterRemoved {
+  return { index: 0 };
+}
+
+export const VoterRemoved: MessageFns<VoterRemoved> = {
+  encode(message: VoterRemoved, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.index !== 0) {
+      writer.uint32(8).uint64(message.index);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): VoterRemoved {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseVoterRemoved();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.index = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<VoterRemoved>): VoterRemoved {
+    return VoterRemoved.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<VoterRemoved>): VoterRemoved {
+    const message = createBaseVoterRemoved();
+    message.index = object.index ?? 0;
+    return message;
+  },
+};
+
+function createBaseSnapshotPart(): SnapshotPart {
+  return { body: undefined };
+}
+
+export const SnapshotPart: MessageFns<SnapshotPart> = {
+  encode(message: SnapshotPart, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.body?.$case) {
+      case "header":
+        SnapshotHeader.encode(message.body.value, writer.uint32(10).fork()).join();
+        break;
+      case "data":
+        writer.uint32(18).bytes(message.body.value);
+        break;
+      case "end":
+        SnapshotEnd.encode(message.body.value, writer.uint32(26).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SnapshotPart {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSnapshotPart();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.body = { $case: "header", value: SnapshotHeader.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.body = { $case: "data", value: Buffer.from(reader.bytes()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.body = { $case: "end", value: SnapshotEnd.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<SnapshotPart>): SnapshotPart {
+    return SnapshotPart.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SnapshotPart>): SnapshotPart {
+    const message = createBaseSnapshotPart();
+    switch (object.body?.$case) {
+      case "header": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "header", value: SnapshotHeader.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "data": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "data", value: object.body.value };
+        }
+        break;
+      }
+      case "end": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "end", value: SnapshotEnd.fromPartial(object.body.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseSnapshotHeader(): SnapshotHeader {
+  return { from: 0, to: 0, term: 0, last: undefined, membership: Buffer.alloc(0) };
+}
+
+export const SnapshotHeader: MessageFns<SnapshotHeader> = {
+  encode(message: SnapshotHeader, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.from !== 0) {
+      writer.uint32(8).uint64(message.from);
+    }
+    if (message.to !== 0) {
+      writer.uint32(16).uint64(message.to);
+    }
+    if (message.term !== 0) {
+      writer.uint32(24).uint64(message.term);
+    }
+    if (message.last !== undefined) {
+      LogPosition.encode(message.last, writer.uint32(34).fork()).join();
+    }
+    if (message.membership.length !== 0) {
+      writer.uint32(42).bytes(message.membership);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SnapshotHeader {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSnapshotHeader();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.from = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.to = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.term = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.last = LogPosition.decode(reader, reader.uint32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.membership = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<SnapshotHeader>): SnapshotHeader {
+    return SnapshotHeader.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SnapshotHeader>): SnapshotHeader {
+    const message = createBaseSnapshotHeader();
+    message.from = object.from ?? 0;
+    message.to = object.to ?? 0;
+    message.term = object.term ?? 0;
+    message.last = (object.last !== undefined && object.last !== null)
+      ? LogPosition.fromPartial(object.last)
+      : undefined;
+    message.membership = object.membership ?? Buffer.alloc(0);
+    return message;
+  },
+};
+
+function createBaseSnapshotEnd(): SnapshotEnd {
+  return {};
+}
+
+export const SnapshotEnd: MessageFns<SnapshotEnd> = {
+  encode(_: SnapshotEnd, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SnapshotEnd {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSnapshotEnd();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<SnapshotEnd>): SnapshotEnd {
+    return SnapshotEnd.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<SnapshotEnd>): SnapshotEnd {
+    const message = createBaseSnapshotEnd();
+    return message;
+  },
+};
+
+function createBaseInstallSnapshotResponse(): InstallSnapshotResponse {
+  return {};
+}
+
+export const InstallSnapshotResponse: MessageFns<InstallSnapshotResponse> = {
+  encode(_: InstallSnapshotResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): InstallSnapshotResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseInstallSnapshotResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<InstallSnapshotResponse>): InstallSnapshotResponse {
+    return InstallSnapshotResponse.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<InstallSnapshotResponse>): InstallSnapshotResponse {
+    const message = createBaseInstallSnapshotResponse();
     return message;
   },
 };
@@ -1442,6 +3512,161 @@ export interface LogClient extends Client {
 export const LogClient = makeGenericClientConstructor(LogService, "shoal.v1.Log") as unknown as {
   new (address: string, credentials: ChannelCredentials, options?: Partial<ClientOptions>): LogClient;
   service: typeof LogService;
+  serviceName: string;
+};
+
+/** Who keeps the log. Managers only; any voter passes calls on to the leader. */
+export type ClusterMembershipService = typeof ClusterMembershipService;
+export const ClusterMembershipService = {
+  /** Takes the caller in. The leader first reaches it at its address. Answered when it counts. */
+  join: {
+    path: "/shoal.v1.ClusterMembership/Join" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: JoinVoterRequest): Buffer => Buffer.from(JoinVoterRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): JoinVoterRequest => JoinVoterRequest.decode(value),
+    responseSerialize: (value: JoinVoterResponse): Buffer => Buffer.from(JoinVoterResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): JoinVoterResponse => JoinVoterResponse.decode(value),
+  },
+  /** Lets the caller go, if the others are still a quorum. */
+  leave: {
+    path: "/shoal.v1.ClusterMembership/Leave" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: LeaveVoterRequest): Buffer => Buffer.from(LeaveVoterRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): LeaveVoterRequest => LeaveVoterRequest.decode(value),
+    responseSerialize: (value: LeaveVoterResponse): Buffer => Buffer.from(LeaveVoterResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): LeaveVoterResponse => LeaveVoterResponse.decode(value),
+  },
+} as const;
+
+export interface ClusterMembershipServer extends UntypedServiceImplementation {
+  /** Takes the caller in. The leader first reaches it at its address. Answered when it counts. */
+  join: handleUnaryCall<JoinVoterRequest, JoinVoterResponse>;
+  /** Lets the caller go, if the others are still a quorum. */
+  leave: handleUnaryCall<LeaveVoterRequest, LeaveVoterResponse>;
+}
+
+export interface ClusterMembershipClient extends Client {
+  /** Takes the caller in. The leader first reaches it at its address. Answered when it counts. */
+  join(
+    request: JoinVoterRequest,
+    callback: (error: ServiceError | null, response: JoinVoterResponse) => void,
+  ): ClientUnaryCall;
+  join(
+    request: JoinVoterRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: JoinVoterResponse) => void,
+  ): ClientUnaryCall;
+  join(
+    request: JoinVoterRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: JoinVoterResponse) => void,
+  ): ClientUnaryCall;
+  /** Lets the caller go, if the others are still a quorum. */
+  leave(
+    request: LeaveVoterRequest,
+    callback: (error: ServiceError | null, response: LeaveVoterResponse) => void,
+  ): ClientUnaryCall;
+  leave(
+    request: LeaveVoterRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: LeaveVoterResponse) => void,
+  ): ClientUnaryCall;
+  leave(
+    request: LeaveVoterRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: LeaveVoterResponse) => void,
+  ): ClientUnaryCall;
+}
+
+export const ClusterMembershipClient = makeGenericClientConstructor(
+  ClusterMembershipService,
+  "shoal.v1.ClusterMembership",
+) as unknown as {
+  new (address: string, credentials: ChannelCredentials, options?: Partial<ClientOptions>): ClusterMembershipClient;
+  service: typeof ClusterMembershipService;
+  serviceName: string;
+};
+
+/**
+ * What voters say to each other; served by every voter. The sender's certificate must be that of the
+ * member it speaks for.
+ */
+export type VotersService = typeof VotersService;
+export const VotersService = {
+  /** One stream for each peer and direction. Messages may be lost, never changed. */
+  deliver: {
+    path: "/shoal.v1.Voters/Deliver" as const,
+    requestStream: true as const,
+    responseStream: false as const,
+    requestSerialize: (value: VoterMessages): Buffer => Buffer.from(VoterMessages.encode(value).finish()),
+    requestDeserialize: (value: Buffer): VoterMessages => VoterMessages.decode(value),
+    responseSerialize: (value: DeliverResponse): Buffer => Buffer.from(DeliverResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): DeliverResponse => DeliverResponse.decode(value),
+  },
+  /** One snapshot, in pieces. */
+  installSnapshot: {
+    path: "/shoal.v1.Voters/InstallSnapshot" as const,
+    requestStream: true as const,
+    responseStream: false as const,
+    requestSerialize: (value: SnapshotPart): Buffer => Buffer.from(SnapshotPart.encode(value).finish()),
+    requestDeserialize: (value: Buffer): SnapshotPart => SnapshotPart.decode(value),
+    responseSerialize: (value: InstallSnapshotResponse): Buffer =>
+      Buffer.from(InstallSnapshotResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): InstallSnapshotResponse => InstallSnapshotResponse.decode(value),
+  },
+} as const;
+
+export interface VotersServer extends UntypedServiceImplementation {
+  /** One stream for each peer and direction. Messages may be lost, never changed. */
+  deliver: handleClientStreamingCall<VoterMessages, DeliverResponse>;
+  /** One snapshot, in pieces. */
+  installSnapshot: handleClientStreamingCall<SnapshotPart, InstallSnapshotResponse>;
+}
+
+export interface VotersClient extends Client {
+  /** One stream for each peer and direction. Messages may be lost, never changed. */
+  deliver(
+    callback: (error: ServiceError | null, response: DeliverResponse) => void,
+  ): ClientWritableStream<VoterMessages>;
+  deliver(
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: DeliverResponse) => void,
+  ): ClientWritableStream<VoterMessages>;
+  deliver(
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: DeliverResponse) => void,
+  ): ClientWritableStream<VoterMessages>;
+  deliver(
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: DeliverResponse) => void,
+  ): ClientWritableStream<VoterMessages>;
+  /** One snapshot, in pieces. */
+  installSnapshot(
+    callback: (error: ServiceError | null, response: InstallSnapshotResponse) => void,
+  ): ClientWritableStream<SnapshotPart>;
+  installSnapshot(
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: InstallSnapshotResponse) => void,
+  ): ClientWritableStream<SnapshotPart>;
+  installSnapshot(
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: InstallSnapshotResponse) => void,
+  ): ClientWritableStream<SnapshotPart>;
+  installSnapshot(
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: InstallSnapshotResponse) => void,
+  ): ClientWritableStream<SnapshotPart>;
+}
+
+export const VotersClient = makeGenericClientConstructor(VotersService, "shoal.v1.Voters") as unknown as {
+  new (address: string, credentials: ChannelCredentials, options?: Partial<ClientOptions>): VotersClient;
+  service: typeof VotersService;
   serviceName: string;
 };
 

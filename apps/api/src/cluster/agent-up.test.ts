@@ -1,0 +1,50 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { systemClock } from '@shoal/runtime';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { agentUp } from './agent-up.ts';
+
+let runDir: string;
+let agent: Server | undefined;
+beforeEach(async () => {
+  runDir = await mkdtemp(join(tmpdir(), 'shoal-run-'));
+});
+afterEach(async () => {
+  agent?.close();
+  agent = undefined;
+  await rm(runDir, { recursive: true });
+});
+
+function leaveWord(record: object): Promise<void> {
+  return writeFile(join(runDir, 'agent.json'), JSON.stringify(record));
+}
+
+test.each([
+  ['nobody', undefined],
+  ['an agent that shows no health', { process: 'agent', pid: process.pid, admin: null }],
+  ['an agent that died', { process: 'agent', pid: 2 ** 22 + 1, admin: '127.0.0.1:1' }],
+])('does not wait for %s', async (_who, record) => {
+  if (record !== undefined) await leaveWord(record);
+  await agentUp(runDir, systemClock);
+});
+
+test('waits until the agent has its session', async () => {
+  const reports = [
+    { ready: true, role: 'standby' },
+    { ready: false, role: 'active' },
+    { ready: true, role: 'active' },
+  ];
+  let asked = 0;
+  agent = createServer((_request, response) => {
+    response.end(JSON.stringify(reports[asked]));
+    asked += 1;
+  });
+  await new Promise<void>((resolve) => agent?.listen(0, '127.0.0.1', resolve));
+  const { port } = agent.address() as AddressInfo;
+  await leaveWord({ process: 'agent', pid: process.pid, admin: `127.0.0.1:${port}` });
+  await agentUp(runDir, systemClock);
+  expect(asked).toBe(reports.length);
+});

@@ -1,0 +1,52 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Clock } from '@shoal/runtime';
+import type { AdminRecord } from '@shoal/runtime/process';
+import { pause } from './within.ts';
+
+/** Longest wait for the agent, milliseconds. */
+const waitMsMax = 20_000;
+const pollMs = 100;
+const askMsMax = 1_000;
+
+/**
+ * Resolves once the agent of this host has its session. Where no agent left word of itself in `runDir`
+ * (it runs elsewhere, or shows no health) there is nobody to wait for.
+ */
+export async function agentUp(runDir: string, clock: Clock): Promise<void> {
+  const until = clock.monotonic() + waitMsMax;
+  while (clock.monotonic() < until) {
+    const address = await adminOf(runDir);
+    if (address === undefined) return;
+    const { ready, role } = await healthAt(address);
+    if (ready && role === 'active') return;
+    await pause(clock, pollMs);
+  }
+}
+
+async function adminOf(runDir: string): Promise<string | undefined> {
+  try {
+    const text = await readFile(join(runDir, 'agent.json'), 'utf8');
+    const { admin, pid } = JSON.parse(text) as Partial<AdminRecord>;
+    if (typeof pid === 'number') process.kill(pid, 0);
+    return admin ?? undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+async function healthAt(
+  address: string,
+): Promise<{ readonly ready: boolean; readonly role: string }> {
+  try {
+    const answer = await fetch(`http://${address}/readyz`, {
+      signal: AbortSignal.timeout(askMsMax),
+    });
+    const report: unknown = await answer.json();
+    const of = (key: string): unknown =>
+      typeof report === 'object' && report !== null ? Reflect.get(report, key) : undefined;
+    return { ready: of('ready') === true, role: String(of('role')) };
+  } catch {
+    return { ready: false, role: '' };
+  }
+}

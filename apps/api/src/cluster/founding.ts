@@ -1,0 +1,74 @@
+import { mkdir, rm } from 'node:fs/promises';
+import { ApiError, type SwarmInit } from '@shoal/docker-api';
+import { identityDirectory, removeIdentity, setLock, writeIdentity } from '@shoal/pki';
+import { errorMessage, newId } from '@shoal/runtime';
+import { checkDataPath, defaultListen, resolveAdvertise, resolveListen } from './addresses.ts';
+import { ownMember } from './ask-managers.ts';
+import { writeFirstMembership } from './first-membership.ts';
+import { conceive, type Genesis } from './genesis.ts';
+import { HostedManager, type HostedManagerOptions } from './hosted-manager.ts';
+import type { MembershipOptions } from './options.ts';
+import { within } from './within.ts';
+
+/** Longest wait of `swarm init` for the log to take the first transaction, milliseconds. */
+const firstWriteMsMax = 15_000;
+
+/** Makes a swarm of this host alone. @throws ApiError, and nothing of it stays. */
+export async function foundSwarm(
+  request: SwarmInit,
+  hosting: HostedManagerOptions,
+  options: MembershipOptions,
+): Promise<HostedManager> {
+  const { dispatcherListen, clock, random, logger } = options;
+  const network = await options.network();
+  const asked = resolveListen(request.listenAddr, network);
+  const listen = request.listenAddr === defaultListen ? options.listen : asked;
+  const advertise = resolveAdvertise(request.advertiseAddr, listen, network);
+  checkDataPath(request.dataPathAddr, network);
+  const place = { listen, advertise: advertise.address, dispatcher: dispatcherListen };
+  const genesis = await conceive(request, place, clock, random);
+  const hosted = await write(genesis, hosting, options);
+  const { nodeId, clusterId } = genesis.identity;
+  const { address, others } = advertise;
+  logger.info({ node: nodeId, cluster: clusterId, advertise: address }, 'swarm_initialised');
+  if (others.length > 0) logger.warn({ advertise: address, others }, 'advertise_address_chosen');
+  return hosted;
+}
+
+/** The log with its first transaction, then the identity: until that is whole nothing was promised. */
+async function write(
+  { identity, changes, lock }: Genesis,
+  hosting: HostedManagerOptions,
+  { dataDir, clock, random, logger }: MembershipOptions,
+): Promise<HostedManager> {
+  const directory = identityDirectory(dataDir);
+  let hosted: HostedManager | undefined;
+  try {
+    await rm(directory, { recursive: true, force: true });
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    const membership = { voters: [ownMember(identity)], learners: [] };
+    await writeFirstMembership(dataDir, identity.voterId, membership);
+    hosted = await HostedManager.open(hosting, identity, { membership });
+    const first = {
+      id: newId(random),
+      actor: { kind: 'user', name: 'docker swarm init' },
+      reason: 'the swarm is made',
+      decidedAt: hosted.replica.view.index,
+      changes,
+    } as const;
+    const result = await within(clock, firstWriteMsMax, hosted.replica.propose([first]));
+    if (result === undefined) throw new Error('the log did not take the first entry in time');
+    if (result.kind === 'failed') throw new Error(result.message);
+    const [outcome] = result.outcomes;
+    if (outcome?.kind !== 'committed') throw new Error('the first entry was refused');
+    await writeIdentity(dataDir, identity);
+    if (lock !== undefined) await setLock(dataDir, lock);
+    return hosted;
+  } catch (error) {
+    await hosted?.stop();
+    await removeIdentity(dataDir).catch(() => undefined);
+    await rm(directory, { recursive: true, force: true }).catch(() => undefined);
+    logger.error({ error }, 'swarm_init_failed');
+    throw new ApiError(500, `the swarm could not be made in ${dataDir}: ${errorMessage(error)}`);
+  }
+}

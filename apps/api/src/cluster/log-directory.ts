@@ -1,0 +1,7 @@
+import { join } from 'node:path';
+import { identityDirectory } from '@shoal/pki';
+
+/** The log lies beside the identity, so that leaving removes both. */
+export function logDirectory(dataDir: string): string {
+  return join(identityDirectory(dataDir), 'log');
+}

@@ -1,0 +1,14 @@
+import type { Clock } from '@shoal/runtime';
+
+/** The result of `work`, or undefined when it takes longer than `ms` milliseconds. Rejects as it does. */
+export function within<T>(clock: Clock, ms: number, work: Promise<T>): Promise<T | undefined> {
+  return new Promise((resolve, reject) => {
+    const timer = clock.after(ms, () => resolve(undefined));
+    work.then(resolve, reject).finally(() => timer.cancel());
+  });
+}
+
+/** Resolves after `ms` milliseconds. */
+export function pause(clock: Clock, ms: number): Promise<void> {
+  return new Promise((resolve) => void clock.after(ms, resolve));
+}

@@ -1,0 +1,71 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { ApiError, invalidArgument } from '@shoal/docker-api';
+import { type ClusterCa, createClusterCa, seal, startRotation } from '@shoal/pki';
+import type { Instant } from '@shoal/runtime';
+import type { Cluster, RootCa } from '@shoal/state';
+import { openSealed, sealedPlaces } from '../cluster/sealed.ts';
+import type { ClusterChange, ClusterPorts } from './update.ts';
+
+/** A root that a user brings must be valid for so long, as Swarm asks; milliseconds. */
+const rootLifeMsMin = 365 * 86_400_000;
+
+/**
+ * The root of trust as the update asks for it: the same, or with a fresh one on its way in.
+ * @throws ApiError for a root that cannot sign.
+ */
+export async function rotatedRoot(
+  cluster: Cluster,
+  { spec, signingCa }: ClusterChange,
+  { sealKey, clock, random }: ClusterPorts,
+): Promise<RootCa> {
+  const { id, rootCa } = cluster;
+  const forceRotate = spec.CAConfig.ForceRotate ?? 0;
+  const isForced = forceRotate > (rootCa.forceRotate ?? 0);
+  if (!isForced && signingCa === undefined) return rootCa;
+  const now = clock.now();
+  if (signingCa !== undefined) checkRoot(signingCa, now);
+  if (signingCa?.certificate.trim() === rootCa.certificate.trim()) {
+    // The present root is what is wanted: one that is on its way is called off.
+    const { rotation: _off, ...rest } = rootCa;
+    return { ...rest, forceRotate };
+  }
+  if (rootCa.key === undefined)
+    throw new ApiError(
+      501,
+      'a root whose key is with an external authority cannot be rotated here',
+    );
+  const fresh = signingCa ?? (await createClusterCa(now, random));
+  return startRotation({
+    root: rootCa,
+    key: openSealed(sealKey, rootCa.key, sealedPlaces.rootKey(id)),
+    fresh,
+    sealedKey: seal(sealKey, fresh.key, sealedPlaces.rootKey(id), random),
+    forceRotate,
+    now,
+    random,
+  });
+}
+
+function checkRoot({ certificate, key }: ClusterCa, now: Instant): void {
+  if (key === '')
+    throw new ApiError(
+      501,
+      'a root without its key needs an external authority, which cannot be rotated to',
+    );
+  let root: X509Certificate;
+  try {
+    root = new X509Certificate(certificate);
+  } catch {
+    throw invalidArgument('CA certificate is not a PEM certificate');
+  }
+  if (!root.ca) throw invalidArgument('CA certificate is not one of an authority');
+  if (root.validToDate.getTime() - now < rootLifeMsMin)
+    throw invalidArgument('CA certificate must be valid for at least a year from now');
+  let fits = false;
+  try {
+    fits = root.checkPrivateKey(createPrivateKey(key));
+  } catch {
+    throw invalidArgument('the CA key is not a PEM key, or it is encrypted');
+  }
+  if (!fits) throw invalidArgument('the CA key is not that of the CA certificate');
+}

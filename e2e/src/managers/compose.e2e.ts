@@ -1,0 +1,84 @@
+// deploy/compose: every process a service of its own, started in any order, scaled at will.
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
+import { mustRun, run } from '../host/command.ts';
+import { repository } from '../host/engine.ts';
+import { eventually } from '../host/wait.ts';
+import { Fleet } from '../hosts/fleet.ts';
+import type { Machine } from '../hosts/machine.ts';
+
+const apps = ['agent', 'scheduler', 'dispatcher', 'allocator', 'orchestrator', 'api'];
+
+let fleet: Fleet;
+let m1: Machine;
+
+beforeAll(async () => {
+  fleet = await Fleet.start(['m1'], { processes: 'none' });
+  m1 = fleet.machine('m1');
+  const images = apps.map((app) => `shoal-${app}`).join(' ');
+  const [outer, inner] = [inject('outerEngine'), `unix://${m1.engineSocket}`];
+  const copy = `docker --host ${outer} save ${images} | docker --host ${inner} load --quiet`;
+  await mustRun('sh', ['-c', copy]);
+});
+afterAll(() => fleet?.stop());
+beforeEach(() => fleet.explainFailure());
+
+/** The older program or the newer plugin: the files are for both. */
+async function compose(file: string, ...args: readonly string[]): Promise<string> {
+  const plugin = (await run('docker', ['compose', 'version'])).code === 0;
+  const [program, ...first] = plugin ? ['docker', 'compose'] : ['docker-compose'];
+  const of = ['--project-name=shoal', `--file=${join(repository, 'deploy/compose', file)}`];
+  return mustRun(program ?? '', [...first, ...of, ...args], {
+    env: { DOCKER_HOST: `unix://${m1.engineSocket}` },
+  });
+}
+
+/** Health of the containers of a compose service, as the engine sees it. */
+async function health(service: string): Promise<readonly string[]> {
+  const filter = ['--filter', `label=com.docker.compose.service=${service}`];
+  const out = await m1.engine('ps', ...filter, '--format', '{{.Status}}');
+  return out.split('\n').flatMap((row) => /\((.*)\)/.exec(row)?.[1] ?? []);
+}
+
+test('services come up one by one in any order, three schedulers among them', async () => {
+  for (const app of apps) await compose('manager.yml', 'up', '--detach', app);
+  await compose('manager.yml', 'up', '--detach', '--scale', 'scheduler=3');
+  for (const app of apps) {
+    const wanted = Array<string>(app === 'scheduler' ? 3 : 1).fill('healthy');
+    await eventually(
+      `${app} is healthy`,
+      async () => `${await health(app)}` === `${wanted}`,
+      60_000,
+    );
+  }
+});
+
+test('they make a swarm that runs a service, and every scheduler has a lease of its own', async () => {
+  await m1.docker('swarm', 'init');
+  await m1.docker('service', 'create', '--name=web', '--replicas=2', 'whoami');
+  expect((await m1.containers('web')).size).toBe(2);
+  const names = await m1.engine('ps', '--filter', 'name=scheduler', '--format', '{{.Names}}');
+  const leaseOf = async (name: string): Promise<string | undefined> => {
+    const { stdout, stderr } = await run('docker', [
+      '--host',
+      `unix://${m1.engineSocket}`,
+      'logs',
+      name,
+    ]);
+    return /"lease":"scheduler@\w+\/(\d+)"/.exec(stdout + stderr)?.[1];
+  };
+  await eventually('three leases', async () => {
+    const leases = await Promise.all(names.trim().split('\n').map(leaseOf));
+    return `${leases.sort()}` === '0,1,2';
+  });
+});
+
+test('scaled down and taken down, the containers of the service stay', async () => {
+  const before = await m1.containers('web');
+  await compose('manager.yml', 'up', '--detach', '--scale', 'scheduler=1');
+  await m1.docker('service', 'scale', '--detach', 'web=3');
+  await eventually('three containers', async () => (await m1.containers('web')).size === 3);
+  await compose('manager.yml', 'down');
+  const after = await m1.containers('web');
+  for (const [name, id] of before) expect(after.get(name)).toBe(id);
+});

@@ -1,0 +1,16 @@
+import { defineConfig } from 'vitest/config';
+
+/** Suites whose hosts are machines of their own: containers with an engine each. */
+export default defineConfig({
+  resolve: { conditions: ['@shoal/source'] },
+  ssr: { resolve: { conditions: ['@shoal/source'] } },
+  test: {
+    name: 'managers',
+    // Suites join this list as what they prove is there.
+    include: ['src/managers/machines.e2e.ts', 'src/managers/compose.e2e.ts'],
+    globalSetup: ['src/hosts/outer-engine.ts'],
+    fileParallelism: false,
+    testTimeout: 120_000,
+    hookTimeout: 180_000,
+  },
+});

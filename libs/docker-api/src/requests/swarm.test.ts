@@ -1,0 +1,93 @@
+import { describe, expect, test } from 'vitest';
+import {
+  clusterDefaults,
+  mergeClusterSpec,
+  parseSwarmInit,
+  parseSwarmJoin,
+  parseSwarmUpdate,
+} from './swarm.ts';
+
+const listen = { ListenAddr: '0.0.0.0:2377' };
+
+describe('init', () => {
+  test('autolock is asked for in either place', () => {
+    const locks = (body: object) =>
+      parseSwarmInit({ ...listen, ...body }).spec.EncryptionConfig.AutoLockManagers;
+    expect(locks({})).toBe(false);
+    expect(locks({ AutoLockManagers: true })).toBe(true);
+    expect(locks({ Spec: { EncryptionConfig: { AutoLockManagers: true } } })).toBe(true);
+  });
+
+  test('what is left out stays as it is in a cluster that exists', () => {
+    const { requested } = parseSwarmInit({
+      ...listen,
+      ForceNewCluster: true,
+      Spec: { Raft: { SnapshotInterval: 7 } },
+    });
+    const base = {
+      ...clusterDefaults,
+      Labels: { a: 'b' },
+      CAConfig: { NodeCertExpiry: 4e12, ForceRotate: 3 },
+      EncryptionConfig: { AutoLockManagers: true },
+    };
+    expect(mergeClusterSpec(base, requested)).toEqual({
+      ...base,
+      Raft: { ...base.Raft, SnapshotInterval: 7 },
+    });
+  });
+});
+
+describe('join', () => {
+  const join = (...RemoteAddrs: string[]) => parseSwarmJoin({ ...listen, RemoteAddrs });
+
+  test.each([
+    ['10.0.0.1', '10.0.0.1:2377'],
+    ['10.0.0.1:4000', '10.0.0.1:4000'],
+    ['manager-1', 'manager-1:2377'],
+    ['fd00::1', '[fd00::1]:2377'],
+    ['[fd00::1]:99', '[fd00::1]:99'],
+  ])('%s', (text, address) => {
+    expect(join(text).remoteAddrs).toEqual([address]);
+  });
+
+  test.each(['http://10.0.0.1', 'a b', '10.0.0.1:99999'])('%s is nobody to ask', (text) => {
+    expect(() => join(text)).toThrow(`invalid remoteAddress ${JSON.stringify(text)}`);
+  });
+
+  test('somebody must be asked', () => {
+    expect(() => join()).toThrow('at least 1 RemoteAddr is required to join');
+    expect(() => parseSwarmJoin({ RemoteAddrs: ['a'] })).toThrow('invalid ListenAddr ""');
+  });
+});
+
+describe('update', () => {
+  test('a root to sign with comes apart from the spec, which is shown', () => {
+    const CAConfig = { SigningCACert: 'cert', SigningCAKey: 'secret', ForceRotate: 2 };
+    const { spec, signingCa } = parseSwarmUpdate({ Name: 'default', CAConfig });
+    expect(signingCa).toEqual({ certificate: 'cert', key: 'secret' });
+    expect(JSON.stringify(spec)).not.toMatch(/secret|Signing/);
+    expect(spec.CAConfig.ForceRotate).toBe(2);
+    expect(() => parseSwarmUpdate({ CAConfig: { SigningCAKey: 'x' } })).toThrow(
+      'must provide a CA certificate along with its signing CA key',
+    );
+  });
+
+  test('external authorities', () => {
+    const update = (ca: object) =>
+      parseSwarmUpdate({ CAConfig: { ExternalCAs: [ca] } }).spec.CAConfig.ExternalCAs;
+    expect(update({ Protocol: 'CFSSL', URL: 'https://ca/sign' })).toEqual([
+      { Protocol: 'cfssl', URL: 'https://ca/sign' },
+    ]);
+    expect(() => update({ Protocol: 'acme', URL: 'x' })).toThrow('invalid protocol: "acme"');
+    expect(() => update({ Protocol: 'cfssl' })).toThrow('needs its URL');
+  });
+
+  test('periods', () => {
+    expect(() => parseSwarmUpdate({ CAConfig: { NodeCertExpiry: 60e9 } })).toThrow(
+      'minimum certificate expiry time is: 1h0m0s',
+    );
+    expect(() => parseSwarmUpdate({ Dispatcher: { HeartbeatPeriod: -1 } })).toThrow(
+      'heartbeat time period cannot be a negative duration',
+    );
+  });
+});

@@ -1,0 +1,33 @@
+import { X509Certificate } from 'node:crypto';
+
+const certificateForm = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g;
+/** The node's own, and a root's key certified by another root. */
+const chainMax = 4;
+
+/** The certificates in a PEM text, in their order; at most {@link chainMax} are looked at. */
+export function certificatesOf(pem: string): readonly X509Certificate[] {
+  return (pem.match(certificateForm) ?? [])
+    .slice(0, chainMax)
+    .map((one) => new X509Certificate(one));
+}
+
+/**
+ * Whether the first certificate of `chain` leads to one of the trust roots, through the others of the chain
+ * where needed. Signatures and names only: the time of day is for others to judge.
+ */
+export function isTrusted(chain: string, trustRoots: string): boolean {
+  const [leaf, ...between] = certificatesOf(chain);
+  if (leaf === undefined) return false;
+  const roots = certificatesOf(trustRoots);
+  return (
+    roots.some((root) => isIssuedBy(leaf, root)) ||
+    between.some(
+      (middle) =>
+        middle.ca && isIssuedBy(leaf, middle) && roots.some((root) => isIssuedBy(middle, root)),
+    )
+  );
+}
+
+export function isIssuedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
+  return certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey);
+}

@@ -1,0 +1,174 @@
+import { createPublicKey, type KeyObject, X509Certificate } from 'node:crypto';
+import type { Clock } from '@shoal/runtime';
+import type { ExternalCa } from '@shoal/state';
+import {
+  badRequest,
+  type ClusterCa,
+  caName,
+  type Issued,
+  type NodeSubject,
+  namesOf,
+} from './authority.ts';
+import type { Proof } from './certificate-source.ts';
+import { askToSign, type SignAnswer, type SignRequest } from './cfssl.ts';
+import { certificatesOf, isIssuedBy, isTrusted } from './chain.ts';
+import { roleUnit } from './role.ts';
+import { requestedKey, signingKeyOf } from './signing-key.ts';
+import { subjectOf } from './subject.ts';
+import { loadX509 } from './x509.ts';
+
+/** The profile that CFSSL is asked for when it certifies a root; Swarm's. */
+const crossSignProfile = 'CA';
+const basicConstraints = '2.5.29.19';
+
+export type ExternallyIssued =
+  | Issued
+  /** No authority answers as it should; may be otherwise later. */
+  | { readonly kind: 'unavailable'; readonly reason: string };
+
+/** Who is asked, in which name. */
+export interface ExternalAuthorities {
+  readonly urls: readonly string[];
+  /** The root (PEM) that they sign for. */
+  readonly root: string;
+  /** The asking manager's: its certificate is shown to them, and they must prove themselves by its trust roots. */
+  readonly proof: Proof;
+  readonly clock: Clock;
+}
+
+/** The URLs of those authorities that sign for this root (PEM), in the order of the spec. */
+export function externalUrls(cas: readonly ExternalCa[] | undefined, root: string): string[] {
+  return (cas ?? [])
+    .filter(({ CACert }) => CACert === undefined || CACert.trim() === root.trim())
+    .map(({ URL: url }) => url);
+}
+
+/**
+ * Has a node certificate (PEM, with what leads from it to the root) issued by the first external authority
+ * that does so. What comes back is checked as if nobody knew the authority: it must be for this node, its
+ * key and its role, and lead to the root.
+ */
+export async function issueExternally(options: {
+  readonly authorities: ExternalAuthorities;
+  /** PKCS #10, PEM. */
+  readonly request: string;
+  readonly subject: NodeSubject;
+}): Promise<ExternallyIssued> {
+  const { authorities, request, subject } = options;
+  const requested = await requestedKey(request);
+  if (requested === undefined) return badRequest;
+  const { nodeId, role, clusterId } = subject;
+  const body = {
+    hosts: namesOf(subject),
+    certificate_request: request,
+    subject: { CN: nodeId, names: [{ OU: roleUnit(role), O: clusterId }] },
+  };
+  return askAll(authorities, body, (certificate) =>
+    nodeProblem(certificate, requested.key, subject, authorities.root),
+  );
+}
+
+/** Has the fresh root's key certified by the external authorities of the old root; see `crossSign`. */
+export async function crossSignExternally(options: {
+  /** Their root is the old one. */
+  readonly authorities: ExternalAuthorities;
+  readonly fresh: ClusterCa;
+}): Promise<ExternallyIssued> {
+  const { authorities, fresh } = options;
+  const x509 = await loadX509();
+  const root = new x509.X509Certificate(fresh.certificate);
+  const { signingKey, signingAlgorithm } = await signingKeyOf(fresh.key);
+  const request = await x509.Pkcs10CertificateRequestGenerator.create({
+    name: root.subjectName,
+    keys: { privateKey: signingKey, publicKey: await root.publicKey.export() },
+    signingAlgorithm,
+  });
+  // CFSSL takes no extensions from a request, only those that stand beside it.
+  const extensions = root.extensions
+    .filter(({ type }) => type === basicConstraints)
+    .map(({ type, critical, value }) => {
+      return { id: type, critical, value: Buffer.from(value).toString('hex') };
+    });
+  const body = {
+    hosts: [],
+    certificate_request: `${request.toString('pem')}\n`,
+    subject: { CN: root.subjectName.getField('CN')[0] ?? caName, names: [] },
+    profile: crossSignProfile,
+    extensions,
+  };
+  return askAll(authorities, body, (certificate) =>
+    crossSignedProblem(certificate, fresh.certificate, authorities.root),
+  );
+}
+
+/** One after the other; what the last one said counts when none signs. */
+async function askAll(
+  { urls, proof, clock }: ExternalAuthorities,
+  body: SignRequest,
+  problem: (certificate: string) => string | undefined,
+): Promise<ExternallyIssued> {
+  let last: ExternallyIssued = {
+    kind: 'unavailable',
+    reason: 'no external CA signs for this root',
+  };
+  for (const url of urls) {
+    const answer = await askToSign(url, body, proof, clock);
+    last = judged(answer, problem);
+    if (last.kind === 'issued') return last;
+  }
+  return last;
+}
+
+function judged(
+  answer: SignAnswer,
+  problem: (certificate: string) => string | undefined,
+): ExternallyIssued {
+  if (answer.kind !== 'signed') return answer;
+  const reason = problem(answer.certificate);
+  if (reason !== undefined)
+    return { kind: 'refused', reason: `what the external CA signed is not usable: ${reason}` };
+  const certificate = certificatesOf(answer.certificate).join('');
+  return { kind: 'issued', certificate };
+}
+
+function nodeProblem(
+  text: string,
+  key: KeyObject,
+  subject: NodeSubject,
+  root: string,
+): string | undefined {
+  const leaf = firstOf(text);
+  if (leaf === undefined) return 'it is no certificate';
+  if (!leaf.publicKey.equals(key)) return 'it is for another key';
+  if (!isTrusted(text, root)) return "it does not lead to the swarm's root";
+  if (leaf.ca) return 'it is one of an authority';
+  const is = subjectOf(leaf.raw);
+  if (
+    is?.nodeId !== subject.nodeId ||
+    is.role !== subject.role ||
+    is.clusterId !== subject.clusterId
+  )
+    return `it names another subject (${leaf.subject.replaceAll('\n', ', ')})`;
+  const missing = namesOf(subject).find((name) => leaf.checkHost(name) === undefined);
+  return missing === undefined ? undefined : `it lacks the DNS name ${missing}`;
+}
+
+function crossSignedProblem(text: string, fresh: string, root: string): string | undefined {
+  const certificate = firstOf(text);
+  if (certificate === undefined) return 'it is no certificate';
+  const wanted = new X509Certificate(fresh);
+  if (!certificate.publicKey.equals(createPublicKey(fresh))) return 'it is for another key';
+  if (certificate.subject !== wanted.subject) return 'it has another subject than the root';
+  if (!certificate.ca) return 'it is not one of an authority';
+  return isIssuedBy(certificate, new X509Certificate(root))
+    ? undefined
+    : 'it was not issued by the old root';
+}
+
+function firstOf(text: string): X509Certificate | undefined {
+  try {
+    return certificatesOf(text)[0];
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,184 @@
+import { setImmediate } from 'node:timers';
+import type { ClientWritableStream } from '@grpc/grpc-js';
+import type { DeliverResponse, VoterMessages, VotersClient } from '@shoal/proto';
+import { type Clock, errorMessage, type Logger, type Random, type Timer } from '@shoal/runtime';
+import type { VoterId } from '../types.ts';
+import { Outbox } from './outbox.ts';
+
+/** Pause before a lost stream is opened again, doubled up to the maximum, milliseconds. */
+export const reopenMsMin = 50;
+export const reopenMsMax = 500;
+/** A stream that the peer has not accepted by then is given up, milliseconds: a lost packet is sent
+ * again by TCP only after ever longer pauses. */
+export const openMsMax = 1_000;
+/** Writes handed to the connection and not yet taken by it; while they are, what comes is put together. */
+export const writesUnderWayMax = 4;
+
+/** How long a message that can linger waits for others to go with, milliseconds. */
+const lingerMs = 2;
+
+/**
+ * When a message leaves: with all others of this moment; at the end of the loop's turn, because somebody
+ * else is waiting more; or whenever the next one leaves, because nobody waits for it.
+ */
+export type Urgency = 'now' | 'soon' | 'linger';
+
+export interface PeerLinkOptions {
+  readonly self: VoterId;
+  readonly peer: VoterId;
+  readonly addr: string;
+  /** Where this voter listens, told to the peer when a stream opens. */
+  readonly ownAddr: () => string;
+  /** A client with a connection of its own. */
+  readonly connect: (addr: string) => VotersClient;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+type Stream = ClientWritableStream<VoterMessages>;
+
+/** The way to one peer: one stream, opened again for as long as the link is. */
+export class PeerLink {
+  readonly peer: VoterId;
+  readonly addr: string;
+  readonly #options: PeerLinkOptions;
+  readonly #outbox = new Outbox();
+  #client: VotersClient | undefined;
+  #stream: Stream | undefined;
+  #accepted = false;
+  #greeted = false;
+  #underWay = 0;
+  #flushing = false;
+  #flushingSoon = false;
+  #linger: Timer | undefined;
+  #failures = 0;
+  #timer: Timer | undefined;
+  #closed = false;
+
+  constructor(options: PeerLinkOptions) {
+    this.#options = options;
+    this.peer = options.peer;
+    this.addr = options.addr;
+    this.#open();
+  }
+
+  /** The peer has accepted the stream that stands. */
+  get connected(): boolean {
+    return this.#accepted;
+  }
+
+  get waiting(): { readonly messages: number; readonly bytes: number; readonly dropped: number } {
+    const { size, bytes, dropped } = this.#outbox;
+    return { messages: size, bytes, dropped };
+  }
+
+  /** Never waits. What is sent in one turn leaves together. */
+  send(bytes: Buffer, append: boolean, urgency: Urgency): void {
+    // Between two tries nobody listens, and later it would be out of date.
+    if (this.#stream === undefined) return;
+    this.#outbox.push(bytes, append);
+    if (urgency === 'now') this.#flushNow();
+    else if (urgency === 'soon') this.#flushSoon();
+    else this.#linger ??= this.#options.clock.after(lingerMs, () => this.#flush());
+  }
+
+  #flushNow(): void {
+    if (this.#flushing) return;
+    this.#flushing = true;
+    queueMicrotask(() => {
+      this.#flushing = false;
+      this.#flush();
+    });
+  }
+
+  /** After what this turn of the loop has to say to clients. */
+  #flushSoon(): void {
+    if (this.#flushingSoon) return;
+    this.#flushingSoon = true;
+    setImmediate(() => {
+      this.#flushingSoon = false;
+      this.#flush();
+    });
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#timer?.cancel();
+    this.#drop();
+  }
+
+  #open(): void {
+    const { addr, connect, clock } = this.#options;
+    const client = connect(addr);
+    const stream: Stream = client.deliver((error, _response: DeliverResponse) => {
+      this.#ended(stream, error === null ? 'the peer ended the stream' : errorMessage(error));
+    });
+    this.#client = client;
+    this.#stream = stream;
+    this.#greeted = false;
+    this.#underWay = 0;
+    stream.on('metadata', () => this.#opened(stream));
+    // The callback above hears of it as well.
+    stream.on('error', () => undefined);
+    this.#timer = clock.after(openMsMax, () => this.#ended(stream, 'no answer from the peer'));
+    // Opens the connection although there may be nothing to say yet.
+    this.#write(stream, []);
+  }
+
+  #opened(stream: Stream): void {
+    if (this.#stream !== stream) return;
+    this.#timer?.cancel();
+    this.#accepted = true;
+    this.#failures = 0;
+    const { peer, addr, logger } = this.#options;
+    logger.info({ peer, addr }, 'peer_connected');
+  }
+
+  #ended(stream: Stream, reason: string): void {
+    if (this.#stream !== stream) return;
+    const { peer, addr, clock, random, logger } = this.#options;
+    const level = this.#accepted || this.#failures === 0 ? 'warn' : 'debug';
+    logger[level]({ peer, addr, reason }, 'peer_lost');
+    this.#drop();
+    const longest = Math.min(reopenMsMax, reopenMsMin * 2 ** this.#failures);
+    this.#failures = Math.min(this.#failures + 1, 16);
+    const delayMs = longest / 2 + (random.next() * longest) / 2;
+    this.#timer = clock.after(delayMs, () => {
+      if (!this.#closed) this.#open();
+    });
+  }
+
+  #drop(): void {
+    const stream = this.#stream;
+    this.#timer?.cancel();
+    this.#linger?.cancel();
+    this.#linger = undefined;
+    this.#stream = undefined;
+    this.#accepted = false;
+    this.#outbox.clear();
+    stream?.cancel();
+    this.#client?.close();
+    this.#client = undefined;
+  }
+
+  #flush(): void {
+    this.#linger?.cancel();
+    this.#linger = undefined;
+    const stream = this.#stream;
+    while (stream !== undefined && this.#outbox.size > 0 && this.#underWay < writesUnderWayMax)
+      this.#write(stream, this.#outbox.take());
+  }
+
+  #write(stream: Stream, messages: Buffer[]): void {
+    const { self, peer, ownAddr } = this.#options;
+    const fromAddr = this.#greeted ? '' : ownAddr();
+    this.#greeted = true;
+    this.#underWay += 1;
+    stream.write({ from: self, to: peer, messages, fromAddr }, () => {
+      if (this.#stream !== stream) return;
+      this.#underWay -= 1;
+      this.#flush();
+    });
+  }
+}

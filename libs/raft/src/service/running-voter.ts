@@ -1,0 +1,208 @@
+import type {
+  ChannelOptions,
+  ServiceDefinition,
+  UntypedServiceImplementation,
+} from '@grpc/grpc-js';
+import { channelOptions } from '@shoal/pki';
+import { LogClient, VotersClient } from '@shoal/proto';
+import { type Clock, type Logger, type Random, systemClock, systemRandom } from '@shoal/runtime';
+import type { StateView } from '@shoal/state';
+import { fileSystem } from '../disk/file-system.ts';
+import { completeOptions } from '../node/options.ts';
+import type { ChangeOutcome, TransferOutcome } from '../node/outcomes.ts';
+import { RaftNode } from '../node/raft-node.ts';
+import type { LogStorage } from '../storage.ts';
+import type { VoterId } from '../types.ts';
+import { openLogStorage } from '../wal/log-storage.ts';
+import { type Admission, type AnyCall, admitManagers } from './admission.ts';
+import { GrpcTransport } from './grpc-transport.ts';
+import { LeaderRoute, leaderClients } from './leader-route.ts';
+import { leadership, leadsHere } from './leadership.ts';
+import { MemberKeeper } from './member-keeper.ts';
+import { MembershipCalls } from './membership-call.ts';
+import { type OwnStatus, wireStatus } from './status-call.ts';
+import { VoterCredentials } from './voter-credentials.ts';
+import { figuresOf, RoleWatch } from './voter-figures.ts';
+import { VoterMachine } from './voter-machine.ts';
+import { VoterService } from './voter-service.ts';
+import type { VoterOptions, VoterOrder, VoterOutcome, VoterStatus } from './worker-protocol.ts';
+import { WriteTimes } from './write-times.ts';
+
+/** A peer is asked for a sign of life so often, and given up without one, milliseconds. */
+const peerKeepaliveMs = 2_000;
+
+interface Parts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+interface OpenLog {
+  readonly node: RaftNode;
+  readonly transport: GrpcTransport;
+  readonly route: LeaderRoute;
+  readonly roles: RoleWatch;
+  readonly writes: WriteTimes;
+}
+
+interface Service {
+  readonly definition: ServiceDefinition;
+  readonly implementation: UntypedServiceImplementation;
+}
+
+/** A voter that runs on this thread, ready to be served. */
+export interface RunningVoter {
+  readonly services: readonly Service[];
+  readonly credentials: VoterCredentials;
+  readonly admit: (call: AnyCall) => Admission;
+  status(): Promise<VoterStatus>;
+  obey(order: VoterOrder): Promise<VoterOutcome>;
+  onRemoved(listener: () => void): void;
+  /** Hands leadership over, stores what was accepted, ends all streams, closes the log. */
+  stop(): Promise<void>;
+}
+
+/** Voters have a connection of their own to each other: nothing waits behind what their clients send. */
+function peerOptions(): ChannelOptions {
+  return {
+    ...channelOptions('manager'),
+    'grpc.use_local_subchannel_pool': 1,
+    'grpc.keepalive_time_ms': peerKeepaliveMs,
+    'grpc.keepalive_timeout_ms': peerKeepaliveMs,
+  };
+}
+
+/** @throws when the log is damaged, in use, or sealed with another key. */
+export async function openVoter(options: VoterOptions, logger: Logger): Promise<RunningVoter> {
+  const parts: Parts = { clock: systemClock, random: systemRandom, logger };
+  const { dataDir: directory, tls } = options;
+  const storage = await openLogStorage({ directory, disk: fileSystem, ...parts });
+  const machine = new VoterMachine();
+  const credentials = new VoterCredentials(tls);
+  const admit = admitManagers(
+    tls.clusterId,
+    (nodeId) => machine.view.cluster?.removedNodes?.[nodeId] !== undefined,
+  );
+  const log = await openLog({ options, storage, machine, credentials, admit, parts });
+  const served = serve({ log, machine, credentials, admit, parts });
+  return {
+    services: [served.service, served.membership, log.transport],
+    credentials,
+    admit,
+    status: async () => ({
+      ...(await served.service.status()),
+      figures: figuresOf(log, served.service.forwarded),
+    }),
+    obey: (order) => obey(order, log.node, credentials),
+    onRemoved: (listener) => void log.node.onRemoved(listener),
+    stop: async () => {
+      served.keeper.stop();
+      await log.node.stop();
+      served.service.stop();
+      log.route.stop();
+    },
+  };
+}
+
+/** The log with its peers, and the way to its leader. */
+async function openLog(start: {
+  readonly options: VoterOptions;
+  readonly storage: LogStorage;
+  readonly machine: VoterMachine;
+  readonly credentials: VoterCredentials;
+  readonly admit: (call: AnyCall) => Admission;
+  readonly parts: Parts;
+}): Promise<OpenLog> {
+  const { options, storage, machine, credentials, admit, parts } = start;
+  const self = options.voterId as VoterId;
+  const writes = new WriteTimes();
+  writes.watch(storage, parts.clock);
+  const roles = new RoleWatch();
+  const raft = completeOptions(options.raft);
+  const transport = new GrpcTransport({
+    self,
+    connect: (addr) => new VotersClient(addr, credentials.channel, peerOptions()),
+    admit,
+    received: () => route.check(),
+    ...parts,
+  });
+  let leading = false;
+  const route = new LeaderRoute({
+    current: () => (leading ? leadsHere : leadership(node, transport)),
+    connect: (addr) => leaderClients(addr, credentials.channel),
+    clock: parts.clock,
+    waitMsMax: 2 * raft.tickMs * raft.electionTicks,
+  });
+  const node: RaftNode = await RaftNode.open({
+    id: self,
+    membership: options.membership,
+    recovery: options.recovery,
+    storage,
+    machine,
+    transport,
+    options: raft,
+    observer: ({ role }) => roles.seen(role.kind),
+    ...parts,
+  });
+  // The first to hear of it: everybody else asks the route.
+  node.onLeadership((leads) => {
+    leading = leads;
+  });
+  return { node, transport, route, roles, writes };
+}
+
+/** What is done with the log: for its callers, and by its leader. */
+function serve({
+  log: { node, route },
+  machine,
+  credentials,
+  admit,
+  parts,
+}: {
+  readonly log: OpenLog;
+  readonly machine: VoterMachine;
+  readonly credentials: VoterCredentials;
+  readonly admit: (call: AnyCall) => Admission;
+  readonly parts: Parts;
+}): { service: VoterService; membership: MembershipCalls; keeper: MemberKeeper } {
+  const view = (): StateView => machine.view;
+  const status = (): OwnStatus => wireStatus(node.status);
+  const service = new VoterService({ log: node, machine, admit, status, route, ...parts });
+  const dial = (addr: string): LogClient => new LogClient(addr, credentials.channel, peerOptions());
+  const membership = new MembershipCalls({ log: node, route, view, admit, dial, ...parts });
+  const propose: VoterService['propose'] = (transaction) => service.propose(transaction);
+  const keeper = new MemberKeeper({ log: node, view, propose, ...parts });
+  machine.onApplied(({ changes }) => {
+    if (changes.some(({ table }) => table === 'node' || table === 'cluster')) keeper.poke();
+  });
+  node.onCommitted(() => service.committed());
+  node.onLeadership((leads) => {
+    if (leads) service.leadershipGained();
+    else service.leadershipLost();
+    route.check();
+    keeper.poke();
+  });
+  return { service, membership, keeper };
+}
+
+async function obey(
+  order: VoterOrder,
+  node: RaftNode,
+  credentials: VoterCredentials,
+): Promise<VoterOutcome> {
+  switch (order.kind) {
+    case 'renew':
+      credentials.renew(order.tls);
+      return { kind: 'done' };
+    case 'rotate-keys':
+      return { kind: 'failed', code: 'refused', message: 'this log is not sealed' };
+    case 'change-membership':
+      return outcomeOf(await node.changeMembership(order.change));
+    case 'transfer-leadership':
+      return outcomeOf(await node.transferLeadership());
+  }
+}
+
+function outcomeOf(outcome: ChangeOutcome | TransferOutcome): VoterOutcome {
+  return outcome.kind === 'failed' ? outcome : { kind: 'done' };
+}
