@@ -6,8 +6,7 @@ export default defineConfig({
   ssr: { resolve: { conditions: ['@shoal/source'] } },
   test: {
     name: 'managers',
-    // Suites join this list as what they prove is there.
-    include: ['src/managers/machines.e2e.ts', 'src/managers/compose.e2e.ts'],
+    include: ['src/managers/**/*.e2e.ts'],
     globalSetup: ['src/hosts/outer-engine.ts'],
     fileParallelism: false,
     testTimeout: 120_000,

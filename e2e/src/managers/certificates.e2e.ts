@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { eventually } from '../host/wait.ts';
 import { Fleet } from '../hosts/fleet.ts';
 import type { Machine } from '../hosts/machine.ts';
-import { allReady, containersByMachine, formSwarm, nodeRow } from './swarm.ts';
+import { allReady, containersByMachine, formSwarm, join, nodeRow } from './swarm.ts';
 import { timeToWrite } from './writes.ts';
 
 /** Longer than a certificate of an hour lives. */
@@ -81,25 +81,38 @@ describe('in a swarm whose certificates live for an hour', () => {
   });
 });
 
-describe('with a clock that was wrong when the swarm was made', () => {
+describe('with a clock that is wrong', () => {
   let m1: Machine;
+  let w1: Machine;
 
   beforeAll(async () => {
     fleet = await Fleet.start(['m1', 'w1'], { adjustableClock: true });
-    m1 = fleet.machine('m1');
+    [m1, w1] = fleet.machines as [Machine, Machine];
   });
   afterAll(() => fleet?.stop());
 
-  test('the reason is said in plain words, and the right clock is the whole repair', async () => {
+  test('a swarm is made whose certificate is not valid yet; that is said, and it repairs itself', async () => {
+    const error = (): Promise<string> => m1.docker('info', '--format', '{{.Swarm.Error}}');
     await clockShows(m1, twoDaysSeconds);
     await m1.docker('swarm', 'init');
-    await clockShows(m1, 0);
-    await m1.kill();
-    await m1.start();
-    await eventually('it is a manager that is ready', async () => {
-      return (await nodeRow(m1, 'm1')).status === 'Ready';
+    // Backdated by an hour, the certificate is of use 169 200 s from now.
+    await m1.skewClock(0);
+    await eventually('the reason, in seconds', async () => {
+      return /valid only from \S+, 169\d{3} s from now by this host's clock/.test(await error());
     });
+    await eventually('it is repaired', async () => (await error()).trim() === '', 60_000);
+    await eventually('m1 is ready', async () => (await nodeRow(m1, 'm1')).status === 'Ready');
     await m1.docker('service', 'create', '--name=web', '--replicas=1', 'whoami');
-    expect(m1.complaints()).toMatch(/\b17\d{4} s/);
+  });
+
+  test('nobody joins, and hears by how much it is wrong; once it is right, joining works', async () => {
+    await clockShows(w1, -threeHoursSeconds);
+    const refused = await join(w1, m1, 'worker').catch(String);
+    expect(refused).toMatch(
+      /the clock of this host is 10[78]\d{2} seconds behind that of the manager/,
+    );
+    await clockShows(w1, 0);
+    expect(await join(w1, m1, 'worker')).toBe('This node joined a swarm as a worker.\n');
+    await allReady(m1, 2);
   });
 });

@@ -1,4 +1,13 @@
-import { createPublicKey, X509Certificate } from 'node:crypto';
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type webcrypto,
+  X509Certificate,
+} from 'node:crypto';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { connect, createServer } from 'node:tls';
 import { systemClock, systemRandom } from '@shoal/runtime';
 import { beforeAll, describe, expect, test } from 'vitest';
 import {
@@ -8,7 +17,11 @@ import {
   issueCertificate,
   tlsInfo,
 } from './authority.ts';
+import { isTrusted } from './chain.ts';
+import { crossSign } from './rotation.ts';
+import { isStrongKey } from './signing-key.ts';
 import { subjectOf } from './subject.ts';
+import { loadX509 } from './x509.ts';
 
 const now = systemClock.now();
 const random = systemRandom;
@@ -89,6 +102,100 @@ describe('a node certificate', () => {
     const issued = await issueCertificate({ ca, request: forged, subject, now, random });
     expect(issued.kind).toBe('refused');
   });
+});
+
+describe('a root that people bring', () => {
+  type Kind = [
+    name: string,
+    algorithm: webcrypto.RsaHashedKeyGenParams | webcrypto.EcKeyGenParams,
+    hash: string,
+  ];
+  const rsa = { name: 'RSASSA-PKCS1-v1_5', publicExponent: new Uint8Array([1, 0, 1]) };
+  const ec = (namedCurve: string) => ({ name: 'ECDSA', namedCurve });
+
+  /** Self-signed, as other tools make it; its key identifier is not computed as ours. */
+  async function bring(algorithm: Kind[1], hash: string): Promise<ClusterCa> {
+    const x509 = await loadX509();
+    const keys = (await crypto.subtle.generateKey({ ...algorithm, hash }, true, [
+      'sign',
+      'verify',
+    ])) as webcrypto.CryptoKeyPair;
+    const certificate = await x509.X509CertificateGenerator.createSelfSigned({
+      name: 'CN=Our own root',
+      keys,
+      signingAlgorithm: { name: algorithm.name, hash },
+      notAfter: new Date(now + 1_000 * 86_400_000),
+      extensions: [
+        new x509.BasicConstraintsExtension(true, undefined, true),
+        new x509.SubjectKeyIdentifierExtension('0102030405060708'),
+      ],
+    });
+    const der = Buffer.from(await crypto.subtle.exportKey('pkcs8', keys.privateKey));
+    const key = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
+    const pem = key.export({ format: 'pem', type: 'pkcs8' }).toString();
+    return { certificate: `${certificate.toString('pem')}\n`, key: pem };
+  }
+
+  test.each<Kind>([
+    ['RSA with 2048 bits', { ...rsa, modulusLength: 2_048, hash: 'SHA-256' }, 'SHA-256'],
+    ['P-384', ec('P-384'), 'SHA-384'],
+    ['P-521', ec('P-521'), 'SHA-512'],
+  ])('of %s signs, and is certified by the old root', async (_name, algorithm, hash) => {
+    const own = await bring(algorithm, hash);
+    expect(isStrongKey(createPublicKey(own.certificate))).toBe(true);
+    const { request, key } = await createNodeKey();
+    const subject = { nodeId, role: 'manager', clusterId } as const;
+    const issued = await issueCertificate({ ca: own, request, subject, now, random });
+    if (issued.kind !== 'issued') throw new Error(issued.reason);
+    const crossSigned = await crossSign(ca, own, now, random);
+    const chain = issued.certificate + crossSigned;
+    expect(isTrusted(issued.certificate, own.certificate)).toBe(true);
+    expect(isTrusted(chain, ca.certificate)).toBe(true);
+    const back = await crossSign(own, ca, now, random);
+    expect(isTrusted((await issue('worker')).toString() + back, own.certificate)).toBe(true);
+    for (const trusts of [own.certificate, ca.certificate])
+      expect(await isAccepted({ cert: chain, key }, trusts)).toBe(true);
+  });
+
+  test.each([
+    ['RSA with 1024 bits', generateKeyPairSync('rsa', { modulusLength: 1_024 })],
+    ['Ed25519', generateKeyPairSync('ed25519')],
+    ['secp256k1', generateKeyPairSync('ec', { namedCurve: 'secp256k1' })],
+  ])('of %s is too weak or unknown', (_name, { publicKey }) => {
+    expect(isStrongKey(publicKey)).toBe(false);
+  });
+});
+
+/** Whether a client that trusts only `ca` takes the server for a manager. */
+async function isAccepted(server: { cert: string; key: string }, ca: string): Promise<boolean> {
+  const listening = createServer(server).listen(0, '127.0.0.1');
+  await once(listening, 'listening');
+  const { port } = listening.address() as AddressInfo;
+  const client = connect({ port, ca, servername: 'swarm-manager', rejectUnauthorized: false });
+  await once(client, 'secureConnect');
+  client.destroy();
+  listening.close();
+  return client.authorized;
+}
+
+test('a node certificate is no authority, whatever is signed with its key', async () => {
+  const { request, key } = await createNodeKey();
+  const subject = { nodeId, role: 'worker', clusterId } as const;
+  const own = await issueCertificate({ ca, request, subject, now, random });
+  if (own.kind !== 'issued') throw new Error(own.reason);
+  const forged = await issueCertificate({
+    ca: { certificate: own.certificate, key },
+    request: (await createNodeKey()).request,
+    subject: { nodeId, role: 'manager', clusterId },
+    now,
+    random,
+  });
+  if (forged.kind !== 'issued') throw new Error(forged.reason);
+  expect(isTrusted(own.certificate, ca.certificate)).toBe(true);
+  expect(isTrusted(forged.certificate + own.certificate, ca.certificate)).toBe(false);
+  expect(isTrusted(forged.certificate + own.certificate + ca.certificate, ca.certificate)).toBe(
+    false,
+  );
 });
 
 test('a root is not the certificate of a node', () => {

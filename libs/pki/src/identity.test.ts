@@ -125,11 +125,11 @@ describe('a change of the role', () => {
       const { sealKey: _none, ...rest } = renewed;
       const after: Identity =
         role === 'worker' ? { ...renewed, sealKey: newSealKey(systemRandom) } : rest;
-      for (let steps = 0; steps <= 4; steps += 1) {
+      for (const stop of ['keys.json', 'ca.crt', 'node.crt', 'node.json']) {
         await writeIdentity(dataDir, before);
-        await halfWrite(before, after, steps);
+        await stopAt(stop, () => updateIdentity(dataDir, () => after));
         const state = await loadIdentity(dataDir);
-        const expected = steps < 3 ? before : after;
+        const expected = stop === 'node.json' ? after : before;
         expect(state).toMatchObject({
           kind: 'complete',
           identity: { role: expected.role, key: expected.key, certificate: expected.certificate },
@@ -138,36 +138,32 @@ describe('a change of the role', () => {
           expect(state.identity.sealKey).toEqual(expected.sealKey);
         await updateIdentity(dataDir, () => after);
         expect(await loadIdentity(dataDir)).toEqual({ kind: 'complete', identity: after });
-        expect(await readFile(path('keys.json'), 'utf8')).not.toContain('previousKey');
+        const keys = await readFile(path('keys.json'), 'utf8');
+        expect(keys).not.toContain('previousKey');
+        expect(keys.includes('sealKey')).toBe(after.role === 'manager');
         await removeIdentity(dataDir);
       }
     },
   );
 
-  /** The first steps of writing `after` over `before`. */
-  async function halfWrite(before: Identity, after: Identity, steps: number): Promise<void> {
-    const { key, logKeys } = after;
-    const sealKey = after.sealKey ?? before.sealKey;
-    const { caCertificate, certificate, ...node } = after;
-    const { key: _key, sealKey: _seal, logKeys: _log, ...plain } = node;
-    const keys = { key, previousKey: before.key, sealKey, logKeys };
-    const write = [
-      () => writeKeys(identityDirectory(dataDir), keys, null),
-      () => writeFile(path('ca.crt'), caCertificate),
-      () => writeFile(path('node.crt'), certificate),
-      () =>
-        writeFile(path('node.json'), JSON.stringify({ schema: 1, state: 'complete', ...plain })),
-    ];
-    for (const step of write.slice(0, steps)) await step();
+  /** Lets the writer fail at this file: a folder has the name that the new content would have first. */
+  async function stopAt(name: string, write: () => Promise<unknown>): Promise<void> {
+    const inTheWay = path(`.${name}.${process.pid}`);
+    await mkdir(inTheWay);
+    await expect(write()).rejects.toThrow();
+    await rm(inTheWay, { recursive: true });
   }
 });
 
 test('an update that is under way does not bring back what was removed', async () => {
   await writeIdentity(dataDir, identity);
   const moved = { ...identity, advertiseAddr: '10.0.0.7' };
-  const update = updateIdentity(dataDir, () => moved).catch(() => 'too late');
-  await removeIdentity(dataDir);
-  await update;
+  let removal: Promise<void> | undefined;
+  await updateIdentity(dataDir, () => {
+    removal = removeIdentity(dataDir);
+    return moved;
+  });
+  await removal;
   expect(await loadIdentity(dataDir)).toEqual({ kind: 'none' });
   expect(await readdir(identityDirectory(dataDir))).toEqual([]);
   await expect(updateIdentity(dataDir, () => moved)).rejects.toThrow('is none');

@@ -1,13 +1,14 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { access, mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errorMessage } from '@shoal/runtime';
+import { errorMessage, invariant } from '@shoal/runtime';
 import { replaceFile, syncDirectory } from '@shoal/runtime/durable-file';
 import { z } from 'zod';
 import { isTrusted } from './chain.ts';
 import { withFileLock } from './file-lock.ts';
 import {
   type HostKeys,
+  isUnlockKey,
   keysFileName,
   type Lock,
   type LogKey,
@@ -262,6 +263,8 @@ export function setLock(
     const open = await openKeys(dataDir);
     if (open === undefined) throw new Error('this host has no keys');
     const known = open.lock === null ? [] : [open.lock.unlockKey];
+    // Before it lies anywhere: keys wrapped by what is no key could be opened by nobody, or by everybody.
+    invariant(lock === null || isUnlockKey(lock.unlockKey), 'the lock has an unlock key');
     // First the key, then what it opens: a crash in between leaves the host unlocked.
     if (lock !== null) await writeUnlockKeys(dataDir, [lock.unlockKey, ...known]);
     await writeKeys(directory, open.keys, lock);

@@ -14,6 +14,13 @@ export {
 export { type CertificateSource, type Proof, RenewableProof } from './certificate-source.ts';
 export { certificatesOf, isTrusted } from './chain.ts';
 export {
+  crossSignExternally,
+  type ExternalAuthorities,
+  type ExternallyIssued,
+  externalUrls,
+  issueExternally,
+} from './external-authority.ts';
+export {
   type Authorised,
   channelCredentials,
   channelOptions,
@@ -57,6 +64,7 @@ export {
 } from './rotation.ts';
 export { forgetUnlockKeys, runtimeDirectory } from './runtime-directory.ts';
 export { newSealKey, type Sealed, seal, unseal } from './seal.ts';
+export { isStrongKey } from './signing-key.ts';
 export { subjectOf } from './subject.ts';
 export { clockProblem, nextRenewal, type Validity, validityOf } from './validity.ts';
 export { watchIdentity } from './watch.ts';

@@ -28,6 +28,30 @@ test('only the very same token is the same', () => {
   fc.assert(fc.property(fc.string(), (other) => sameToken(other, token) === (other === token)));
 });
 
+test('whatever the root and the secret, a token has the form, pins that root and no other', () => {
+  const bytes = fc.uint8Array({ minLength: 16, maxLength: 16 });
+  fc.assert(
+    fc.property(fc.string(), fc.string(), bytes, (pinned, other, secret) => {
+      const token = newJoinToken(pinned, { next: () => 0, bytes: () => secret });
+      expect(isJoinToken(token)).toBe(true);
+      expect(tokenPins(token, pinned)).toBe(true);
+      expect(tokenPins(token, other)).toBe(other === pinned);
+      const read = BigInt(`0x${Buffer.from(secret).toString('hex')}`);
+      expect(token.slice(-25)).toBe(read.toString(36).padStart(25, '0'));
+    }),
+  );
+});
+
+test('one changed character makes another token', () => {
+  const token = newJoinToken(root, systemRandom);
+  fc.assert(
+    fc.property(fc.nat(token.length - 1), fc.constantFrom(...'0az-Z '), (at, letter) => {
+      const changed = token.slice(0, at) + letter + token.slice(at + 1);
+      return sameToken(changed, token) === (changed === token);
+    }),
+  );
+});
+
 test.each(['', 'SWMTKN-1-', 'SWMTKN-2-0-x-y', `SWMTKN-1-${'a'.repeat(50)}-${'b'.repeat(24)}`])(
   '%j is no token',
   (text) => {

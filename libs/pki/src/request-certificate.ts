@@ -25,6 +25,9 @@ const pauseMs = 2_000;
 /** Longest wait for one answer, milliseconds. */
 const answerMsMax = 10_000;
 
+/** Clocks that are no further apart have nothing to do with what is not valid. */
+const clockSecondsMax = 60;
+
 export type CertificateProof =
   | {
       readonly kind: 'token';
@@ -100,11 +103,18 @@ export async function requestCertificate(options: {
     if (attempt > 0) await new Promise<void>((resolve) => clock.after(pauseMs, resolve));
     for (const address of addresses) {
       const outcome = await askOne(address, proof, clock);
-      if (outcome.kind === 'issued' || outcome.code !== 'unreachable') return outcome;
-      failed = outcome;
+      if (outcome.kind === 'issued' || isFinal(outcome)) return outcome;
+      // A clock that is wrong says more than a manager that is away.
+      if (failed.code !== 'clock') failed = outcome;
     }
+    if (failed.code === 'clock') return failed;
   }
   return failed;
+}
+
+/** Another manager would say the same. */
+function isFinal({ code }: Failed): boolean {
+  return code === 'refused' || code === 'fingerprint';
 }
 
 async function askOne(
@@ -200,14 +210,11 @@ function obtained(
 function refusal(error: unknown, address: string, clockAheadMs: number): Failed {
   const { code, details } = error as Partial<ServiceError>;
   const said = details ?? errorMessage(error);
-  if (/CERT_NOT_YET_VALID|CERT_HAS_EXPIRED|not yet valid|has expired/i.test(said)) {
-    const seconds = Math.round(Math.abs(clockAheadMs) / 1_000);
-    const way = clockAheadMs > 0 ? 'behind' : 'ahead of';
+  if (/CERT_NOT_YET_VALID|CERT_HAS_EXPIRED|not yet valid|has expired/i.test(said))
     return failure(
       'clock',
-      `the certificate of the manager at ${address} is not valid by this host's clock, which is ${seconds} s ${way} the manager's: set the clock right and try again`,
+      `the certificate of the manager at ${address} is not valid by this host's clock${clockText(clockAheadMs)}`,
     );
-  }
   switch (code) {
     case status.UNAVAILABLE:
     case status.DEADLINE_EXCEEDED:
@@ -219,6 +226,14 @@ function refusal(error: unknown, address: string, clockAheadMs: number): Failed 
     default:
       return failure('refused', said);
   }
+}
+
+function clockText(aheadMs: number): string {
+  const seconds = Math.round(Math.abs(aheadMs) / 1_000);
+  if (seconds < clockSecondsMax)
+    return ', and the clocks agree: the manager needs another certificate, which it makes by itself when it leads or reaches the others';
+  const way = aheadMs > 0 ? 'behind' : 'ahead of';
+  return `, which is ${seconds} s ${way} the manager's: set the clock right and try again`;
 }
 
 function failure(code: Failed['code'], message: string): Failed {

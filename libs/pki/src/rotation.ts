@@ -41,28 +41,38 @@ export async function crossSign(
   return `${certificate.toString('pem')}\n`;
 }
 
-/** The root with a fresh one on its way in; one that was on its way already gives way to it. */
-export async function startRotation(options: {
-  readonly root: RootCa;
+/** How the present root vouches for the fresh one. */
+type OldRootsWord =
   /** PEM of the present root's key, opened. */
-  readonly key: string;
-  readonly fresh: ClusterCa;
-  /** The fresh root's key as the state keeps it. */
-  readonly sealedKey: Sealed;
-  /** The value of `CAConfig.ForceRotate` that this answers. */
-  readonly forceRotate: number;
-  readonly now: Instant;
-  readonly random: Random;
-}): Promise<RootCa> {
-  const { root, key, fresh, sealedKey, forceRotate, now, random } = options;
-  const old = { certificate: root.certificate, key };
+  | { readonly key: string }
+  /** The fresh root's key certified already: by external authorities, who have the present root's key. */
+  | { readonly crossSigned: string };
+
+/** The root with a fresh one on its way in; one that was on its way already gives way to it. */
+export async function startRotation(
+  options: {
+    readonly root: RootCa;
+    readonly fresh: ClusterCa;
+    /** The fresh root's key as the state keeps it. */
+    readonly sealedKey: Sealed;
+    /** The value of `CAConfig.ForceRotate` that this answers. */
+    readonly forceRotate: number;
+    readonly now: Instant;
+    readonly random: Random;
+  } & OldRootsWord,
+): Promise<RootCa> {
+  const { root, fresh, sealedKey, forceRotate, now, random } = options;
+  const crossSigned =
+    'crossSigned' in options
+      ? options.crossSigned
+      : await crossSign({ certificate: root.certificate, key: options.key }, fresh, now, random);
   return {
     ...root,
     forceRotate,
     rotation: {
       certificate: fresh.certificate,
       key: sealedKey,
-      crossSigned: await crossSign(old, fresh, now, random),
+      crossSigned,
       startedAt: now,
     },
   };

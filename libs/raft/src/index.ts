@@ -11,7 +11,8 @@ export type {
   ReadIndexOutcome,
   TransferOutcome,
 } from './node/outcomes.ts';
-export { RaftNode, type RaftNodeStart } from './node/raft-node.ts';
+export { RaftNode } from './node/raft-node.ts';
+export type { RaftNodeStart } from './node/start.ts';
 export type { PeerStatus, RaftStatus } from './node/status.ts';
 export type { Arrivals, Transport } from './node/transport.ts';
 export {

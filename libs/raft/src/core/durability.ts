@@ -4,6 +4,7 @@ import type { HardState } from '../types.ts';
 import { campaign, onOwnVoteStored } from './candidate.ts';
 import { becomeFollower } from './follower.ts';
 import { onOwnStored } from './leader.ts';
+import type { Envelope } from './messages.ts';
 import { advanceCommit, isSoleVoter, membershipChanged, type Raft } from './state.ts';
 
 /** The next write, when there is something to write and the disk is free and willing. */
@@ -43,17 +44,27 @@ export function onStored(raft: Raft): void {
   raft.durable = raft.storing;
   raft.storing = undefined;
   raft.log.stored();
-  const { held, send } = raft.out;
+  const { held } = raft.out;
   raft.out.held = held.filter(({ write }) => write > raft.writes);
-  for (const { envelope, write } of held) {
-    // What an older term promised may have been replaced before it was ever written.
-    if (write <= raft.writes && envelope.message.term === raft.term) send.push(envelope);
-  }
+  // What an older term promised may have been replaced before it was ever written.
+  const due = held.flatMap(({ envelope, write }) =>
+    write <= raft.writes && envelope.message.term === raft.term ? [envelope] : [],
+  );
+  const newest = due.findLast(({ message }) => message.kind === 'append-accepted');
+  raft.out.send.push(...due.filter((envelope) => !isOutdone(envelope, newest)));
   if (raft.role.kind === 'leader') onOwnStored(raft, raft.role);
   else {
     advanceCommit(raft, raft.quorumCommit);
     if (raft.role.kind === 'candidate') onOwnVoteStored(raft, raft.role);
   }
+}
+
+/** One write may cover many appends; the newest acknowledgement speaks for those before. */
+function isOutdone(envelope: Envelope, newest: Envelope | undefined): boolean {
+  const { to, message } = envelope;
+  if (newest === undefined || newest === envelope || newest.to !== to) return false;
+  if (message.kind !== 'append-accepted' || newest.message.kind !== 'append-accepted') return false;
+  return newest.message.match >= message.match;
 }
 
 /**

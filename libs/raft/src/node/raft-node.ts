@@ -1,29 +1,15 @@
-import {
-  type Clock,
-  invariant,
-  type Logger,
-  type LogIndex,
-  type Random,
-  type Timer,
-} from '@shoal/runtime';
+import { type Clock, invariant, type Logger, type LogIndex, type Timer } from '@shoal/runtime';
 import type { Event, Proposed, Ready } from '../core/events.ts';
-import { idsOf } from '../core/membership.ts';
 import type { Envelope } from '../core/messages.ts';
 import { step } from '../core/raft.ts';
-import { createRaft, isRemoved, isSoleVoter, type Raft } from '../core/state.ts';
+import { createRaft, isSoleVoter, type Raft } from '../core/state.ts';
 import type { StateMachine } from '../machine.ts';
 import type { LogStorage, StoreWork } from '../storage.ts';
-import type {
-  Entry,
-  Member,
-  Membership,
-  MembershipChange,
-  SnapshotMeta,
-  VoterId,
-} from '../types.ts';
+import type { Entry, Membership, MembershipChange, SnapshotMeta, VoterId } from '../types.ts';
 import { HandOver } from './hand-over.ts';
 import { Installation } from './installation.ts';
 import { Listeners } from './listeners.ts';
+import { Notices } from './notices.ts';
 import { completeOptions, type RaftOptions } from './options.ts';
 import {
   type ChangeOutcome,
@@ -41,31 +27,10 @@ import { Outgoing } from './outgoing.ts';
 import { PendingProposals } from './pending-proposals.ts';
 import { PendingReads } from './pending-reads.ts';
 import { Snapshots } from './snapshots.ts';
+import type { RaftNodeStart } from './start.ts';
 import { coreStatus, notLeading, type RaftStatus } from './status.ts';
 import { StorageHealth } from './storage-health.ts';
 import type { Transport } from './transport.ts';
-
-export interface RaftNodeStart {
-  readonly id: VoterId;
-  /**
-   * Used only while the log names none: the founders of a brand new log, or, for one that joins, the
-   * voters it was told of with itself as a learner.
-   */
-  readonly membership: Membership;
-  /** The other voters are lost for good: go on alone with all that is on this disk. */
-  readonly recovery?: 'new-cluster' | undefined;
-  /** From here on the node's: `stop` closes it. */
-  readonly storage: LogStorage;
-  readonly machine: StateMachine;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly logger: Logger;
-  /** A sole voter needs none. */
-  readonly transport?: Transport;
-  readonly options?: Partial<RaftOptions>;
-  /** Sees every step of the core; for tests and simulations. */
-  readonly observer?: (raft: Raft, ready: Ready) => void;
-}
 
 /**
  * A voter: drives the consensus core against a disk, a clock and a network, and applies what is
@@ -88,13 +53,8 @@ export class RaftNode {
   readonly #handOver: HandOver;
   readonly #outgoing = new Outgoing((envelope) => this.#send(envelope));
   readonly #committed = new Listeners<[]>();
-  readonly #leadership = new Listeners<[leading: boolean]>();
-  readonly #memberships = new Listeners<[membership: Membership]>();
-  readonly #removals = new Listeners<[]>();
+  readonly #notices: Notices;
   readonly #observer: RaftNodeStart['observer'];
-  #membership: Membership;
-  #removed = false;
-  #leading = false;
   #flushScheduled = false;
   #writing: Promise<void> | undefined;
   #ticker: Timer | undefined;
@@ -121,7 +81,7 @@ export class RaftNode {
       seed: Math.floor(random.next() * 2 ** 31),
     });
     const raft = this.#raft;
-    this.#membership = raft.memberships.newest.membership;
+    this.#notices = new Notices(raft, logger, start.transport);
     this.#health = new StorageHealth({ storage, clock, logger, options }, () =>
       this.#drive({ kind: 'storage-cured' }),
     );
@@ -149,7 +109,7 @@ export class RaftNode {
       received: (from, message, content) => node.#receive({ from, to: id, message }, content),
       snapshotLost: (to) => node.#drive({ kind: 'snapshot-lost', to }),
     });
-    transport?.members(membersOf(node.#membership));
+    node.#notices.tellTransport();
     if (isSoleVoter(raft)) await node.#leadAlone();
     if (start.recovery === 'new-cluster') node.#checkAlone();
     node.#armTicker();
@@ -183,7 +143,7 @@ export class RaftNode {
     if (bytes > entryBytesMax)
       return failure('too-large', `${bytes} bytes in one proposal; at most ${entryBytesMax} fit`);
     if (this.#health.error !== undefined) return this.#storageFailure();
-    if (!this.#leading) return notLeading(this.#raft);
+    if (!this.#notices.leading) return notLeading(this.#raft);
     const full =
       this.#proposals.count >= pendingProposalsMax ||
       this.#proposals.bytes + bytes > pendingBytesMax;
@@ -191,7 +151,7 @@ export class RaftNode {
   }
 
   get membership(): Membership {
-    return this.#membership;
+    return this.#notices.membership;
   }
 
   /**
@@ -225,7 +185,7 @@ export class RaftNode {
 
   /** Hands leadership to the voter `to`, by default to the one that is furthest. */
   async transferLeadership(to?: VoterId): Promise<TransferOutcome> {
-    if (!this.#leading) return notLeading(this.#raft);
+    if (!this.#notices.leading) return notLeading(this.#raft);
     if (this.#handOver.underWay) return transferring;
     this.#drive({ kind: 'transfer-requested', to });
     const { role } = this.#raft;
@@ -236,14 +196,14 @@ export class RaftNode {
 
   /** Calls `listener` with the membership in effect, now and when it changes. */
   onMembership(listener: (membership: Membership) => void): () => void {
-    listener(this.#membership);
-    return this.#memberships.add(listener);
+    listener(this.#notices.membership);
+    return this.#notices.memberships.add(listener);
   }
 
   /** Calls `listener` once this voter is certain to be no member any more. */
   onRemoved(listener: () => void): () => void {
-    if (this.#removed) listener();
-    return this.#removals.add(listener);
+    if (this.#notices.removed) listener();
+    return this.#notices.removals.add(listener);
   }
 
   /** The log's position that a linearizable read must have reached. */
@@ -281,8 +241,8 @@ export class RaftNode {
 
   /** Calls `listener` when this voter begins or ceases to lead, and at once if it leads already. */
   onLeadership(listener: (leading: boolean) => void): () => void {
-    if (this.#leading) listener(true);
-    return this.#leadership.add(listener);
+    if (this.#notices.leading) listener(true);
+    return this.#notices.leadership.add(listener);
   }
 
   /**
@@ -295,9 +255,9 @@ export class RaftNode {
   }
 
   async #stop(): Promise<void> {
-    // So that the others need not find out that their leader is gone.
-    if (this.#leading && !isSoleVoter(this.#raft)) await this.transferLeadership();
     this.#flush();
+    // So that the others need not find out that their leader is gone.
+    if (this.#notices.leading && !isSoleVoter(this.#raft)) await this.transferLeadership();
     this.#state = 'stopping';
     this.#ticker?.cancel();
     this.#health.stop();
@@ -326,7 +286,7 @@ export class RaftNode {
   async #leadAlone(): Promise<void> {
     this.#drive({ kind: 'campaign' });
     while (this.#writing !== undefined) await this.#writing;
-    invariant(this.#leading || this.#health.error !== undefined, 'a sole voter leads');
+    invariant(this.#notices.leading || this.#health.error !== undefined, 'a sole voter leads');
   }
 
   #armTicker(): void {
@@ -364,7 +324,7 @@ export class RaftNode {
     const ready = step(this.#raft, event);
     this.#observer?.(this.#raft, ready);
     // First of all: what is sent may be for a member that is new.
-    this.#noteMembership();
+    this.#notices.noteMembership();
     if (ready.store !== undefined) this.#startWrite(ready.store);
     // Before applying: a snapshot message speaks of the state as it was before this step.
     for (const envelope of ready.send) this.#outgoing.push(envelope);
@@ -372,7 +332,7 @@ export class RaftNode {
     this.#apply(ready.apply);
     this.#noteLeadership();
     this.#handOver.note(this.#raft, event.kind === 'tick');
-    this.#noteRemoval();
+    this.#notices.noteRemoval();
     for (const read of ready.reads) this.#reads.answered(read, notLeading(this.#raft));
     if (ready.reads.length > 0) this.#flushSoon();
     if (ready.install !== undefined) this.#installation.start(ready.install, content);
@@ -418,22 +378,6 @@ export class RaftNode {
     return reason === 'transferring' ? transferring : notLeading(this.#raft);
   }
 
-  #noteMembership(): void {
-    const { membership } = this.#raft.memberships.newest;
-    if (membership === this.#membership) return;
-    this.#membership = membership;
-    this.#logger.info(membershipNumbers(membership), 'log_membership');
-    this.#transport?.members(membersOf(membership));
-    this.#memberships.call(membership);
-  }
-
-  #noteRemoval(): void {
-    if (this.#removed || !isRemoved(this.#raft)) return;
-    this.#removed = true;
-    this.#logger.warn({ id: this.#raft.id }, 'log_voter_removed');
-    this.#removals.call();
-  }
-
   #apply(entries: readonly Entry[]): void {
     const last = entries.at(-1);
     if (last === undefined) return;
@@ -444,15 +388,9 @@ export class RaftNode {
   }
 
   #noteLeadership(): void {
-    const leading = this.#raft.role.kind === 'leader';
-    if (leading === this.#leading) return;
-    this.#leading = leading;
-    this.#logger.info({ term: this.#raft.term, leading }, 'log_leadership');
-    if (!leading) {
-      this.#proposals.failFrom(0 as LogIndex, unknownOutcome('this voter no longer leads'));
-      this.#proposals.failWaiting(notLeading(this.#raft));
-    }
-    this.#leadership.call(leading);
+    if (!this.#notices.noteLeadership() || this.#notices.leading) return;
+    this.#proposals.failFrom(0 as LogIndex, unknownOutcome('this voter no longer leads'));
+    this.#proposals.failWaiting(notLeading(this.#raft));
   }
 
   #noteInstalled({ index }: SnapshotMeta, installed: boolean): void {
@@ -465,15 +403,4 @@ export class RaftNode {
     const reason = this.#health.error?.message ?? 'the disk refused the write';
     return failure('storage', `the log cannot be written: ${reason}`);
   }
-}
-
-function membersOf({ voters, learners }: Membership): readonly Member[] {
-  return [...voters, ...learners];
-}
-
-function membershipNumbers({ voters, learners }: Membership): {
-  voters: readonly VoterId[];
-  learners: readonly VoterId[];
-} {
-  return { voters: idsOf(voters), learners: idsOf(learners) };
 }

@@ -1,12 +1,15 @@
 import type { Clock } from '@shoal/runtime';
-import type { Envelope } from '../core/messages.ts';
+import type { Envelope, Message } from '../core/messages.ts';
 import type { Arrivals, Transport } from '../node/transport.ts';
-import type { VoterId } from '../types.ts';
+import type { Member, VoterId } from '../types.ts';
 
 /** Delivers after a fixed delay on a clock; voters can be cut off. */
 export class FakeNetwork {
   readonly #arrivals = new Map<VoterId, Arrivals>();
+  readonly #members = new Map<VoterId, readonly Member[]>();
   readonly #cut = new Set<VoterId>();
+  /** Messages handed over so far, by kind. */
+  readonly sent = new Map<Message['kind'], number>();
   readonly #clock: Clock;
   readonly #delayMs: number;
 
@@ -23,12 +26,19 @@ export class FakeNetwork {
     this.#cut.clear();
   }
 
+  /** Whom this voter's transport was last told to reach. */
+  membersOf(id: VoterId): readonly Member[] | undefined {
+    return this.#members.get(id);
+  }
+
   transport(id: VoterId): Transport {
     return {
       start: (arrivals) => {
         this.#arrivals.set(id, arrivals);
       },
-      members: () => undefined,
+      members: (members) => {
+        this.#members.set(id, members);
+      },
       send: (envelope, content) => this.#send(envelope, content && [...content]),
       stop: async () => {
         this.#arrivals.delete(id);
@@ -37,6 +47,7 @@ export class FakeNetwork {
   }
 
   #send({ from, to, message }: Envelope, content: readonly Uint8Array[] | undefined): void {
+    this.sent.set(message.kind, (this.sent.get(message.kind) ?? 0) + 1);
     this.#clock.after(this.#delayMs, () => {
       const arrivals = this.#arrivals.get(to);
       const lost = arrivals === undefined || this.#cut.has(from) || this.#cut.has(to);

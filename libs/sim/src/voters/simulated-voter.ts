@@ -22,6 +22,8 @@ const directory = '/log';
 /** Small, so that a run goes through many segments. */
 const segmentBytes = 8_192;
 const writeMsUsual = 0.5;
+/** A file with less in it may hold nothing but its newest frame. */
+const rotFromBytes = 2_048;
 /** Wait before a voter whose disk did not let it start is started again, milliseconds. */
 const startAgainMs = 500;
 
@@ -101,8 +103,8 @@ export class SimulatedVoter {
     const path = `${directory}/${name}`;
     const used = usedBytes(this.disk.bytes(path));
     // The newest frame of a log cannot be told from one that a crash has torn, so it is spared.
+    if (used < rotFromBytes) return false;
     const bits = Math.floor((used * 8) / 4);
-    if (bits === 0) return false;
     this.disk.flip(path, Math.floor(place * bits));
     return true;
   }
