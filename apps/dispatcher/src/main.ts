@@ -39,7 +39,7 @@ class Serving implements ManagerWork {
 
   constructor(context: Context, session: ManagerSession, metrics: DispatcherMetrics) {
     const { clock, random, logger, config } = context;
-    const { identity, replica, client } = session;
+    const { identity, replica, leaseClient: client } = session;
     this.#context = context;
     this.#identity = identity;
     this.#proof = session.proof;

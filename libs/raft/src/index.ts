@@ -1,3 +1,4 @@
+export { type CipherKey, type RecordCipher, recordCipher } from './cipher.ts';
 export type { Envelope, LogPosition, Message } from './core/messages.ts';
 export { type Disk, DiskError, type DiskFile } from './disk/disk.ts';
 export { fileSystem } from './disk/file-system.ts';

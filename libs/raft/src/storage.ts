@@ -1,4 +1,5 @@
 import type { LogIndex } from '@shoal/runtime';
+import type { RecordCipher } from './cipher.ts';
 import type { Entry, HardState, SnapshotMeta } from './types.ts';
 
 /** Why the disk did not take a write, or what is wrong with what it holds. */
@@ -38,12 +39,23 @@ export interface LogStorage {
   readonly recovered: Recovered;
   /** Resolves when the work is durable (one write and one flush for all of it). */
   store(work: StoreWork): Promise<StoreResult>;
-  /** Writes a snapshot beside the log; durable and complete when it resolves. Then older segments may go. */
-  saveSnapshot(meta: SnapshotMeta, chunks: AsyncIterable<Uint8Array>): Promise<StoreResult>;
+  /**
+   * Writes a snapshot beside the log; durable and complete when it resolves. Then older segments may go.
+   * `replacing`: it is a leader's, and no entry written before it counts any more.
+   */
+  saveSnapshot(
+    meta: SnapshotMeta,
+    chunks: AsyncIterable<Uint8Array>,
+    replacing?: 'replacing',
+  ): Promise<StoreResult>;
   /** Content of the snapshot in `recovered`, checked as it is read; throws {@link CorruptStorageError}. */
   readSnapshot(): AsyncIterable<Uint8Array>;
   /** Drops entries up to `index` that a durable snapshot covers; keeps whole segments at least. */
   compact(upTo: LogIndex): Promise<StoreResult>;
+  /** From now on everything new is encrypted by this cipher's newest key. */
+  rotate(cipher: RecordCipher): void;
+  /** Lowest number of a key that something on the disk still needs; 0 when something is plain. */
+  oldestKey(): Promise<number>;
   /** After a refused write: true once a probe write succeeds again. */
   probe(): Promise<boolean>;
   close(): Promise<void>;

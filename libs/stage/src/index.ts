@@ -1,4 +1,8 @@
-export { RemoteReplica, type RemoteReplicaOptions } from './follower/remote-replica.ts';
+export {
+  RemoteReplica,
+  type RemoteReplicaOptions,
+  type ReplicaStream,
+} from './follower/remote-replica.ts';
 export { LeaseHolder, type LeaseHolderOptions } from './lease.ts';
 export { type Ownership, ownershipOf, rendezvous } from './ownership.ts';
 export * from './replica.ts';

@@ -1,6 +1,13 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { ApiError, invalidArgument } from '@shoal/docker-api';
-import { type ClusterCa, createClusterCa, seal, startRotation } from '@shoal/pki';
+import {
+  type ClusterCa,
+  certificatesOf,
+  createClusterCa,
+  isStrongKey,
+  seal,
+  startRotation,
+} from '@shoal/pki';
 import type { Instant } from '@shoal/runtime';
 import type { Cluster, RootCa } from '@shoal/state';
 import { openSealed, sealedPlaces } from '../cluster/sealed.ts';
@@ -68,4 +75,8 @@ function checkRoot({ certificate, key }: ClusterCa, now: Instant): void {
     throw invalidArgument('the CA key is not a PEM key, or it is encrypted');
   }
   if (!fits) throw invalidArgument('the CA key is not that of the CA certificate');
+  if (certificatesOf(certificate).length > 1)
+    throw invalidArgument('the CA certificate must be one certificate, not several');
+  if (!isStrongKey(root.publicKey))
+    throw invalidArgument('the CA key must be ECDSA on P-256, P-384 or P-521, or RSA of 2048 bits');
 }

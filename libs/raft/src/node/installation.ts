@@ -51,7 +51,7 @@ export class Installation {
   /** The content comes from another voter: that it ends half-way is nothing special. */
   async #save(meta: SnapshotMeta, content: AsyncIterable<Uint8Array>): Promise<StoreResult> {
     try {
-      return await this.#storage.saveSnapshot(meta, content);
+      return await this.#storage.saveSnapshot(meta, content, 'replacing');
     } catch (thrown) {
       if (thrown instanceof InvariantError) throw thrown;
       return { kind: 'failed', error: { kind: 'refused', message: errorMessage(thrown) } };

@@ -7,6 +7,7 @@ import { channelOptions } from '@shoal/pki';
 import { LogClient, VotersClient } from '@shoal/proto';
 import { type Clock, type Logger, type Random, systemClock, systemRandom } from '@shoal/runtime';
 import type { StateView } from '@shoal/state';
+import { type RecordCipher, recordCipher } from '../cipher.ts';
 import { fileSystem } from '../disk/file-system.ts';
 import { completeOptions } from '../node/options.ts';
 import type { ChangeOutcome, TransferOutcome } from '../node/outcomes.ts';
@@ -25,7 +26,13 @@ import { VoterCredentials } from './voter-credentials.ts';
 import { figuresOf, RoleWatch } from './voter-figures.ts';
 import { VoterMachine } from './voter-machine.ts';
 import { VoterService } from './voter-service.ts';
-import type { VoterOptions, VoterOrder, VoterOutcome, VoterStatus } from './worker-protocol.ts';
+import type {
+  LogKey,
+  VoterOptions,
+  VoterOrder,
+  VoterOutcome,
+  VoterStatus,
+} from './worker-protocol.ts';
 import { WriteTimes } from './write-times.ts';
 
 /** A peer is asked for a sign of life so often, and given up without one, milliseconds. */
@@ -76,7 +83,9 @@ function peerOptions(): ChannelOptions {
 export async function openVoter(options: VoterOptions, logger: Logger): Promise<RunningVoter> {
   const parts: Parts = { clock: systemClock, random: systemRandom, logger };
   const { dataDir: directory, tls } = options;
-  const storage = await openLogStorage({ directory, disk: fileSystem, ...parts });
+  const cipher = cipherOf(options.keys);
+  const sealing = cipher === undefined ? {} : { cipher };
+  const storage = await openLogStorage({ directory, disk: fileSystem, ...sealing, ...parts });
   const machine = new VoterMachine();
   const credentials = new VoterCredentials(tls);
   const admit = admitManagers(
@@ -93,7 +102,7 @@ export async function openVoter(options: VoterOptions, logger: Logger): Promise<
       ...(await served.service.status()),
       figures: figuresOf(log, served.service.forwarded),
     }),
-    obey: (order) => obey(order, log.node, credentials),
+    obey: (order) => obey(order, { node: log.node, storage, credentials }),
     onRemoved: (listener) => void log.node.onRemoved(listener),
     stop: async () => {
       served.keeper.stop();
@@ -185,22 +194,42 @@ function serve({
   return { service, membership, keeper };
 }
 
+/** None where there is no key: a log of a test, to be read by people. */
+function cipherOf(keys: readonly LogKey[]): RecordCipher | undefined {
+  if (keys.length === 0) return undefined;
+  const opened = keys.map(({ number, key }) => ({ number, key: Buffer.from(key, 'base64') }));
+  return recordCipher(opened, systemRandom);
+}
+
 async function obey(
   order: VoterOrder,
-  node: RaftNode,
-  credentials: VoterCredentials,
+  {
+    node,
+    storage,
+    credentials,
+  }: {
+    readonly node: RaftNode;
+    readonly storage: LogStorage;
+    readonly credentials: VoterCredentials;
+  },
 ): Promise<VoterOutcome> {
   switch (order.kind) {
     case 'renew':
       credentials.renew(order.tls);
       return { kind: 'done' };
     case 'rotate-keys':
-      return { kind: 'failed', code: 'refused', message: 'this log is not sealed' };
+      return rotate(storage, cipherOf(order.keys));
     case 'change-membership':
       return outcomeOf(await node.changeMembership(order.change));
     case 'transfer-leadership':
       return outcomeOf(await node.transferLeadership());
   }
+}
+
+function rotate(storage: LogStorage, cipher: RecordCipher | undefined): VoterOutcome {
+  if (cipher === undefined) return { kind: 'failed', code: 'refused', message: 'no key was given' };
+  storage.rotate(cipher);
+  return { kind: 'done' };
 }
 
 function outcomeOf(outcome: ChangeOutcome | TransferOutcome): VoterOutcome {

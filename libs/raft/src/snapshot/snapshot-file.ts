@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { invariant, type LogIndex, type Term } from '@shoal/runtime';
+import { placeOf, type RecordCipher } from '../cipher.ts';
 import { decodeMembership, encodeMembership } from '../core/membership.ts';
 import type { Disk, DiskFile } from '../disk/disk.ts';
 import { CorruptStorageError } from '../storage.ts';
@@ -13,10 +14,14 @@ import { readSafe, writeSafe } from '../wal/frame.ts';
 //   chunk     length u32 | checksum u32 | bytes
 //   trailer   0xffffffff u32 | chunks u32 | bytes u64 | checksum u32
 //
+// A snapshot of version 3 has the number of a key (u32) between its term and its membership; each of its
+// chunks is encrypted (nonce, ciphertext, tag), and the checksum is of the encrypted bytes.
+//
 // It is written under another name and renamed when it is whole and durable.
 
 const magic = Buffer.from('SHOALSNP');
-const version = 2;
+const versions = { plain: 2, sealed: 3 } as const;
+const keyNumberBytes = 4;
 const fixedHeaderBytes = 32;
 const chunkHeaderBytes = 8;
 const trailerBytes = 20;
@@ -53,12 +58,13 @@ export async function writeSnapshot(
   directory: string,
   meta: SnapshotMeta,
   chunks: AsyncIterable<Uint8Array>,
+  cipher?: RecordCipher,
 ): Promise<string> {
   const name = snapshotName(meta);
   const temporary = join(directory, `${name}${temporarySuffix}`);
   const file = await disk.open(temporary, 'create');
   try {
-    await writeContent(file, meta, chunks);
+    await writeContent(file, meta, chunks, cipher);
     await file.sync();
   } catch (error) {
     await file.close();
@@ -75,13 +81,15 @@ async function writeContent(
   file: DiskFile,
   meta: SnapshotMeta,
   chunks: AsyncIterable<Uint8Array>,
+  cipher: RecordCipher | undefined,
 ): Promise<void> {
-  const header = encodeHeader(meta);
+  const header = encodeHeader(meta, cipher?.current ?? 0);
   await file.write(header, 0);
   let at = header.length;
   let count = 0;
   let bytes = 0;
-  for await (const chunk of chunks) {
+  for await (const plain of chunks) {
+    const chunk = cipher?.seal(plain, chunkPlace(meta, count)) ?? plain;
     invariant(chunk.length <= chunkBytesMax, 'a chunk is too large to be read back');
     const framed = Buffer.allocUnsafe(chunkHeaderBytes + chunk.length);
     framed.writeUInt32LE(chunk.length, 0);
@@ -100,16 +108,22 @@ async function writeContent(
   await file.write(trailer, at);
 }
 
-function encodeHeader({ index, term, membership }: SnapshotMeta): Buffer {
+function chunkPlace({ index, term }: SnapshotMeta, number: number): Buffer {
+  return placeOf(index, term, number);
+}
+
+function encodeHeader({ index, term, membership }: SnapshotMeta, key: number): Buffer {
   const members = encodeMembership(membership);
   invariant(members.length <= membershipBytesMax, 'a membership in bounds', { index });
-  const header = Buffer.alloc(fixedHeaderBytes + members.length + 4);
+  const keyed = key === 0 ? 0 : keyNumberBytes;
+  const header = Buffer.alloc(fixedHeaderBytes + keyed + members.length + 4);
   magic.copy(header, 0);
-  header.writeUInt32LE(version, 8);
+  header.writeUInt32LE(key === 0 ? versions.plain : versions.sealed, 8);
   header.writeUInt32LE(members.length, 12);
   writeSafe(header, index, 16);
   writeSafe(header, term, 24);
-  header.set(members, fixedHeaderBytes);
+  if (key !== 0) header.writeUInt32LE(key, fixedHeaderBytes);
+  header.set(members, fixedHeaderBytes + keyed);
   header.writeUInt32LE(crc32(header.subarray(0, -4)), header.length - 4);
   return header;
 }
@@ -117,40 +131,62 @@ function encodeHeader({ index, term, membership }: SnapshotMeta): Buffer {
 /** An opened snapshot whose header is sound. */
 export interface SnapshotFile {
   readonly meta: SnapshotMeta;
+  /** Number of the key it is encrypted with; 0 when it is plain. */
+  readonly key: number;
   /** Checks each chunk as it passes, and at the end that none is missing. @throws CorruptStorageError */
   chunks(): AsyncIterable<Uint8Array>;
 }
 
 /** @throws CorruptStorageError when the header is damaged. @throws DiskError */
-export async function openSnapshot(disk: Disk, path: string): Promise<SnapshotFile> {
+export async function openSnapshot(
+  disk: Disk,
+  path: string,
+  cipher?: RecordCipher,
+): Promise<SnapshotFile> {
   const file = await disk.open(path, 'read');
   try {
-    const { meta, end } = await readHeader(file, path);
-    return { meta, chunks: () => readChunks(disk, path, end) };
+    const { meta, key, end } = await readHeader(file, path);
+    const opened: Opened = { meta, key, cipher };
+    return { meta, key, chunks: () => readChunks(disk, path, end, opened) };
   } finally {
     await file.close();
   }
 }
 
+interface Opened {
+  readonly meta: SnapshotMeta;
+  readonly key: number;
+  readonly cipher: RecordCipher | undefined;
+}
+
 async function readHeader(
   file: DiskFile,
   path: string,
-): Promise<{ readonly meta: SnapshotMeta; readonly end: number }> {
+): Promise<{ readonly meta: SnapshotMeta; readonly key: number; readonly end: number }> {
   const fixed = await file.read(0, fixedHeaderBytes);
   const sound = fixed.length === fixedHeaderBytes && fixed.subarray(0, 8).equals(magic);
   const length = sound ? fixed.readUInt32LE(12) : membershipBytesMax + 1;
-  if (length > membershipBytesMax || fixed.readUInt32LE(8) !== version)
+  const isSealed = sound && fixed.readUInt32LE(8) === versions.sealed;
+  const known = isSealed || (sound && fixed.readUInt32LE(8) === versions.plain);
+  if (length > membershipBytesMax || !known)
     throw new CorruptStorageError(path, 0, 'its snapshot header');
-  const end = fixedHeaderBytes + length + 4;
+  const membershipAt = fixedHeaderBytes + (isSealed ? keyNumberBytes : 0);
+  const end = membershipAt + length + 4;
   const header = await file.read(0, end);
   if (header.length < end || header.readUInt32LE(end - 4) !== crc32(header.subarray(0, end - 4)))
     throw new CorruptStorageError(path, 0, 'its snapshot header');
-  const membership = decodeMembership(header.subarray(fixedHeaderBytes, end - 4));
+  const membership = decodeMembership(header.subarray(membershipAt, end - 4));
+  const key = isSealed ? header.readUInt32LE(fixedHeaderBytes) : 0;
   const index = readSafe(header, 16) as LogIndex;
-  return { meta: { index, term: readSafe(header, 24) as Term, membership }, end };
+  return { meta: { index, term: readSafe(header, 24) as Term, membership }, key, end };
 }
 
-async function* readChunks(disk: Disk, path: string, start: number): AsyncGenerator<Uint8Array> {
+async function* readChunks(
+  disk: Disk,
+  path: string,
+  start: number,
+  { meta, key, cipher }: Opened,
+): AsyncGenerator<Uint8Array> {
   const file = await disk.open(path, 'read');
   try {
     let at = start;
@@ -166,7 +202,10 @@ async function* readChunks(disk: Disk, path: string, start: number): AsyncGenera
       const chunk = await file.read(at + chunkHeaderBytes, length);
       if (chunk.length < length || header.readUInt32LE(4) !== crc32(chunk, count))
         throw new CorruptStorageError(path, at, 'the checksum of a chunk');
-      yield chunk;
+      const plain = key === 0 ? chunk : cipher?.open(key, chunk, chunkPlace(meta, count));
+      if (plain === undefined)
+        throw new CorruptStorageError(path, at, `key ${key} of this host does not open it`);
+      yield plain;
       at += chunkHeaderBytes + length;
       count += 1;
       bytes += length;

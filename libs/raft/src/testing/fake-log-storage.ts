@@ -138,6 +138,12 @@ export class FakeLogStorage implements LogStorage {
     });
   }
 
+  rotate(): void {}
+
+  async oldestKey(): Promise<number> {
+    return 0;
+  }
+
   async probe(): Promise<boolean> {
     this.#disk.probes += 1;
     return this.#disk.refusal === undefined;

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Logger, LogIndex, Random, Term } from '@shoal/runtime';
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
+import { type RecordCipher, recordCipher } from '../cipher.ts';
 import type { Disk } from '../disk/disk.ts';
 import { fileSystem } from '../disk/file-system.ts';
 import type { LogStorage, StoreWork } from '../storage.ts';
@@ -44,8 +45,16 @@ function open(disk: Disk, seed = 1, where = directory): Promise<LogStorage> {
     random: seeded(seed),
     logger: silent,
     segmentBytes,
+    ...(cipher === undefined ? {} : { cipher }),
   });
 }
+
+/** What the next storage is opened with. */
+let cipher: RecordCipher | undefined;
+afterEach(() => {
+  cipher = undefined;
+});
+const sealing = recordCipher([{ number: 1, key: Buffer.alloc(32, 7) }], seeded(99));
 
 function entry(index: number, text = `entry ${index}`, term = 1): Entry {
   return { index: index as LogIndex, term: term as Term, kind: 'normal', data: Buffer.from(text) };
@@ -232,31 +241,38 @@ describe('snapshots', () => {
 });
 
 describe('damage', () => {
-  test('every flipped bit is noticed with file and offset, or is the torn end of the log', async () => {
-    const disk = new FaultyDisk(seeded(1));
-    const log = await open(disk);
-    for (let index = 1; index <= 4; index++) await log.store(work(index, 1));
-    await log.close();
-    // Opening ends the file behind its last frame.
-    await (await open(disk)).close();
-    const used = disk.bytes(firstSegment).lastIndexOf('entry 4') + 'entry 4'.length;
-    const before = Buffer.from(disk.bytes(firstSegment));
-    for (let bit = 0; bit < 8 * used; bit++) {
-      disk.flip(firstSegment, bit);
-      const result = await open(disk, bit).catch((error: unknown) => error);
-      if (result instanceof CorruptStorageError) {
-        expect(result.file).toBe(firstSegment);
-        expect(result.offset).toBeLessThanOrEqual(bit >> 3);
-      } else {
-        const whole = [1, 2, 3, 4].map((index) => `${index} entry ${index}`);
-        const found = texts(result as LogStorage);
-        // Only the last frame can be mistaken for a write that was never finished.
-        expect([whole.slice(0, 3), whole]).toContainEqual(found);
-        await (result as LogStorage).close();
+  test.each([
+    ['plain', undefined],
+    ['sealed', sealing],
+  ])(
+    'every flipped bit is noticed with file and offset, or is the torn end of the log: %s',
+    async (_kind, given) => {
+      cipher = given;
+      const disk = new FaultyDisk(seeded(1));
+      const log = await open(disk);
+      for (let index = 1; index <= 4; index++) await log.store(work(index, 1));
+      await log.close();
+      // Opening ends the file behind its last frame.
+      await (await open(disk)).close();
+      const used = disk.bytes(firstSegment).lastIndexOf('entry 4') + 'entry 4'.length;
+      const before = Buffer.from(disk.bytes(firstSegment));
+      for (let bit = 0; bit < 8 * used; bit++) {
+        disk.flip(firstSegment, bit);
+        const result = await open(disk, bit).catch((error: unknown) => error);
+        if (result instanceof CorruptStorageError) {
+          expect(result.file).toBe(firstSegment);
+          expect(result.offset).toBeLessThanOrEqual(bit >> 3);
+        } else {
+          const whole = [1, 2, 3, 4].map((index) => `${index} entry ${index}`);
+          const found = texts(result as LogStorage);
+          // Only the last frame can be mistaken for a write that was never finished.
+          expect([whole.slice(0, 3), whole]).toContainEqual(found);
+          await (result as LogStorage).close();
+        }
+        restore(disk, firstSegment, before);
       }
-      restore(disk, firstSegment, before);
-    }
-  });
+    },
+  );
 
   test('a committed end that is missing is no torn write', async () => {
     const disk = new FaultyDisk(seeded(1));
@@ -338,55 +354,63 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
   { maxLength: 25 },
 );
 
-test('whatever crashes when, everything acknowledged is found, and nothing else but the last write', async () => {
-  await fc.assert(
-    fc.asyncProperty(steps, fc.nat(), async (plan, seed) => {
-      const disk = new FaultyDisk(seeded(seed));
-      let log = await open(disk, seed);
-      let model: string[] = [];
-      let begins = 1;
-      let version = 0;
-      for (const [at, step] of plan.entries()) {
-        if (step.kind === 'reopen') await log.close();
-        if (step.kind === 'snapshot' && model.length > 0) {
-          const index = begins + model.length - 1;
-          await log.saveSnapshot(meta(index), pieces(`state ${index}`));
-          await log.compact(index as LogIndex);
-          [begins, model] = [index + 1, []];
-        }
-        const attempt: string[] = [];
-        if (step.kind === 'store' || step.kind === 'crash') {
-          const [back, count, bytes] =
-            step.kind === 'store' ? [step.back, step.count, step.bytes] : [0, 3, 2000];
-          const from = Math.max(begins, begins + model.length - back);
-          const entries = Array.from({ length: count }, (_, i) =>
-            entry(from + i, `v${++version}`.padEnd(bytes, '.')),
-          );
-          attempt.push(
-            ...model.slice(0, from - begins),
-            ...entries.map(({ index, data }) => `${index} ${data}`),
-          );
-          if (step.kind === 'crash') disk.crashInWrite(step.writes);
-          const done = log.store({ hardState: hard(1), entries });
-          await Promise.race([done, turns()]);
-          if (!disk.crashed) {
-            expect(await done).toEqual(stored);
-            model = attempt;
+test.each([
+  ['plain', undefined],
+  ['sealed', sealing],
+])(
+  'whatever crashes when, everything acknowledged is found, and nothing else but the last write: %s',
+  async (_kind, given) => {
+    cipher = given;
+    await fc.assert(
+      fc.asyncProperty(steps, fc.nat(), async (plan, seed) => {
+        const disk = new FaultyDisk(seeded(seed));
+        let log = await open(disk, seed);
+        let model: string[] = [];
+        let begins = 1;
+        let version = 0;
+        for (const [at, step] of plan.entries()) {
+          if (step.kind === 'reopen') await log.close();
+          if (step.kind === 'snapshot' && model.length > 0) {
+            const index = begins + model.length - 1;
+            await log.saveSnapshot(meta(index), pieces(`state ${index}`));
+            await log.compact(index as LogIndex);
+            [begins, model] = [index + 1, []];
+          }
+          const attempt: string[] = [];
+          if (step.kind === 'store' || step.kind === 'crash') {
+            const [back, count, bytes] =
+              step.kind === 'store' ? [step.back, step.count, step.bytes] : [0, 3, 2000];
+            const from = Math.max(begins, begins + model.length - back);
+            const entries = Array.from({ length: count }, (_, i) =>
+              entry(from + i, `v${++version}`.padEnd(bytes, '.')),
+            );
+            attempt.push(
+              ...model.slice(0, from - begins),
+              ...entries.map(({ index, data }) => `${index} ${data}`),
+            );
+            if (step.kind === 'crash') disk.crashInWrite(step.writes);
+            const done = log.store({ hardState: hard(1), entries });
+            await Promise.race([done, turns()]);
+            if (!disk.crashed) {
+              expect(await done).toEqual(stored);
+              model = attempt;
+            }
+          }
+          if (step.kind === 'crash') disk.crash();
+          if (step.kind === 'crash' || step.kind === 'reopen') {
+            log = await open(disk, seed + at);
+            const found = texts(log);
+            expect([model, attempt.length > 0 ? attempt : model]).toContainEqual(found);
+            model = found;
+            if (begins > 1) expect(await content(log)).toBe(`state ${begins - 1}`);
           }
         }
-        if (step.kind === 'crash') disk.crash();
-        if (step.kind === 'crash' || step.kind === 'reopen') {
-          log = await open(disk, seed + at);
-          const found = texts(log);
-          expect([model, attempt.length > 0 ? attempt : model]).toContainEqual(found);
-          model = found;
-          if (begins > 1) expect(await content(log)).toBe(`state ${begins - 1}`);
-        }
-      }
-    }),
-    { numRuns: 200 },
-  );
-}, 60_000);
+      }),
+      { numRuns: 200 },
+    );
+  },
+  60_000,
+);
 
 describe('on the real file system', () => {
   test('stores, closes and recovers, with files for the owner alone', async () => {

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { errorMessage, invariant, type Logger, type LogIndex, type Random } from '@shoal/runtime';
+import type { RecordCipher } from '../cipher.ts';
 import { type Disk, DiskError } from '../disk/disk.ts';
 import {
   openSnapshot,
@@ -24,6 +25,8 @@ export interface LogStorageOptions {
   readonly disk: Disk;
   readonly random: Random;
   readonly logger: Logger;
+  /** Encrypts what is written. Absent: plain, as tests like to read it. */
+  readonly cipher?: RecordCipher;
   /** Size of a segment; {@link segmentBytesDefault} when absent. */
   readonly segmentBytes?: number;
 }
@@ -60,7 +63,7 @@ export async function openLogStorage(options: LogStorageOptions): Promise<LogSto
 }
 
 /** The newest snapshot that is whole, if the log goes on from it. */
-async function recover({ directory, disk, logger }: LogStorageOptions): Promise<{
+async function recover({ directory, disk, logger, cipher }: LogStorageOptions): Promise<{
   log: RecoveredLog;
   snapshot: SnapshotMeta | undefined;
   path: string | undefined;
@@ -69,7 +72,7 @@ async function recover({ directory, disk, logger }: LogStorageOptions): Promise<
   let reach = 0;
   for (const name of snapshotNames(await disk.list(directory))) {
     const path = join(directory, name);
-    const snapshot = await readWhole(disk, path);
+    const snapshot = await readWhole(disk, path, cipher);
     if (snapshot instanceof CorruptStorageError) {
       const { file, offset, message } = snapshot;
       logger.error({ file, offset, err: message }, 'snapshot_damaged');
@@ -78,7 +81,7 @@ async function recover({ directory, disk, logger }: LogStorageOptions): Promise<
       continue;
     }
     try {
-      const log = await recoverLog(disk, directory, snapshot, logger);
+      const log = await recoverLog(disk, directory, snapshot, cipher, logger);
       // Ending before the damaged one, the log has lost what that one held.
       if ((log.entries.at(-1)?.index ?? snapshot.index) < reach) throw damage;
       return { log, snapshot, path };
@@ -88,14 +91,18 @@ async function recover({ directory, disk, logger }: LogStorageOptions): Promise<
     }
   }
   if (damage !== undefined) throw damage;
-  const log = await recoverLog(disk, directory, undefined, logger);
+  const log = await recoverLog(disk, directory, undefined, cipher, logger);
   return { log, snapshot: undefined, path: undefined };
 }
 
 /** What the snapshot says of itself, once every byte of it has passed its checks. */
-async function readWhole(disk: Disk, path: string): Promise<SnapshotMeta | CorruptStorageError> {
+async function readWhole(
+  disk: Disk,
+  path: string,
+  cipher: RecordCipher | undefined,
+): Promise<SnapshotMeta | CorruptStorageError> {
   try {
-    const { meta, chunks } = await openSnapshot(disk, path);
+    const { meta, chunks } = await openSnapshot(disk, path, cipher);
     for await (const _ of chunks());
     return meta;
   } catch (error) {
@@ -120,6 +127,9 @@ class SegmentedLog implements LogStorage {
   /** A write failed: what is behind the last good frame is unknown. */
   #suspect = false;
   #storing = false;
+  #cipher: RecordCipher | undefined;
+  /** A leader's snapshot up to here is on the disk, and no write has said so yet. */
+  #replaced = 0 as LogIndex;
   #spare: Promise<void> | undefined;
   #preparedBehind = 0;
 
@@ -131,6 +141,7 @@ class SegmentedLog implements LogStorage {
     unlock: () => Promise<void>,
   ) {
     this.#options = options;
+    this.#cipher = options.cipher;
     this.#segmentBytes = options.segmentBytes ?? segmentBytesDefault;
     this.recovered = recovered;
     this.#snapshotPath = snapshotPath;
@@ -146,8 +157,10 @@ class SegmentedLog implements LogStorage {
     try {
       const segment = await this.#segmentFor(work);
       this.#suspect = true;
-      await segment.append(work);
+      const replaced = this.#replaced;
+      await segment.append({ ...work, replaced });
       this.#suspect = false;
+      if (this.#replaced === replaced) this.#replaced = 0 as LogIndex;
       this.#hardState = work.hardState ?? this.#hardState;
       const last = work.entries.at(-1)?.index ?? 0;
       if (last > this.#activeLast) this.#activeLast = last as LogIndex;
@@ -162,10 +175,15 @@ class SegmentedLog implements LogStorage {
     }
   }
 
-  async saveSnapshot(meta: SnapshotMeta, chunks: AsyncIterable<Uint8Array>): Promise<StoreResult> {
+  async saveSnapshot(
+    meta: SnapshotMeta,
+    chunks: AsyncIterable<Uint8Array>,
+    replacing?: 'replacing',
+  ): Promise<StoreResult> {
     const { disk, directory } = this.#options;
     try {
-      const name = await writeSnapshot(disk, directory, meta, chunks);
+      const name = await writeSnapshot(disk, directory, meta, chunks, this.#cipher);
+      if (replacing !== undefined) this.#replaced = meta.index;
       const older = snapshotNames(await disk.list(directory)).filter((other) => other < name);
       for (const gone of older.slice(olderSnapshotsKept)) await disk.remove(join(directory, gone));
       return { kind: 'stored' };
@@ -176,7 +194,8 @@ class SegmentedLog implements LogStorage {
 
   async *readSnapshot(): AsyncIterable<Uint8Array> {
     if (this.#snapshotPath === undefined) return;
-    const { chunks } = await openSnapshot(this.#options.disk, this.#snapshotPath);
+    const { disk, cipher } = this.#options;
+    const { chunks } = await openSnapshot(disk, this.#snapshotPath, cipher);
     yield* chunks();
   }
 
@@ -196,6 +215,20 @@ class SegmentedLog implements LogStorage {
     } catch (error) {
       return this.#refused(error);
     }
+  }
+
+  rotate(cipher: RecordCipher): void {
+    this.#cipher = cipher;
+  }
+
+  async oldestKey(): Promise<number> {
+    const { disk, directory } = this.#options;
+    const keys = [...this.#sealed, ...(this.#active === undefined ? [] : [this.#active])].map(
+      ({ key }) => key,
+    );
+    for (const name of snapshotNames(await disk.list(directory)))
+      keys.push((await openSnapshot(disk, join(directory, name))).key);
+    return Math.min(...keys, this.#cipher?.current ?? 0);
   }
 
   async probe(): Promise<boolean> {
@@ -227,7 +260,8 @@ class SegmentedLog implements LogStorage {
   /** The segment to write to, a new one where needed. @throws DiskError */
   async #segmentFor(work: StoreWork): Promise<SegmentFile> {
     const active = this.#active;
-    if (active !== undefined && !this.#suspect && active.hasRoomFor(work)) return active;
+    const sameKey = active?.key === (this.#cipher?.current ?? 0);
+    if (active !== undefined && sameKey && !this.#suspect && active.hasRoomFor(work)) return active;
     if (active !== undefined) await this.#retire(active);
     await this.#spare;
     const { disk, directory, random } = this.#options;
@@ -236,6 +270,7 @@ class SegmentedLog implements LogStorage {
       sequence: this.#sequence + 1,
       bytes: this.#segmentBytes,
       hardState: this.#hardState,
+      cipher: this.#cipher,
     });
     this.#sequence += 1;
     this.#active = next;
@@ -250,8 +285,8 @@ class SegmentedLog implements LogStorage {
     await active.append({ hardState: undefined, entries: [] }, true);
     this.#suspect = false;
     this.#active = undefined;
-    const { path, sequence } = active;
-    this.#sealed.push({ path, sequence, last: this.#activeLast });
+    const { path, sequence, key } = active;
+    this.#sealed.push({ path, sequence, key, last: this.#activeLast });
     await active.close();
   }
 

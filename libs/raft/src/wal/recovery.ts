@@ -1,5 +1,6 @@
 import { basename, join } from 'node:path';
-import type { Logger, LogIndex } from '@shoal/runtime';
+import type { Logger, LogIndex, Term } from '@shoal/runtime';
+import type { RecordCipher } from '../cipher.ts';
 import type { Disk } from '../disk/disk.ts';
 import { CorruptStorageError } from '../storage.ts';
 import type { Entry, HardState, SnapshotMeta } from '../types.ts';
@@ -17,6 +18,8 @@ import { sequenceOf } from './segment-file.ts';
 export interface SealedSegment {
   readonly path: string;
   readonly sequence: number;
+  /** Number of the key it is encrypted with; 0 when it is plain. */
+  readonly key: number;
   /** Highest index of an entry in it; 0 when there is none. */
   readonly last: LogIndex;
 }
@@ -38,6 +41,7 @@ export async function recoverLog(
   disk: Disk,
   directory: string,
   snapshot: SnapshotMeta | undefined,
+  cipher: RecordCipher | undefined,
   logger: Logger,
 ): Promise<RecoveredLog> {
   const names = (await disk.list(directory)).filter((name) => sequenceOf(name) !== undefined);
@@ -47,18 +51,26 @@ export async function recoverLog(
   for (const [at, name] of names.entries()) {
     const path = join(directory, name);
     const last = at === names.length - 1;
-    segments.push(await recoverSegment(disk, path, last, replay, logger));
+    segments.push(await recoverSegment({ disk, path, isLast: last, replay, cipher, logger }));
   }
   return { ...replay.result(segments.at(-1)?.path ?? directory), segments };
 }
 
-async function recoverSegment(
-  disk: Disk,
-  path: string,
-  isLast: boolean,
-  replay: Replay,
-  logger: Logger,
-): Promise<SealedSegment> {
+async function recoverSegment({
+  disk,
+  path,
+  isLast,
+  replay,
+  cipher,
+  logger,
+}: {
+  readonly disk: Disk;
+  readonly path: string;
+  readonly isLast: boolean;
+  readonly replay: Replay;
+  readonly cipher: RecordCipher | undefined;
+  readonly logger: Logger;
+}): Promise<SealedSegment> {
   const file = await disk.open(path, 'write-durably');
   try {
     const bytes = await file.read(0, await file.size());
@@ -68,13 +80,14 @@ async function recoverSegment(
     let at = segmentHeaderBytes;
     let last = 0 as LogIndex;
     for (;;) {
-      const frame = decodeFrame(bytes, header.salt, at);
+      const frame = decodeFrame(bytes, { ...header, cipher }, at);
       if (frame.kind === 'frame') {
         last = replay.frame(frame.content, path, at, last);
         at = frame.end;
         if (frame.content.seal) break;
         continue;
       }
+      if (frame.kind === 'closed') throw new CorruptStorageError(path, at, frame.reason);
       // Only the end of the whole log may be unfinished: it was cut in the middle of its last write.
       const torn = isLast && !hasFrameAfter(bytes, header.salt, at);
       if (at === bytes.length) break;
@@ -87,7 +100,7 @@ async function recoverSegment(
       await file.sync();
       break;
     }
-    return { path, sequence: header.sequence, last };
+    return { path, sequence: header.sequence, key: header.key, last };
   } finally {
     await file.close();
   }
@@ -113,16 +126,24 @@ function checkNoneMissing(directory: string, names: readonly string[]): void {
 /** Puts the frames of all segments together into one log. */
 class Replay {
   readonly #snapshot: LogIndex;
+  readonly #snapshotTerm: Term;
+  /** The snapshot's own index is in the log with another term: what follows is of a history it replaced. */
+  #foreign = false;
   #entries: Entry[] = [];
   #hardState: HardState | undefined;
 
   constructor(snapshot: SnapshotMeta | undefined) {
     this.#snapshot = snapshot?.index ?? (0 as LogIndex);
+    this.#snapshotTerm = snapshot?.term ?? (0 as Term);
   }
 
   /** Returns the highest entry index seen in the segment. */
   frame(content: FrameContent, path: string, offset: number, last: LogIndex): LogIndex {
     if (content.hardState !== undefined) this.#hardState = content.hardState;
+    if (content.replaced > 0) {
+      this.#entries = [];
+      this.#foreign = false;
+    }
     for (const entry of content.entries) {
       this.#entry(entry, path, offset);
       if (entry.index > last) last = entry.index;
@@ -131,6 +152,8 @@ class Replay {
   }
 
   result(path: string): { hardState: HardState | undefined; entries: readonly Entry[] } {
+    // A crash came between the leader's snapshot and the first write after it.
+    if (this.#foreign) this.#entries = [];
     const last = this.#entries.at(-1);
     const commit = this.#hardState?.commit ?? 0;
     const end = last?.index ?? this.#snapshot;
@@ -145,6 +168,7 @@ class Replay {
     if (entry.index <= this.#snapshot) {
       // The snapshot has this one, yet it replaced everything that stood at its index and after.
       this.#entries = [];
+      if (entry.index === this.#snapshot) this.#foreign = entry.term !== this.#snapshotTerm;
       return;
     }
     const first = this.#entries[0]?.index ?? this.#snapshot + 1;

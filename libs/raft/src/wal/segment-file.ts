@@ -1,9 +1,15 @@
 import { join } from 'node:path';
 import type { Random } from '@shoal/runtime';
+import type { RecordCipher } from '../cipher.ts';
 import type { Disk, DiskFile } from '../disk/disk.ts';
-import type { StoreWork } from '../storage.ts';
 import type { HardState } from '../types.ts';
-import { encodeFrame, encodeSegmentHeader, segmentHeaderBytes } from './frame.ts';
+import {
+  encodeFrame,
+  encodeSegmentHeader,
+  type FrameScope,
+  type FrameWork,
+  segmentHeaderBytes,
+} from './frame.ts';
 
 /** Size of a segment unless told otherwise, taken ahead so that no write has to extend the file. */
 export const segmentBytesDefault = 16 * 1024 * 1024;
@@ -29,22 +35,24 @@ export interface SegmentStart {
   readonly bytes: number;
   readonly random: Random;
   readonly hardState: HardState | undefined;
+  /** Absent: the segment is plain. */
+  readonly cipher: RecordCipher | undefined;
 }
 
 /** The segment that is being written. Calls of `append` are made one at a time. */
 export class SegmentFile {
   readonly path: string;
   readonly sequence: number;
-  readonly #salt: number;
+  readonly #scope: FrameScope;
   readonly #file: DiskFile;
   readonly #bytes: number;
   #end = segmentHeaderBytes;
 
-  private constructor(start: SegmentStart, path: string, salt: number, file: DiskFile) {
+  private constructor(start: SegmentStart, path: string, scope: FrameScope, file: DiskFile) {
     this.path = path;
     this.sequence = start.sequence;
     this.#bytes = start.bytes;
-    this.#salt = salt;
+    this.#scope = scope;
     this.#file = file;
   }
 
@@ -60,9 +68,11 @@ export class SegmentFile {
       await prepareSpare(disk, directory, bytes);
     const path = join(directory, segmentName(sequence));
     const file = await disk.open(spare, 'write-durably');
-    const segment = new SegmentFile(start, path, salt, file);
+    const { cipher } = start;
+    const scope = { salt, sequence, key: cipher?.current ?? 0, cipher };
+    const segment = new SegmentFile(start, path, scope, file);
     try {
-      await file.write(encodeSegmentHeader({ salt, sequence }), 0);
+      await file.write(encodeSegmentHeader(scope), 0);
       if (hardState !== undefined) await segment.append({ hardState, entries: [] });
       await disk.rename(spare, path);
       await disk.syncDirectory(directory);
@@ -75,8 +85,13 @@ export class SegmentFile {
     return segment;
   }
 
+  /** Number of the key it is encrypted with; 0 when it is plain. */
+  get key(): number {
+    return this.#scope.key;
+  }
+
   /** Whether `work` may still go here. A work larger than a segment goes into one of its own. */
-  hasRoomFor(work: StoreWork): boolean {
+  hasRoomFor(work: FrameWork): boolean {
     const bytes = work.entries.reduce((sum, entry) => sum + entry.data.length + 32, 128);
     return this.#end + bytes <= this.#bytes || this.#end < this.#bytes / 16;
   }
@@ -91,8 +106,8 @@ export class SegmentFile {
    * frame is unknown: nothing may be appended before {@link cut}.
    * @throws DiskError
    */
-  async append(work: StoreWork, seal = false): Promise<void> {
-    const frame = encodeFrame(work, this.#salt, this.#end, seal);
+  async append(work: FrameWork, seal = false): Promise<void> {
+    const frame = encodeFrame(work, this.#scope, this.#end, seal);
     await this.#file.write(frame, this.#end);
     this.#end += frame.length;
   }

@@ -6,6 +6,7 @@ import {
   openLogStorage,
   RaftNode,
   type RaftOptions,
+  recordCipher,
   type StateMachine,
   type VoterId,
 } from '@shoal/raft';
@@ -21,6 +22,8 @@ import { slowDisk } from './slow-disk.ts';
 const directory = '/log';
 /** Small, so that a run goes through many segments. */
 const segmentBytes = 8_192;
+/** As the product does, the log is encrypted. */
+const logKey = { number: 1, key: Buffer.alloc(32, 1) } as const;
 const writeMsUsual = 0.5;
 /** A file with less in it may hold nothing but its newest frame. */
 const rotFromBytes = 2_048;
@@ -115,7 +118,9 @@ export class SimulatedVoter {
     const machine = this.#parts.machine();
     try {
       const disk = slowDisk(this.disk, clock, () => this.writeMs);
-      const storage = await openLogStorage({ directory, disk, random, logger, segmentBytes });
+      const cipher = recordCipher([logKey], random);
+      const parts = { directory, disk, random, logger, segmentBytes, cipher };
+      const storage = await openLogStorage(parts);
       const node = await RaftNode.open({
         id: this.id,
         membership: this.#told,

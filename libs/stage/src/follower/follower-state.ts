@@ -50,6 +50,11 @@ export class FollowerState {
     const { body } = message;
     if (body === undefined) return { kind: 'taken' };
     if (body.$case === 'snapshot') {
+      if (body.value.index < this.#cursor)
+        return {
+          kind: 'broken',
+          reason: `a snapshot of ${body.value.index} is older than ${this.#cursor}`,
+        };
       this.#restore ??= this.#state.restore();
       this.#restore.push(body.value.data);
       if (body.value.last) this.#restored(body.value.index as LogIndex);

@@ -3,7 +3,7 @@ import type { LogClient, LogError, ProposeRequest, ProposeResponse } from '@shoa
 import { LogErrorCode } from '@shoal/proto';
 import { type Clock, errorMessage, type LogIndex, type Random, type Timer } from '@shoal/runtime';
 import type { ProposalFailure } from '../replica.ts';
-import type { PendingProposal } from './proposals.ts';
+import type { Part } from './proposals.ts';
 import { type Attempt, Reconnecting } from './reconnecting.ts';
 
 /** Bounds of one message; the voter puts waiting messages together, so small ones lose nothing. */
@@ -14,29 +14,25 @@ export const requestsInFlightMax = 256;
 /** Pause before what the log could not take for the moment is sent again, milliseconds. */
 export const sendAgainMs = 100;
 
-/** Some transactions of one proposal, sent in one message. */
-export interface Part {
-  readonly proposal: PendingProposal;
-  readonly transactions: readonly Buffer[];
-  readonly bytes: number;
-  /** Sent by itself, because a message it shared was found unfit. */
-  readonly alone: boolean;
-}
-
 /** Someone waits for a read index. */
 export interface ReadWaiter {
   /** It has given up. */
   readonly done: boolean;
   answer(result: { readonly kind: 'index'; readonly index: LogIndex } | ProposalFailure): void;
+  /** The log could not say for the moment; it is asked again. */
+  attemptFailed(failure: ProposalFailure): void;
 }
 
 type InFlight =
   | { readonly kind: 'proposal'; readonly parts: readonly Part[] }
+  /** How far the log goes, to know whether an earlier copy of the parts is in it. */
+  | { readonly kind: 'doubt'; readonly parts: readonly Part[] }
   | { readonly kind: 'read'; readonly waiters: readonly ReadWaiter[] };
 
 /** The one long-lived stream that carries this process's proposals and read-index questions. */
 export class ProposeStream {
   readonly #client: () => LogClient;
+  readonly #cursor: () => LogIndex;
   readonly #connection: Reconnecting;
   readonly #inFlight = new Map<number, InFlight>();
   #call: ClientDuplexStream<ProposeRequest, ProposeResponse> | undefined;
@@ -44,26 +40,44 @@ export class ProposeStream {
   #readers: ReadWaiter[] = [];
   #requestId = 0;
   #blocked = false;
+  /** The voter at the other end has answered something. */
+  #greeted = false;
   #flushing = false;
   readonly #clock: Clock;
-  /** What waits to be sent again. */
-  #again: Part[] = [];
+  /** What waits to be said again. */
+  #again: { parts: Part[]; readers: ReadWaiter[] } = { parts: [], readers: [] };
+  /** Parts of which a copy may be in the log. */
+  #doubtful: Part[] = [];
+  /** Such parts, and how far this replica must see to know. */
+  #held: { readonly index: LogIndex; readonly parts: readonly Part[] }[] = [];
   #againTimer: Timer | undefined;
+  #trouble = '';
 
   constructor(options: {
     readonly client: () => LogClient;
+    /** Where the state of this replica stands. */
+    readonly cursor: () => LogIndex;
     readonly clock: Clock;
     readonly random: Random;
     readonly onDown: (reason: string, delayMs: number) => void;
   }) {
     this.#client = options.client;
+    this.#cursor = options.cursor;
     this.#clock = options.clock;
     this.#connection = new Reconnecting({
       clock: options.clock,
       random: options.random,
       open: (down) => this.#open(down),
-      onDown: options.onDown,
+      onDown: (reason, delayMs) => {
+        this.#trouble = reason;
+        options.onDown(reason, delayMs);
+      },
     });
+  }
+
+  /** Why no voter was reached the last time; empty since one answered. */
+  get trouble(): string {
+    return this.#trouble;
   }
 
   start(): void {
@@ -78,11 +92,13 @@ export class ProposeStream {
     this.#connection.stop();
     this.#againTimer?.cancel();
     this.#lost('the process ends');
-    for (const part of [...this.#queue, ...this.#again])
-      part.proposal.fail(unreachable('the process ends'));
-    this.#again = [];
-    for (const reader of this.#readers) reader.answer(unreachable('the process ends'));
+    for (const { proposal } of this.#unsent()) proposal.giveUp('the process ends');
+    for (const reader of [...this.#readers, ...this.#again.readers])
+      reader.answer(unreachable('the process ends'));
+    this.#again = { parts: [], readers: [] };
     this.#queue = [];
+    this.#doubtful = [];
+    this.#held = [];
     this.#readers = [];
   }
 
@@ -96,11 +112,43 @@ export class ProposeStream {
     this.#schedule();
   }
 
+  /**
+   * The state of this replica went on. A part that was asked about, and is not settled once the state has
+   * come so far, is not in the log and is said again.
+   */
+  seen(): void {
+    if (!this.#held.some(({ index }) => index <= this.#cursor())) return;
+    const known = this.#held.filter(({ index }) => index <= this.#cursor());
+    this.#held = this.#held.filter((held) => !known.includes(held));
+    for (const part of known.flatMap(({ parts }) => parts))
+      if (part.proposal.accounted(part)) this.#queue.push(part);
+    this.#schedule();
+  }
+
+  /** Whether something waits until the state is further on. */
+  get waits(): boolean {
+    return this.#held.some(({ index }) => index > this.#cursor());
+  }
+
+  #unsent(): readonly Part[] {
+    const held = this.#held.flatMap(({ parts }) => parts);
+    return [...this.#queue, ...this.#again.parts, ...this.#doubtful, ...held];
+  }
+
   /** Forgets what waits to be sent and has been given up meanwhile. */
   dropDone(): void {
     this.#queue = this.#queue.filter((part) => !part.proposal.done);
-    this.#again = this.#again.filter((part) => !part.proposal.done);
     this.#readers = this.#readers.filter((reader) => !reader.done);
+    const wanted = ({ proposal }: Part): boolean => !proposal.done;
+    const { parts, readers } = this.#again;
+    this.#again = {
+      parts: parts.filter(wanted),
+      readers: readers.filter((reader) => !reader.done),
+    };
+    this.#doubtful = this.#doubtful.filter(wanted);
+    this.#held = this.#held
+      .map(({ index, parts: held }) => ({ index, parts: held.filter(wanted) }))
+      .filter(({ parts: held }) => held.length > 0);
   }
 
   /** Everything asked for in one turn of the event loop leaves in as few messages as possible. */
@@ -121,17 +169,33 @@ export class ProposeStream {
       this.#readers = [];
       this.#write(call, { kind: 'read', waiters }, { $case: 'readIndex', value: {} });
     }
+    if (!this.#greet(call)) return;
+    if (this.#doubtful.length > 0 && this.#mayWrite()) {
+      const parts = this.#doubtful;
+      this.#doubtful = [];
+      this.#write(call, { kind: 'doubt', parts }, { $case: 'readIndex', value: {} });
+    }
     while (this.#queue.length > 0 && this.#mayWrite()) {
       const parts = this.#takeParts();
       if (parts.length === 0) continue;
-      for (const part of parts) part.proposal.markSent();
-      const transactions = parts.flatMap((part) => part.transactions);
+      for (const part of parts) part.sending();
+      const transactions = parts.flatMap((part) => part.proposal.missingOf(part));
       this.#write(
         call,
         { kind: 'proposal', parts },
         { $case: 'proposal', value: { transactions } },
       );
     }
+  }
+
+  /**
+   * Proposals wait until the voter has answered a first question: what was handed to a stream that never came
+   * about would count as possibly written.
+   */
+  #greet(call: ClientDuplexStream<ProposeRequest, ProposeResponse>): boolean {
+    if (!this.#greeted && this.#inFlight.size === 0)
+      this.#write(call, { kind: 'read', waiters: [] }, { $case: 'readIndex', value: {} });
+    return this.#greeted;
   }
 
   #mayWrite(): boolean {
@@ -174,6 +238,7 @@ export class ProposeStream {
     };
     this.#call = call;
     this.#blocked = false;
+    this.#greeted = false;
     call.on('data', (response: ProposeResponse) => this.#answered(response));
     call.on('drain', () => {
       this.#blocked = false;
@@ -192,61 +257,84 @@ export class ProposeStream {
 
   #answered(response: ProposeResponse): void {
     this.#connection.healthy();
+    this.#trouble = '';
+    this.#greeted = true;
     const what = this.#inFlight.get(response.requestId);
     if (what === undefined) return;
     this.#inFlight.delete(response.requestId);
     const failure = response.error === undefined ? undefined : failureOf(response.error);
     const index = response.index as LogIndex;
-    if (what.kind === 'read') {
-      for (const waiter of what.waiters) waiter.answer(failure ?? { kind: 'index', index });
-    } else {
-      this.#settle(what.parts, failure, index);
-    }
+    if (what.kind === 'proposal') this.#settle(what.parts, failure, index);
+    else if (what.kind === 'doubt' && failure !== undefined) this.#sayAgain(what.parts, []);
+    else if (what.kind === 'doubt') this.#holdUntil(index, what.parts);
+    else this.#say(what.waiters, failure ?? { kind: 'index', index });
     this.#flush();
+  }
+
+  #holdUntil(index: LogIndex, parts: readonly Part[]): void {
+    this.#held.push({ index, parts });
+    this.seen();
   }
 
   #settle(parts: readonly Part[], failure: ProposalFailure | undefined, index: LogIndex): void {
     if (failure === undefined) {
-      for (const part of parts) part.proposal.committed(index);
+      for (const part of parts) {
+        part.committed(index);
+        part.proposal.look();
+      }
       return;
     }
     const unfit = failure.code === 'malformed' || failure.code === 'too-large';
-    if (unfit && parts.length > 1) {
-      this.#queue.unshift(...parts.map((part) => ({ ...part, alone: true })));
+    if (!(isPassing(failure) || (unfit && parts.length > 1))) {
+      for (const part of parts) part.proposal.refused(part, failure);
       return;
     }
-    if (isPassing(failure)) {
-      for (const { proposal } of parts) proposal.attemptFailed(failure);
-      this.#sendAgain(parts);
-      return;
+    for (const part of parts) {
+      part.proposal.attemptFailed(part, failure);
+      part.alone ||= unfit;
     }
-    for (const part of parts) part.proposal.refused(failure);
+    if (unfit) this.#queue.unshift(...parts);
+    else this.#sayAgain(parts, []);
   }
 
-  /**
-   * The same transactions once more. Should the first sending still get into the log, then the second is
-   * refused there: what it creates exists, what it updates or deletes has another version. Of both outcomes
-   * the first counts.
-   */
-  #sendAgain(parts: readonly Part[]): void {
-    this.#again.push(...parts);
+  #say(waiters: readonly ReadWaiter[], answer: Parameters<ReadWaiter['answer']>[0]): void {
+    if (answer.kind === 'index' || !isPassing(answer)) {
+      for (const waiter of waiters) waiter.answer(answer);
+      return;
+    }
+    for (const waiter of waiters) waiter.attemptFailed(answer);
+    this.#sayAgain([], waiters);
+  }
+
+  /** Once more after a pause: what may be in the log already waits until that is known. */
+  #sayAgain(parts: readonly Part[], readers: readonly ReadWaiter[]): void {
+    this.#again.parts.push(...parts);
+    this.#again.readers.push(...readers);
     this.#againTimer ??= this.#clock.after(sendAgainMs, () => {
       this.#againTimer = undefined;
-      this.#queue.unshift(...this.#again.splice(0));
+      const again = this.#again;
+      this.#again = { parts: [], readers: [] };
+      for (const part of again.parts) (part.isUncertain ? this.#doubtful : this.#queue).push(part);
+      this.#readers.push(...again.readers);
       this.#schedule();
     });
   }
 
-  /** What was under way may or may not be in the log; all of it is said again. */
+  /**
+   * What was under way may or may not be in the log. A second copy would mostly be refused there: what it
+   * creates exists, what it changes has another version; but not if somebody deleted it meanwhile. So the
+   * next voter is first asked how far the log goes.
+   */
   #lost(reason: string): void {
     this.#call = undefined;
     for (const what of this.#inFlight.values()) {
-      if (what.kind === 'read') this.#readers.push(...what.waiters);
-      else
-        for (const part of what.parts) {
-          part.proposal.attemptFailed({ kind: 'failed', code: 'unknown-outcome', message: reason });
-          this.#queue.push(part);
-        }
+      if (what.kind === 'read') {
+        this.#readers.push(...what.waiters);
+        continue;
+      }
+      this.#doubtful.push(...what.parts);
+      if (what.kind === 'doubt') continue;
+      for (const part of what.parts) part.proposal.attemptFailed(part, lost(reason));
     }
     this.#inFlight.clear();
   }
@@ -255,6 +343,10 @@ export class ProposeStream {
 /** May be otherwise in a moment: with another leader, or with less to do. */
 function isPassing({ code }: ProposalFailure): boolean {
   return code === 'no-leader' || code === 'busy' || code === 'unknown-outcome';
+}
+
+function lost(reason: string): ProposalFailure {
+  return { kind: 'failed', code: 'unknown-outcome', message: reason };
 }
 
 export function unreachable(message: string): ProposalFailure {

@@ -4,9 +4,8 @@ import { encodeTransaction, type StateView, type Transaction } from '@shoal/stat
 import type { ProposalFailure, ProposalResult, Replica, ReplicaEvent } from '../replica.ts';
 import { FollowStream } from './follow-stream.ts';
 import { FollowerState } from './follower-state.ts';
-import { OutcomeIndex, PendingProposal } from './proposals.ts';
+import { OutcomeIndex, Part, PendingProposal } from './proposals.ts';
 import {
-  type Part,
   ProposeStream,
   type ReadWaiter,
   requestBytesMax,
@@ -18,15 +17,20 @@ import {
 export const transactionsInFlightMax = 16_384;
 /** Callers of `catchUp` that wait; more are answered `busy`. */
 export const catchUpsMax = 4_096;
-/** Longest wait for the voter to be reached, milliseconds. */
+/** Longest wait for some voter to be reached, or to say how far a reader must have read; milliseconds. */
 export const unsentMsMax = 3_000;
 /** Longest wait for an outcome, milliseconds. */
 export const outcomeMsMax = 15_000;
+/** A voter that is known to be behind the log, and gets no further for so long, is left; milliseconds. */
+export const behindMsMax = 1_000;
 const expiryEveryMs = 250;
 
+/** What a replica has streams to voters for. */
+export type ReplicaStream = 'follow' | 'propose';
+
 export interface RemoteReplicaOptions {
-  /** The client of the voter to follow; asked for anew at every attempt. */
-  readonly client: () => LogClient;
+  /** The client of the voter to turn to; asked for anew at every attempt. */
+  readonly client: (stream: ReplicaStream) => LogClient;
   /** Who follows, for the voter's logs and metrics. */
   readonly follower: string;
   readonly clock: Clock;
@@ -40,6 +44,8 @@ interface CatchUp extends ReadWaiter {
   readonly since: Monotonic;
   /** The read index, once the voter has said it. */
   readonly index: LogIndex | undefined;
+  /** Why no voter has said it. */
+  readonly failure: ProposalFailure | undefined;
   end(result: CatchUpResult): void;
 }
 
@@ -51,16 +57,20 @@ export class RemoteReplica implements Replica {
   readonly #propose: ProposeStream;
   readonly #outcomes = new OutcomeIndex();
   readonly #catchUps = new Set<CatchUp>();
+  readonly #logger: Logger;
   #expiry: Timer | undefined;
+  /** Where the state stood, and since when, at the last look at who is behind. */
+  #stood: { readonly cursor: LogIndex; readonly since: Monotonic } | undefined;
   #stopped = false;
 
   constructor(options: RemoteReplicaOptions) {
     const { client, follower, clock, random, logger } = options;
     this.#clock = clock;
+    this.#logger = logger;
     const down = (stream: string) => (reason: string, delayMs: number) =>
       logger.info({ stream, reason, delayMs }, 'replica_stream_down');
     this.#follow = new FollowStream({
-      client,
+      client: () => client('follow'),
       state: this.#state,
       follower,
       clock,
@@ -68,10 +78,16 @@ export class RemoteReplica implements Replica {
       onReceived: () => this.#passed(),
       onDown: down('follow'),
     });
-    this.#propose = new ProposeStream({ client, clock, random, onDown: down('propose') });
+    this.#propose = new ProposeStream({
+      client: () => client('propose'),
+      cursor: () => this.#state.cursor,
+      clock,
+      random,
+      onDown: down('propose'),
+    });
     this.#state.subscribe((event) => {
       if (event.kind === 'applied') this.#outcomes.applied(event.entry.outcomes);
-      else this.#outcomes.passed(event.index);
+      else this.#outcomes.jumped();
     });
     this.#follow.start();
     this.#propose.start();
@@ -100,20 +116,21 @@ export class RemoteReplica implements Replica {
     if (this.#outcomes.transactions + transactions.length > transactionsInFlightMax)
       return Promise.resolve(busy('too many proposals of this process wait'));
     const encoded = transactions.map((transaction) => bufferOf(encodeTransaction(transaction)));
-    const groups = pack(encoded);
     const ids = transactions.map((transaction) => transaction.id);
     return new Promise((resolve) => {
       const proposal = new PendingProposal(
         transactions.length,
-        groups.length,
         this.#clock.monotonic(),
+        () => this.#state.cursor,
         (result) => {
           this.#outcomes.remove(proposal, ids);
           resolve(result);
         },
       );
+      const parts = partsOf(proposal, encoded);
+      proposal.consistsOf(parts);
       this.#outcomes.add(proposal, ids);
-      this.#propose.propose(groups.map((group): Part => ({ ...group, proposal, alone: false })));
+      this.#propose.propose(parts);
       this.#watchExpiry();
     });
   }
@@ -130,7 +147,7 @@ export class RemoteReplica implements Replica {
     });
   }
 
-  /** Drops the connections and makes new ones, for example because the certificate was renewed. */
+  /** Drops the connections and makes new ones, for example because the own voter is back. */
   reconnect(reason: string): void {
     this.#follow.restart(reason);
     this.#propose.restart(reason);
@@ -141,21 +158,27 @@ export class RemoteReplica implements Replica {
     this.#follow.stop();
     this.#propose.stop();
     this.#expiry?.cancel();
-    for (const proposal of this.#outcomes.proposals)
-      proposal.fail({ kind: 'failed', code: 'unknown-outcome', message: 'the process ends' });
+    for (const proposal of this.#outcomes.proposals) proposal.giveUp('the process ends');
     for (const catchUp of this.#catchUps) catchUp.end(unreachable('the process ends'));
   }
 
   #newCatchUp(resolve: (result: CatchUpResult) => void): CatchUp {
     let index: LogIndex | undefined;
+    let failure: ProposalFailure | undefined;
     let done = false;
     const catchUp: CatchUp = {
       since: this.#clock.monotonic(),
       get index() {
         return index;
       },
+      get failure() {
+        return failure;
+      },
       get done() {
         return done;
+      },
+      attemptFailed: (failed) => {
+        failure = failed;
       },
       answer: (answer) => {
         if (answer.kind === 'failed') {
@@ -179,21 +202,54 @@ export class RemoteReplica implements Replica {
       const { index } = catchUp;
       if (index !== undefined && index <= cursor) catchUp.end({ kind: 'caught-up', index });
     }
+    this.#propose.seen();
   }
 
   #watchExpiry(): void {
     if (this.#expiry !== undefined || this.#stopped) return;
     this.#expiry = this.#clock.after(expiryEveryMs, () => {
       this.#expiry = undefined;
-      this.#outcomes.passed(this.#state.cursor);
-      this.#outcomes.expire(this.#clock, unsentMsMax, outcomeMsMax);
-      const now = this.#clock.monotonic();
-      for (const catchUp of this.#catchUps)
-        if (now - catchUp.since >= unsentMsMax)
-          catchUp.end(unreachable('the log cannot be reached'));
+      this.#expire();
+      this.#leaveWhoIsBehind();
       this.#propose.dropDone();
       if (this.#outcomes.transactions > 0 || this.#catchUps.size > 0) this.#watchExpiry();
+      else this.#stood = undefined;
     });
+  }
+
+  #expire(): void {
+    const { trouble } = this.#propose;
+    const reason = `the log cannot be reached${trouble === '' ? '' : `: ${trouble}`}`;
+    this.#outcomes.expire(this.#clock, unsentMsMax, outcomeMsMax, reason);
+    const now = this.#clock.monotonic();
+    for (const catchUp of this.#catchUps) {
+      if (now - catchUp.since < unsentMsMax) continue;
+      const { index, failure } = catchUp;
+      const behind = `this copy of the state has ${this.#state.cursor} of ${index} entries`;
+      catchUp.end(failure ?? unreachable(index === undefined ? reason : behind));
+    }
+  }
+
+  /**
+   * The leader has said how far the log goes, and the voter that is followed is not there and gets nowhere: it
+   * may be cut off from the others. Another goes on where this one stands; a state never goes back.
+   */
+  #leaveWhoIsBehind(): void {
+    const { cursor } = this.#state;
+    const now = this.#clock.monotonic();
+    const isBehind =
+      [...this.#catchUps].some(({ index = 0 }) => index > cursor) ||
+      this.#propose.waits ||
+      this.#outcomes.waitsBeyond(cursor);
+    if (!isBehind) {
+      this.#stood = undefined;
+    } else if (this.#stood?.cursor !== cursor) {
+      this.#stood = { cursor, since: now };
+    } else if (now - this.#stood.since >= behindMsMax) {
+      this.#stood = undefined;
+      this.#logger.info({ cursor }, 'replica_behind');
+      this.#follow.restart('the voter is behind');
+    }
   }
 }
 
@@ -206,22 +262,19 @@ function bufferOf(bytes: Uint8Array): Buffer {
 }
 
 /** Puts transactions together as far as one message takes them. */
-function pack(
-  encoded: readonly Buffer[],
-): readonly { readonly transactions: readonly Buffer[]; readonly bytes: number }[] {
-  const groups: { readonly transactions: Buffer[]; bytes: number }[] = [];
+function partsOf(proposal: PendingProposal, encoded: readonly Buffer[]): readonly Part[] {
+  const parts: Part[] = [];
+  let [from, group, bytes] = [0, [] as Buffer[], 0];
+  const close = (): void => {
+    if (group.length > 0) parts.push(new Part(proposal, from, group, bytes));
+    [from, group, bytes] = [from + group.length, [], 0];
+  };
   for (const transaction of encoded) {
-    const last = groups.at(-1);
-    const fits =
-      last !== undefined &&
-      last.bytes + transaction.length <= requestBytesMax &&
-      last.transactions.length < requestTransactionsMax;
-    if (fits) {
-      last.transactions.push(transaction);
-      last.bytes += transaction.length;
-    } else {
-      groups.push({ transactions: [transaction], bytes: transaction.length });
-    }
+    const isFull = group.length >= requestTransactionsMax;
+    if (isFull || bytes + transaction.length > requestBytesMax) close();
+    group.push(transaction);
+    bytes += transaction.length;
   }
-  return groups;
+  close();
+  return parts;
 }

@@ -6,7 +6,7 @@ import {
 } from '@shoal/pki';
 import type { LogClient } from '@shoal/proto';
 import type { Clock, Logger, Random } from '@shoal/runtime';
-import { RemoteReplica } from '../follower/remote-replica.ts';
+import { RemoteReplica, type ReplicaStream } from '../follower/remote-replica.ts';
 import { VoterClients } from './voter-clients.ts';
 
 /** What a process has while its host is a manager. */
@@ -16,8 +16,8 @@ export interface ManagerSession {
   /** What proves the node, always the newest. */
   readonly proof: CertificateSource;
   readonly replica: RemoteReplica;
-  /** For the next attempt at a stream: a client of the host's own voter, or of another while that is away. */
-  readonly client: () => LogClient;
+  /** For the next attempt at a lease: a client of the host's own voter, or of another while that is away. */
+  readonly leaseClient: () => LogClient;
 }
 
 /** What a process does while its host is a manager. */
@@ -134,20 +134,24 @@ class ActiveSession {
   constructor(options: ManagerHostOptions, identity: Identity) {
     const { name, clock, random, logger } = options;
     this.#identity = identity;
-    this.#clients = new VoterClients(identity, clock, random);
-    const client = (): LogClient => this.#clients.next();
+    const home = (): void => replica.reconnect('the own voter is back');
+    const clients = new VoterClients(identity, clock, random, home);
+    const client = (stream: ReplicaStream): LogClient => clients.next(stream);
     const follower = `${name}@${identity.nodeId}`;
     const replica = new RemoteReplica({ client, follower, clock, random, logger });
-    this.session = { identity, proof: this.#clients.proof, replica, client };
+    this.#clients = clients;
+    const leaseClient = (): LogClient => clients.next('lease');
+    this.session = { identity, proof: clients.proof, replica, leaseClient };
     this.#work = options.start(this.session);
   }
 
   /** Whether the new identity is the same manager at the same place. */
   continuesAs(identity: Identity): boolean {
-    const { clusterId, nodeId, logAddr, dispatcherAddr } = this.#identity;
+    const { clusterId, nodeId, advertiseAddr, logAddr, dispatcherAddr } = this.#identity;
     return (
       identity.clusterId === clusterId &&
       identity.nodeId === nodeId &&
+      identity.advertiseAddr === advertiseAddr &&
       identity.logAddr === logAddr &&
       identity.dispatcherAddr === dispatcherAddr
     );

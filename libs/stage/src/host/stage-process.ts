@@ -68,7 +68,7 @@ function startStage(
   metrics: StageMetrics,
 ): ManagerWork & { readonly running: RunningStage } {
   const { clock, random, logger } = context;
-  const { identity, replica, client } = session;
+  const { identity, replica, leaseClient: client } = session;
   const lease = new LeaseHolder({
     client,
     id: `${definition.name}@${identity.nodeId}/${context.config.instance}`,

@@ -1,7 +1,18 @@
 import { X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { status } from '@grpc/grpc-js';
 import { parseSwarmInit } from '@shoal/docker-api';
-import { createNodeKey, type Identity, isTrusted, proveRenewal, subjectOf } from '@shoal/pki';
+import {
+  createNodeKey,
+  type Identity,
+  issueCertificate,
+  isTrusted,
+  proveRenewal,
+  subjectOf,
+} from '@shoal/pki';
 import { IssueRequest, IssueResponse, TrustRootResponse } from '@shoal/proto';
 import type { AuthorityAnswer } from '@shoal/raft/service';
 import { type Instant, silentLogger, systemClock, systemRandom } from '@shoal/runtime';
@@ -232,3 +243,59 @@ async function strangersRequest(): Promise<Uint8Array> {
   const stranger = await conceive(init, place, systemClock, systemRandom);
   return renewalRequest(stranger.identity);
 }
+
+describe('an external authority', () => {
+  async function configured(url: string): Promise<void> {
+    const { cluster } = log.view;
+    if (cluster === undefined) throw new Error('no cluster');
+    const ExternalCAs = [{ Protocol: 'cfssl', URL: url, Options: {} } as const];
+    const spec = { ...cluster.spec, CAConfig: { ...cluster.spec.CAConfig, ExternalCAs } };
+    log.write([{ op: 'update', table: 'cluster', object: { ...cluster, spec } }]);
+  }
+
+  test('signs in place of the cluster', async () => {
+    const { cluster } = log.view;
+    if (cluster?.rootCa.key === undefined) throw new Error('no root key');
+    const key = openSealed(manager.sealKey, cluster.rootCa.key, sealedPlaces.rootKey(cluster.id));
+    const ca = { certificate: cluster.rootCa.certificate, key };
+    const asked: string[] = [];
+    const server = createServer((request, response) => {
+      void text(request).then(async (body) => {
+        const { certificate_request, subject } = JSON.parse(body) as {
+          certificate_request: string;
+          subject: { CN: string };
+        };
+        asked.push(subject.CN);
+        const signed = await issueCertificate({
+          ca,
+          request: certificate_request,
+          subject: { nodeId: subject.CN, role: 'worker', clusterId: cluster.id },
+          now: systemClock.now(),
+          random: systemRandom,
+        });
+        const certificate = signed.kind === 'issued' ? signed.certificate : '';
+        response.end(JSON.stringify({ success: true, result: { certificate }, errors: [] }));
+      });
+    });
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    try {
+      await configured(`http://127.0.0.1:${(server.address() as AddressInfo).port}/sign`);
+      const response = issued(await ask('issue', await joinRequest(token('worker'))));
+      expect(asked).toEqual([response.nodeId]);
+      expect(isTrusted(response.certificate, response.trustRoots)).toBe(true);
+    } finally {
+      server.close();
+      server.closeAllConnections();
+    }
+  });
+
+  test('that does not answer leaves no node behind', async () => {
+    await configured('http://127.0.0.1:1/sign');
+    const before = log.view.nodes.size;
+    expect(await ask('issue', await joinRequest(token('worker')))).toMatchObject({
+      kind: 'error',
+      code: status.UNAVAILABLE,
+    });
+    expect(log.view.nodes.size).toBe(before);
+  });
+});

@@ -1,6 +1,9 @@
 import { status } from '@grpc/grpc-js';
 import {
+  type ExternallyIssued,
+  externalUrls,
   issueCertificate,
+  issueExternally,
   type NodeRole,
   type NodeSubject,
   provenNode,
@@ -159,21 +162,9 @@ async function certify(
   manager: IssuingManager,
   options: IssueOptions,
 ): Promise<{ readonly kind: 'issued'; readonly response: IssueResponse } | Refusal> {
-  const { clock, random } = options;
-  const { certificate: root, key, chain } = signingRoot(cluster.rootCa);
-  if (key === undefined)
-    return refused(status.UNAVAILABLE, 'the root key of this swarm is with an external authority');
-  const issued = await issueCertificate({
-    ca: {
-      certificate: root,
-      key: openSealed(manager.sealKey, key, sealedPlaces.rootKey(cluster.id)),
-    },
-    request: certificateRequest,
-    subject,
-    now: clock.now(),
-    random,
-    validityMs: cluster.spec.CAConfig.NodeCertExpiry / nanosPerMilli,
-  });
+  const { chain } = signingRoot(cluster.rootCa);
+  const issued = await sign(certificateRequest, subject, cluster, manager, options);
+  if (issued.kind === 'unavailable') return refused(status.UNAVAILABLE, issued.reason);
   if (issued.kind === 'refused') return refused(status.INVALID_ARGUMENT, issued.reason);
   const isManager = subject.role === 'manager';
   return {
@@ -187,6 +178,38 @@ async function certify(
       managers: managersOf(manager, options),
     },
   };
+}
+
+/** By an external authority where the cluster has one, as in Swarm; otherwise by the cluster's own key. */
+async function sign(
+  request: string,
+  subject: NodeSubject,
+  cluster: Cluster,
+  manager: IssuingManager,
+  { clock, random }: IssueOptions,
+): Promise<ExternallyIssued> {
+  const { certificate: root, key } = signingRoot(cluster.rootCa);
+  const urls = externalUrls(cluster.spec.CAConfig.ExternalCAs, root);
+  if (urls.length > 0) {
+    const authorities = { urls, root, proof: manager.identity, clock };
+    return issueExternally({ authorities, request, subject });
+  }
+  if (key === undefined) {
+    const reason =
+      'the root key of this swarm is with an external authority, and none is configured';
+    return { kind: 'unavailable', reason };
+  }
+  return issueCertificate({
+    ca: {
+      certificate: root,
+      key: openSealed(manager.sealKey, key, sealedPlaces.rootKey(cluster.id)),
+    },
+    request,
+    subject,
+    now: clock.now(),
+    random,
+    validityMs: cluster.spec.CAConfig.NodeCertExpiry / nanosPerMilli,
+  });
 }
 
 /** Every manager of the state; the dispatcher of one listens where this host's does, unless it said otherwise. */
