@@ -65,6 +65,8 @@ export async function createApiServer(
     bodyLimit: bodyBytesMax,
     exposeHeadRoutes: false,
     forceCloseConnections: false,
+    // Its own refusal does not have Docker's shape; the routes know best what still works.
+    return503OnClosing: false,
     routerOptions: { maxParamLength: 1_024 },
   });
   setUp(app, context);

@@ -225,3 +225,14 @@ test('stopping stores what was accepted, refuses the rest, and leaves no timer b
   expect(again.machine.lines).toEqual(['a', 'b']);
   await again.node.stop();
 });
+
+test('how often a snapshot is taken can be changed while it runs', async () => {
+  const { node, clock } = await open(new FakeDisk(), { snapshotIntervalEntries: 1_000 });
+  for (let at = 0; at < 20; at += 1) await node.propose(encode(`p${at}`));
+  await clock.advance(10);
+  expect(node.status.snapshot).toBe(0);
+  node.snapshotEvery(5);
+  await node.propose(encode('one more'));
+  await clock.until(() => node.status.snapshot > 0, 1_000);
+  await node.stop();
+});

@@ -234,6 +234,11 @@ export class RaftNode {
     return { index: Math.max(index, this.#raft.log.base.index) as LogIndex, chunks };
   }
 
+  /** From now on a snapshot is taken every so many entries. */
+  snapshotEvery(entries: number): void {
+    this.#snapshots.every(entries);
+  }
+
   /** Calls `listener` whenever entries were applied. Returns the way to stop it. */
   onCommitted(listener: () => void): () => void {
     return this.#committed.add(listener);

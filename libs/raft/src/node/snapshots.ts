@@ -20,6 +20,7 @@ export class Snapshots {
   readonly #options: RaftOptions;
   readonly #compacted: (upTo: LogIndex) => void;
   #newest: LogIndex;
+  #every: number;
   #running: Promise<void> | undefined;
   #retry: Timer | undefined;
   #stopped = false;
@@ -41,6 +42,7 @@ export class Snapshots {
     this.#clock = parts.clock;
     this.#logger = parts.logger;
     this.#options = parts.options;
+    this.#every = parts.options.snapshotIntervalEntries;
     this.#compacted = compacted;
     this.#newest = parts.raft.log.base.index;
   }
@@ -54,10 +56,16 @@ export class Snapshots {
   applied(): void {
     if (this.#running !== undefined || this.#retry !== undefined || this.#stopped) return;
     if (this.#raft.installing !== undefined) return;
-    if (this.#raft.applied - this.#newest < this.#options.snapshotIntervalEntries) return;
+    if (this.#raft.applied - this.#newest < this.#every) return;
     this.#running = this.#take().finally(() => {
       this.#running = undefined;
     });
+  }
+
+  /** From now on a snapshot is taken every so many entries. */
+  every(entries: number): void {
+    invariant(entries > 0, 'snapshots are taken now and then', { entries });
+    this.#every = entries;
   }
 
   /** A leader's snapshot was saved and restored. */

@@ -11,6 +11,8 @@ export const reopenMsMax = 500;
 /** A stream that the peer has not accepted by then is given up, milliseconds: a lost packet is sent
  * again by TCP only after ever longer pauses. */
 export const openMsMax = 1_000;
+/** A stream that stood so long was a good one: the next pause is a short one again, milliseconds. */
+export const steadyMs = 1_000;
 /** Writes handed to the connection and not yet taken by it; while they are, what comes is put together. */
 export const writesUnderWayMax = 4;
 
@@ -47,6 +49,7 @@ export class PeerLink {
   #client: VotersClient | undefined;
   #stream: Stream | undefined;
   #accepted = false;
+  #acceptedAt = 0;
   #greeted = false;
   #underWay = 0;
   #flushing = false;
@@ -129,9 +132,9 @@ export class PeerLink {
   #opened(stream: Stream): void {
     if (this.#stream !== stream) return;
     this.#timer?.cancel();
+    const { peer, addr, clock, logger } = this.#options;
     this.#accepted = true;
-    this.#failures = 0;
-    const { peer, addr, logger } = this.#options;
+    this.#acceptedAt = clock.monotonic();
     logger.info({ peer, addr }, 'peer_connected');
   }
 
@@ -140,6 +143,8 @@ export class PeerLink {
     const { peer, addr, clock, random, logger } = this.#options;
     const level = this.#accepted || this.#failures === 0 ? 'warn' : 'debug';
     logger[level]({ peer, addr, reason }, 'peer_lost');
+    // A peer that accepts and then refuses, because another voter runs there now, is not asked in a hurry.
+    if (this.#accepted && clock.monotonic() - this.#acceptedAt >= steadyMs) this.#failures = 0;
     this.#drop();
     const longest = Math.min(reopenMsMax, reopenMsMin * 2 ** this.#failures);
     this.#failures = Math.min(this.#failures + 1, 16);

@@ -94,6 +94,7 @@ export async function openVoter(options: VoterOptions, logger: Logger): Promise<
   );
   const log = await openLog({ options, storage, machine, credentials, admit, parts });
   const served = serve({ log, machine, credentials, admit, parts });
+  if (options.raft?.snapshotIntervalEntries === undefined) followInterval(log.node, machine);
   return {
     services: [served.service, served.membership, log.transport],
     credentials,
@@ -111,6 +112,19 @@ export async function openVoter(options: VoterOptions, logger: Logger): Promise<
       log.route.stop();
     },
   };
+}
+
+/** `docker swarm update --snapshot-interval` counts while the voter runs. */
+function followInterval(node: RaftNode, machine: VoterMachine): void {
+  let seen = 0;
+  const look = (): void => {
+    const entries = machine.view.cluster?.spec.Raft.SnapshotInterval ?? 0;
+    if (entries === seen || entries <= 0) return;
+    seen = entries;
+    node.snapshotEvery(entries);
+  };
+  node.onCommitted(look);
+  look();
 }
 
 /** The log with its peers, and the way to its leader. */

@@ -83,7 +83,7 @@ export function createCluster(): Change {
   const object = {
     id: 'cluster',
     meta: { version: 0, createdAt: 0, updatedAt: 0 },
-    spec: {},
+    spec: { Raft: { SnapshotInterval: 10_000 } },
     rootCa: { certificate: '' },
     joinTokens: { worker: sealed, manager: sealed },
     defaultAddressPool: ['10.0.0.0/8'],
