@@ -1,8 +1,15 @@
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { channelCredentials, type Identity, nodeTlsInfo, requestCertificate } from '@shoal/pki';
+import {
+  channelCredentials,
+  clockProblem,
+  type Identity,
+  type ManagerAddress,
+  nodeTlsInfo,
+  requestCertificate,
+} from '@shoal/pki';
 import type { SwarmView } from '@shoal/proto';
-import type { Clock, Logger, Random, Timer } from '@shoal/runtime';
+import { type Clock, type Logger, parseHostPort, type Random, type Timer } from '@shoal/runtime';
 import type { Node, NodeDescription } from '@shoal/state';
 import { CertificateKeeper } from './certificate/keeper.ts';
 import type { Engine } from './executor/engine.ts';
@@ -88,7 +95,10 @@ export class Agent {
   /** Whether a session is open, and what is missing if not. */
   get health(): { readonly ready: boolean; readonly detail: string } {
     if (this.#description === undefined) return { ready: false, detail: 'waits for the engine' };
-    if (!this.#up) return { ready: false, detail: 'waits for a dispatcher' };
+    if (!this.#up) {
+      const problem = clockProblem(this.#identity.certificate, this.#options.clock.now());
+      return { ready: false, detail: problem ?? 'waits for a dispatcher' };
+    }
     const engine = this.#worker?.engineSeen === true;
     return { ready: engine, detail: engine ? '' : 'the engine cannot be reached' };
   }
@@ -106,7 +116,13 @@ export class Agent {
     const same =
       before.certificate === identity.certificate &&
       before.caCertificate === identity.caCertificate;
-    if (!same) void this.#describeNow();
+    if (same) return;
+    void this.#describeNow();
+    // Who was turned away with the old certificate need not wait.
+    if (this.#session !== undefined || this.#retry === undefined) return;
+    this.#retry.cancel();
+    this.#failures = 0;
+    this.#open();
   }
 
   /** Lets go of everything; containers run on. */
@@ -122,9 +138,17 @@ export class Agent {
 
   #configureDispatchers(): void {
     const { dispatcherAddr, managers } = this.#identity;
-    this.#dispatchers.configure(
-      dispatcherAddr,
-      managers.map((manager) => manager.dispatcherAddr),
+    this.#dispatchers.configure(dispatcherAddr, this.#others(managers));
+  }
+
+  /** Dispatchers but the own one, which other hosts know by another address. */
+  #others(managers: readonly Pick<ManagerAddress, 'nodeId' | 'dispatcherAddr'>[]): string[] {
+    const { nodeId, dispatcherAddr: own } = this.#identity;
+    const ownPort = parseHostPort(own)?.port;
+    const isOwn = (one: (typeof managers)[number]): boolean =>
+      one.nodeId === nodeId && parseHostPort(one.dispatcherAddr)?.port === ownPort;
+    return managers.flatMap((one) =>
+      one.dispatcherAddr === '' || isOwn(one) ? [] : [one.dispatcherAddr],
     );
   }
 
@@ -188,6 +212,7 @@ export class Agent {
   }
 
   #open(): void {
+    this.#retry = undefined;
     const { clock, logger, version, metrics } = this.#options;
     const address = this.#dispatchers.next();
     const description = this.#description;
@@ -247,8 +272,7 @@ export class Agent {
   }
 
   #swarm(view: SwarmView): void {
-    const addresses = view.managers.map((manager) => manager.dispatcherAddr);
-    this.#dispatchers.told(addresses.filter((address) => address !== ''));
+    this.#dispatchers.told(this.#others(view.managers));
     const node = JSON.parse(view.node.toString('utf8')) as Node;
     this.#certificates.told({ node, view });
   }

@@ -96,6 +96,7 @@ class Serving implements ManagerWork {
           credentials: serverCredentials(this.#proof),
           clusterId: this.#identity.clusterId,
           dispatcher: this.#dispatcher,
+          ownAddress: this.#identity.advertiseAddr,
           logger,
         });
         this.#listening = true;

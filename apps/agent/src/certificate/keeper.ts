@@ -1,6 +1,7 @@
 import {
   type CertificateOutcome,
   type CertificateProof,
+  clockProblem,
   type Identity,
   isTrusted,
   type ManagerAddress,
@@ -22,6 +23,8 @@ import { renewalReason, type Swarm } from './reason.ts';
 const backoffMs = { first: 5_000, most: 3_600_000 } as const;
 /** How often a certificate's time is looked at, milliseconds. */
 const lookMs = 30_000;
+/** Wall-clock time that goes by this much faster or slower than it should was set by somebody; milliseconds. */
+const clockJumpMs = 1_000;
 
 export interface CertificateKeeperOptions {
   readonly identity: Identity;
@@ -51,20 +54,24 @@ export class CertificateKeeper {
   #again = false;
   #failures = 0;
   #notBefore = 0;
+  /** Between the wall clock and the time that only goes on. */
+  #offsetMs: number;
   #stopped = false;
 
   constructor(options: CertificateKeeperOptions) {
     this.#options = options;
     this.#identity = options.identity;
     this.#dueAt = this.#due();
+    this.#offsetMs = this.#offset();
     this.#look();
   }
 
   /** The identity on disk changed. */
   changed(identity: Identity): void {
-    const isNew = identity.certificate !== this.#identity.certificate;
+    const before = this.#identity;
     this.#identity = identity;
-    if (isNew) this.#dueAt = this.#due();
+    if (identity.certificate !== before.certificate) this.#dueAt = this.#due();
+    if (!sameManagers(identity.managers, before.managers)) this.#notBefore = 0;
     this.#look();
   }
 
@@ -105,6 +112,20 @@ export class CertificateKeeper {
     });
   }
 
+  /** What failed by a wrong clock may go well by the right one. */
+  #seeClock(): void {
+    const offsetMs = this.#offset();
+    if (Math.abs(offsetMs - this.#offsetMs) < clockJumpMs) return;
+    this.#options.logger.info({ byMs: Math.round(offsetMs - this.#offsetMs) }, 'clock_set');
+    this.#offsetMs = offsetMs;
+    this.#notBefore = 0;
+    this.#dueAt = this.#due();
+  }
+
+  #offset(): number {
+    return this.#options.clock.now() - this.#options.clock.monotonic();
+  }
+
   #pauseMs(): number {
     const waitMs = this.#notBefore - this.#options.clock.monotonic();
     return waitMs > 0 ? Math.min(waitMs, lookMs) : lookMs;
@@ -112,9 +133,10 @@ export class CertificateKeeper {
 
   async #work(): Promise<void> {
     const { clock, logger } = this.#options;
+    this.#seeClock();
     try {
       await this.#takeOver();
-      const reason = renewalReason(this.#identity, this.#swarm, clock.now(), this.#dueAt);
+      const reason = this.#reason();
       if (reason !== undefined && clock.monotonic() >= this.#notBefore) await this.#renew(reason);
     } catch (error) {
       logger.warn({ reason: errorMessage(error) }, 'certificate_not_kept');
@@ -126,30 +148,27 @@ export class CertificateKeeper {
   async #takeOver(): Promise<void> {
     const swarm = this.#swarm;
     if (swarm === undefined) return;
-    const { managers, caCertificate } = this.#identity;
+    const { certificate, managers, caCertificate } = this.#identity;
     const now = managerAddresses(swarm.view.managers, managers);
     const roots = swarm.view.trustRoots === '' ? caCertificate : swarm.view.trustRoots;
-    if (sameManagers(now, managers) && (roots === caCertificate || !this.#mayTrust(roots))) return;
-    const trusted = this.#mayTrust(roots) ? roots : caCertificate;
+    // An own certificate that leads to none of the roots would be worth nothing: first comes another.
+    const isTrustedNow = roots !== caCertificate && isTrusted(certificate, roots);
+    if (sameManagers(now, managers) && !isTrustedNow) return;
     this.#identity = await this.#options.update((before) => ({
       ...before,
       managers: now,
-      caCertificate: trusted,
+      caCertificate: isTrusted(before.certificate, roots) ? roots : before.caCertificate,
     }));
     this.#options.logger.info({ managers: now.length }, 'managers_noted');
   }
 
-  /** An own certificate that leads to none of the roots would be worth nothing: first comes another. */
-  #mayTrust(roots: string): boolean {
-    return isTrusted(this.#identity.certificate, roots);
-  }
-
   async #renew(reason: string): Promise<void> {
-    const { request, logger } = this.#options;
-    const { certificate, key, caCertificate: trustRoots, managers } = this.#identity;
-    const addresses = managers.map(({ logAddr }) => logAddr);
+    const { request, clock, logger } = this.#options;
+    const { certificate, key, caCertificate: trustRoots } = this.#identity;
+    const addresses = this.#addresses();
     const proof = { kind: 'renewal', certificate, key, trustRoots } as const;
-    logger.info({ reason, managers: addresses.length }, 'certificate_requested');
+    const problem = clockProblem(certificate, clock.now());
+    logger.info({ reason, problem, managers: addresses.length }, 'certificate_requested');
     const outcome = await request(addresses, proof);
     if (this.#stopped) return;
     if (outcome.kind === 'failed') {
@@ -159,10 +178,30 @@ export class CertificateKeeper {
     }
     if (outcome.nodeId !== this.#identity.nodeId)
       throw new Error(`the certificate is for another node, ${outcome.nodeId}`);
-    this.#failures = 0;
     this.#identity = await this.#options.update((before) => renewed(before, outcome));
     this.#dueAt = this.#due();
     logger.info({ reason, role: outcome.role }, 'certificate_renewed');
+    // A manager that is behind, or whose clock is wrong, issues what is of no use: not at once again.
+    if (this.#reason() === undefined) this.#failures = 0;
+    else this.#failed();
+  }
+
+  /** The own host's authority first, then the others by chance: no manager is everybody's first. */
+  #addresses(): readonly string[] {
+    const { nodeId, role, logAddr, managers } = this.#identity;
+    const own = role === 'manager' && logAddr !== '' ? [logAddr] : [];
+    const rest = managers.flatMap((one) =>
+      one.nodeId === nodeId && own.length > 0 ? [] : [one.logAddr],
+    );
+    const others: string[] = [];
+    while (rest.length > 0)
+      others.push(...rest.splice(Math.floor(this.#options.random.next() * rest.length), 1));
+    return [...own, ...others];
+  }
+
+  #reason(): string | undefined {
+    const { clock } = this.#options;
+    return renewalReason(this.#identity, this.#swarm, clock.now(), this.#dueAt);
   }
 
   #failed(): void {

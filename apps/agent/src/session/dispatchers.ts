@@ -1,18 +1,21 @@
 import type { Random } from '@shoal/runtime';
 
-/** Where dispatchers listen, the one of the own host first when there is one. */
+/**
+ * Where dispatchers listen, and whom to turn to next: to that of the own host first when there is one, then to
+ * the others in an order of chance, each once before any is tried again.
+ */
 export class Dispatchers {
   readonly #random: Random;
+  readonly #failed = new Set<string>();
   #own = '';
   #configured: readonly string[] = [];
   #told: readonly string[] = [];
-  #failed: string | undefined;
 
   constructor(random: Random) {
     this.#random = random;
   }
 
-  /** From the identity: what was known when the host joined. */
+  /** From the identity: what was known when the host was last told. */
   configure(own: string, others: readonly string[]): void {
     this.#own = own;
     this.#configured = others;
@@ -23,21 +26,34 @@ export class Dispatchers {
     if (addresses.length > 0) this.#told = addresses;
   }
 
+  /** A session there was not to be had, or has ended. */
   failed(address: string): void {
-    this.#failed = address;
+    this.#failed.add(address);
   }
 
+  /** There is a session: what failed before it says nothing any more. */
   worked(): void {
-    this.#failed = undefined;
+    this.#failed.clear();
   }
 
-  /** One to try; the one that failed last only if there is no other. */
+  /** One to try. What lived by the last word of a session comes before what was known before. */
   next(): string | undefined {
-    const all = new Set([this.#own, ...this.#told, ...this.#configured]);
-    all.delete('');
-    if (this.#own !== '' && this.#failed !== this.#own) return this.#own;
-    const others = [...all].filter((address) => address !== this.#failed);
-    const candidates = others.length > 0 ? others : [...all];
-    return candidates[Math.floor(this.#random.next() * candidates.length)];
+    const found = this.#untried();
+    if (found !== undefined) return found;
+    this.#failed.clear();
+    return this.#untried();
+  }
+
+  #untried(): string | undefined {
+    if (this.#isOpen(this.#own)) return this.#own;
+    for (const addresses of [this.#told, this.#configured]) {
+      const open = [...new Set(addresses)].filter((address) => this.#isOpen(address));
+      if (open.length > 0) return open[Math.floor(this.#random.next() * open.length)];
+    }
+    return undefined;
+  }
+
+  #isOpen(address: string): boolean {
+    return address !== '' && !this.#failed.has(address);
   }
 }

@@ -1,4 +1,4 @@
-import type { ChannelCredentials, ClientDuplexStream } from '@grpc/grpc-js';
+import { type ChannelCredentials, type ClientDuplexStream, connectivityState } from '@grpc/grpc-js';
 import { channelOptions } from '@shoal/pki';
 import {
   type AgentMessage,
@@ -12,8 +12,8 @@ import { assertNever, type Clock, errorMessage, type Logger, type Timer } from '
 import type { NodeDescription, TaskAssignment } from '@shoal/state';
 import { holdMsMax, type Reporter } from './reporter.ts';
 
-/** Time for the dispatcher to answer a registration or a heartbeat, milliseconds. */
-const answerMsMax = 10_000;
+/** Time for the dispatcher to take the connection, to answer a registration, and to answer a heartbeat; milliseconds. */
+const answerMsMax = { connection: 2_000, registration: 10_000, heartbeat: 4_000 } as const;
 
 export interface SessionEvents {
   registered(sessionId: string): void;
@@ -50,6 +50,7 @@ export class Session {
   #assignments = 0;
   #heartbeat: Timer | undefined;
   #answer: Timer | undefined;
+  #connecting: Timer | undefined;
   #held: Timer | undefined;
   #over = false;
 
@@ -74,7 +75,11 @@ export class Session {
         agentVersion: version,
       },
     });
-    this.#awaitAnswer();
+    this.#awaitAnswer(answerMsMax.registration);
+    this.#connecting = options.clock.after(answerMsMax.connection, () => {
+      const state = this.#client.getChannel().getConnectivityState(false);
+      if (state !== connectivityState.READY) this.end('the dispatcher cannot be reached');
+    });
   }
 
   /** Sends what the reporter has to say now, and what it holds a little later. */
@@ -102,6 +107,7 @@ export class Session {
     this.#over = true;
     this.#heartbeat?.cancel();
     this.#answer?.cancel();
+    this.#connecting?.cancel();
     this.#held?.cancel();
     this.#call.end();
     this.#call.cancel();
@@ -166,13 +172,13 @@ export class Session {
     this.#heartbeat?.cancel();
     this.#heartbeat = this.#options.clock.after(ms, () => {
       this.#write({ $case: 'heartbeat', value: {} });
-      this.#awaitAnswer();
+      this.#awaitAnswer(answerMsMax.heartbeat);
     });
   }
 
-  #awaitAnswer(): void {
+  #awaitAnswer(withinMs: number): void {
     this.#answer?.cancel();
-    this.#answer = this.#options.clock.after(answerMsMax, () =>
+    this.#answer = this.#options.clock.after(withinMs, () =>
       this.end('the dispatcher does not answer'),
     );
   }

@@ -4,8 +4,9 @@ import { type Node, revisionId, type Task, type TaskState, type TaskStatus } fro
 import { beforeEach, expect, test } from 'vitest';
 import { FakeAgent } from '../testing/fake-agent.ts';
 import { Dispatcher } from './dispatcher.ts';
-import { absencePeriods, heartbeatMsDefault, registrationsMax } from './limits.ts';
+import { absencePeriods, heartbeatMsDefault, registrationsMax, unknownPeriods } from './limits.ts';
 import { noMetrics } from './metrics.ts';
+import { dispatcherGone, unknownFailure } from './node-writes.ts';
 
 const meta = { version: 0, createdAt: 0, updatedAt: 0 } as Task['meta'];
 const spec = {
@@ -275,11 +276,13 @@ test('after a restart of the dispatcher a node has time to come back', async () 
   first.dispatcher.stop();
   const before = log.committed;
   const second = start();
-  await clock.advance((absencePeriods - 1) * heartbeatMsDefault);
+  await clock.advance(unknownPeriods * heartbeatMsDefault - 1);
   expect(node()?.state).toBe('ready');
   expect(log.committed).toBe(before + 1);
-  await clock.advance(2 * heartbeatMsDefault);
-  expect(node()?.state).toBe('down');
+  await clock.advance((absencePeriods - unknownPeriods) * heartbeatMsDefault);
+  expect(node()).toMatchObject({ state: 'unknown', message: dispatcherGone });
+  await clock.advance(1);
+  expect(node()).toMatchObject({ state: 'down', message: unknownFailure });
   second.dispatcher.stop();
   expect(clock.timers).toBe(0);
 });
@@ -293,7 +296,8 @@ test('of several dispatchers one takes care of a node whose own is gone', async 
   const before = log.committed;
   await clock.advance((absencePeriods + 1) * heartbeatMsDefault);
   expect(node()?.state).toBe('down');
-  expect(log.committed).toBe(before + 1);
+  // Unknown first, then down.
+  expect(log.committed).toBe(before + 2);
   a.dispatcher.stop();
   b.dispatcher.stop();
 });

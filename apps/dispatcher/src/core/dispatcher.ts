@@ -9,11 +9,12 @@ import {
   heartbeatJitter,
   heartbeatMsDefault,
   reportsPerSessionMax,
+  unknownPeriods,
 } from './limits.ts';
 import { Liveness } from './liveness.ts';
 import { LogRelay, type LogSubscriber, type PublishedLogs } from './log-relay.ts';
 import type { DispatcherMetrics } from './metrics.ts';
-import { downWrite, presenceWrite, readDescription } from './node-writes.ts';
+import { downWrite, presenceWrite, readDescription, unknownWrite } from './node-writes.ts';
 import { RegistrationLimit } from './registration-limit.ts';
 import { type AgentLink, type Refusal, Session } from './session.ts';
 import { readStatus, statusWrite } from './status-reports.ts';
@@ -46,6 +47,8 @@ export class Dispatcher {
   readonly #sessions = new Map<string, Session>();
   readonly #limit = new RegistrationLimit();
   readonly #liveness: Liveness;
+  /** Nodes that lost their dispatcher just now; they count as ready for a little longer. */
+  readonly #missing = new Set<string>();
   readonly #writer: Writer;
   readonly #logs: LogRelay;
   readonly #ends: (() => void)[] = [];
@@ -94,7 +97,7 @@ export class Dispatcher {
     const lease = this.#options.lease.current;
     if (lease === undefined) return this.#refuse('unavailable', 'the dispatcher has no lease');
     const view = this.#options.replica.view;
-    const swarm = swarmView(view, nodeId);
+    const swarm = this.knows(nodeId) ? swarmView(view, nodeId) : undefined;
     if (swarm === undefined) return this.#refuse('not-found', `node ${nodeId} not found`);
     // Last: what this replica was not able to take is not the node's fault.
     if (!this.#limit.admit(nodeId, this.#options.clock.monotonic())) {
@@ -103,12 +106,16 @@ export class Dispatcher {
     }
     const session = this.#open(nodeId, addr, description, link);
     const heartbeatMs = this.#beat(session);
-    session.send({
-      body: { $case: 'registered', value: { sessionId: session.id, heartbeatMs, swarm } },
-    });
+    session.sendRegistered(heartbeatMs, swarm);
     this.#present(session);
     session.sendComplete(view);
     return { kind: 'session', session };
+  }
+
+  /** Whether the node is in the swarm: its certificate outlives its removal. */
+  knows(nodeId: string): boolean {
+    const { nodes, cluster } = this.#options.replica.view;
+    return nodes.get(nodeId) !== undefined && cluster?.removedNodes?.[nodeId] === undefined;
   }
 
   /** One message of a session's agent. */
@@ -182,7 +189,7 @@ export class Dispatcher {
     for (const session of [...this.#sessions.values()]) {
       this.#end(session, { kind: 'unavailable', message: 'the dispatcher is stopped' });
     }
-    for (const nodeId of this.#liveness.nodes) this.#liveness.forget(nodeId);
+    for (const nodeId of this.#liveness.nodes) this.#forgetWatch(nodeId);
     this.#logs.stop();
     this.#writer.stop();
   }
@@ -238,6 +245,7 @@ export class Dispatcher {
     const jitter = 1 + heartbeatJitter * (2 * this.#options.random.next() - 1);
     const heartbeatMs = Math.round(this.#periodMs() * jitter);
     session.graceMs = heartbeatMs * gracePeriods;
+    this.#missing.delete(session.nodeId);
     this.#liveness.heard(session.nodeId, session.graceMs);
     return heartbeatMs;
   }
@@ -325,7 +333,7 @@ export class Dispatcher {
   #nodeChanged(nodeId: string, node: Node | undefined, view: StateView): void {
     const session = this.#sessions.get(nodeId);
     if (node === undefined) {
-      this.#liveness.forget(nodeId);
+      this.#forgetWatch(nodeId);
       this.#limit.forget(nodeId);
       if (session !== undefined) {
         this.#end(session, { kind: 'not-found', message: `node ${nodeId} was removed` });
@@ -346,7 +354,7 @@ export class Dispatcher {
 
   #sendSwarm(session: Session, view: StateView): void {
     const swarm = swarmView(view, session.nodeId);
-    if (swarm !== undefined) session.send({ body: { $case: 'swarm', value: swarm } });
+    if (swarm !== undefined) session.sendSwarm(swarm);
   }
 
   #watchNodes(): void {
@@ -357,11 +365,18 @@ export class Dispatcher {
   /** Waits for a node that should come back to this replica; leaves alone what others wait for. */
   #watchNode(node: Node, view: StateView): void {
     if (this.#sessions.has(node.id)) return;
-    if (node.status.state !== 'down' && this.#isResponsible(node, view)) {
-      this.#liveness.expect(node.id, this.#periodMs() * absencePeriods);
-    } else {
-      this.#liveness.forget(node.id);
+    if (node.status.state === 'down' || !this.#isResponsible(node, view)) {
+      this.#forgetWatch(node.id);
+    } else if (!this.#liveness.expects(node.id)) {
+      if (node.status.state === 'ready') this.#missing.add(node.id);
+      const periods = node.status.state === 'ready' ? unknownPeriods : absencePeriods;
+      this.#liveness.expect(node.id, this.#periodMs() * periods);
     }
+  }
+
+  #forgetWatch(nodeId: string): void {
+    this.#liveness.forget(nodeId);
+    this.#missing.delete(nodeId);
   }
 
   /** Exactly one live dispatcher notices that a node stays away: the last to hold it, or by hash. */
@@ -375,20 +390,23 @@ export class Dispatcher {
   }
 
   #lost(nodeId: string): void {
+    const responsible = (node: Node, view: StateView): boolean =>
+      !this.#sessions.has(nodeId) && this.#isResponsible(node, view);
+    if (this.#missing.delete(nodeId)) {
+      this.#liveness.expect(nodeId, this.#periodMs() * (absencePeriods - unknownPeriods));
+      this.#writer.add(unknownWrite(nodeId, responsible));
+      return;
+    }
     const session = this.#sessions.get(nodeId);
     if (session !== undefined) {
       this.#end(session, { kind: 'unavailable', message: 'no heartbeat in time' });
     }
     this.#writer.add(
-      downWrite(
-        nodeId,
-        (node, view) => !this.#sessions.has(nodeId) && this.#isResponsible(node, view),
-        (committed) => {
-          if (!committed) return;
-          this.#options.metrics.nodeDown();
-          this.#options.logger.warn({ node: nodeId }, 'node_down');
-        },
-      ),
+      downWrite(nodeId, responsible, (committed) => {
+        if (!committed) return;
+        this.#options.metrics.nodeDown();
+        this.#options.logger.warn({ node: nodeId }, 'node_down');
+      }),
     );
   }
 }

@@ -6,6 +6,8 @@ export const heartbeatJitter = 0.1;
 export const gracePeriods = 3;
 /** Heartbeat periods in which a node must find a dispatcher after it lost its own. */
 export const absencePeriods = 6;
+/** After the first so many of them the node counts as unknown: an agent finds another dispatcher long before. */
+export const unknownPeriods = 1;
 /** Registrations that one node may make in a row. */
 export const registrationsMax = 3;
 /** One more is allowed again so often, milliseconds. */

@@ -41,6 +41,10 @@ export class Liveness {
     this.#watches.set(nodeId, this.#watch(nodeId, this.#clock.monotonic(), graceMs));
   }
 
+  expects(nodeId: string): boolean {
+    return this.#watches.has(nodeId);
+  }
+
   forget(nodeId: string): void {
     this.#watches.get(nodeId)?.timer.cancel();
     this.#watches.delete(nodeId);

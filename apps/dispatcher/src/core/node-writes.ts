@@ -73,6 +73,28 @@ export function presenceWrite(presence: Presence, current: () => boolean): Write
 }
 
 export const heartbeatFailure = 'heartbeat failure';
+export const unknownFailure = 'heartbeat failure for node in "unknown" state';
+export const dispatcherGone =
+  'Node moved to "unknown" state: the dispatcher of its session is gone';
+
+/** Says that nobody knows how the node is. Its tasks stay where they are. */
+export function unknownWrite(
+  nodeId: string,
+  responsible: (node: Node, view: StateView) => boolean,
+): Write {
+  return {
+    key: `node/${nodeId}`,
+    actor: { kind: 'stage', name: 'dispatcher' },
+    reason: dispatcherGone,
+    change(view: StateView) {
+      const node = view.nodes.get(nodeId);
+      if (node?.status.state !== 'ready' || !responsible(node, view)) return undefined;
+      const status: Node['status'] = { ...node.status, state: 'unknown', message: dispatcherGone };
+      return { op: 'update', table: 'node', object: { ...node, status } };
+    },
+    done: () => undefined,
+  };
+}
 
 /** Marks the node as down, unless somebody else holds it meanwhile. */
 export function downWrite(
@@ -88,11 +110,8 @@ export function downWrite(
       const node = view.nodes.get(nodeId);
       if (node === undefined || node.status.state === 'down') return undefined;
       if (!responsible(node, view)) return undefined;
-      const status: Node['status'] = {
-        ...node.status,
-        state: 'down',
-        message: heartbeatFailure,
-      };
+      const message = node.status.state === 'unknown' ? unknownFailure : heartbeatFailure;
+      const status: Node['status'] = { ...node.status, state: 'down', message };
       return { op: 'update', table: 'node', object: { ...node, status } };
     },
     done: (end) => done(end === 'committed'),

@@ -1,4 +1,5 @@
-import type { DispatcherMessage } from '@shoal/proto';
+import { isDeepStrictEqual } from 'node:util';
+import type { DispatcherMessage, SwarmView } from '@shoal/proto';
 import type { Logger } from '@shoal/runtime';
 import type { NodeDescription, StateView, TaskAssignment } from '@shoal/state';
 import { AssignmentSet, type OpenRegistryAuth } from './assignments.ts';
@@ -45,6 +46,7 @@ export class Session {
   #flushDue = false;
   #closed = false;
   #started = false;
+  #swarm: SwarmView | undefined;
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -62,6 +64,19 @@ export class Session {
   send(message: DispatcherMessage): void {
     if (this.#closed) return;
     if (!this.#options.link.send(message)) this.#busy = true;
+  }
+
+  /** First message of the session. */
+  sendRegistered(heartbeatMs: number, swarm: SwarmView): void {
+    this.#swarm = swarm;
+    this.send({ body: { $case: 'registered', value: { sessionId: this.id, heartbeatMs, swarm } } });
+  }
+
+  /** Says it if it is news. */
+  sendSwarm(swarm: SwarmView): void {
+    if (isDeepStrictEqual(swarm, this.#swarm)) return;
+    this.#swarm = swarm;
+    this.send({ body: { $case: 'swarm', value: swarm } });
   }
 
   /** First message with assignments: all of them. */

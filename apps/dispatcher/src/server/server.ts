@@ -38,6 +38,8 @@ export interface ServeOptions {
   readonly credentials: ServerCredentials;
   readonly clusterId: string;
   readonly dispatcher: Dispatcher;
+  /** Where other hosts reach this one, without port: what an agent's address is that comes over loopback. */
+  readonly ownAddress?: string;
   readonly logger: Logger;
 }
 
@@ -86,6 +88,10 @@ function errorOf({ kind, message }: Refusal): Error & { code: number; details: s
   return Object.assign(new Error(message), { code: grpcCode[kind], details: message });
 }
 
+function notFound(nodeId: string): Error {
+  return errorOf({ kind: 'not-found', message: `node ${nodeId} not found` });
+}
+
 function sessionHandler(
   options: ServeOptions,
 ): handleBidiStreamingCall<AgentMessage, DispatcherMessage> {
@@ -97,7 +103,10 @@ function sessionHandler(
       call.emit('error', allowed.error);
       return;
     }
-    new SessionCall(options.dispatcher, call, allowed.peer.nodeId);
+    const { dispatcher, ownAddress } = options;
+    const seen = hostOf(call.getPeer());
+    const addr = isLoopback(seen) ? (ownAddress ?? seen) : seen;
+    new SessionCall(dispatcher, call, allowed.peer.nodeId, addr);
   };
 }
 
@@ -106,6 +115,7 @@ class SessionCall {
   readonly #dispatcher: Dispatcher;
   readonly #call: ServerDuplexStream<AgentMessage, DispatcherMessage>;
   readonly #nodeId: string;
+  readonly #addr: string;
   #early: AgentMessage[] = [];
   #registering = false;
   #session: Session | undefined;
@@ -115,10 +125,12 @@ class SessionCall {
     dispatcher: Dispatcher,
     call: ServerDuplexStream<AgentMessage, DispatcherMessage>,
     nodeId: string,
+    addr: string,
   ) {
     this.#dispatcher = dispatcher;
     this.#call = call;
     this.#nodeId = nodeId;
+    this.#addr = addr;
     call.on('data', (message: AgentMessage) => this.#received(message));
     call.on('drain', () => {
       if (this.#session !== undefined) dispatcher.drained(this.#session);
@@ -156,8 +168,7 @@ class SessionCall {
       send: (sent) => this.#over || this.#call.write(sent),
       close: (reason) => this.#fail(reason),
     };
-    const addr = hostOf(this.#call.getPeer());
-    const outcome = await this.#dispatcher.register(this.#nodeId, addr, message, link);
+    const outcome = await this.#dispatcher.register(this.#nodeId, this.#addr, message, link);
     if (outcome.kind === 'refused') return this.#fail(outcome.refusal);
     this.#session = outcome.session;
     if (this.#over) return this.#dispatcher.closed(outcome.session);
@@ -196,6 +207,11 @@ function publishHandler(
     }
     const { nodeId } = allowed.peer;
     const { dispatcher } = options;
+    if (!dispatcher.knows(nodeId)) {
+      call.on('error', () => undefined);
+      callback(notFound(nodeId));
+      return;
+    }
     let over = false;
     const finish = (error: Error | null): void => {
       if (over) return;
@@ -231,6 +247,10 @@ function subscribeHandler(
       return;
     }
     const { dispatcher } = options;
+    if (!dispatcher.knows(allowed.peer.nodeId)) {
+      call.emit('error', notFound(allowed.peer.nodeId));
+      return;
+    }
     let over = false;
     const subscriber: LogSubscriber = {
       send: (lines) => over || call.write(lines),
@@ -249,6 +269,10 @@ function subscribeHandler(
     call.on('drain', () => dispatcher.subscriberDrained(subscriber));
     dispatcher.subscribeLogs(call.request, subscriber);
   };
+}
+
+function isLoopback(host: string): boolean {
+  return host.startsWith('127.') || host === '::1';
 }
 
 /** `1.2.3.4:5`, `ipv4:1.2.3.4:5` or `[::1]:5` without port. */

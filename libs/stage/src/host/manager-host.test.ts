@@ -1,11 +1,20 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Identity, newSealKey, removeIdentity, writeIdentity } from '@shoal/pki';
+import {
+  forgetUnlockKeys,
+  type Identity,
+  newSealKey,
+  newUnlockKey,
+  removeIdentity,
+  setLock,
+  unlock,
+  writeIdentity,
+} from '@shoal/pki';
 import { eventually, statusOf, VoterHarness } from '@shoal/raft/service/testing';
 import { silentLogger, systemClock, systemRandom } from '@shoal/runtime';
 import { Registry } from 'prom-client';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { RemoteReplica } from '../follower/remote-replica.ts';
 import { hostStage } from './stage-process.ts';
 
@@ -14,8 +23,10 @@ let dataDir: string;
 beforeEach(async () => {
   harness = await VoterHarness.start();
   dataDir = await mkdtemp(join(tmpdir(), 'shoal-host-'));
+  vi.stubEnv('SHOAL_RUN_DIR', join(dataDir, 'run'));
 });
 afterEach(async () => {
+  vi.unstubAllEnvs();
   await harness.close();
   await rm(dataDir, { recursive: true, force: true });
 });
@@ -41,10 +52,11 @@ async function identity(role: 'manager' | 'worker'): Promise<Identity> {
   };
 }
 
-test('a stage runs while its host is a manager, and hands back its lease when it stops', async () => {
+/** A stage as a process of its own, which only counts its steps. */
+function host() {
   const fatal: unknown[] = [];
-  let steps = 0;
   const metrics = new Registry();
+  const counted = { steps: 0 };
   const running = hostStage(
     {
       name: 'scheduler',
@@ -52,7 +64,7 @@ test('a stage runs while its host is a manager, and hands back its lease when it
       stage: () => ({
         name: 'scheduler',
         step: () => {
-          steps += 1;
+          counted.steps += 1;
           return [];
         },
       }),
@@ -67,6 +79,11 @@ test('a stage runs while its host is a manager, and hands back its lease when it
       fail: (error) => fatal.push(error),
     },
   );
+  return { running, fatal, metrics, counted };
+}
+
+test('a stage runs while its host is a manager, and hands back its lease when it stops', async () => {
+  const { running, fatal, metrics, counted } = host();
   const role = (): string => running.health().role;
   expect(running.health()).toMatchObject({ ready: true, role: 'standby' });
 
@@ -77,7 +94,7 @@ test('a stage runs while its host is a manager, and hands back its lease when it
     Array.from(replica.view.leases.values(), (lease) => lease.id);
   await writeIdentity(dataDir, await identity('manager'));
   await eventually(() => running.health().ready && role() === 'active', 'the stage is active');
-  expect(steps).toBeGreaterThan(0);
+  expect(counted.steps).toBeGreaterThan(0);
   await replica.catchUp();
   expect(leases()).toEqual([`scheduler@${harness.nodeId}/3`]);
 
@@ -99,5 +116,25 @@ test('a stage runs while its host is a manager, and hands back its lease when it
   expect(await metrics.metrics()).toContain('shoal_stage_steps_total{stage="scheduler"}');
   await running.stop();
   replica.stop();
+  expect(fatal).toEqual([]);
+});
+
+test('a stage stands by while the keys of its host are locked away, and says so', async () => {
+  const { running, fatal } = host();
+  const active = (): boolean => running.health().ready && running.health().role === 'active';
+  await writeIdentity(dataDir, await identity('manager'));
+  await eventually(active, 'the stage is active');
+  const unlockKey = newUnlockKey(systemRandom);
+  await setLock(dataDir, { unlockKey, version: 1 });
+  expect(await unlock(dataDir, unlockKey)).toBe('not-locked');
+  await forgetUnlockKeys(dataDir);
+  await eventually(() => running.health().role === 'standby', 'the locked host stands by');
+  expect(running.health()).toMatchObject({
+    ready: true,
+    detail: 'the swarm is locked: docker swarm unlock',
+  });
+  expect(await unlock(dataDir, unlockKey)).toBe('unlocked');
+  await eventually(active, 'it is active again');
+  await running.stop();
   expect(fatal).toEqual([]);
 });

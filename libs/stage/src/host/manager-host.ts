@@ -145,8 +145,12 @@ class ActiveSession {
     this.#work = options.start(this.session);
   }
 
-  /** Whether the new identity is the same manager at the same place. */
+  /**
+   * Whether the new identity is the same manager at the same place. One that is suddenly alone may have been
+   * made the swarm anew: what it had read from another manager's log need not be in its own, so it begins anew.
+   */
   continuesAs(identity: Identity): boolean {
+    if (hasOthers(this.#identity) && !hasOthers(identity)) return false;
     const { clusterId, nodeId, advertiseAddr, logAddr, dispatcherAddr } = this.#identity;
     return (
       identity.clusterId === clusterId &&
@@ -168,4 +172,8 @@ class ActiveSession {
     this.session.replica.stop();
     this.#clients.close();
   }
+}
+
+function hasOthers({ nodeId, managers }: Identity): boolean {
+  return managers.some((manager) => manager.nodeId !== nodeId);
 }

@@ -159,14 +159,15 @@ export class FakeVoters {
   }
 
   #meet(stream: FakePropose, requestId: number, transactions: Buffer[], fate: Fate): void {
-    if (fate === 'no-leader') return stream.fail(requestId, LogErrorCode.NO_LEADER);
-    if (fate === 'busy') return stream.fail(requestId, LogErrorCode.BUSY);
+    const { NO_LEADER, BUSY, UNKNOWN_OUTCOME } = LogErrorCode;
     if (fate === 'late') this.#late.push(transactions);
-    if (fate === 'late' || fate === 'dropped') return stream.breakOff('the stream broke');
-    this.commit(transactions);
-    if (fate === 'unsaid') stream.breakOff('the stream broke');
-    else if (fate === 'unknown') stream.fail(requestId, LogErrorCode.UNKNOWN_OUTCOME);
-    else stream.answer({ requestId, index: this.committed, error: undefined });
+    if (fate === 'taken' || fate === 'unsaid' || fate === 'unknown') this.commit(transactions);
+    if (fate === 'no-leader') stream.fail(requestId, NO_LEADER);
+    else if (fate === 'busy') stream.fail(requestId, BUSY);
+    else if (fate === 'unknown') stream.fail(requestId, UNKNOWN_OUTCOME);
+    else if (fate === 'taken')
+      stream.answer({ requestId, index: this.committed, error: undefined });
+    else stream.breakOff('the stream broke');
   }
 
   /** What was late comes at last. */
@@ -206,7 +207,10 @@ class FakeFollow extends EventEmitter {
     this.#cursor = after;
     voters.soon(() => {
       if (this.#over) return;
-      if (!voters.isUp(voter)) return this.breakOff('connection refused');
+      if (!voters.isUp(voter)) {
+        this.breakOff('connection refused');
+        return;
+      }
       voter.follows.add(this);
       if (after === 0 && voter.applied > 0) this.#sendSnapshot();
       this.pump();
@@ -215,11 +219,10 @@ class FakeFollow extends EventEmitter {
 
   pump(): void {
     if (this.#over) return;
-    const entries = this.#voters.after(this.#voter, this.#cursor);
-    if (entries === undefined) {
-      this.#sendSnapshot();
-      return this.pump();
-    }
+    const after = (): readonly LogEntry[] | undefined =>
+      this.#voters.after(this.#voter, this.#cursor);
+    if (after() === undefined) this.#sendSnapshot();
+    const entries = after() ?? [];
     if (entries.length === 0 && this.#greeted) return;
     this.#greeted = true;
     this.#cursor += entries.length;

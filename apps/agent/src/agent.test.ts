@@ -1,0 +1,176 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Identity } from '@shoal/pki';
+import { silentLogger, systemRandom } from '@shoal/runtime';
+import { FakeClock } from '@shoal/stage/testing';
+import type { TaskAssignment } from '@shoal/state';
+import { Registry } from 'prom-client';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { Agent, statusFile } from './agent.ts';
+import { agentMetrics } from './metrics.ts';
+import { FakeDispatcher } from './testing/fake-dispatcher.ts';
+import { FakeEngine } from './testing/fake-engine.ts';
+import { FakeAuthority, nodeId } from './testing/fake-identity.ts';
+import { StatusStore } from './worker/status-store.ts';
+
+const stepMs = 10;
+const patienceTurns = 20_000;
+
+let dataDir: string;
+let clock: FakeClock;
+let authority: FakeAuthority;
+let engine: FakeEngine;
+let dispatchers: FakeDispatcher[];
+let identity: Identity;
+let agent: Agent;
+
+beforeEach(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), 'shoal-agent-'));
+  // Certificates are checked by the real time of day.
+  clock = new FakeClock(Date.now());
+  authority = await FakeAuthority.start(clock.now());
+  engine = new FakeEngine();
+  dispatchers = [];
+  for (let at = 0; at < 3; at += 1) {
+    const proof = await authority.issue('manager', clock.now(), undefined, `m${at}`);
+    const dispatcher = new FakeDispatcher(proof);
+    dispatcher.assignments = [assignment('a'), assignment('b')];
+    await dispatcher.start();
+    dispatchers.push(dispatcher);
+  }
+  const managers = dispatchers.map(({ address }, at) => ({
+    nodeId: `m${at}`,
+    logAddr: '127.0.0.1:1',
+    dispatcherAddr: address,
+  }));
+  identity = await authority.worker(clock.now(), managers);
+  const store = await StatusStore.open(statusFile(dataDir), silentLogger, clock);
+  agent = new Agent({
+    identity,
+    updateIdentity: async (change) => {
+      identity = change(identity);
+      agent.renew(identity);
+      return identity;
+    },
+    engine,
+    store,
+    version: '0',
+    clock,
+    random: systemRandom,
+    logger: silentLogger,
+    metrics: agentMetrics(new Registry()),
+  });
+});
+afterEach(async () => {
+  await agent.stop();
+  for (const dispatcher of dispatchers) dispatcher.kill();
+  await rm(dataDir, { recursive: true, force: true });
+});
+
+function assignment(taskId: string): TaskAssignment {
+  return {
+    taskId,
+    serviceId: 's',
+    serviceName: 's',
+    serviceLabels: {},
+    slot: 1,
+    nodeId,
+    desired: 'running',
+    template: { ContainerSpec: { Image: 'i' }, ForceUpdate: 0 },
+    hostPorts: [],
+    localNetworks: [],
+    registryAuth: undefined,
+  };
+}
+
+/** Lets virtual time go on, slowly enough for what is real: sockets, files, keys. Returns how much it took. */
+async function until(what: string, holds: () => boolean): Promise<number> {
+  const since = clock.monotonic();
+  for (let turn = 0; turn < patienceTurns; turn += 1) {
+    if (holds()) return clock.monotonic() - since;
+    await clock.advance(stepMs);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  throw new Error(`waited in vain: ${what}`);
+}
+
+const held = (): FakeDispatcher => {
+  const found = dispatchers.find(({ sessions }) => sessions > 0);
+  if (found === undefined) throw new Error('no session');
+  return found;
+};
+const hasSession = (): boolean => dispatchers.some(({ sessions }) => sessions > 0);
+const heard = (taskId: string): string | undefined =>
+  dispatchers
+    .map(({ statuses }) => statuses.get(taskId)?.state)
+    .find((state) => state !== undefined);
+
+async function running(): Promise<void> {
+  await until('both tasks run', () => heard('a') === 'running' && heard('b') === 'running');
+}
+
+describe('a session', () => {
+  test('moves to another dispatcher soon after its own is killed', async () => {
+    await running();
+    const [before, started] = [held(), engine.started];
+    before.kill();
+    const tookMs = await until('another session', () => hasSession() && agent.health.ready);
+    expect(tookMs).toBeLessThan(2_000);
+    expect(held()).not.toBe(before);
+    expect(engine.started).toBe(started);
+    expect(engine.touched).toEqual([]);
+  });
+
+  test('finds the one dispatcher that lives among dead ones', async () => {
+    await running();
+    const [one, two] = dispatchers.filter((each) => each !== held());
+    if (one === undefined || two === undefined) throw new Error('three dispatchers');
+    one.kill();
+    held().kill();
+    expect(await until('another session', () => two.sessions > 0)).toBeLessThan(3_000);
+  });
+
+  test('survives a renewal of the certificate', async () => {
+    await running();
+    const registrations = held().registrations;
+    const proof = await authority.issue('worker', clock.now());
+    identity = { ...identity, ...proof };
+    agent.renew(identity);
+    const { heartbeats } = held();
+    await until('it goes on', () => held().heartbeats > heartbeats);
+    expect(held().registrations).toBe(registrations);
+    held().kill();
+    await until('the new certificate works', () => hasSession());
+  });
+});
+
+test('cut off for a minute the containers run on, and what happened is reported afterwards', async () => {
+  await running();
+  const [started, last] = [engine.started, held()];
+  for (const dispatcher of dispatchers) dispatcher.kill();
+  await until('ten seconds', elapsed(10_000));
+  expect(agent.health.ready).toBe(false);
+  engine.die('b', 3);
+  await until('a minute', elapsed(50_000));
+  expect(engine.runs('a')).toBe(true);
+  expect(engine.touched).toEqual([]);
+  expect(last.statuses.get('b')?.state).toBe('running');
+  for (const dispatcher of dispatchers) {
+    dispatcher.statuses.clear();
+    await dispatcher.start();
+  }
+  // No pause between attempts is longer than eight seconds.
+  expect(await until('a session', hasSession)).toBeLessThan(10_000);
+  await until('the report', () => heard('b') === 'failed');
+  const status = held().statuses.get('b');
+  expect(status).toMatchObject({ state: 'failed', container: { exitCode: 3 } });
+  expect(engine.runs('a')).toBe(true);
+  expect(engine.started).toBe(started);
+  expect(engine.touched).toEqual([]);
+}, 60_000);
+
+function elapsed(ms: number): () => boolean {
+  const end = clock.monotonic() + ms;
+  return () => clock.monotonic() >= end;
+}
