@@ -1,12 +1,7 @@
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { keepResult } from '../results.ts';
 import { mainJobTable, measureMainJob } from './report.ts';
 
 const result = await measureMainJob();
 const table = mainJobTable(result);
-const day = new Date().toISOString().slice(0, 10);
-writeFileSync(
-  join(import.meta.dirname, '../../RESULTS.md'),
-  `# Newest results\n\n## main-job, ${day}\n\n${table}`,
-);
+keepResult('main-job', table);
 process.stdout.write(process.argv.includes('--json') ? `${JSON.stringify(result)}\n` : table);
