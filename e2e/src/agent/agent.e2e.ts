@@ -203,7 +203,8 @@ describe('an agent on a real engine', () => {
   });
 
   test('logs of running and finished tasks come line by line, and end', async () => {
-    const say = { Args: ['sh', '-c', 'seq 1 3; echo oops >&2'] };
+    // The engine reads the two streams on their own: only time puts them in order.
+    const say = { Args: ['sh', '-c', 'seq 1 3; sleep 0.5; echo oops >&2'] };
     const [id = ''] = swarm.assign(swarm.service(say));
     await reached(id, 'complete');
     await eventually('a session', () => swarm.dispatcher.sessions === 1);

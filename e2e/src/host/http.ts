@@ -1,4 +1,4 @@
-import { request } from 'node:http';
+import { Agent, request } from 'node:http';
 
 export interface HttpResult {
   readonly status: number;
@@ -18,8 +18,10 @@ export interface HttpCall {
 /** One HTTP request over a unix socket, on a connection of its own. */
 export function httpOver(socketPath: string, call: HttpCall): Promise<HttpResult> {
   const { method, path, body, timeoutMs, headers = { 'content-type': 'application/json' } } = call;
-  return new Promise((resolve, reject) => {
-    const sent = request({ socketPath, method, path, headers, agent: false }, (response) => {
+  // Kept alive, so that who refuses a body need not cut the connection under it.
+  const agent = new Agent({ keepAlive: true });
+  const answered = new Promise<HttpResult>((resolve, reject) => {
+    const sent = request({ socketPath, method, path, headers, agent }, (response) => {
       let text = '';
       response.on('data', (chunk: Buffer) => {
         text += chunk.toString();
@@ -35,4 +37,5 @@ export function httpOver(socketPath: string, call: HttpCall): Promise<HttpResult
     sent.on('error', reject);
     sent.end(body);
   });
+  return answered.finally(() => agent.destroy());
 }
