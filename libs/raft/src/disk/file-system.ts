@@ -1,7 +1,17 @@
 import { constants } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
-import { errorMessage } from '@shoal/runtime';
-import { type Disk, DiskError, type DiskFile, type OpenMode } from './disk.ts';
+import {
+  type FileHandle,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  readlink,
+  rename,
+  rm,
+  symlink,
+} from 'node:fs/promises';
+import { errorMessage, invariant } from '@shoal/runtime';
+import { type Disk, DiskError, type DiskFile, noteCharactersMax, type OpenMode } from './disk.ts';
 
 const fileMode = 0o600;
 const directoryMode = 0o700;
@@ -21,6 +31,27 @@ export const fileSystem: Disk = {
   open: async (path, mode) => new OpenFile(await explained(open(path, flags[mode], fileMode))),
   rename: (from, to) => explained(rename(from, to)),
   remove: (path) => explained(rm(path, { force: true })),
+  // A note is a symbolic link to its text: made in one step, and never followed.
+  async leaveNote(path, text) {
+    invariant(text.length <= noteCharactersMax, 'a note is short', { path, text });
+    try {
+      await explained(symlink(text, path));
+      return true;
+    } catch (error) {
+      if (error instanceof DiskError && error.code === 'EEXIST') return false;
+      throw error;
+    }
+  },
+  async readNote(path) {
+    try {
+      return await explained(readlink(path));
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error;
+      if (error.code === 'ENOENT') return undefined;
+      if (error.code !== 'EINVAL') throw error;
+    }
+    return await fileText(path);
+  },
   async syncDirectory(path) {
     const handle = await explained(open(path, constants.O_RDONLY));
     try {
@@ -30,6 +61,16 @@ export const fileSystem: Disk = {
     }
   },
 };
+
+async function fileText(path: string): Promise<string | undefined> {
+  try {
+    return await explained(readFile(path, 'utf8'));
+  } catch (error) {
+    // Replaced or removed since it was found to be no note.
+    if (error instanceof DiskError && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
 
 class OpenFile implements DiskFile {
   readonly #handle: FileHandle;

@@ -92,6 +92,17 @@ export class FaultyDisk implements Disk {
     this.#names.delete(path);
   }
 
+  async leaveNote(path: string, text: string): Promise<boolean> {
+    this.#mayWrite();
+    if (this.#names.has(path)) return false;
+    this.#names.set(path, { bytes: Buffer.from(text), durable: Buffer.from(text) });
+    return true;
+  }
+
+  async readNote(path: string): Promise<string | undefined> {
+    return this.#names.get(path)?.bytes.toString();
+  }
+
   async syncDirectory(directory: string): Promise<void> {
     for (const path of this.#durableNames.keys())
       if (dirname(path) === directory) this.#durableNames.delete(path);

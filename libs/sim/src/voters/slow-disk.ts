@@ -24,6 +24,8 @@ export function slowDisk(disk: Disk, clock: Clock, writeMs: () => number): Disk 
     open: async (path, mode) => slow(await disk.open(path, mode)),
     rename: (from, to) => disk.rename(from, to),
     remove: (path) => disk.remove(path),
+    leaveNote: (path, text) => disk.leaveNote(path, text),
+    readNote: (path) => disk.readNote(path),
     syncDirectory: (directory) => disk.syncDirectory(directory),
   };
 }
