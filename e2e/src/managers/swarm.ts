@@ -64,7 +64,9 @@ export async function formSwarm(fleet: Fleet, ...flags: readonly string[]): Prom
 export async function allReady(machine: Machine, nodes: number): Promise<void> {
   await eventually(`${nodes} nodes are ready`, async () => {
     const rows = await nodeRows(machine);
-    return rows.length === nodes && rows.every(({ status }) => status === 'Ready');
+    const notReady = rows.filter(({ status }) => status !== 'Ready');
+    if (rows.length === nodes && notReady.length === 0) return true;
+    throw new Error(`of ${rows.length} nodes, not ready: ${JSON.stringify(notReady)}`);
   });
 }
 

@@ -126,6 +126,7 @@ export class Dispatcher {
         this.#options.metrics.heartbeat();
         const heartbeatMs = this.#beat(session);
         session.send({ body: { $case: 'heartbeat', value: { heartbeatMs } } });
+        this.#confirm(session);
         return;
       }
       case 'statuses':
@@ -267,6 +268,27 @@ export class Dispatcher {
     );
   }
 
+  /**
+   * Puts right what was written about the node while this replica was cut off and could not object,
+   * though the session went on.
+   */
+  #confirm(session: Session): void {
+    const { view } = this.#options.replica;
+    const status = view.nodes.get(session.nodeId)?.status;
+    const me = this.#options.lease.current?.id;
+    if (status === undefined || me === undefined) return;
+    if (status.state !== 'ready') this.#present(session);
+    else if (status.dispatcher !== me) this.#yieldOrPresent(session, status.dispatcher, view);
+  }
+
+  /** A live dispatcher that calls the node ready has its newer session; a dead one has none. */
+  #yieldOrPresent(session: Session, other: string, view: StateView): void {
+    if (view.leases.get(other) === undefined) this.#present(session);
+    // Only registering writes this. An own registration under way would be refused and come again.
+    else if (!this.#writer.waitsFor(`node/${session.nodeId}`))
+      this.#end(session, { kind: 'replaced', message: 'the node chose another dispatcher' });
+  }
+
   #reports(session: Session, { sequence, reports }: TaskStatuses): void {
     const { acknowledgements, nodeId } = session;
     if (acknowledgements.openReports + reports.length > reportsPerSessionMax) {
@@ -341,14 +363,10 @@ export class Dispatcher {
       return;
     }
     if (session !== undefined) this.#sendSwarm(session, view);
-    const me = this.#options.lease.current?.id;
-    const elsewhere = node.status.dispatcher !== me && view.leases.get(node.status.dispatcher);
-    if (session !== undefined && elsewhere && node.status.state === 'ready') {
-      // Only registering writes this. An own registration under way would be refused and come again.
-      if (!this.#writer.waitsFor(`node/${nodeId}`)) {
-        this.#end(session, { kind: 'replaced', message: 'the node chose another dispatcher' });
-      }
-    }
+    const { state, dispatcher } = node.status;
+    const elsewhere = dispatcher !== this.#options.lease.current?.id && view.leases.get(dispatcher);
+    if (session !== undefined && elsewhere && state === 'ready')
+      this.#yieldOrPresent(session, dispatcher, view);
     this.#watchNode(node, view);
   }
 

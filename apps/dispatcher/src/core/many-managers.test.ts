@@ -97,7 +97,16 @@ function start(manager: string) {
     dispatcher.stop();
     lease.expire();
   };
-  return { dispatcher, lease, kill };
+  /** Its host is cut off: it hears nothing, and its lease ends. */
+  const cutOff = (): void => {
+    log.detach(replica);
+    lease.expire();
+  };
+  const reconnect = (): void => {
+    log.attach(replica);
+    lease.reclaim();
+  };
+  return { dispatcher, lease, kill, cutOff, reconnect };
 }
 
 const state = (id: string): string | undefined => log.view.nodes.get(id)?.status.state;
@@ -133,6 +142,24 @@ describe('when the dispatcher of a node is gone', () => {
     expect(log.view.nodes.get('w1')?.status).toEqual({
       ...before?.status,
       dispatcher: 'dispatcher@m2/0',
+    });
+  });
+
+  test('a session that outlives its cut off dispatcher makes the node ready again', async () => {
+    const [one] = [start('m1'), start('m2')];
+    const agent = new FakeAgent('m1');
+    await agent.register(one.dispatcher);
+    await settle();
+    one.cutOff();
+    await beats(agent, one.dispatcher, unknownPeriods + 1);
+    expect(state('m1')).toBe('unknown');
+    one.reconnect();
+    await beats(agent, one.dispatcher, 1);
+    await settle();
+    expect(agent.closedBy).toBeUndefined();
+    expect(log.view.nodes.get('m1')?.status).toMatchObject({
+      state: 'ready',
+      dispatcher: 'dispatcher@m1/0',
     });
   });
 

@@ -75,14 +75,19 @@ export class FakeLog {
   /** A new replica, which starts from a snapshot of what is committed. */
   replica(): FakeReplica {
     const replica = new FakeReplica(this);
-    replica.restore(this.snapshot(), this.committed);
-    this.#replicas.add(replica);
+    this.attach(replica);
     return replica;
   }
 
   /** The replica hears nothing any more. */
   detach(replica: FakeReplica): void {
     this.#replicas.delete(replica);
+  }
+
+  /** The replica hears again, from a snapshot on. */
+  attach(replica: FakeReplica): void {
+    replica.restore(this.snapshot(), this.committed);
+    this.#replicas.add(replica);
   }
 
   snapshot(): readonly Uint8Array[] {
