@@ -28,6 +28,8 @@ export interface ApiOptions {
   /** Where the processes of this host leave word of themselves. */
   readonly runDir: string;
   readonly logLevel: LogLevel;
+  /** How long reads may rest on the leader's last round of heartbeats, milliseconds; 0: each has its own. */
+  readonly readLeaseMs: number;
   readonly socket: string;
   readonly tcp: HostPort | undefined;
   readonly listen: HostPort;
@@ -42,7 +44,8 @@ export interface ApiOptions {
 
 /** Starts everything: membership with its voter, the server, and the sockets. */
 export async function startApi(options: ApiOptions): Promise<Running> {
-  const { dataDir, logLevel, listen, dispatcherListen, clock, random, logger } = options;
+  const { dataDir, logLevel, readLeaseMs, listen, dispatcherListen, clock, random, logger } =
+    options;
   await mkdir(dataDir, { recursive: true });
   await mkdir(dirname(options.socket), { recursive: true });
   const engine = new Engine(options.engineText, options.engine);
@@ -56,6 +59,7 @@ export async function startApi(options: ApiOptions): Promise<Running> {
     random,
     logger,
     logLevel,
+    readLeaseMs,
     metrics,
     network: readHostNetwork,
     probes: systemProbes,

@@ -14,6 +14,15 @@ const schema = z.object({
   tcp: hostPort.optional().describe('also serve the Docker API here, without any protection'),
   listen: hostPort.default('0.0.0.0:2377').describe('cluster port'),
   dispatcherListen: hostPort.default('0.0.0.0:2378').describe("agents' sessions"),
+  readLease: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(400)
+    .default(0)
+    .describe(
+      'milliseconds for which the leader reads without asking the others; 0: it always asks',
+    ),
   engine: z
     .string()
     .refine(
@@ -39,6 +48,7 @@ await runProcess({
       dataDir: config.dataDir,
       runDir: config.runDir,
       logLevel: config.logLevel,
+      readLeaseMs: config.readLease,
       socket: config.socket,
       tcp: config.tcp === undefined ? undefined : parseHostPort(config.tcp),
       listen,

@@ -26,6 +26,8 @@ export interface HostedManagerOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly logLevel: LogLevel;
+  /** How long reads may rest on the leader's last round of heartbeats, milliseconds; 0: each has its own. */
+  readonly readLeaseMs: number;
   /** Answers who asks the cluster port for a certificate. */
   readonly authority: (manager: HostedManager, call: AuthorityCall) => Promise<AuthorityAnswer>;
 }
@@ -82,6 +84,7 @@ export class HostedManager implements IssuingManager {
       tls: tlsOf(identity),
       keys: keysOf(identity),
       logLevel: options.logLevel,
+      ...(options.readLeaseMs === 0 ? {} : { raft: { readLeaseMs: options.readLeaseMs } }),
       authority: async (call) =>
         opened === undefined
           ? { kind: 'error', code: unavailable, message: 'this manager is starting' }

@@ -14,6 +14,8 @@ export interface MembershipOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly logLevel: LogLevel;
+  /** How long reads may rest on the leader's last round of heartbeats, milliseconds; 0: each has its own. */
+  readonly readLeaseMs: number;
   readonly metrics: ClusterMetrics;
   readonly network: () => Promise<HostNetwork>;
   readonly probes: Probes;

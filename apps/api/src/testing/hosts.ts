@@ -75,6 +75,7 @@ export class TestHost {
       random: systemRandom,
       logger: silentLogger,
       logLevel: 'error',
+      readLeaseMs: 0,
       metrics: clusterMetrics(new Registry()),
       network: async () => ({ interfaces: [], defaultInterface: undefined }),
       probes: systemProbes,

@@ -6,6 +6,7 @@ import type { Message } from './messages.ts';
 import { voteOutcome } from './quorum.ts';
 import { failOwnReads } from './reads.ts';
 import {
+  isLed,
   isRemoved,
   otherVoters,
   type Raft,
@@ -104,7 +105,8 @@ export function onVoteRequest(
 ): void {
   invariant(message.kind === 'pre-vote' || message.term === raft.term, 'a vote in this term');
   invariant(message.term >= raft.term, 'old requests were answered before', { ...message });
-  if (raft.refused) return;
+  const called = message.kind === 'vote' && message.transfer;
+  if (raft.refused || (raft.leader === 0 && isLed(raft) && !called)) return;
   const free = raft.vote === from || (raft.vote === 0 && raft.leader === 0);
   const ahead = message.kind === 'pre-vote' && message.term > raft.term;
   const granted = (free || ahead) && raft.log.isCoveredBy(message.last);

@@ -1,12 +1,20 @@
-import type { LogIndex, Term } from '@shoal/runtime';
+import type { LogIndex, Monotonic, Term } from '@shoal/runtime';
 import type { StoreWork } from '../storage.ts';
 import type { Entry, MembershipChange, SnapshotMeta, VoterId } from '../types.ts';
 import type { Envelope, Message } from './messages.ts';
 
-/** What the outside told the core. Time is a tick. */
+/**
+ * What the outside told the core. Time is a tick; `at` is read from a clock besides, for read leases
+ * alone, and may be absent.
+ */
 export type Event =
-  | { readonly kind: 'tick' }
-  | { readonly kind: 'received'; readonly from: VoterId; readonly message: Message }
+  | { readonly kind: 'tick'; readonly at?: Monotonic | undefined }
+  | {
+      readonly kind: 'received';
+      readonly from: VoterId;
+      readonly message: Message;
+      readonly at?: Monotonic | undefined;
+    }
   /** Several at once cost one append; they get consecutive indexes. */
   | { readonly kind: 'proposed'; readonly data: readonly Uint8Array[] }
   | { readonly kind: 'membership-proposed'; readonly change: MembershipChange }
@@ -15,7 +23,11 @@ export type Event =
   /** Stand for election now instead of at the election timeout. */
   | { readonly kind: 'campaign' }
   /** `token` is the caller's; it comes back in {@link Ready.reads}. */
-  | { readonly kind: 'read-requested'; readonly token: number }
+  | {
+      readonly kind: 'read-requested';
+      readonly token: number;
+      readonly at?: Monotonic | undefined;
+    }
   /** The {@link Ready.store} handed out last is durable. */
   | { readonly kind: 'stored' }
   /** The disk did not take it; the core asks for no write until `storage-cured`. */

@@ -4,6 +4,7 @@ import type { Message } from './messages.ts';
 import { failOwnReads } from './reads.ts';
 import {
   advanceCommit,
+  heardLeader,
   membershipChanged,
   type Raft,
   resetElectionTimer,
@@ -32,7 +33,7 @@ export function becomeFollower(raft: Raft, term: Term, leader: VoterId | 0): voi
 
 export function onAppend(raft: Raft, from: VoterId, message: From<'append'>): void {
   invariant(message.term === raft.term, 'an append of this term', { term: raft.term });
-  raft.electionElapsed = 0;
+  heardLeader(raft);
   // Without a disk, or with the log about to be replaced, silence: the leader will try again.
   if (raft.refused || raft.installing !== undefined) return;
   const { term, log } = raft;
@@ -60,7 +61,7 @@ export function onAppend(raft: Raft, from: VoterId, message: From<'append'>): vo
 
 export function onHeartbeat(raft: Raft, from: VoterId, message: From<'heartbeat'>): void {
   invariant(message.term === raft.term, 'a heartbeat of this term', { term: raft.term });
-  raft.electionElapsed = 0;
+  heardLeader(raft);
   // What this voter acknowledged is durable; a leader that claims more met a disk that was emptied.
   const { stable } = raft.log;
   invariant(message.commit <= stable, 'the log has lost entries', { ...message, stable });
@@ -70,7 +71,7 @@ export function onHeartbeat(raft: Raft, from: VoterId, message: From<'heartbeat'
 
 export function onSnapshot(raft: Raft, from: VoterId, message: From<'snapshot'>): void {
   invariant(message.term === raft.term, 'a snapshot of this term', { term: raft.term });
-  raft.electionElapsed = 0;
+  heardLeader(raft);
   if (raft.refused || raft.installing !== undefined) return;
   const { snapshot } = message;
   const { term } = raft;

@@ -34,6 +34,7 @@ export function becomeLeader(raft: Raft): void {
     leaving: new Map(),
     transfer: undefined,
     heartbeatElapsed: 0,
+    lease: newLease(raft.options),
     round: 0,
     reads: [],
     earlyReads: [],
@@ -159,12 +160,18 @@ export function onTransferRequested(raft: Raft, to: VoterId | undefined): void {
   handOver(raft, role);
 }
 
+function newLease({ readLeaseMs }: Raft['options']): Leading['lease'] {
+  return readLeaseMs === undefined ? undefined : { ms: readLeaseMs, rounds: new Map() };
+}
+
 /** Once it has everything, the voter that takes over is told to stand. */
 function handOver(raft: Raft, leading: Leading): void {
   const { transfer } = leading;
   if (transfer === undefined || transfer.told) return;
   if (leading.progress.get(transfer.to)?.match !== raft.log.last) return;
   transfer.told = true;
+  // From now on it may be elected at any time, with the help of those who answered heartbeats.
+  leading.lease = undefined;
   send(raft, transfer.to, { kind: 'timeout-now', term: raft.term });
 }
 

@@ -15,11 +15,12 @@ import {
 import { memberOf } from './membership.ts';
 import type { LogPosition, Message } from './messages.ts';
 import { onReadAnswer, onReadRequested } from './reads.ts';
-import { noteHeard, noteOwnMembership, type Raft, send } from './state.ts';
+import { isLed, noteHeard, noteOwnMembership, type Raft, send } from './state.ts';
 
 /** Takes one event in and says what the driver must do. A function of the state and the event alone. */
 export function step(raft: Raft, event: Event): Ready {
   checkInvariants(raft);
+  raft.now = 'at' in event ? event.at : undefined;
   dispatch(raft, event);
   return takeReady(raft);
 }
@@ -91,6 +92,7 @@ function onTick(raft: Raft): void {
     return;
   }
   raft.electionElapsed += 1;
+  raft.leaderSilence += 1;
   if (raft.electionElapsed >= raft.electionTimeout) campaign(raft);
 }
 
@@ -144,9 +146,7 @@ function enterTerm(raft: Raft, from: VoterId, message: Message): boolean {
   switch (message.kind) {
     case 'vote':
     case 'pre-vote': {
-      // As long as a leader is heard from, nobody is helped to replace it (thesis, 4.2.3).
-      const led = raft.leader !== 0 && raft.electionElapsed < raft.options.electionTicks;
-      if (led && !(message.kind === 'vote' && message.transfer)) return false;
+      if (isLed(raft) && !(message.kind === 'vote' && message.transfer)) return false;
       if (message.kind === 'vote') becomeFollower(raft, message.term, 0);
       return true;
     }

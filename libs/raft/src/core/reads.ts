@@ -6,6 +6,8 @@ import { followersOf, isSoleVoter, type Leading, type Raft, send } from './state
 
 /** How many reads may wait for their confirmation; a driver asks once for all its readers. */
 const pendingReadsMax = 4096;
+/** Rounds of heartbeats remembered for the lease; the quorum answers sooner or leads no more. */
+const leaseRoundsMax = 256;
 
 /** A read asked of this voter by its own driver. */
 export function onReadRequested(raft: Raft, token: number): void {
@@ -46,9 +48,29 @@ export function readAsLeader(
     leading.earlyReads.push({ requester, token });
     return;
   }
+  if (holdsLease(raft, leading)) {
+    answer(raft, requester, token, raft.quorumCommit);
+    return;
+  }
   broadcastHeartbeat(raft, leading);
   leading.reads.push({ requester, token, index: raft.quorumCommit, round: leading.round });
   confirmReads(raft, leading);
+}
+
+/** The newest round that a quorum has answered. */
+function confirmedRound(raft: Raft, leading: Leading): number {
+  return reachedByMajority(raft.voters, (voter) =>
+    voter === raft.id ? leading.round : (leading.progress.get(voter)?.confirmedRound ?? 0),
+  );
+}
+
+function holdsLease(raft: Raft, leading: Leading): boolean {
+  const { lease } = leading;
+  if (lease === undefined || raft.now === undefined) return false;
+  const confirmed = confirmedRound(raft, leading);
+  for (const round of lease.rounds.keys()) if (round < confirmed) lease.rounds.delete(round);
+  const begin = lease.rounds.get(confirmed);
+  return begin !== undefined && raft.now - begin < lease.ms;
 }
 
 /** Once the term's first entry is committed, the reads that waited for it share one round. */
@@ -66,9 +88,7 @@ export function confirmEarlyReads(raft: Raft, leading: Leading): void {
 /** Answers every read whose round a quorum has confirmed. */
 export function confirmReads(raft: Raft, leading: Leading): void {
   if (leading.reads.length === 0) return;
-  const confirmed = reachedByMajority(raft.voters, (voter) =>
-    voter === raft.id ? leading.round : (leading.progress.get(voter)?.confirmedRound ?? 0),
-  );
+  const confirmed = confirmedRound(raft, leading);
   invariant(confirmed <= leading.round, 'rounds are confirmed after they start', { confirmed });
   while (leading.reads[0] !== undefined && leading.reads[0].round <= confirmed) {
     const read = leading.reads.shift();
@@ -101,9 +121,17 @@ export function failOwnReads(raft: Raft): void {
 export function broadcastHeartbeat(raft: Raft, leading: Leading): void {
   leading.heartbeatElapsed = 0;
   leading.round += 1;
+  noteRound(raft, leading);
   for (const [voter, progress] of followersOf(raft, leading)) {
     // Never more than the voter has acknowledged: the rest of its log may still differ.
     const commit = Math.min(progress.match, raft.quorumCommit) as LogIndex;
     send(raft, voter, { kind: 'heartbeat', term: raft.term, commit, round: leading.round });
   }
+}
+
+function noteRound({ now }: Raft, { lease, round }: Leading): void {
+  if (lease === undefined || now === undefined) return;
+  lease.rounds.set(round, now);
+  const [oldest] = lease.rounds.keys();
+  if (lease.rounds.size > leaseRoundsMax && oldest !== undefined) lease.rounds.delete(oldest);
 }

@@ -1,4 +1,4 @@
-import { invariant, type LogIndex, type Term } from '@shoal/runtime';
+import { invariant, type LogIndex, type Monotonic, type Term } from '@shoal/runtime';
 import type { Entry, HardState, Membership, SnapshotMeta, VoterId } from '../types.ts';
 import type { Proposed, ReadOutcome } from './events.ts';
 import { Log } from './log.ts';
@@ -23,11 +23,23 @@ export interface Leading {
   /** Leadership is being handed over; nothing is proposed meanwhile. */
   transfer: { readonly to: VoterId; elapsed: number; told: boolean } | undefined;
   heartbeatElapsed: number;
+  /** See {@link ReadLease}; undefined while there must be none. */
+  lease: ReadLease | undefined;
   /** Number of the newest heartbeat broadcast. */
   round: number;
   reads: PendingRead[];
   /** Asked before the first entry of this term was committed: `quorumCommit` may lag until then (thesis, 6.4). */
   earlyReads: { readonly requester: VoterId; readonly token: number }[];
+}
+
+/**
+ * Whoever answered a heartbeat helps nobody to lead for a while. Until the first of a quorum might, the
+ * leader answers reads without asking (thesis, 6.4.1).
+ */
+export interface ReadLease {
+  readonly ms: number;
+  /** When each round of heartbeats began that may still be confirmed. */
+  readonly rounds: Map<number, Monotonic>;
 }
 
 export interface Leaving {
@@ -58,6 +70,12 @@ export interface CoreOptions {
   readonly heartbeatTicks: number;
   /** Bound on the entries of one append message. */
   readonly appendBytesMax: number;
+  /**
+   * How long a confirmed round of heartbeats spares reads a round of their own, milliseconds; absent means
+   * that every read is confirmed. Safe as long as no two clocks differ in rate by more than the election
+   * timeout is longer than this.
+   */
+  readonly readLeaseMs?: number | undefined;
 }
 
 /**
@@ -90,6 +108,10 @@ export interface Raft {
   heard: { readonly lately: Set<VoterId>; readonly before: ReadonlySet<VoterId> };
   electionElapsed: number;
   electionTimeout: number;
+  /** Ticks since a leader was last heard from, whatever came of it since; also counted from the start. */
+  leaderSilence: number;
+  /** By the clock, where the event at hand has read it. */
+  now: Monotonic | undefined;
   /** State of the generator that draws election timeouts. */
   seed: number;
   /** What the disk holds, and what the write under way will make it hold. */
@@ -179,6 +201,8 @@ export function createRaft(start: RaftStart): Raft {
     heard: { lately: new Set(), before: new Set() },
     electionElapsed: 0,
     electionTimeout: options.electionTicks,
+    leaderSilence: 0,
+    now: undefined,
     seed: start.seed | 0 || 1,
     durable: hardState,
     storing: undefined,
@@ -262,6 +286,22 @@ export function resetElectionTimer(raft: Raft): void {
   raft.electionElapsed = 0;
   raft.electionTimeout =
     raft.options.electionTicks + ((raft.seed >>> 0) % raft.options.electionTicks);
+}
+
+/** A leader was heard from: the election can wait. */
+export function heardLeader(raft: Raft): void {
+  raft.electionElapsed = 0;
+  raft.leaderSilence = 0;
+}
+
+/**
+ * As long as a leader is heard from, nobody is helped to replace it (thesis, 4.2.3). Where leaders rely on
+ * that for their reads, it holds also for a voter that has forgotten by whom it was led.
+ */
+export function isLed(raft: Raft): boolean {
+  const { electionTicks, readLeaseMs } = raft.options;
+  if (raft.leader !== 0) return raft.electionElapsed < electionTicks;
+  return readLeaseMs !== undefined && raft.leaderSilence < electionTicks;
 }
 
 /** For what says nothing about this voter's disk. */

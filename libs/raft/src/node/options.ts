@@ -1,4 +1,5 @@
 import { invariant } from '@shoal/runtime';
+import type { CoreOptions } from '../core/state.ts';
 
 export interface RaftOptions {
   /** Length of a tick, milliseconds. */
@@ -18,6 +19,8 @@ export interface RaftOptions {
   readonly pendingBytesMax: number;
   /** A larger proposal is refused as `too-large`. Below gRPC's usual 4 MiB, with room for framing. */
   readonly entryBytesMax: number;
+  /** See {@link CoreOptions.readLeaseMs}. */
+  readonly readLeaseMs?: number | undefined;
   /** Reads that may wait for their confirmation; more are refused as `busy`. */
   readonly pendingReadsMax: number;
   /** Wait before the first try of a disk that refused a write, doubled up to the maximum. Milliseconds. */
@@ -49,6 +52,8 @@ export const defaultOptions: RaftOptions = {
 export function completeOptions(given: Partial<RaftOptions> = {}): RaftOptions {
   const options = { ...defaultOptions, ...given };
   invariant(options.electionTicks > options.heartbeatTicks, 'heartbeats outpace elections');
+  const electionMs = options.tickMs * options.electionTicks;
+  invariant((options.readLeaseMs ?? 0) < electionMs, 'no read lease outlasts an election');
   invariant(options.entryBytesMax <= options.pendingBytesMax, 'the largest entry can be proposed');
   invariant(options.probeMs > 0 && options.probeMs <= options.probeMsMax, 'probes back off');
   invariant(options.snapshotIntervalEntries > 0, 'snapshots are taken now and then');

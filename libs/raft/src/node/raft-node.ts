@@ -1,4 +1,11 @@
-import { type Clock, invariant, type Logger, type LogIndex, type Timer } from '@shoal/runtime';
+import {
+  type Clock,
+  invariant,
+  type Logger,
+  type LogIndex,
+  type Monotonic,
+  type Timer,
+} from '@shoal/runtime';
 import type { Event, Proposed, Ready } from '../core/events.ts';
 import type { Envelope } from '../core/messages.ts';
 import { step } from '../core/raft.ts';
@@ -299,7 +306,7 @@ export class RaftNode {
     this.#ticker = this.#clock.after(this.#options.tickMs, () => {
       this.#armTicker();
       this.#reads.tick(this.#options.electionTicks, notLeading(this.#raft));
-      this.#drive({ kind: 'tick' });
+      this.#drive({ kind: 'tick', at: this.#clockForLeases() });
       this.#flush();
     });
   }
@@ -317,12 +324,20 @@ export class RaftNode {
     if (this.#proposals.hasWaiting)
       this.#drive({ kind: 'proposed', data: this.#proposals.waitingData() });
     const token = this.#reads.nextRound();
-    if (token !== undefined) this.#drive({ kind: 'read-requested', token });
+    if (token !== undefined) {
+      const at = this.#clockForLeases();
+      this.#drive({ kind: 'read-requested', token, at });
+    }
+  }
+
+  #clockForLeases(): Monotonic | undefined {
+    return this.#options.readLeaseMs === undefined ? undefined : this.#clock.monotonic();
   }
 
   #receive(envelope: Envelope, content: AsyncIterable<Uint8Array> | undefined): void {
     if (this.#state !== 'running') return;
-    this.#drive({ kind: 'received', from: envelope.from, message: envelope.message }, content);
+    const { from, message } = envelope;
+    this.#drive({ kind: 'received', from, message, at: this.#clockForLeases() }, content);
   }
 
   #drive(event: Event, content?: AsyncIterable<Uint8Array>): void {

@@ -74,6 +74,11 @@ export class FakeCluster {
     this.#options = { ...this.#options, appendBytesMax: bytes };
   }
 
+  /** For voters that start from now on. */
+  leaseReads(ms: number): void {
+    this.#options = { ...this.#options, readLeaseMs: ms };
+  }
+
   voter(id: VoterId): FakeVoter {
     const voter = this.voters.get(id);
     invariant(voter !== undefined, 'no such voter', { id });
