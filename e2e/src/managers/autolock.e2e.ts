@@ -30,11 +30,20 @@ const unlock = (machine: Machine, key: string) =>
   machine.tryDocker(['swarm', 'unlock'], { stdin: `${key}\n` });
 const keyIn = (text: string): string => /SWMKEY-1-\S{43}/.exec(text)?.[0] ?? '';
 
+interface KeysFile {
+  readonly lock: { readonly version: number } | null;
+  /** To be read while there is no lock. */
+  readonly keys: { readonly logKeys?: readonly { readonly number: number }[] };
+}
+
+async function keysFile(machine: Machine): Promise<KeysFile> {
+  const text = await readFile(join(identityDirectory(machine.path('/var/lib/shoal')), 'keys.json'));
+  return JSON.parse(text.toString()) as KeysFile;
+}
+
 /** By which version of the unlock key the machine's keys are wrapped; undefined when by none. */
 async function lockVersion(machine: Machine): Promise<number | undefined> {
-  const text = await readFile(join(identityDirectory(machine.path('/var/lib/shoal')), 'keys.json'));
-  const { lock } = JSON.parse(text.toString()) as { readonly lock: { version: number } | null };
-  return lock?.version;
+  return (await keysFile(machine)).lock?.version;
 }
 
 /** Power cut and boot; a locked manager stays out until it is unlocked. */
@@ -92,4 +101,15 @@ test('turned off, a manager that boots needs nobody', async () => {
   await eventually('the keys of m2 are plain', async () => (await lockVersion(m2)) === undefined);
   await reboot(m2);
   await eventually('m2 is back', async () => !(await readServices(m2)).stale);
+});
+
+test('the key of the log that lay open goes once nothing on the disk needs it', async () => {
+  const numbers = async () => (await keysFile(m1)).keys.logKeys?.map(({ number }) => number);
+  expect(await numbers()).toEqual([1, 2]);
+  await m1.docker('swarm', 'update', '--snapshot-interval=10');
+  for (let write = 0; write < 30; write += 1) await timeToWrite(m1, `filling-${write}`, 5_000);
+  await eventually('the first key is gone', async () => `${await numbers()}` === '2');
+  await reboot(m1);
+  await eventually('m1 is back', async () => !(await readServices(m1)).stale);
+  expect((await readServices(m1)).names).toContain('filling-29');
 });

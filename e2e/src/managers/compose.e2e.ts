@@ -6,48 +6,60 @@ import { repository } from '../host/engine.ts';
 import { eventually } from '../host/wait.ts';
 import { Fleet } from '../hosts/fleet.ts';
 import type { Machine } from '../hosts/machine.ts';
+import { allReady, join as joinSwarm } from './swarm.ts';
 
 const apps = ['agent', 'scheduler', 'dispatcher', 'allocator', 'orchestrator', 'api'];
+const workerApps = ['agent', 'api'];
 
 let fleet: Fleet;
 let m1: Machine;
+let w1: Machine;
 
 beforeAll(async () => {
-  fleet = await Fleet.start(['m1'], { processes: 'none' });
-  m1 = fleet.machine('m1');
-  const images = apps.map((app) => `shoal-${app}`).join(' ');
-  const [outer, inner] = [inject('outerEngine'), `unix://${m1.engineSocket}`];
-  const copy = `docker --host ${outer} save ${images} | docker --host ${inner} load --quiet`;
-  await mustRun('sh', ['-c', copy]);
+  fleet = await Fleet.start(['m1', 'w1'], { processes: 'none' });
+  [m1, w1] = fleet.machines as [Machine, Machine];
+  await copyImages(m1, apps);
+  await copyImages(w1, workerApps);
 });
 afterAll(() => fleet?.stop());
 beforeEach(() => fleet.explainFailure());
 
+async function copyImages(machine: Machine, of: readonly string[]): Promise<void> {
+  const images = of.map((app) => `shoal-${app}`).join(' ');
+  const [outer, inner] = [inject('outerEngine'), `unix://${machine.engineSocket}`];
+  const copy = `docker --host ${outer} save ${images} | docker --host ${inner} load --quiet`;
+  await mustRun('sh', ['-c', copy]);
+}
+
 /** The older program or the newer plugin: the files are for both. */
-async function compose(file: string, ...args: readonly string[]): Promise<string> {
+async function compose(
+  machine: Machine,
+  file: string,
+  ...args: readonly string[]
+): Promise<string> {
   const plugin = (await run('docker', ['compose', 'version'])).code === 0;
   const [program, ...first] = plugin ? ['docker', 'compose'] : ['docker-compose'];
   const of = ['--project-name=shoal', `--file=${join(repository, 'deploy/compose', file)}`];
   return mustRun(program ?? '', [...first, ...of, ...args], {
-    env: { DOCKER_HOST: `unix://${m1.engineSocket}` },
+    env: { DOCKER_HOST: `unix://${machine.engineSocket}` },
   });
 }
 
 /** Health of the containers of a compose service, as the engine sees it. */
-async function health(service: string): Promise<readonly string[]> {
+async function health(machine: Machine, service: string): Promise<readonly string[]> {
   const filter = ['--filter', `label=com.docker.compose.service=${service}`];
-  const out = await m1.engine('ps', ...filter, '--format', '{{.Status}}');
+  const out = await machine.engine('ps', ...filter, '--format', '{{.Status}}');
   return out.split('\n').flatMap((row) => /\((.*)\)/.exec(row)?.[1] ?? []);
 }
 
 test('services come up one by one in any order, three schedulers among them', async () => {
-  for (const app of apps) await compose('manager.yml', 'up', '--detach', app);
-  await compose('manager.yml', 'up', '--detach', '--scale', 'scheduler=3');
+  for (const app of apps) await compose(m1, 'manager.yml', 'up', '--detach', app);
+  await compose(m1, 'manager.yml', 'up', '--detach', '--scale', 'scheduler=3');
   for (const app of apps) {
     const wanted = Array<string>(app === 'scheduler' ? 3 : 1).fill('healthy');
     await eventually(
       `${app} is healthy`,
-      async () => `${await health(app)}` === `${wanted}`,
+      async () => `${await health(m1, app)}` === `${wanted}`,
       60_000,
     );
   }
@@ -73,12 +85,28 @@ test('they make a swarm that runs a service, and every scheduler has a lease of 
   });
 });
 
+test('a worker is two services, and joins', async () => {
+  await compose(w1, 'worker.yml', 'up', '--detach');
+  for (const app of workerApps) {
+    const isHealthy = async () => `${await health(w1, app)}` === 'healthy';
+    await eventually(`${app} is healthy`, isHealthy, 60_000);
+  }
+  expect(await joinSwarm(w1, m1, 'worker')).toContain('This node joined a swarm as a worker.');
+  await allReady(m1, 2);
+  await m1.docker('service', 'create', '--name=everywhere', '--mode=global', 'whoami');
+  expect((await w1.containers('everywhere')).size).toBe(1);
+  await m1.docker('service', 'rm', 'everywhere');
+});
+
 test('scaled down and taken down, the containers of the service stay', async () => {
   const before = await m1.containers('web');
-  await compose('manager.yml', 'up', '--detach', '--scale', 'scheduler=1');
+  await compose(m1, 'manager.yml', 'up', '--detach', '--scale', 'scheduler=1');
   await m1.docker('service', 'scale', '--detach', 'web=3');
-  await eventually('three containers', async () => (await m1.containers('web')).size === 3);
-  await compose('manager.yml', 'down');
+  await eventually('three containers', async () => {
+    const running = await Promise.all([m1, w1].map((machine) => machine.containers('web')));
+    return running.reduce((sum, { size }) => sum + size, 0) === 3;
+  });
+  await compose(m1, 'manager.yml', 'down');
   const after = await m1.containers('web');
   for (const [name, id] of before) expect(after.get(name)).toBe(id);
 });

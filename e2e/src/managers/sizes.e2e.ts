@@ -46,7 +46,7 @@ async function expectNoQuorum(
   managers: readonly Machine[],
   left: readonly Machine[],
 ): Promise<void> {
-  const [last, ...others] = left as [Machine];
+  const [last, ...others] = left as [Machine, ...Machine[]];
   await Promise.all(others.slice(0, 1).map((machine) => machine.kill()));
   const standing = `${left.length - 1} of ${managers.length} managers`;
   await eventually(`a write is refused, for ${standing} are there`, async () => {

@@ -102,6 +102,7 @@ export async function openVoter(options: VoterOptions, logger: Logger): Promise<
     status: async () => ({
       ...(await served.service.status()),
       figures: figuresOf(log, served.service.forwarded),
+      oldestLogKey: await oldestLogKey(storage),
     }),
     obey: (order) => obey(order, { node: log.node, storage, credentials }),
     onRemoved: (listener) => void log.node.onRemoved(listener),
@@ -112,6 +113,15 @@ export async function openVoter(options: VoterOptions, logger: Logger): Promise<
       log.route.stop();
     },
   };
+}
+
+/** A file that goes while it is looked at leaves the question open until the next time. */
+async function oldestLogKey(storage: LogStorage): Promise<number> {
+  try {
+    return await storage.oldestKey();
+  } catch {
+    return 0;
+  }
 }
 
 /** `docker swarm update --snapshot-interval` counts while the voter runs. */

@@ -72,6 +72,8 @@ export interface VoterPeer {
 
 export interface VoterStatus extends StatusResponse {
   readonly figures: VoterFigures;
+  /** Keys of the log with lower numbers open nothing on the disk any more; 0 when nobody can say. */
+  readonly oldestLogKey: number;
 }
 
 /** A call of the `CertificateAuthority` service, from somebody who may have no certificate yet. */

@@ -6,12 +6,13 @@ import { openSealed, sealedPlaces } from '../sealed.ts';
 import { Keeper } from './keeper.ts';
 
 const everyMs = 5_000;
-/** Keys of the log on one disk. A file may still need the oldest, so none is dropped and no more are made. */
+/** Keys of the log on one disk. As long as files need them all, no more are made. */
 const logKeysMax = 64;
 
 /**
  * Keeps the keys on this manager's disk wrapped as the cluster says: by its newest unlock key, or not at
- * all. When autolock begins the log gets a new key too, because the old one lay open.
+ * all. When autolock begins the log gets a new key too, because the old one lay open; that one goes once
+ * nothing on the disk needs it.
  */
 export function keepLock(manager: HostedManager, options: MembershipOptions): () => Promise<void> {
   const { dataDir, random, clock, logger } = options;
@@ -21,7 +22,7 @@ export function keepLock(manager: HostedManager, options: MembershipOptions): ()
     if (!replica.ready || cluster === undefined) return;
     const { id, unlockKey } = cluster;
     const lock = await lockOf(dataDir);
-    if ((unlockKey?.version ?? 0) === (lock?.version ?? 0)) return;
+    if ((unlockKey?.version ?? 0) === (lock?.version ?? 0)) return dropOldKeys(manager, options);
     if (unlockKey === undefined) {
       await setLock(dataDir, null);
       logger.info({}, 'autolock_off');
@@ -49,4 +50,19 @@ export function keepLock(manager: HostedManager, options: MembershipOptions): ()
     unsubscribe();
     return keeper.stop();
   };
+}
+
+/** What was written under a key goes with the segments and snapshots that newer ones replace. */
+async function dropOldKeys(manager: HostedManager, options: MembershipOptions): Promise<void> {
+  const { logKeys } = manager.identity;
+  if (logKeys.length < 2) return;
+  const { oldestLogKey } = await manager.voter.status();
+  const isNeeded = ({ number }: { readonly number: number }): boolean => number >= oldestLogKey;
+  if (logKeys.every(isNeeded)) return;
+  const identity = await updateIdentity(options.dataDir, (before) => ({
+    ...before,
+    logKeys: before.logKeys.filter(isNeeded),
+  }));
+  options.logger.info({ oldest: oldestLogKey }, 'log_keys_dropped');
+  manager.renew(identity);
 }
