@@ -1,0 +1,93 @@
+import { describe, expect, test } from 'vitest';
+import { GossipSimulation } from './simulation.ts';
+
+const second = 1_000;
+const minute = 60 * second;
+
+/** So many hosts that know each other. */
+async function cluster(hosts: number, seed = hosts): Promise<GossipSimulation> {
+  const simulation = new GossipSimulation(seed);
+  for (let at = 0; at < hosts; at += 1)
+    await simulation.add(`n${at}`, at === 0 ? undefined : `n${at >> 1}`);
+  expect(await simulation.untilAgreed(minute)).toBeDefined();
+  return simulation;
+}
+
+function halves({ hosts }: GossipSimulation): readonly (readonly string[])[] {
+  const ids = [...hosts.keys()];
+  return [ids.slice(0, ids.length / 2), ids.slice(ids.length / 2)];
+}
+
+describe.each([3, 10, 40])('%i hosts', (count) => {
+  test('a newcomer that knows one of them is known to all within seconds', async () => {
+    const simulation = await cluster(count);
+    await simulation.add('new', 'n1');
+    expect(await simulation.untilAgreed(5 * second)).toBeDefined();
+  });
+
+  test('a death is noticed by all within half a minute', async () => {
+    const simulation = await cluster(count);
+    simulation.kill('n1');
+    expect(await simulation.untilAgreed(30 * second)).toBeDefined();
+  });
+
+  test('who leaves is gone at once', async () => {
+    const simulation = await cluster(count);
+    simulation.leave('n1');
+    expect(await simulation.untilAgreed(3 * second)).toBeDefined();
+  });
+
+  test('who comes back after it was given up is believed', async () => {
+    const simulation = await cluster(count);
+    simulation.kill('n1');
+    await simulation.untilAgreed(minute);
+    await simulation.restart('n1', 'n0');
+    expect(await simulation.untilAgreed(5 * second)).toBeDefined();
+  });
+
+  test('halves that lost each other find together again', async () => {
+    const simulation = await cluster(count);
+    simulation.split(halves(simulation));
+    await simulation.clock.run(2 * minute);
+    expect(simulation.agreeing()).toBe(0);
+    simulation.heal();
+    expect(await simulation.untilAgreed(minute)).toBeDefined();
+  });
+
+  test('one lost packet in five, late and doubled ones kill nobody', async () => {
+    const simulation = await cluster(count);
+    simulation.faults = { delayMsMax: 100, loss: 0.2, duplication: 0.1 };
+    await simulation.clock.run(3 * minute);
+    expect(simulation.deaths).toBe(0);
+  });
+});
+
+test('a host that is slow itself accuses nobody to death', async () => {
+  const simulation = await cluster(20);
+  simulation.slow('n3', 700);
+  await simulation.clock.run(5 * minute);
+  expect(simulation.deathsBeside('n3')).toBe(0);
+});
+
+test('what a quiet host sends does not grow with the cluster', async () => {
+  const rates: number[] = [];
+  for (const count of [10, 100]) {
+    const simulation = await cluster(count);
+    await simulation.clock.run(2 * minute);
+    const before = simulation.bytesSent;
+    await simulation.clock.run(minute);
+    rates.push((simulation.bytesSent - before) / count);
+  }
+  const [few = 0, many = 0] = rates;
+  expect(many).toBeLessThan(few * 1.5);
+});
+
+test('the same seed gives the same run', async () => {
+  const run = async (): Promise<readonly unknown[]> => {
+    const simulation = await cluster(12, 7);
+    simulation.faults = { delayMsMax: 300, loss: 0.3, duplication: 0.2 };
+    simulation.kill('n2');
+    return [await simulation.untilAgreed(2 * minute), simulation.bytesSent];
+  };
+  expect(await run()).toEqual(await run());
+});
