@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { fileSystem, openLogStorage, RaftNode, type VoterId } from '@shoal/raft';
+import { fileSystem, openLogStorage, RaftNode, recordCipher, type VoterId } from '@shoal/raft';
 import { Batcher, type Checked, VoterMachine } from '@shoal/raft/service';
 import {
   type Instant,
@@ -33,7 +33,8 @@ const durationMs = 4_000;
 export async function commitRate(parent: string, proposers: number): Promise<CommitRate> {
   const directory = mkdtempSync(join(parent, 'log-'));
   const common = { clock: systemClock, random: systemRandom, logger: silentLogger };
-  const storage = await openLogStorage({ directory, disk: fileSystem, ...common });
+  const cipher = recordCipher([{ number: 1, key: systemRandom.bytes(32) }], systemRandom);
+  const storage = await openLogStorage({ directory, disk: fileSystem, cipher, ...common });
   const machine = new VoterMachine();
   const id = 1 as VoterId;
   const membership = { voters: [{ id, nodeId: 'bench', addr: '' }], learners: [] };

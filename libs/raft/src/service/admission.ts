@@ -39,9 +39,10 @@ export function admissionInterceptor(
   open: (path: string) => boolean,
 ): ServerInterceptor {
   return (method, call) => {
-    if (open(method.path)) return new ServerInterceptingCall(call);
+    if (open(method.path)) return call as ServerInterceptingCall;
     const admission = admit(call as AnyCall & ServerInterceptingCallInterface);
-    if (admission.kind === 'admitted') return new ServerInterceptingCall(call);
+    // Unwrapped: what wraps a call handles every message of it.
+    if (admission.kind === 'admitted') return call as ServerInterceptingCall;
     const code =
       'code' in admission.error ? Number(admission.error.code) : status.PERMISSION_DENIED;
     const details = admission.error.message;
