@@ -13,6 +13,7 @@ const manifest = (folder: string, ...dependencies: readonly string[]): Manifest 
 const manifests = [
   manifest('apps/api', '@shoal/runtime', '@shoal/scheduler', 'zod'),
   manifest('apps/scheduler', '@shoal/runtime'),
+  manifest('apps/dispatcher'),
   manifest('libs/runtime'),
   manifest('libs/proto', '@shoal/runtime'),
   manifest('libs/state', '@shoal/runtime', 'zod'),
@@ -41,6 +42,12 @@ test('imports are found in every form', () => {
 describe('layers', () => {
   test.each([
     ['an app that imports an app', 'apps/api/src/a.ts', '@shoal/scheduler', 'arrows point'],
+    [
+      'a plan that imports another app',
+      'apps/api/src/plan/a.ts',
+      '@shoal/dispatcher',
+      'arrows point',
+    ],
     ['a lib that imports an app', 'libs/raft/src/a.ts', '@shoal/api', 'arrows point'],
     [
       'proto with something of ours',
@@ -71,6 +78,7 @@ describe('layers', () => {
     ['libs/state/src/a.test.ts', 'node:fs'],
     ['libs/raft/src/core/a.ts', '../types.ts'],
     ['e2e/src/a.e2e.ts', '@shoal/scheduler'],
+    ['apps/api/src/plan/a.ts', '@shoal/scheduler'],
   ])('let %s import %s', (path, specifier) => {
     expect(layers(path, `import { x } from '${specifier}';`)).toEqual([]);
   });

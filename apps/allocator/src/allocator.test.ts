@@ -155,8 +155,19 @@ describe('a new task', () => {
     });
   });
 
-  it.each(['shutdown', 'remove'] as const)('that is to be %s stays as it is', (desired) => {
-    const view = allocated(...service('web'), task('one', 'web', { desired }));
+  it('that is called off before it got further ends here', () => {
+    const view = allocated(...service('web'), task('one', 'web', { desired: 'shutdown' }));
+    expect(view.tasks.get('one')?.status).toMatchObject({ state: 'shutdown', err: '' });
+  });
+
+  it('that is called off while it waits for the network ends too', () => {
+    const parts = { desired: 'shutdown' } as const;
+    const view = allocated(...service('web', { ports: [ingressPort] }), task('one', 'web', parts));
+    expect(view.tasks.get('one')?.status.state).toBe('shutdown');
+  });
+
+  it('that is to be removed stays as it is', () => {
+    const view = allocated(...service('web'), task('one', 'web', { desired: 'remove' }));
     expect(view.tasks.get('one')?.status.state).toBe('new');
   });
 });

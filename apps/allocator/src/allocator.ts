@@ -38,24 +38,30 @@ function tasksToLookAt(view: StateView, changed: ChangeSet): Map<string, Set<Tas
   };
   const noteAll = (serviceId: string): void => {
     const tasks = note(serviceId);
-    for (const task of view.tasks.byService(serviceId)) if (waits(task)) tasks.add(task);
+    for (const task of view.tasks.byService(serviceId)) if (isOurs(task)) tasks.add(task);
   };
   const networksChanged = changed.changes.some(({ table }) => table === 'network');
   if (changed.everything) for (const { id } of view.services.values()) note(id);
   if (changed.everything || networksChanged)
-    for (const task of view.tasks.byState('new')) if (waits(task)) note(task.serviceId).add(task);
+    for (const task of view.tasks.byState('new')) if (isOurs(task)) note(task.serviceId).add(task);
   for (const serviceId of changed.due) noteAll(serviceId);
   for (const change of changed.changes) {
     if (change.table === 'service' && isEndpointConcerned(change)) noteAll(change.id);
-    if (change.table !== 'task' || change.before !== undefined) continue;
+    if (change.table !== 'task') continue;
     const task = view.tasks.get(change.id);
-    if (task !== undefined && waits(task)) note(task.serviceId).add(task);
+    if (task === undefined || !isOurs(task)) continue;
+    if (change.before === undefined || isCalledOff(task)) note(task.serviceId).add(task);
   }
   return found;
 }
 
-function waits({ status, desired }: Task): boolean {
-  return status.state === 'new' && !isBefore('complete', desired);
+/** A new task that is to go on, or to end here. Those that are to be removed the orchestrator deletes. */
+function isOurs(task: Task): boolean {
+  return task.status.state === 'new' && (!isBefore('complete', task.desired) || isCalledOff(task));
+}
+
+function isCalledOff({ status, desired }: Task): boolean {
+  return status.state === 'new' && desired === 'shutdown';
 }
 
 function isEndpointConcerned({ before, after }: AppliedChange & { table: 'service' }): boolean {
@@ -101,13 +107,17 @@ function* allocateService(
   return undefined;
 }
 
-/** Lets the task go on, or notes why it cannot; undefined when the note is there already. */
+/** Lets the task go on or ends it, or notes why it waits; undefined when the note is there already. */
 function advance(
   view: StateView,
   task: Task,
   serviceObstacle: string,
   now: Instant,
 ): Change | undefined {
+  if (isCalledOff(task)) {
+    const status = { ...task.status, state: 'shutdown' as const, at: now, err: '' };
+    return { op: 'update', table: 'task', object: { ...task, status } };
+  }
   const revision = view.revisions.of(task.serviceId, task.revision);
   if (revision === undefined) return undefined;
   const err = serviceObstacle === '' ? networkObstacle(view, revision) : serviceObstacle;

@@ -10,6 +10,7 @@ import { systemProbes } from './cluster/join/probes.ts';
 import { Membership } from './cluster/membership.ts';
 import { clusterMetrics } from './cluster/metrics.ts';
 import { SwarmEvents } from './events/swarm-events.ts';
+import { schedulerRecords } from './explain/source.ts';
 import { listenTcp, listenUnix } from './http/listen.ts';
 import { apiMetrics } from './http/metrics.ts';
 import { createApiServer } from './http/server.ts';
@@ -69,7 +70,9 @@ export async function startApi(options: ApiOptions): Promise<Running> {
   });
   metrics.observeStanding(() => host.standing);
   voterMetrics(options.metrics, async () => host.voter?.status());
-  const context = { host, engine, events, logs: dispatcherLogs, dataDir, clock, random, logger };
+  const logs = dispatcherLogs;
+  const explain = schedulerRecords(clock);
+  const context = { host, engine, events, logs, explain, dataDir, clock, random, logger };
   // The log's recovery may take a while; requests wait for it a little and then are told so.
   const started = host.start();
   const known = learnEngine(engine, options);

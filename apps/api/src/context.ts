@@ -1,6 +1,7 @@
 import type { Clock, Logger, Random } from '@shoal/runtime';
 import type { SwarmHost } from './cluster/standing.ts';
 import type { SwarmEvents } from './events/swarm-events.ts';
+import type { ExplainSource } from './explain/source.ts';
 import type { LogSource } from './logs/log-source.ts';
 import type { Engine } from './proxy/engine.ts';
 
@@ -10,6 +11,7 @@ export interface ApiContext {
   readonly engine: Engine;
   readonly events: SwarmEvents;
   readonly logs: LogSource;
+  readonly explain: ExplainSource;
   readonly dataDir: string;
   readonly clock: Clock;
   readonly random: Random;

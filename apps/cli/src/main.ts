@@ -2,8 +2,12 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
 import { down } from './command/down.ts';
+import { addExplainCommand } from './command/explain.ts';
 import { bench, images, runOne, simulate } from './command/foreground.ts';
 import { logs } from './command/logs.ts';
+import { addPlanCommands } from './command/plan.ts';
+import { addRevisionCommands } from './command/revisions.ts';
+import { addSettingsCommands } from './command/settings.ts';
 import { status } from './command/status.ts';
 import { test } from './command/test.ts';
 import { up } from './command/up.ts';
@@ -163,6 +167,11 @@ shoal
   .action(async (engine: string | undefined) => {
     process.exitCode = await images(root, engine);
   });
+
+addExplainCommand(shoal, terminal);
+addPlanCommands(shoal, terminal);
+addRevisionCommands(shoal, terminal);
+addSettingsCommands(shoal, terminal);
 
 shoal
   .command('version')

@@ -119,9 +119,10 @@ function advertised({ advertiseAddr, dispatcherAddr }: Identity): string {
 
 /** Registry credentials are sealed for the place they belong to, so that they open nowhere else. */
 function openAuth(identity: Identity, revision: Revision): string | undefined {
-  if (revision.registryAuth === undefined || identity.sealKey === undefined) return undefined;
-  const place = `revision/${revision.id}/registry-auth`;
-  return unseal(identity.sealKey, revision.registryAuth, place)?.toString('utf8');
+  const { id, registryAuth, registryAuthFrom = id } = revision;
+  if (registryAuth === undefined || identity.sealKey === undefined) return undefined;
+  const place = `revision/${registryAuthFrom}/registry-auth`;
+  return unseal(identity.sealKey, registryAuth, place)?.toString('utf8');
 }
 
 await runProcess({

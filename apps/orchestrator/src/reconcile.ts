@@ -1,8 +1,12 @@
 import type { Instant } from '@shoal/runtime';
 import type { Decision } from '@shoal/stage';
-import type { StateView, Task } from '@shoal/state';
+import { isJob, type StateView, type Task } from '@shoal/state';
+import { tendCron } from './cron/cron.ts';
+import { leaveGently } from './drain/leave.ts';
+import { enforce } from './enforce/enforce.ts';
 import { spreadOverNodes } from './global/nodes.ts';
-import { Plan } from './plan.ts';
+import { tendJob } from './jobs/job.ts';
+import { type Moves, Plan } from './plan.ts';
 import { trimRevisions } from './reaper/revisions.ts';
 import { isRemovable, trimHistory } from './reaper/tasks.ts';
 import { markForRemoval, scale } from './replicated/scale.ts';
@@ -13,9 +17,17 @@ import { Subject } from './subject.ts';
 import { paceOf } from './update/config.ts';
 import { update } from './update/update.ts';
 
-/** What one service needs now: it compares what should be with what is, and remembers nothing. */
-export function reconcile(view: StateView, serviceId: string, now: Instant): Iterable<Decision> {
-  const plan = new Plan(serviceId);
+/**
+ * What one service needs now: it compares what should be with what is, and remembers nothing. With
+ * `moves`, what leaves lost nodes is put there instead.
+ */
+export function reconcile(
+  view: StateView,
+  serviceId: string,
+  now: Instant,
+  moves?: Moves,
+): Iterable<Decision> {
+  const plan = new Plan(serviceId, moves);
   const service = view.services.get(serviceId);
   const tasks = [...view.tasks.byService(serviceId)];
   const revision = service && view.revisions.of(serviceId, service.revision);
@@ -28,24 +40,41 @@ export function reconcile(view: StateView, serviceId: string, now: Instant): Ite
 }
 
 function tend(subject: Subject, tasks: readonly Task[]): void {
+  if (tendCron(subject, tasks)) return;
   const { Mode } = subject.revision.spec;
-  if (Mode.Replicated !== undefined) {
+  if (isJob(subject.revision.spec)) {
+    tendJob(subject, tasks);
+    enforce(subject, tasks);
+  } else if (Mode.Replicated !== undefined) {
     const slots = slotsByNumber(tasks);
     tendSlots(subject, scale(subject, slots), slots.values());
   } else if (Mode.Global !== undefined) {
     const slots = slotsByNode(tasks);
-    tendSlots(subject, spreadOverNodes(subject, slots), slots.values());
+    const { kept, resting } = spreadOverNodes(subject, slots);
+    finishBegun(subject, resting);
+    tendSlots(subject, kept, slots.values());
+  }
+}
+
+/** What was begun before the nodes were paused: a replacement that waits, or the old beside the new. */
+function finishBegun(subject: Subject, resting: readonly Slot[]): void {
+  const { order } = paceOf(subject);
+  for (const slot of resting) {
+    stopSurplus(subject, slot, order);
+    startReplacements(subject, slot);
   }
 }
 
 function tendSlots(subject: Subject, kept: readonly Slot[], all: Iterable<Slot>): void {
   const { order } = paceOf(subject);
+  for (const slot of kept) enforce(subject, slot.tasks);
   for (const slot of kept) {
     stopSurplus(subject, slot, order);
     restartEnded(subject, slot);
     startReplacements(subject, slot);
   }
   update(subject, kept);
+  leaveGently(subject, kept);
   for (const slot of all) trimHistory(subject, slot);
 }
 

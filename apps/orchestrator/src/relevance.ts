@@ -1,12 +1,44 @@
+import type { Instant } from '@shoal/runtime';
 import type { AppliedChange, Node, StateView, Task } from '@shoal/state';
 import { isBefore, isTerminal } from '@shoal/state';
-import { isOnLostNode } from './node-fitness.ts';
+import { turnsOf } from './drain/turns.ts';
+import { isOverCommitted } from './enforce/enforce.ts';
+import { isDrained, isOnLostNode } from './node-fitness.ts';
 
-/** Ids of the services that the changes may give something to do. Says too much rather than too little. */
-export function concerned(view: StateView, changes: readonly AppliedChange[]): Set<string> {
+/** What the changes may give something to do. Says too much rather than too little. */
+export interface Concerned {
+  readonly services: Set<string>;
+  readonly nodes: Set<string>;
+}
+
+export function concerned(
+  view: StateView,
+  changes: readonly AppliedChange[],
+  now: Instant,
+): Concerned {
   const services = new Set<string>();
-  for (const change of changes) for (const id of servicesOf(view, change)) services.add(id);
-  return services;
+  const nodes = new Set<string>();
+  for (const change of changes) {
+    for (const id of servicesOf(view, change)) services.add(id);
+    for (const id of nodesOf(view, change)) nodes.add(id);
+  }
+  // Where one task has left, or cannot, it is the next one's turn.
+  for (const nodeId of nodes)
+    for (const { serviceId } of turnsOf(view, nodeId, now)) services.add(serviceId);
+  return { services, nodes };
+}
+
+/** Nodes that are drained, or were, and that the change may bring forward. */
+function* nodesOf(view: StateView, change: AppliedChange): Iterable<string> {
+  if (change.table === 'node') yield change.id;
+  if (change.table !== 'task') return;
+  const { before, after } = change;
+  const task = after ?? before;
+  if (task === undefined || !concerns(view, before, after)) return;
+  if (isDrained(view, task)) yield task.nodeId;
+  if (task.slot === 0) return;
+  for (const mate of view.tasks.bySlot(task.serviceId, task.slot))
+    if (isDrained(view, mate)) yield mate.nodeId;
 }
 
 function* servicesOf(view: StateView, change: AppliedChange): Iterable<string> {
@@ -17,11 +49,9 @@ function* servicesOf(view: StateView, change: AppliedChange): Iterable<string> {
     case 'revision':
       if (change.after !== undefined) yield change.after.serviceId;
       break;
-    case 'task': {
-      const task = change.after ?? change.before;
-      if (task !== undefined && concerns(view, change.before, change.after)) yield task.serviceId;
+    case 'task':
+      yield* servicesOfTask(view, change.before, change.after);
       break;
-    }
     case 'node':
       yield* servicesOnNode(view, change.id, change.before, change.after);
       break;
@@ -29,10 +59,23 @@ function* servicesOf(view: StateView, change: AppliedChange): Iterable<string> {
       if (historyLimitOf(change.before) !== historyLimitOf(change.after))
         for (const { id } of view.services.values()) yield id;
       break;
-    case 'network':
-    case 'lease':
+    default:
       break;
   }
+}
+
+/** Besides its own service, where a node has too little for its tasks, the others there. */
+function* servicesOfTask(
+  view: StateView,
+  before: Task | undefined,
+  after: Task | undefined,
+): Iterable<string> {
+  const task = after ?? before;
+  if (task === undefined) return;
+  if (concerns(view, before, after)) yield task.serviceId;
+  const node = view.nodes.get(task.nodeId);
+  if (node === undefined || !isOverCommitted(view, node)) return;
+  for (const { serviceId } of view.tasks.byNode(node.id)) yield serviceId;
 }
 
 function historyLimitOf(
@@ -44,6 +87,8 @@ function historyLimitOf(
 /** A task on its way to running is nobody's concern, unless an update or a slot mate waits for it. */
 function concerns(view: StateView, before: Task | undefined, after: Task | undefined): boolean {
   if (after === undefined) return true;
+  if (after.desired === 'complete' && before?.desired === 'complete')
+    return isTerminal(after.status.state) || before.nodeId !== after.nodeId;
   if (after.desired !== 'running' || isTerminal(after.status.state)) return true;
   if (before !== undefined && before.desired !== after.desired) return true;
   if (before?.nodeId !== after.nodeId && isOnLostNode(view, after)) return true;
@@ -70,10 +115,15 @@ function* servicesOnNode(
   before: Node | undefined,
   after: Node | undefined,
 ): Iterable<string> {
-  if (before !== undefined && after !== undefined && !isFitnessChanged(before, after)) return;
+  const mayMatter = before === undefined || after === undefined || isFitnessChanged(before, after);
+  // A node that was written after an update began has its tasks enforced anew.
+  if (!mayMatter && after?.spec.Availability !== 'active') return;
   for (const { serviceId } of view.tasks.byNode(nodeId)) yield serviceId;
-  for (const { id, revision } of view.services.values())
-    if (view.revisions.of(id, revision)?.spec.Mode.Global !== undefined) yield id;
+  if (!mayMatter) return;
+  for (const { id, revision } of view.services.values()) {
+    const mode = view.revisions.of(id, revision)?.spec.Mode;
+    if (mode?.Global !== undefined || mode?.GlobalJob !== undefined) yield id;
+  }
 }
 
 /** Constraints may look at anything a node says of itself, so only statements about health are skipped. */
@@ -83,6 +133,7 @@ function isFitnessChanged(before: Node, after: Node): boolean {
     before.role !== after.role ||
     before.status.state !== after.status.state ||
     before.status.addr !== after.status.addr ||
-    before.description !== after.description
+    before.description !== after.description ||
+    before.drain?.since !== after.drain?.since
   );
 }

@@ -1,7 +1,11 @@
 import type { Instant } from '@shoal/runtime';
 import {
+  type Constraint,
   isTerminal,
+  matchesConstraints,
   meetsPlacement,
+  type Node,
+  parseConstraints,
   type Revision,
   type Service,
   type StateView,
@@ -9,7 +13,7 @@ import {
   type TaskAge,
   taskAge,
 } from '@shoal/state';
-import { isOnLostNode } from './node-fitness.ts';
+import { type Departure, departureOf } from './drain/departure.ts';
 import type { Plan } from './plan.ts';
 
 /** One service under examination: what is known of it, and the plan being made for it. */
@@ -21,6 +25,7 @@ export class Subject {
   readonly plan: Plan;
   readonly now: Instant;
   readonly #ages = new Map<number, TaskAge>();
+  #constraints: readonly Constraint[] | undefined;
 
   constructor(view: StateView, service: Service, revision: Revision, plan: Plan, now: Instant) {
     this.view = view;
@@ -35,16 +40,50 @@ export class Subject {
    * says the same stays; so does one of which only the placement differs and whose node still fits.
    */
   isDirty(task: Task): boolean {
-    const age = this.#age(task.revision);
+    const age = this.ageOf(task);
     return age === 'old' || (age === 'placement-differs' && !this.#fitsItsNode(task));
   }
 
-  /** Meant to run, not ended, on a node that is there. */
+  /** Not ended, on a node where it can stay, at least until another one has taken over. */
   isHealthy(task: Task): boolean {
-    return !isTerminal(task.status.state) && !isOnLostNode(this.view, task);
+    return !isTerminal(task.status.state) && this.departureOf(task).kind !== 'now';
   }
 
-  #age(revision: number): TaskAge {
+  /** As it is wanted: healthy, of the current revision, and where it is to stay. */
+  isSettled(task: Task): boolean {
+    return (
+      !isTerminal(task.status.state) &&
+      !this.isDirty(task) &&
+      this.departureOf(task).kind === 'stays'
+    );
+  }
+
+  departureOf(task: Task): Departure {
+    return departureOf(this.view, task, this.now);
+  }
+
+  /**
+   * Since when tasks are to be as the current revision says, on the log's clock. Rollbacks go to a
+   * revision that is older than they are.
+   */
+  get changedAt(): Instant {
+    const { updateStatus } = this.service;
+    return updateStatus?.state.startsWith('rollback')
+      ? (updateStatus.since ?? updateStatus.startedAt)
+      : this.revision.meta.createdAt;
+  }
+
+  /** Whether the node meets the constraints of the current revision; malformed ones are met anywhere. */
+  meetsConstraints(node: Node): boolean {
+    if (this.#constraints === undefined) {
+      const { Placement } = this.revision.spec.TaskTemplate;
+      const parsed = parseConstraints(Placement?.Constraints ?? []);
+      this.#constraints = parsed.kind === 'constraints' ? parsed.constraints : [];
+    }
+    return matchesConstraints(this.#constraints, node);
+  }
+
+  ageOf({ revision }: Task): TaskAge {
     const known = this.#ages.get(revision);
     if (known !== undefined) return known;
     const age = this.#compare(revision);

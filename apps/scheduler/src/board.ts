@@ -1,80 +1,185 @@
 import type { Instant } from '@shoal/runtime';
-import type { Revision, StateView } from '@shoal/state';
-import { Candidate } from './candidate.ts';
-import { isReady } from './filters/ready.ts';
+import {
+  countsAsReplica,
+  type GenericResource,
+  type Network,
+  type Revision,
+  type StateView,
+  serviceLabels,
+} from '@shoal/state';
+import type { Candidate } from './candidate.ts';
+import type { Needs } from './filters/filter.ts';
+import { Pipeline } from './filters/pipeline.ts';
 import type { Ledger } from './ledger.ts';
-import { Lightest } from './lightest.ts';
-import { type Ranked, tieOf } from './ranking.ts';
+import { hasPolicyLabel, PolicyBook } from './policies/book.ts';
+import { descriptorsOf, Survey } from './survey.ts';
+import { Terrain } from './terrain.ts';
 
-/** All nodes as one step sees them; each is looked up when first asked for. */
+/** Kinds of ground that are remembered: sets of constraints, platforms and preferences in use. */
+export const terrainsMax = 32;
+/** What the surveys of all revisions may take, bytes. */
+export const surveyBytesMax = 128 * 2 ** 20;
+
+/**
+ * All nodes as a step sees them, and what is known about them from the steps before: kept up to date
+ * from the ledger's journal when it is asked for, and forgotten when it is not.
+ */
 export class Board {
-  readonly now: Instant;
-  readonly #view: StateView;
-  readonly #ledger: Ledger;
-  readonly #candidates = new Map<string, Candidate>();
-  #lightest: Lightest | undefined;
+  readonly ledger: Ledger;
+  readonly policies = new PolicyBook();
+  now = 0 as Instant;
+  #view: StateView;
+  readonly #terrains = new Map<string, Terrain>();
+  readonly #surveys = new Map<string, Survey>();
+  /** The one asked for last: a group asks many times in a row. */
+  #pipeline: Pipeline | undefined;
+  /** Services with preferences that this step has looked at. */
+  readonly #spread = new Set<string>();
+  #surveyBytes = 0;
+  /** Position of the journal up to which {@link changedNodes} has told. */
+  #told = 0;
 
-  constructor(view: StateView, ledger: Ledger, now: Instant) {
+  constructor(view: StateView, ledger: Ledger) {
     this.#view = view;
-    this.#ledger = ledger;
+    this.ledger = ledger;
+  }
+
+  get view(): StateView {
+    return this.#view;
+  }
+
+  /** A step begins. */
+  begin(view: StateView, now: Instant): void {
+    this.#view = view;
     this.now = now;
+    this.#pipeline = undefined;
+    this.#spread.clear();
+  }
+
+  /** Nothing that was known of the nodes holds any more. */
+  forget(): void {
+    this.#terrains.clear();
+    this.#surveys.clear();
+    this.#pipeline = undefined;
+    this.#surveyBytes = 0;
   }
 
   candidate(nodeId: string): Candidate | undefined {
-    const known = this.#candidates.get(nodeId);
-    if (known !== undefined) return known;
-    const node = this.#view.nodes.get(nodeId);
-    if (node === undefined) return undefined;
-    const candidate = new Candidate(node, this.#view.usage(nodeId), this.#ledger);
-    this.#candidates.set(nodeId, candidate);
-    return candidate;
+    return this.ledger.candidate(nodeId);
   }
 
-  *all(): IterableIterator<Candidate> {
-    for (const { id } of this.#view.nodes.values()) {
-      const candidate = this.candidate(id);
-      if (candidate !== undefined) yield candidate;
-    }
+  all(): Iterable<Candidate> {
+    return this.ledger.all();
   }
 
-  /** Nodes on which this step has placed something. */
-  *taken(): IterableIterator<string> {
-    for (const [id, { isTaken }] of this.#candidates) if (isTaken) yield id;
+  /** Ids of the nodes that changed since this was last asked. */
+  changedNodes(): Iterable<string> {
+    const { journal } = this.ledger;
+    const ids = new Set<string>();
+    if (journal.since(this.#told) === undefined)
+      for (const { id } of this.ledger.all()) ids.add(id);
+    else journal.read(this.#told, ({ id }) => ids.add(id));
+    this.#told = journal.position;
+    return ids;
   }
 
-  /** Counts a task of the revision in on the node. */
-  place(candidate: Candidate, revision: Revision): void {
-    candidate.place(revision);
-    this.#lightest?.moved(candidate);
-  }
-
-  /**
-   * One of the least loaded ready nodes that has no task of the service yet and fits: the same choice
-   * that ranking all nodes would come to. Undefined when a short search finds none.
-   */
-  findLightest(
+  /** Counts a task of the revision in on the node; returns the generic resources it is given. */
+  place(
+    candidate: Candidate,
     revision: Revision,
-    taskHash: number,
-    fits: (candidate: Candidate) => boolean,
-  ): Candidate | undefined {
-    this.#lightest ??= new Lightest([...this.all()].filter(({ node }) => isReady(node)));
-    return this.#lightest.find(
-      taskHash,
-      (candidate) =>
-        candidate.tasksOf(revision.serviceId) === 0 &&
-        this.#ledger.failures(candidate.node.id, revision.id, this.now) === 0 &&
-        fits(candidate),
-    );
+    taskId: string,
+  ): readonly GenericResource[] | undefined {
+    return this.ledger.place(candidate, revision, taskId);
   }
 
-  rank(candidate: Candidate, revision: Revision, taskHash: number): Ranked {
-    const { id } = candidate.node;
-    return {
-      candidate,
-      failures: this.#ledger.failures(id, revision.id, this.now),
-      ofService: candidate.tasksOf(revision.serviceId),
-      total: candidate.tasks,
-      tie: tieOf(candidate.hash, taskHash),
-    };
+  /** Whether any node has an active task of the service, or may have one after this step. */
+  hasTasksOf(serviceId: string): boolean {
+    if (this.#spread.has(serviceId)) return true;
+    this.#spread.add(serviceId);
+    for (const task of this.#view.tasks.byService(serviceId))
+      if (countsAsReplica(task)) return true;
+    return false;
   }
+
+  needs(revision: Revision): Needs {
+    return this.pipeline(revision).needs;
+  }
+
+  pipeline(revision: Revision): Pipeline {
+    if (this.#pipeline?.needs.revision !== revision) {
+      const networks = networksOf(this.#view, revision);
+      const { policies } = this;
+      const plain = this.#isPlain(revision);
+      this.#pipeline = new Pipeline({ view: this.#view, revision, networks, policies, plain });
+    }
+    return this.#pipeline;
+  }
+
+  #isPlain(revision: Revision): boolean {
+    if (!this.policies.isEmpty || hasPolicyLabel(this.#view.cluster?.spec.Labels)) return false;
+    return !hasPolicyLabel(serviceLabels(this.#view, revision));
+  }
+
+  /** The ground that the revision asks for, up to date. */
+  terrain(revision: Revision): Terrain {
+    const pipeline = this.pipeline(revision);
+    const descriptors = descriptorsOf(revision);
+    const key =
+      descriptors.length === 0
+        ? pipeline.terrain
+        : `${pipeline.terrain}\0\0${descriptors.join('\n')}`;
+    const known = this.#terrains.get(key);
+    const terrain = known?.catchUp()
+      ? known
+      : new Terrain(this.ledger, this.pipeline(revision), descriptors);
+    remember(this.#terrains, key, terrain);
+    if (this.#terrains.size > terrainsMax) dropOldest(this.#terrains);
+    return terrain;
+  }
+
+  hasSurvey(revision: Revision): boolean {
+    return this.#surveys.has(revision.id);
+  }
+
+  /** All that the revision has to know of the nodes, up to date. */
+  survey(revision: Revision): Survey {
+    const known = this.#surveys.get(revision.id);
+    if (known?.catchUp()) {
+      remember(this.#surveys, revision.id, known);
+      return known;
+    }
+    if (known !== undefined) this.forgetSurvey(revision.id);
+    const survey = new Survey(this.ledger, this.pipeline(revision), revision);
+    this.#surveys.set(revision.id, survey);
+    this.#surveyBytes += survey.size;
+    while (this.#surveyBytes > surveyBytesMax && this.#surveys.size > 1)
+      this.forgetSurvey(this.#surveys.keys().next().value ?? '');
+    return survey;
+  }
+
+  forgetSurvey(revision: string): void {
+    const survey = this.#surveys.get(revision);
+    if (survey === undefined) return;
+    this.#surveys.delete(revision);
+    this.#surveyBytes -= survey.size;
+  }
+}
+
+const noNetworks: readonly Network[] = [];
+
+export function networksOf(view: StateView, revision: Revision): readonly Network[] {
+  const targets = revision.spec.TaskTemplate.Networks ?? [];
+  if (targets.length === 0) return noNetworks;
+  return targets.flatMap(({ Target }) => view.networks.get(Target) ?? []);
+}
+
+/** Puts the entry last, as the one used most recently. */
+function remember<T>(entries: Map<string, T>, key: string, value: T): void {
+  entries.delete(key);
+  entries.set(key, value);
+}
+
+function dropOldest(entries: Map<string, unknown>): void {
+  const oldest = entries.keys().next();
+  if (oldest.done !== true) entries.delete(oldest.value);
 }

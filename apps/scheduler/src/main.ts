@@ -1,4 +1,15 @@
 import { runStageProcess } from '@shoal/stage/host';
+import { DecisionRecorder } from './decisions/recorder.ts';
+import { serveExplain } from './decisions/serve.ts';
+import { DecisionStore } from './decisions/store.ts';
 import { createScheduler } from './scheduler.ts';
 
-await runStageProcess({ name: 'scheduler', version: '0.1.0', stage: () => createScheduler() });
+const store = new DecisionStore();
+
+await runStageProcess({
+  name: 'scheduler',
+  version: '0.1.0',
+  stage: () => createScheduler({ recorder: new DecisionRecorder(store) }),
+  beside: (session, { clock, logger }) =>
+    serveExplain({ session, view: session.replica.view, store, clock, logger }),
+});

@@ -5,6 +5,8 @@ export interface Ranked {
   readonly candidate: Candidate;
   /** Recent failures of this revision, 0 unless the node is suspect. */
   readonly failures: number;
+  /** What a policy makes of the node, higher is better; 0 without one. */
+  score: number;
   /** Active tasks of the service on the node. */
   ofService: number;
   /** Active tasks on the node. */
@@ -13,14 +15,18 @@ export interface Ranked {
   readonly tie: number;
 }
 
-/** Fewest failures, then fewest tasks of the service, then fewest tasks: negative when `a` is better. */
+/**
+ * Fewest failures, then the best score, then fewest tasks of the service, then fewest tasks: negative
+ * when `a` is better.
+ */
 export function compareRanked(a: Ranked, b: Ranked): number {
   return (
     a.failures - b.failures ||
+    b.score - a.score ||
     a.ofService - b.ofService ||
     a.total - b.total ||
     a.tie - b.tie ||
-    (a.candidate.node.id < b.candidate.node.id ? -1 : 1)
+    (a.candidate.id < b.candidate.id ? -1 : 1)
   );
 }
 

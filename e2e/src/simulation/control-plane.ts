@@ -2,17 +2,8 @@ import { createAllocator } from '@shoal/allocator';
 import { Dispatcher, noMetrics, type Session } from '@shoal/dispatcher';
 import { createOrchestrator } from '@shoal/orchestrator';
 import type { AgentMessage } from '@shoal/proto';
-import type { Logger } from '@shoal/runtime';
 import { createScheduler } from '@shoal/scheduler';
-import { type DispatcherFactory, type Report, SimulatedCluster } from '@shoal/sim';
-
-const silent: Logger = {
-  debug: () => undefined,
-  info: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-  child: () => silent,
-};
+import type { ControlPlaneParts, DispatcherFactory } from '@shoal/sim';
 
 /** The product's own dispatcher behind the simulation's network. */
 const dispatcher: DispatcherFactory = ({ process, replica, lease, logger }) => {
@@ -60,19 +51,15 @@ const dispatcher: DispatcherFactory = ({ process, replica, lease, logger }) => {
   };
 };
 
-/** One run of the whole control plane; throws, naming the seed, when a rule was broken. */
-export function simulateControlPlane(options: {
-  readonly seed: number;
-  readonly chaosMs: number;
-  readonly replicas: number;
-  readonly agents: number;
-  readonly logger?: Logger;
-}): Promise<Report> {
-  const { seed, chaosMs, replicas, agents, logger = silent } = options;
-  const stages = {
+/** The product's own stages and dispatcher. */
+export const parts: ControlPlaneParts = {
+  stages: {
     orchestrator: createOrchestrator,
     allocator: createAllocator,
     scheduler: createScheduler,
-  };
-  return new SimulatedCluster({ seed, stages, dispatcher, replicas, agents, logger }).run(chaosMs);
-}
+  },
+  dispatcher,
+};
+
+/** What runs seeds of the control plane on a thread, for `runSeeds`. */
+export const controlPlaneThread = new URL('./control-plane-thread.ts', import.meta.url);

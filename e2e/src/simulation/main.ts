@@ -3,32 +3,41 @@ import { randomInt } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { systemClock } from '@shoal/runtime';
-import { runSeeds, type SeedOutcome } from '@shoal/sim';
+import {
+  type ControlPlaneOutcome,
+  runSeeds,
+  type SeedOutcome,
+  type VotersOutcome,
+} from '@shoal/sim';
 import { z } from 'zod';
-import { simulateControlPlane } from './control-plane.ts';
+import { controlPlaneThread } from './control-plane.ts';
 
 const hourMs = 3_600_000;
-const progressEvery = 100;
-const controlPlane = { chaosMs: 10 * 60_000, replicas: 2, agents: 4 } as const;
+const progressEvery = { voters: 100, 'control-plane': 10 } as const;
 
 const schema = z.object({
-  seeds: z.coerce.number().int().min(1).default(1_000).describe('how many seeds to run'),
+  of: z.enum(['voters', 'control-plane', 'all']).default('all').describe('what to simulate'),
+  seeds: z.coerce.number().int().min(1).default(1_000).describe('how many seeds to run of each'),
   from: z.coerce.number().int().min(0).optional(),
   hours: z.coerce.number().positive().optional(),
   threads: z.coerce.number().int().min(1).max(256).default(availableParallelism()),
 });
 
-const usage = `shoal simulate [--seeds 1000] [--from <seed>] [--hours <h>] [--threads <n>]
+const usage = `shoal simulate [--of voters|control-plane|all] [--seeds 1000] [--from <seed>] [--hours <h>] [--threads <n>]
 
-Clusters of 3, 5 and 7 voters under faults drawn from a seed; with --hours also whole control planes.
---from   run the seeds from this one on (one seed again: --from <seed> --seeds 1); fresh ones otherwise
+voters         clusters of 3, 5 and 7 voters under faults drawn from a seed
+control-plane  all stages, with 1, 2, 4 and 8 schedulers, under users and faults drawn from a seed
+--from   run the seeds from this one on (one seed again: --of <what> --from <seed> --seeds 1); fresh ones otherwise
 --hours  go on with fresh seeds for so long`;
+
+type What = 'voters' | 'control-plane';
+type Outcome = VotersOutcome | ControlPlaneOutcome;
 
 function options(): z.output<typeof schema> {
   try {
     const option = { type: 'string' } as const;
     const { values } = parseArgs({
-      options: { seeds: option, from: option, hours: option, threads: option },
+      options: { of: option, seeds: option, from: option, hours: option, threads: option },
     });
     return schema.parse(values);
   } catch (error) {
@@ -38,52 +47,52 @@ function options(): z.output<typeof schema> {
   }
 }
 
-function* seedsOf({ seeds, from, hours }: z.output<typeof schema>): Generator<number, undefined> {
-  const end = systemClock.monotonic() + (hours ?? 0) * hourMs;
-  for (let at = 0; hours === undefined ? at < seeds : systemClock.monotonic() < end; at += 1)
+const given = options();
+const begin = systemClock.monotonic();
+let broken: { readonly what: What; readonly result: SeedOutcome<Outcome> } | undefined;
+
+function* seedsOf({ seeds, from, hours }: typeof given): Generator<number, undefined> {
+  const end = begin + (hours ?? 0) * hourMs;
+  const goesOn = (at: number): boolean =>
+    hours === undefined ? at < seeds : systemClock.monotonic() < end;
+  for (let at = 0; broken === undefined && goesOn(at); at += 1)
     yield from === undefined ? randomInt(2 ** 47) : from + at;
   return undefined;
 }
 
-const given = options();
-const begin = systemClock.monotonic();
-let held = 0;
-let acknowledged = 0;
-let slowestMs = 0;
-const broken: SeedOutcome[] = [];
-
-function note(result: SeedOutcome): 'go-on' | 'stop' {
-  const { outcome } = result;
-  if (outcome.kind === 'broken') {
-    broken.push(result);
-    return 'stop';
-  }
-  held += 1;
-  acknowledged += outcome.report.acknowledged;
-  slowestMs = Math.max(slowestMs, outcome.report.recoveryMs);
-  if (held % progressEvery === 0) console.log(summary());
-  return 'go-on';
+async function simulate(what: What, threads: number): Promise<void> {
+  let held = 0;
+  let slowestMs = 0;
+  const summary = (): string => {
+    const seconds = ((systemClock.monotonic() - begin) / 1_000).toFixed(1);
+    return `${what}: ${held} seeds held in ${seconds} s, slowest recovery ${slowestMs} ms`;
+  };
+  const heard = (result: SeedOutcome<Outcome>): 'go-on' | 'stop' => {
+    const { outcome } = result;
+    if (outcome.kind === 'broken') {
+      broken = { what, result };
+      return 'stop';
+    }
+    held += 1;
+    slowestMs = Math.max(slowestMs, outcome.report.recoveryMs);
+    if (held % progressEvery[what] === 0) console.log(summary());
+    return 'go-on';
+  };
+  if (what === 'voters') await runSeeds<VotersOutcome>(seedsOf(given), threads, heard);
+  else await runSeeds<ControlPlaneOutcome>(seedsOf(given), threads, heard, controlPlaneThread);
+  console.log(summary());
 }
 
-function summary(): string {
-  const seconds = ((systemClock.monotonic() - begin) / 1_000).toFixed(1);
-  return `${held} seeds held in ${seconds} s: ${acknowledged} acknowledged writes, slowest recovery ${slowestMs} ms`;
-}
+if (given.of === 'all') {
+  // Half of the threads each, and one at least.
+  const threads = Math.max(1, Math.floor(given.threads / 2));
+  await Promise.all([simulate('voters', threads), simulate('control-plane', threads)]);
+} else await simulate(given.of, given.threads);
 
-/** One after the other beside the voters' threads, for as long as the hours last. */
-async function controlPlanes(): Promise<void> {
-  if (given.hours === undefined) return;
-  const end = begin + given.hours * hourMs;
-  while (systemClock.monotonic() < end && broken.length === 0)
-    await simulateControlPlane({ seed: randomInt(2 ** 47), ...controlPlane });
-}
-
-await Promise.all([runSeeds(seedsOf(given), given.threads, note), controlPlanes()]);
-console.log(summary());
-for (const { seed, outcome } of broken) {
-  if (outcome.kind === 'held') continue;
+if (broken?.result.outcome.kind === 'broken') {
+  const { seed, outcome } = broken.result;
   console.error(outcome.message);
   console.error(`the fewest steps that break it:\n  ${outcome.trace.join('\n  ')}`);
-  console.error(`again: ./shoal simulate --from ${seed} --seeds 1`);
+  console.error(`again: ./shoal simulate --of ${broken.what} --from ${seed} --seeds 1`);
+  process.exitCode = 1;
 }
-process.exitCode = broken.length === 0 ? 0 : 1;

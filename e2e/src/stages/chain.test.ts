@@ -43,9 +43,11 @@ describe('the chain of stages', () => {
   it('places a thousand tasks on a thousand nodes, one on each', () => {
     const swarm = swarmOf(1_000);
     swarm.create('web', { replicas: 1_000 });
-    const startedAt = performance.now();
+    // Its own CPU time: others on the machine do not make it slow.
+    const before = process.cpuUsage();
     swarm.settle();
-    expect(performance.now() - startedAt).toBeLessThan(1_000);
+    const { user, system } = process.cpuUsage(before);
+    expect((user + system) / 1_000).toBeLessThan(1_000);
     expect(new Set(swarm.tasks('web').map(({ nodeId }) => nodeId)).size).toBe(1_000);
   });
 });

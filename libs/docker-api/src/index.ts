@@ -49,6 +49,7 @@ export {
   serviceFilter,
   serviceShape,
 } from './shapes/service.ts';
+export { serviceSpecShape } from './shapes/service-spec.ts';
 export {
   clusterShape,
   infoSwarmShape,

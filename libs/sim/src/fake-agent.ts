@@ -43,6 +43,8 @@ interface FakeContainer {
   status: TaskStatus;
   /** True from start to end: what a container engine would list as running. */
   alive: boolean;
+  /** When it ends by itself, on the simulated clock; undefined when it runs until it is stopped. */
+  endsAt: number | undefined;
   step: Timer | undefined;
 }
 
@@ -216,6 +218,7 @@ export class FakeAgent {
           assignment,
           status: this.#status('assigned', 'assigned'),
           alive: false,
+          endsAt: undefined,
           step: undefined,
         });
       } else known.assignment = assignment;
@@ -230,15 +233,21 @@ export class FakeAgent {
     container.step?.cancel();
     if (isTerminal(container.status.state)) return;
     const { clock, random } = this.#options;
-    container.step = clock.after(random.between(1, stepMsMax), () => this.#step(taskId, container));
+    const { endsAt, assignment } = container;
+    const delayMs =
+      endsAt === undefined || !isBefore(assignment.desired, 'shutdown')
+        ? random.between(1, stepMsMax)
+        : Math.max(1, endsAt - clock.now());
+    container.step = clock.after(delayMs, () => this.#step(taskId, container));
   }
 
   #step(taskId: string, container: FakeContainer): void {
     const { desired } = container.assignment;
     const { state } = container.status;
     if (!isBefore(desired, 'shutdown')) this.#end(container, 'shutdown', '');
+    else if (state === 'running' && container.endsAt !== undefined) this.#endByItself(container);
     else if (state === 'running' || (state === 'ready' && desired === 'ready')) return;
-    else if (this.#options.random.chance(this.#options.failureRate())) {
+    else if (this.#isRefused(container)) {
       const rejected = isBefore(state, 'starting');
       this.#end(container, rejected ? 'rejected' : 'failed', 'the fake engine says no');
     } else {
@@ -246,9 +255,34 @@ export class FakeAgent {
       const startedAt = next === 'running' ? this.#options.clock.now() : undefined;
       container.status = { ...this.#status(next, next), startedAt };
       container.alive = next === 'running' || next === 'starting';
+      if (startedAt !== undefined) container.endsAt = this.#lifeOf(container, startedAt);
     }
     this.#report([taskId]);
     this.#advance(taskId);
+  }
+
+  #isRefused({ assignment, status }: FakeContainer): boolean {
+    const { Image } = assignment.template.ContainerSpec;
+    if (Image === 'bad:rejected' && status.state === 'preparing') return true;
+    if (Image === 'bad:start' && status.state === 'starting') return true;
+    return this.#options.random.chance(this.#options.failureRate());
+  }
+
+  #lifeOf({ assignment }: FakeContainer, startedAt: number): number | undefined {
+    const { random } = this.#options;
+    const { Image } = assignment.template.ContainerSpec;
+    const [name = '', kind] = Image.split(':');
+    if (name === 'bad')
+      return startedAt + (kind === 'early' ? random.between(1, 400) : random.between(500, 8_000));
+    return name === 'ends' || name === 'works' ? startedAt + random.between(200, 5_000) : undefined;
+  }
+
+  #endByItself(container: FakeContainer): void {
+    const { Image } = container.assignment.template.ContainerSpec;
+    const fails =
+      Image.startsWith('bad') || (Image.endsWith('sometimes') && this.#options.random.chance(0.5));
+    if (fails) this.#end(container, 'failed', 'task: non-zero exit (1)');
+    else this.#end(container, 'complete', '');
   }
 
   #end(container: FakeContainer, state: TaskState, err: string): void {

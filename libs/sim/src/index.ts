@@ -1,5 +1,13 @@
 export { SimulatedClock } from './clock.ts';
-export { type ClusterOptions, type Report, SimulatedCluster } from './cluster.ts';
+export {
+  type ControlPlaneOutcome,
+  type ControlPlaneParts,
+  type ControlPlaneReport,
+  ControlPlaneSimulation,
+  type Plan as ControlPlanePlan,
+  planOf as controlPlanePlan,
+  simulateControlPlane,
+} from './control-plane/index.ts';
 export { FakeAgent, type SessionOpener, type SessionPeer } from './fake-agent.ts';
 export { type NetworkFaults, SimulatedNetwork } from './network.ts';
 export { SeededRandom } from './random.ts';

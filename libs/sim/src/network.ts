@@ -18,6 +18,7 @@ export class SimulatedNetwork {
   readonly #faults: NetworkFaults;
   readonly #lastArrival = new Map<string, number>();
   readonly #cut = new Set<string>();
+  readonly #extraMs = new Map<string, number>();
 
   constructor(clock: Clock, random: SeededRandom, faults: NetworkFaults) {
     this.#clock = clock;
@@ -32,7 +33,7 @@ export class SimulatedNetwork {
     const { delayMsMin, delayMsMax } = this.#faults;
     const now = this.#clock.monotonic();
     const arrival = Math.max(
-      now + delayMsMin + this.#random.next() * (delayMsMax - delayMsMin),
+      now + delayMsMin + this.#random.next() * (delayMsMax - delayMsMin) + this.#late(from, to),
       this.#lastArrival.get(link) ?? 0,
     );
     this.#lastArrival.set(link, arrival);
@@ -48,6 +49,16 @@ export class SimulatedNetwork {
 
   heal(endpoint: string): void {
     this.#cut.delete(endpoint);
+  }
+
+  /** Everything to and from `endpoint` arrives so much later, milliseconds; 0 ends it. */
+  delay(endpoint: string, extraMs: number): void {
+    if (extraMs === 0) this.#extraMs.delete(endpoint);
+    else this.#extraMs.set(endpoint, extraMs);
+  }
+
+  #late(from: string, to: string): number {
+    return (this.#extraMs.get(from) ?? 0) + (this.#extraMs.get(to) ?? 0);
   }
 
   #isCut(from: string, to: string): boolean {

@@ -38,6 +38,11 @@ export class SimulatedProcess {
     this.#streams.delete(stream);
   }
 
+  /** All connections break; the process goes on. */
+  breakStreams(): void {
+    for (const stream of [...this.#streams]) stream.reset();
+  }
+
   /** kill -9. */
   kill(): void {
     this.#alive = false;

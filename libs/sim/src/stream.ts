@@ -103,6 +103,15 @@ export class StreamEnd extends EventEmitter {
     );
   }
 
+  /** The connection breaks while both processes live: each end hears of it, what was on its way is lost. */
+  reset(): void {
+    if (this.#over) return;
+    this.#toPeer((peer) =>
+      peer.#closed(peer.#side === 'client' ? 'error' : 'cancelled', unavailable),
+    );
+    this.#closed(this.#side === 'client' ? 'error' : 'cancelled', unavailable);
+  }
+
   #toPeer(deliver: (peer: StreamEnd) => void): void {
     const peer = this.#peer;
     invariant(peer !== undefined, 'a stream has two ends');

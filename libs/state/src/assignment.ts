@@ -1,4 +1,4 @@
-import type { Labels, PortConfig, TaskTemplate } from './spec.ts';
+import type { GenericResource, Labels, PortConfig, TaskTemplate } from './spec.ts';
 import type { TaskState } from './task-state.ts';
 
 /** Everything an agent needs to run one task; made by the dispatcher from task, service and revision. */
@@ -12,6 +12,8 @@ export interface TaskAssignment {
   readonly nodeId: string;
   readonly desired: TaskState;
   readonly template: TaskTemplate;
+  /** What the task was given of the node's generic resources; absent when it asked for none. */
+  readonly genericResources?: readonly GenericResource[] | undefined;
   /** Ports published on the node itself. */
   readonly hostPorts: readonly PortConfig[];
   /** Names (not ids) of node-local networks the container joins: `host`, `bridge`, or none. */

@@ -52,7 +52,19 @@ function matches({ key, equal, value }: Constraint, node: Node): boolean {
   if (name === 'node.ip') return matchesAddress(node.status.addr, value, equal);
   const actual = factOf(node, key, name);
   if (actual === undefined) return false;
-  return (actual.toLowerCase() === value.toLowerCase()) === equal;
+  const form = name === 'node.platform.arch' ? architecture : (text: string) => text.toLowerCase();
+  return (form(actual) === form(value)) === equal;
+}
+
+const architectures: ReadonlyMap<string, string> = new Map([
+  ['x86_64', 'amd64'],
+  ['aarch64', 'arm64'],
+]);
+
+/** Engines say what the kernel says; people, and images, use Go's names. */
+function architecture(text: string): string {
+  const name = text.toLowerCase();
+  return architectures.get(name) ?? name;
 }
 
 /** What the node has under the key; undefined for keys that nobody knows, which never match. */

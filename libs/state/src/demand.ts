@@ -59,8 +59,22 @@ export function replicasOnNode(
 
 const demands = new WeakMap<Revision, Demand>();
 
-/** Computed once for each revision. */
+const noDemand: Demand = {
+  nanoCpus: 0,
+  memoryBytes: 0,
+  generic: new Map(),
+  hostPorts: [],
+  maxReplicasPerNode: 0,
+};
+
+/** Computed once for each revision; most ask for nothing, and are not remembered. */
 export function demandOf(revision: Revision): Demand {
+  const { TaskTemplate: template, EndpointSpec } = revision.spec;
+  const asksNothing =
+    template.Resources?.Reservations === undefined &&
+    (EndpointSpec?.Ports ?? []).length === 0 &&
+    (template.Placement?.MaxReplicas ?? 0) === 0;
+  if (asksNothing) return noDemand;
   let demand = demands.get(revision);
   if (demand === undefined) {
     const { TaskTemplate } = revision.spec;
@@ -105,6 +119,45 @@ function genericAmounts(resources: readonly GenericResource[]): ReadonlyMap<stri
     if (NamedResourceSpec) add(NamedResourceSpec.Kind, 1);
   }
   return amounts;
+}
+
+const noKeys: readonly string[] = [];
+
+/** The key of one named generic resource in {@link NodeUsage.named}. */
+export function namedKey(kind: string, value: string): string {
+  return `${kind}=${value}`;
+}
+
+/** Keys of the named ones among generic resources. */
+export function namedOf(resources: readonly GenericResource[] | undefined): readonly string[] {
+  if (resources === undefined) return noKeys;
+  return resources.flatMap(({ NamedResourceSpec: named }) =>
+    named === undefined ? [] : [namedKey(named.Kind, named.Value)],
+  );
+}
+
+/**
+ * What a task that demands `generic` is given on the node: of a kind that the node has by name, as
+ * many free names (first come, first given), else the number. Undefined when it demands nothing;
+ * shorter than asked when there is not enough.
+ */
+export function chooseGeneric(
+  node: Node,
+  generic: ReadonlyMap<string, number>,
+  isTaken: (key: string) => boolean,
+): readonly GenericResource[] | undefined {
+  if (generic.size === 0) return undefined;
+  const has = node.description?.Resources.GenericResources ?? [];
+  const given: GenericResource[] = [];
+  for (const [kind, amount] of generic) {
+    const names = has.flatMap(({ NamedResourceSpec: named }) =>
+      named?.Kind === kind ? [named] : [],
+    );
+    if (names.length === 0) given.push({ DiscreteResourceSpec: { Kind: kind, Value: amount } });
+    const free = names.filter(({ Kind, Value }) => !isTaken(namedKey(Kind, Value)));
+    for (const NamedResourceSpec of free.slice(0, amount)) given.push({ NamedResourceSpec });
+  }
+  return given;
 }
 
 function hostPortsOf(revision: Revision): readonly HostPort[] {

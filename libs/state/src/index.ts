@@ -25,19 +25,97 @@ export {
 export {
   type Amounts,
   capacityOf,
+  chooseGeneric,
   countsAsReplica,
   type Demand,
   demandOf,
   type HostPort,
   holdsOnNode,
+  namedKey,
+  namedOf,
   replicasOnNode,
 } from './demand.ts';
+export { checkDependencyCycle, cycleSearchMax, dependencyCycle } from './dependency-cycle.ts';
+export { Fork, forkOf, forkSliceObjects } from './fork.ts';
+export {
+  isJob,
+  isRunOver,
+  type JobCounts,
+  type JobRun,
+  type JobStanding,
+  jobCounts,
+  jobRun,
+  jobStatusAfter,
+  keepsJobTasks,
+  mayRetryJob,
+  nextJobStatus,
+} from './job.ts';
+export {
+  type Affinity,
+  type AffinityTerm,
+  affinityLabels,
+  affinityOf,
+  affinityTermsMax,
+  checkAffinityLabels,
+  itself,
+} from './labels/affinity.ts';
+export {
+  checkCronLabels,
+  checkCronMode,
+  type ParsedSchedule,
+  parseSchedule,
+  type Schedule,
+} from './labels/cron.ts';
+export { type CronTimes, lastTime, nextTime } from './labels/cron-times.ts';
+export {
+  checkDependencyLabels,
+  type Dependencies,
+  type Dependency,
+  type DependencyCondition,
+  dependenciesMax,
+  dependenciesOf,
+  dependencyLabels,
+} from './labels/dependencies.ts';
+export {
+  checkDrainLabels,
+  type DrainSettings,
+  drainLabels,
+  drainSettings,
+} from './labels/drain.ts';
+export { formatDuration, type ParsedDuration, parseDuration } from './labels/duration.ts';
+export {
+  checkPlacementLabels,
+  flagOf,
+  placementLabels,
+  priorityMax,
+  priorityOf,
+  type Rank,
+  rankOf,
+} from './labels/placement.ts';
+export {
+  checkRebalanceLabels,
+  movesPerHourDefault,
+  movesPerHourLabel,
+  movesPerHourMax,
+  movesPerHourOf,
+  rebalanceKey,
+  rebalanceLabel,
+} from './labels/rebalance.ts';
+export {
+  backoffCapDefaultMs,
+  backoffCapMs,
+  checkRestartLabels,
+  restartBackoffLabel,
+} from './labels/restart.ts';
+export { isSticky, localVolumes } from './local-volumes.ts';
 export * from './objects.ts';
+export * from './policy.ts';
 export { describeRefusal } from './refusal-text.ts';
 export { sameTask } from './same-task.ts';
 export * from './spec.ts';
 export { type Restore, State } from './state.ts';
 export * from './task-state.ts';
+export { type Expansion, expandTemplate, type TemplateSubject } from './template/expand.ts';
 export * from './transaction.ts';
 export { isUpToDate, meetsPlacement, type TaskAge, taskAge } from './up-to-date.ts';
 export * from './view.ts';

@@ -1,6 +1,7 @@
 import type { Instant, LogIndex } from '@shoal/runtime';
 import type {
   ClusterSpec,
+  GenericResource,
   NetworkSpec,
   NodeDescription,
   NodeSpec,
@@ -69,6 +70,14 @@ export interface Node extends StateObject {
   readonly status: NodeStatus;
   /** Managers only. `addr` is where the log listens, as `host:port`. */
   readonly manager?: { readonly raftId: number; readonly addr: string } | undefined;
+  /** Written by the orchestrator while the node is being emptied (availability `drain`). */
+  readonly drain?: NodeDrain | undefined;
+}
+
+export interface NodeDrain {
+  readonly since: Instant;
+  /** Tasks that were to run on the node when the drain began. */
+  readonly tasks: number;
 }
 
 export interface NodeStatus {
@@ -89,6 +98,32 @@ export interface Service extends StateObject {
   readonly previousRevision?: number | undefined;
   readonly updateStatus?: UpdateStatus | undefined;
   readonly endpoint: Endpoint;
+  /** Jobs only: the run that is on, or was last. Absent before the first run. */
+  readonly jobStatus?: JobStatus | undefined;
+  /** Present while a label gives the service a schedule. */
+  readonly cron?: CronStatus | undefined;
+}
+
+/** One run of a job. Written with the spec that asks for it, or by the orchestrator when it is due. */
+export interface JobStatus {
+  /** From 0, one more for each run. */
+  readonly iteration: number;
+  /** The revision this run goes by, while it is kept; later changes concern the next run. */
+  readonly revision: number;
+  /** When the run was asked for. */
+  readonly lastExecution: Instant;
+}
+
+/** How far a schedule is served. Written in the transaction that starts the run. */
+export interface CronStatus {
+  /** The schedule this speaks of, with its time zone; under another one counting begins anew. */
+  readonly schedule: string;
+  /** Times up to here, this one included, are dealt with: run, skipped or missed. */
+  readonly servedUntil: Instant;
+  /** The scheduled time of the last run that was started; absent before the first. */
+  readonly lastRun?: Instant | undefined;
+  /** A run of several tasks: those before are being called off, the new ones come next. */
+  readonly starting?: boolean | undefined;
 }
 
 export interface UpdateStatus {
@@ -102,6 +137,11 @@ export interface UpdateStatus {
   readonly startedAt: Instant;
   readonly completedAt?: Instant | undefined;
   readonly message: string;
+  /**
+   * Rollbacks: the log's time of the service's last write before. Tasks of the current revision that are
+   * younger were made by the rollback. `startedAt` is of the writer's clock, which may be ahead of it.
+   */
+  readonly since?: Instant | undefined;
 }
 
 /** The allocator's answer to a revision's `EndpointSpec`. */
@@ -122,6 +162,8 @@ export interface Revision extends StateObject {
   readonly spec: ServiceSpec;
   /** Registry credentials for pulling the image, sealed; never shown. */
   readonly registryAuth?: Sealed | undefined;
+  /** Id of the revision that the credentials were sealed for, where they were carried over from it. */
+  readonly registryAuthFrom?: string | undefined;
 }
 
 export function revisionId(serviceId: string, number: number): string {
@@ -130,14 +172,50 @@ export function revisionId(serviceId: string, number: number): string {
 
 export interface Task extends StateObject {
   readonly serviceId: string;
-  /** Replicated services: from 1. Global services: 0. */
+  /** Replicated services: from 1. Replicated jobs: from 0, as in Swarm. Global services and jobs: 0. */
   readonly slot: number;
   /** Empty until the scheduler has placed the task (global services: set at creation). */
   readonly nodeId: string;
   readonly revision: number;
+  /**
+   * What the task was given of its node's generic resources, written with the node: named ones by
+   * name, each to one task at a time, discrete ones by number. Absent when it asked for none.
+   */
+  readonly genericResources?: readonly GenericResource[] | undefined;
   /** Written by the orchestrator; only moves forward. */
   readonly desired: TaskState;
   readonly status: TaskStatus;
+  /** Jobs only: the run that the task belongs to. */
+  readonly jobIteration?: number | undefined;
+  /** Made by rebalancing: the node whose task of the same slot it takes over from once it runs. */
+  readonly movedFrom?: string | undefined;
+  /** Present when the task replaces one that ended or lost its place; absent when an update made it. */
+  readonly restart?: TaskRestart | undefined;
+  /** Present when the scheduler, with the desired state, made the task give way to another one. */
+  readonly displaced?: TaskDisplaced | undefined;
+}
+
+/** Why a task was told to stop before its time. */
+export interface TaskDisplaced {
+  /** Id of the task of higher priority that needed the room. */
+  readonly by: string;
+  readonly at: Instant;
+  /** A sentence for people. */
+  readonly reason: string;
+}
+
+export interface TaskRestart {
+  /** How long the task waits before it may start, counted from its creation; milliseconds. */
+  readonly delayMs: number;
+  /** Failures in a row that came before this task in its slot. */
+  readonly failures: number;
+  /** Present when the one before did not end by itself, so that no attempt is used up. */
+  readonly moved?: true | undefined;
+  /**
+   * What became of the first task that the current update made in this slot, told because that may no
+   * longer be in the history. Absent on the first itself.
+   */
+  readonly first?: { readonly failed: boolean; readonly settledAt: Instant } | undefined;
 }
 
 /** Written by the stage that moved the task, then by its agent; `state` only moves forward. */
@@ -177,6 +255,24 @@ export interface Lease extends StateObject {
   readonly address: string;
 }
 
+/**
+ * Where the data of one slot is: its tasks mount named volumes that are local to a node. Written by the
+ * scheduler with the assignment, deleted by it when the service is gone.
+ */
+export interface VolumeHome extends StateObject {
+  /** `<service id>.<slot>`, see {@link volumeHomeId}. */
+  readonly id: string;
+  readonly serviceId: string;
+  readonly slot: number;
+  readonly nodeId: string;
+  /** Names of the volumes, as the spec of the last task has them. */
+  readonly volumes: readonly string[];
+}
+
+export function volumeHomeId(serviceId: string, slot: number): string {
+  return `${serviceId}.${slot}`;
+}
+
 /** Every table of the state and what it holds. */
 export interface Tables {
   readonly cluster: Cluster;
@@ -186,6 +282,7 @@ export interface Tables {
   readonly task: Task;
   readonly network: Network;
   readonly lease: Lease;
+  readonly volumeHome: VolumeHome;
 }
 
 export type TableName = keyof Tables;

@@ -335,6 +335,12 @@ const lives: readonly Case[] = [
     refusal: fixed('task', 't1', 'slot'),
   },
   {
+    rule: 'a task of a job keeps its run',
+    given: [web, [n1], [create('task', { ...running, jobIteration: 1 })]],
+    when: [update('task', at({ ...running, jobIteration: 2 }, 3))],
+    refusal: fixed('task', 't1', 'jobIteration'),
+  },
+  {
     rule: 'a task keeps its revision',
     given: [web, [n1], [create('task', running)]],
     when: [update('task', at({ ...running, revision: 2 }, 3))],
@@ -354,6 +360,10 @@ function reserved(resources: Parameters<typeof reserving>[1]): readonly Change[]
 
 const gpus = (amount: number) => ({
   GenericResources: [{ DiscreteResourceSpec: { Kind: 'gpu', Value: amount } }],
+});
+
+const namedGpus = (...names: readonly string[]) => ({
+  GenericResources: names.map((Value) => ({ NamedResourceSpec: { Kind: 'gpu', Value } })),
 });
 
 const room: readonly Case[] = [
@@ -393,6 +403,40 @@ const room: readonly Case[] = [
     ],
     when: [create('task', held('t2'))],
     refusal: over('t2', 'n1', 'gpu', 2, 1),
+  },
+  {
+    rule: 'a named generic resource is given to one task at a time',
+    given: [
+      reserved(gpus(1)),
+      [create('node', node('n1', namedGpus('a', 'b')))],
+      [create('task', held('t1', { genericResources: namedGpus('a').GenericResources }))],
+    ],
+    when: [create('task', held('t2', { genericResources: namedGpus('a').GenericResources }))],
+    refusal: over('t2', 'n1', 'gpu', 1, 0),
+  },
+  {
+    rule: 'a named generic resource is not given twice to one task',
+    given: [reserved(gpus(2)), [create('node', node('n1', namedGpus('a', 'b')))]],
+    when: [create('task', held('t1', { genericResources: namedGpus('a', 'a').GenericResources }))],
+    refusal: over('t1', 'n1', 'gpu', 1, 0),
+  },
+  {
+    rule: 'a named generic resource must be the node’s',
+    given: [reserved(gpus(1)), [create('node', node('n1', namedGpus('a')))]],
+    when: [create('task', held('t1', { genericResources: namedGpus('z').GenericResources }))],
+    refusal: over('t1', 'n1', 'gpu', 1, 0),
+  },
+  {
+    rule: 'what a task was given stays while it holds it',
+    given: [
+      reserved(gpus(1)),
+      [create('node', node('n1', namedGpus('a', 'b')))],
+      [create('task', held('t1', { genericResources: namedGpus('a').GenericResources }))],
+    ],
+    when: [
+      update('task', at(held('t1', { genericResources: namedGpus('b').GenericResources }), 3)),
+    ],
+    refusal: fixed('task', 't1', 'genericResources'),
   },
   {
     rule: 'a node without a description has no room',

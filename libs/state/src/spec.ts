@@ -171,7 +171,10 @@ export interface NodeSpec {
   readonly Availability: 'active' | 'pause' | 'drain';
 }
 
-/** What an agent says of its host. Docker's shape. */
+/** Images that one node tells of. */
+export const imagesMax = 200;
+
+/** What an agent says of its host. Docker's shape, and more. */
 export interface NodeDescription {
   readonly Hostname: string;
   readonly Platform: { readonly Architecture: string; readonly OS: string };
@@ -181,6 +184,11 @@ export interface NodeDescription {
     readonly Labels?: Labels | undefined;
     readonly Plugins: readonly { readonly Type: string; readonly Name: string }[];
   };
+  /**
+   * Images that the host has, the most recently created first: tags as `name:tag` and digests as
+   * `sha256:…`, at most {@link imagesMax}. Absent when the agent does not say.
+   */
+  readonly Images?: readonly string[] | undefined;
   readonly TLSInfo?:
     | {
         readonly TrustRoot: string;

@@ -5,6 +5,7 @@ import { decodePayload } from './codec/payload.ts';
 import { encodeSnapshot, type Restored, SnapshotReader } from './codec/snapshot.ts';
 import { decodeTransaction } from './codec/transaction-json.ts';
 import { StateTables } from './tables/state-tables.ts';
+import { viewOf } from './tables/view-of.ts';
 import type { AppliedEntry, Transaction } from './transaction.ts';
 import type { StateView } from './view.ts';
 import { Watchers, type WatchListener, type WatchSelector } from './watchers.ts';
@@ -116,35 +117,4 @@ function transactionOf(index: LogIndex, bytes: Uint8Array): Transaction {
   const decoded = decodeTransaction(bytes);
   if (decoded.kind === 'ok') return decoded.transaction;
   throw new StateFormatError('malformed', `entry ${index}: ${decoded.message}`);
-}
-
-function viewOf(index: () => LogIndex, tables: () => StateTables): StateView {
-  return {
-    get index() {
-      return index();
-    },
-    get cluster() {
-      const [cluster] = tables().cluster.values();
-      return cluster;
-    },
-    get nodes() {
-      return tables().node;
-    },
-    get services() {
-      return tables().service;
-    },
-    get revisions() {
-      return tables().revision;
-    },
-    get tasks() {
-      return tables().task;
-    },
-    get networks() {
-      return tables().network;
-    },
-    get leases() {
-      return tables().lease;
-    },
-    usage: (nodeId) => tables().usage(nodeId),
-  };
 }

@@ -1,4 +1,5 @@
 import { matchesConstraints, parseConstraints } from './constraint.ts';
+import { isJob } from './job.ts';
 import type { Node, Revision, Task } from './objects.ts';
 import { sameTask } from './same-task.ts';
 import type { StateView } from './view.ts';
@@ -31,11 +32,15 @@ export function meetsPlacement(node: Node | undefined, revision: Revision): bool
   );
 }
 
-/** Whether the task is what its service asks for now; one that is not is replaced by the update. */
+/**
+ * Whether the task is what its service asks for now; one that is not is replaced by the update.
+ * Of a job: whether it belongs to the run that is on, or was last.
+ */
 export function isUpToDate(view: StateView, task: Task): boolean {
   const service = view.services.get(task.serviceId);
   const current = service && view.revisions.of(service.id, service.revision);
   if (current === undefined) return false;
+  if (isJob(current.spec)) return task.jobIteration === service?.jobStatus?.iteration;
   const age = taskAge(view.revisions.of(task.serviceId, task.revision), current);
   if (age !== 'placement-differs') return age === 'current';
   return meetsPlacement(view.nodes.get(task.nodeId), current);

@@ -8,6 +8,7 @@ import type {
   Service,
   StateObject,
   Task,
+  VolumeHome,
 } from './objects.ts';
 import type { TaskState } from './task-state.ts';
 
@@ -51,12 +52,19 @@ export interface LeaseTableView extends TableView<Lease> {
   byStage(stage: string): Iterable<Lease>;
 }
 
+export interface VolumeHomeTableView extends TableView<VolumeHome> {
+  of(serviceId: string, slot: number): VolumeHome | undefined;
+  byService(serviceId: string): Iterable<VolumeHome>;
+}
+
 /** What is taken on a node by tasks that hold their reservation; kept up to date at every apply. */
 export interface NodeUsage {
   readonly nanoCpus: number;
   readonly memoryBytes: number;
   /** Kind of generic resource → amount. */
   readonly generic: ReadonlyMap<string, number>;
+  /** Named generic resources that tasks have been given, as {@link namedKey} writes them. */
+  readonly named: ReadonlySet<string>;
   /** `tcp/8080` → number of tasks holding it. */
   readonly hostPorts: ReadonlyMap<string, number>;
   /** Tasks that hold a reservation on the node. */
@@ -77,5 +85,6 @@ export interface StateView {
   readonly tasks: TaskTableView;
   readonly networks: NetworkTableView;
   readonly leases: LeaseTableView;
+  readonly volumeHomes: VolumeHomeTableView;
   usage(nodeId: string): NodeUsage;
 }

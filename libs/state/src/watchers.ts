@@ -88,6 +88,7 @@ function serviceOf(change: AppliedChange): string | undefined {
       return change.id;
     case 'revision':
     case 'task':
+    case 'volumeHome':
       return (change.after ?? change.before)?.serviceId;
     default:
       return undefined;

@@ -110,12 +110,9 @@ test('the slot of a global task is its node', () => {
   expect(config).toMatchObject({ Hostname: 'node1' });
 });
 
-test.each(['{{.Nothing}}', '{{.Service.Labels.none}}', '{{printf "x"}}'])(
-  '%s is refused',
-  (text) => {
-    expect(() => containerConfig(assignment({ Env: [`A=${text}`] }), node)).toThrow(TemplateError);
-  },
-);
+test.each(['{{.Nothing}}', '{{.Service.Labels.none}}', '{{env "x"}}'])('%s is refused', (text) => {
+  expect(() => containerConfig(assignment({ Env: [`A=${text}`] }), node)).toThrow(TemplateError);
+});
 
 test('mounts keep their options, with templates expanded', () => {
   const mount = {
@@ -135,4 +132,24 @@ test('mounts keep their options, with templates expanded', () => {
       ],
     },
   });
+});
+
+test.each([
+  {
+    rule: 'discrete ones by number',
+    given: [{ DiscreteResourceSpec: { Kind: 'gpu', Value: 2 } }],
+    env: ['DOCKER_RESOURCE_GPU=2'],
+  },
+  {
+    rule: 'named ones by their names',
+    given: [
+      { NamedResourceSpec: { Kind: 'gpu', Value: 'UUID1' } },
+      { NamedResourceSpec: { Kind: 'gpu', Value: 'UUID2' } },
+      { NamedResourceSpec: { Kind: 'fpga', Value: 'f1' } },
+    ],
+    env: ['DOCKER_RESOURCE_GPU=UUID1,UUID2', 'DOCKER_RESOURCE_FPGA=f1'],
+  },
+])('generic resources reach the container: $rule', ({ given, env }) => {
+  const config = containerConfig(assignment({}, { genericResources: given }), node);
+  expect(config).toMatchObject({ Env: env });
 });

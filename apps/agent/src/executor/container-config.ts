@@ -5,9 +5,10 @@ import {
   type PortConfig,
   type Resources,
   type TaskAssignment,
+  type TemplateSubject,
   taskName,
 } from '@shoal/state';
-import { expandTemplate, type TemplateContext, templateContext } from './template.ts';
+import { expandTemplate, templateSubject } from './template.ts';
 
 /** Marks containers as tasks, and whose. */
 export const swarmLabels = {
@@ -41,7 +42,7 @@ export function containerName(task: TaskAssignment): string {
 export function containerConfig(task: TaskAssignment, node: NodeDescription): object {
   const { template } = task;
   const spec = template.ContainerSpec;
-  const context = templateContext(task, node);
+  const context = templateSubject(task, node);
   const hasCommand = (spec.Command?.length ?? 0) > 0;
   return withoutAbsent({
     Image: spec.Image,
@@ -77,21 +78,28 @@ function labels(task: TaskAssignment, spec: ContainerSpec): Record<string, strin
 function environment(
   task: TaskAssignment,
   spec: ContainerSpec,
-  context: TemplateContext,
+  context: TemplateSubject,
 ): string[] {
   const env = (spec.Env ?? []).map((entry) => {
     const at = entry.indexOf('=');
     return at < 0 ? entry : entry.slice(0, at + 1) + expandTemplate(entry.slice(at + 1), context);
   });
-  for (const resource of task.template.Resources?.Reservations?.GenericResources ?? []) {
-    const { DiscreteResourceSpec: discrete, NamedResourceSpec: named } = resource;
-    const { Kind, Value } = discrete ?? named ?? { Kind: '', Value: '' };
-    if (Kind !== '') env.push(`DOCKER_RESOURCE_${Kind.toUpperCase()}=${Value}`);
-  }
-  return env;
+  return [...env, ...resourceEnvironment(task)];
 }
 
-function hostConfig(task: TaskAssignment, context: TemplateContext): object {
+/** `DOCKER_RESOURCE_GPU=UUID1,UUID2`, or the number of a discrete kind, as Docker hands them over. */
+function resourceEnvironment({ genericResources, template }: TaskAssignment): string[] {
+  const given = genericResources ?? template.Resources?.Reservations?.GenericResources ?? [];
+  const values = new Map<string, (string | number)[]>();
+  for (const { DiscreteResourceSpec: discrete, NamedResourceSpec: named } of given) {
+    const resource = discrete ?? named;
+    if (resource === undefined) continue;
+    values.set(resource.Kind, [...(values.get(resource.Kind) ?? []), resource.Value]);
+  }
+  return [...values].map(([kind, all]) => `DOCKER_RESOURCE_${kind.toUpperCase()}=${all.join(',')}`);
+}
+
+function hostConfig(task: TaskAssignment, context: TemplateSubject): object {
   const { template } = task;
   const spec = template.ContainerSpec;
   const { Limits: limits, Reservations: reservations } = template.Resources ?? {};
@@ -129,7 +137,7 @@ function amounts(limits: Resources | undefined, reservations: Resources | undefi
   };
 }
 
-function expandMount(mount: Mount, context: TemplateContext): object {
+function expandMount(mount: Mount, context: TemplateSubject): object {
   const expandAll = (values: unknown): unknown =>
     typeof values !== 'object' || values === null
       ? values

@@ -6,10 +6,12 @@ import { formatMoment, LogReader, type LogRecord, type LogRequest } from '../log
 import { containerConfig, containerName, swarmLabels } from './container-config.ts';
 import type { ContainerEvent, Engine, EngineResult, TaskContainer } from './engine.ts';
 import {
+  imagesAnswer,
   infoAnswer,
   inspectAnswer,
   listAnswer,
   readEvent,
+  readImages,
   readInfo,
   readInspect,
   readList,
@@ -27,6 +29,8 @@ import { TemplateError } from './template.ts';
 const worksAtOnce = { perProcessor: 8, least: 8, most: 128 } as const;
 /** Stops at the same time: they spend their time waiting for the grace period. */
 const stopsMax = 128;
+/** How often the engine is asked which images it has, milliseconds: each change is an entry of the log. */
+const imagesEveryMs = 60_000;
 /** How often progress of a pull is told, milliseconds. */
 const progressEveryMs = 1_000;
 /** A line of the event stream that is longer is dropped, characters. */
@@ -50,6 +54,7 @@ export class DockerEngine implements Engine {
   readonly #monotonic: () => Monotonic;
   readonly #works: Limiter;
   readonly #stops = new Limiter(stopsMax);
+  #images: { readonly names: readonly string[]; readonly at: Monotonic } | undefined;
 
   constructor(options: DockerEngineOptions) {
     this.#monotonic = options.monotonic;
@@ -61,7 +66,20 @@ export class DockerEngine implements Engine {
 
   async describe(): Promise<EngineResult<NodeDescription>> {
     const info = await this.#http.json('info', { method: 'GET', path: '/info' }, infoAnswer);
-    return info.kind === 'ok' ? { kind: 'ok', value: readInfo(info.value) } : info;
+    if (info.kind === 'failed') return info;
+    return { kind: 'ok', value: { ...readInfo(info.value), Images: await this.#imageNames() } };
+  }
+
+  /** What was known last when the engine does not answer: nothing depends on it but a preference. */
+  async #imageNames(): Promise<readonly string[]> {
+    const known = this.#images;
+    const now = this.#monotonic();
+    if (known !== undefined && now - known.at < imagesEveryMs) return known.names;
+    const call = { method: 'GET' as const, path: '/images/json' };
+    const answer = await this.#http.json('images', call, imagesAnswer);
+    const names = answer.kind === 'ok' ? readImages(answer.value) : (known?.names ?? []);
+    this.#images = { names, at: now };
+    return names;
   }
 
   async create(

@@ -1,4 +1,4 @@
-import type { NodeDescription, PortConfig } from '@shoal/state';
+import { imagesMax, type NodeDescription, type PortConfig } from '@shoal/state';
 import { z } from 'zod';
 import { swarmLabels } from './container-config.ts';
 import type { ContainerEvent, TaskContainer } from './engine.ts';
@@ -85,6 +85,22 @@ export function readList(answer: z.output<typeof listAnswer>): TaskContainer[] {
   }));
 }
 
+const texts = z.array(z.string()).nullish();
+
+/** What is read of `GET /images/json`. */
+export const imagesAnswer = z.array(z.object({ RepoTags: texts, RepoDigests: texts }));
+
+/** Tags, and digests without the name before them. The engine lists the newest images first. */
+export function readImages(answer: z.output<typeof imagesAnswer>): readonly string[] {
+  const names = new Set<string>();
+  for (const { RepoTags, RepoDigests } of answer) {
+    const digests = (RepoDigests ?? []).map((digest) => digest.slice(digest.indexOf('@') + 1));
+    for (const name of [...(RepoTags ?? []), ...digests])
+      if (!name.startsWith('<none>') && names.size < imagesMax) names.add(name);
+  }
+  return [...names].sort();
+}
+
 const eventLine = z.object({
   Action: z.string(),
   Actor: z.object({ ID: z.string(), Attributes: z.record(z.string(), z.string()) }),
@@ -122,6 +138,11 @@ export function readEvent(
   }
 }
 
+const genericResource = z.object({
+  NamedResourceSpec: z.object({ Kind: z.string(), Value: z.string() }).optional(),
+  DiscreteResourceSpec: z.object({ Kind: z.string(), Value: z.int().nonnegative() }).optional(),
+});
+
 /** What is read of `GET /info`. */
 export const infoAnswer = z.object({
   Name: z.string(),
@@ -131,6 +152,8 @@ export const infoAnswer = z.object({
   MemTotal: z.number(),
   ServerVersion: z.string(),
   Labels: z.array(z.string()).nullish(),
+  /** What the engine was told by `--node-generic-resource`. */
+  GenericResources: z.array(genericResource).nullish(),
   Plugins: z
     .object({
       Volume: z.array(z.string()).nullish(),
@@ -150,10 +173,15 @@ export function readInfo(info: z.output<typeof infoAnswer>): NodeDescription {
   const plugins = (['Log', 'Network', 'Volume'] as const).flatMap((type) =>
     [...(info.Plugins?.[type] ?? [])].sort().map((name) => ({ Type: type, Name: name })),
   );
+  const generic = info.GenericResources ?? [];
   return {
     Hostname: info.Name,
     Platform: { Architecture: info.Architecture, OS: info.OSType },
-    Resources: { NanoCPUs: info.NCPU * nanoCpusPerCpu, MemoryBytes: info.MemTotal },
+    Resources: {
+      NanoCPUs: info.NCPU * nanoCpusPerCpu,
+      MemoryBytes: info.MemTotal,
+      ...(generic.length === 0 ? {} : { GenericResources: generic }),
+    },
     Engine: {
       EngineVersion: info.ServerVersion,
       ...(labels.length === 0 ? {} : { Labels: Object.fromEntries(labels) }),

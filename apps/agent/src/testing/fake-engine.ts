@@ -33,6 +33,15 @@ export class FakeEngine implements Engine {
       listener(taskId, { kind: 'died', containerId: container.id, exitCode });
   }
 
+  /** The health check of a task's container comes to a result. */
+  becomes(taskId: string, health: 'healthy' | 'unhealthy'): void {
+    const container = this.#of(taskId);
+    if (container === undefined) throw new Error(`no container of ${taskId}`);
+    this.containers.set(container.id, { ...container, health });
+    for (const listener of this.#listeners)
+      listener(taskId, { kind: health, containerId: container.id });
+  }
+
   runs(taskId: string): boolean {
     return this.#of(taskId)?.state === 'running';
   }
@@ -41,7 +50,7 @@ export class FakeEngine implements Engine {
     return ok(description);
   }
 
-  async create({ taskId }: TaskAssignment) {
+  async create({ taskId, template }: TaskAssignment) {
     const id = `container-of-${taskId}`;
     this.containers.set(id, {
       id,
@@ -49,7 +58,7 @@ export class FakeEngine implements Engine {
       state: 'created',
       pid: 0,
       exitCode: 0,
-      health: 'none',
+      health: template.ContainerSpec.Healthcheck === undefined ? 'none' : 'starting',
       ports: [],
       error: '',
     });

@@ -9,6 +9,10 @@ import { networkRoutes } from '../routes/networks.ts';
 import { nodeRoutes } from '../routes/nodes.ts';
 import { secretRoutes } from '../routes/secrets.ts';
 import { serviceRoutes } from '../routes/services.ts';
+import { shoalExplainRoutes } from '../routes/shoal-explain.ts';
+import { shoalPlanRoutes } from '../routes/shoal-plan.ts';
+import { shoalServiceRoutes } from '../routes/shoal-services.ts';
+import { shoalSettingsRoutes } from '../routes/shoal-settings.ts';
 import { swarmRoutes } from '../routes/swarm.ts';
 import { systemRoutes } from '../routes/system.ts';
 import { taskRoutes } from '../routes/tasks.ts';
@@ -78,6 +82,10 @@ export async function createApiServer(
     taskRoutes,
     networkRoutes,
     secretRoutes,
+    shoalServiceRoutes,
+    shoalPlanRoutes,
+    shoalExplainRoutes,
+    shoalSettingsRoutes,
   ])
     register(app, context);
   await app.ready();

@@ -22,6 +22,7 @@ const swarmRoots = new Set([
   'nodes',
   'secrets',
   'services',
+  'shoal',
   'swarm',
   'tasks',
   'version',

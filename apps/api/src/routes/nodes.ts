@@ -1,6 +1,7 @@
 import {
   apiErrors,
   filterKeys,
+  invalidArgument,
   isTrue,
   nodeFilter,
   nodeShape,
@@ -9,6 +10,7 @@ import {
   resolveNode,
 } from '@shoal/docker-api';
 import type { LogIndex } from '@shoal/runtime';
+import { checkDrainLabels } from '@shoal/state';
 import type { FastifyInstance } from 'fastify';
 import { managerToRead, managerToWrite } from '../cluster/access.ts';
 import { write, writeNewest } from '../cluster/write.ts';
@@ -38,6 +40,8 @@ export function nodeRoutes(app: FastifyInstance, context: ApiContext): void {
     const version = versionOf(request, 'node') as LogIndex;
     const manager = await managerToWrite(context);
     const spec = parseNodeSpec(body);
+    const fault = checkDrainLabels(spec.Labels);
+    if (fault !== undefined) throw invalidArgument(fault);
     const node = resolveNode(manager.replica.view, refOf(request));
     if (node.spec.Role === 'manager' && spec.Role === 'worker')
       checkDemotion(manager.replica.view, node, await manager.quorum());

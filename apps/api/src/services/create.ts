@@ -7,21 +7,30 @@ import {
 } from '@shoal/docker-api';
 import { seal } from '@shoal/pki';
 import { newId, type Random } from '@shoal/runtime';
-import { type Change, type Revision, revisionId, type Service, type StateView } from '@shoal/state';
+import {
+  type Change,
+  jobStatusAfter,
+  type Revision,
+  revisionId,
+  type Service,
+  type StateView,
+} from '@shoal/state';
 import { blankMeta } from '../cluster/genesis.ts';
 import { sealedPlaces } from '../cluster/sealed.ts';
 import type { Manager } from '../cluster/standing.ts';
 import type { ApiContext } from '../context.ts';
+import { checkLabels } from './labels.ts';
 
 /** What creates the service: the object and its first revision. @throws ApiError */
 export function creation(
-  { random }: Pick<ApiContext, 'random'>,
+  { random, clock }: Pick<ApiContext, 'random' | 'clock'>,
   manager: Manager,
   asked: NormalisedSpec,
   registryAuth: string,
 ): { readonly id: string; readonly changes: readonly Change[] } {
   const named = withName(asked, random);
   validateServiceSpec(named, surroundings(manager.replica.view, undefined));
+  checkLabels(manager.replica.view, named.spec);
   const id = newId(random);
   const service: Service = {
     id,
@@ -29,6 +38,7 @@ export function creation(
     name: named.spec.Name,
     revision: 1,
     endpoint: { revision: 0, ports: [], virtualIps: [] },
+    jobStatus: jobStatusAfter(undefined, undefined, { number: 1, spec: named.spec }, clock.now()),
   };
   const revision = newRevision(manager, random, id, 1, named, registryAuth);
   return {

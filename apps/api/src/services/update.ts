@@ -7,11 +7,19 @@ import {
 } from '@shoal/docker-api';
 import { unseal } from '@shoal/pki';
 import type { LogIndex } from '@shoal/runtime';
-import type { Change, Revision, Service, StateView } from '@shoal/state';
+import {
+  type Change,
+  jobStatusAfter,
+  type Revision,
+  type Service,
+  type StateView,
+} from '@shoal/state';
 import { sealedPlaces } from '../cluster/sealed.ts';
 import type { Manager } from '../cluster/standing.ts';
 import type { ApiContext } from '../context.ts';
 import { newRevision, surroundings, withName } from './create.ts';
+import { checkLabels } from './labels.ts';
+import { rolledBack } from './rollback.ts';
 
 export interface UpdateRequest {
   readonly spec: NormalisedSpec;
@@ -31,7 +39,7 @@ export function update(
   service: Service,
   request: UpdateRequest,
 ): readonly Change[] {
-  const { random } = context;
+  const { random, clock } = context;
   const { view } = manager.replica;
   const current = currentRevision(view, service);
   const auth = carriedAuth(manager, service, current, request);
@@ -43,7 +51,8 @@ export function update(
   if (modeName(named.spec) !== modeName(current.spec)) throw apiErrors.modeChange();
   const meta = { ...service.meta, version: request.version };
   if (request.rollback === 'previous')
-    return [{ op: 'update', table: 'service', object: rolledBack(context, service, meta) }];
+    return [{ op: 'update', table: 'service', object: rolledBack(clock, view, service, meta) }];
+  checkLabels(view, named.spec);
   const number = newestRevision(view, service.id) + 1;
   const object: Service = {
     ...service,
@@ -51,33 +60,18 @@ export function update(
     revision: number,
     previousRevision: service.revision,
     updateStatus: undefined,
+    jobStatus: jobStatusAfter(
+      service.jobStatus,
+      current.spec,
+      { number, spec: named.spec },
+      clock.now(),
+    ),
   };
   const revision = newRevision(manager, random, service.id, number, named, auth);
   return [
     { op: 'update', table: 'service', object },
     { op: 'create', table: 'revision', object: revision },
   ];
-}
-
-/** The two revisions change places, so that a second rollback undoes the first. */
-function rolledBack(
-  { clock }: Pick<ApiContext, 'clock'>,
-  service: Service,
-  meta: Service['meta'],
-): Service {
-  const { previousRevision } = service;
-  if (previousRevision === undefined) throw apiErrors.noPreviousSpec(service.id);
-  return {
-    ...service,
-    meta,
-    revision: previousRevision,
-    previousRevision: service.revision,
-    updateStatus: {
-      state: 'rollback_started',
-      startedAt: clock.now(),
-      message: 'manually requested rollback',
-    },
-  };
 }
 
 /** Numbers are never used again while a revision is there, also after a rollback. */
@@ -112,8 +106,9 @@ function carriedAuth(
   }
 }
 
-function openAuth({ sealKey }: Manager, { id, registryAuth }: Revision): string {
+function openAuth({ sealKey }: Manager, revision: Revision): string {
+  const { id, registryAuth, registryAuthFrom = id } = revision;
   if (registryAuth === undefined) return '';
-  const auth = unseal(sealKey, registryAuth, sealedPlaces.registryAuth(id));
+  const auth = unseal(sealKey, registryAuth, sealedPlaces.registryAuth(registryAuthFrom));
   return auth?.toString('utf8') ?? '';
 }

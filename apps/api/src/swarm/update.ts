@@ -3,6 +3,7 @@ import { newUnlockKey } from '@shoal/pki';
 import type { Clock, LogIndex, Random } from '@shoal/runtime';
 import type { Cluster, ClusterSpec } from '@shoal/state';
 import { sealedToken, sealedUnlockKey } from '../cluster/sealed.ts';
+import { checkClusterLabels } from '../services/labels.ts';
 import { rotatedRoot } from './root.ts';
 
 /** What `POST /swarm/update` asks for. */
@@ -28,6 +29,7 @@ export async function changedCluster(
 ): Promise<Cluster> {
   const { id, meta, joinTokens } = cluster;
   const { spec, version } = change;
+  checkClusterLabels(spec.Labels);
   const rootCa = await rotatedRoot(cluster, change, ports);
   const fresh = (role: 'worker' | 'manager') =>
     sealedToken(ports.sealKey, id, role, rootCa.certificate, ports.random);

@@ -15,6 +15,7 @@ import { FakeLog } from '@shoal/stage/testing';
 import { conceive } from '../cluster/genesis.ts';
 import type { Standing, SwarmHost } from '../cluster/standing.ts';
 import { SwarmEvents } from '../events/swarm-events.ts';
+import type { ExplainSource } from '../explain/source.ts';
 import { type ApiServer, createApiServer } from '../http/server.ts';
 import type { LogSource } from '../logs/log-source.ts';
 import { Engine } from '../proxy/engine.ts';
@@ -97,6 +98,10 @@ export class FakeSite {
   readonly socket = join(this.directory, 'docker.sock');
   readonly events = new SwarmEvents();
   readonly host = new FakeHost(this.events);
+  /** What the schedulers tell. */
+  explain: ExplainSource = {
+    ask: async () => ({ kind: 'silent', reason: 'no scheduler in this test' }),
+  };
   readonly observed: string[] = [];
   readonly #engine: Server;
   #server: ApiServer | undefined;
@@ -117,6 +122,7 @@ export class FakeSite {
         engine,
         events: this.events,
         logs,
+        explain: { ask: (...about) => this.explain.ask(...about) },
         dataDir: this.directory,
         clock: systemClock,
         random: systemRandom,

@@ -123,6 +123,7 @@ describe('the tests', () => {
       'simulation',
       'e2e',
       'managers',
+      'scheduling',
     ]);
     expect(chooseSuites('types').map(({ program }) => program)).toEqual(['tsc']);
     expect(chooseSuites('main-job')).toMatchObject([

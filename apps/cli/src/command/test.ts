@@ -47,7 +47,7 @@ const endToEnd = (name: string, ...args: readonly string[]): Suite => ({
 });
 
 /** Vitest projects that are suites of their own. */
-const slowProjects = ['simulation', 'e2e', 'managers'];
+const slowProjects = ['simulation', 'e2e', 'managers', 'scheduling'];
 
 /** Fast ones first: a formatting slip shows in seconds. */
 const allSuites: readonly Suite[] = [
@@ -58,6 +58,7 @@ const allSuites: readonly Suite[] = [
   vitest('simulation', 'e2e', '--reporter=verbose', '--config=vitest.simulation.config.ts'),
   endToEnd('e2e'),
   endToEnd('managers', '--config=vitest.managers.config.ts'),
+  endToEnd('scheduling', '--config=vitest.scheduling.config.ts'),
 ];
 
 /** The suites to run; a name that is none of them is a part of the end-to-end suite. */

@@ -53,6 +53,7 @@ export function assignmentOf(
     nodeId: task.nodeId,
     desired,
     template: spec.TaskTemplate,
+    genericResources: task.genericResources,
     hostPorts: (spec.EndpointSpec?.Ports ?? []).filter((port) => port.PublishMode === 'host'),
     localNetworks: localNetworks(view, revision),
     // Who only stops needs no credentials.

@@ -1,7 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Node, NodeDescription, StateView } from '@shoal/state';
+import { imagesMax, type Node, type NodeDescription, type StateView } from '@shoal/state';
 import { z } from 'zod';
 import type { Write } from './writer.ts';
+
+/** Longest name or digest of an image, characters. */
+const imageCharsMax = 512;
 
 const amount = z.int().nonnegative();
 const genericResource = z.object({
@@ -23,6 +26,8 @@ const descriptionShape = z.object({
     Labels: z.record(z.string(), z.string()).optional(),
     Plugins: z.array(z.object({ Type: z.string(), Name: z.string() })),
   }),
+  // A preference looks at it, nothing more: a list that cannot be read is none.
+  Images: z.array(z.string().max(imageCharsMax)).max(imagesMax).optional().catch(undefined),
   TLSInfo: z
     .object({
       TrustRoot: z.string(),

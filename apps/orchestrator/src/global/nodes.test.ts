@@ -87,4 +87,108 @@ describe('global services', () => {
     swarm.remove('agent');
     swarm.runUntil('gone', () => swarm.tasks('agent').length === 0);
   });
+
+  it('are not restarted on a paused node', () => {
+    const swarm = swarmWith();
+    swarm.changeNode('node2', ({ spec }) => ({ spec: { ...spec, Availability: 'pause' } }));
+    const [task] = swarm.running('agent').filter(({ nodeId }) => nodeId === 'node2');
+    if (task === undefined) throw new Error('nothing runs');
+    swarm.end(task);
+    swarm.run(10 * second);
+    expect(nodes(swarm)).toEqual(['node1', 'node3']);
+    swarm.changeNode('node2', ({ spec }) => ({ spec: { ...spec, Availability: 'active' } }));
+    swarm.runUntil('restarted', () => nodes(swarm).length === 3);
+  });
+
+  it('finish on a paused node what was begun there', () => {
+    const UpdateConfig = { Parallelism: 0, Order: 'start-first' } as const;
+    const swarm = swarmWith({ spec: { UpdateConfig } });
+    swarm.setImage('agent', 'busybox:2');
+    swarm.settle();
+    swarm.changeNode('node2', ({ spec }) => ({ spec: { ...spec, Availability: 'pause' } }));
+    swarm.run(10 * second);
+    expect(swarm.running('agent').map(({ revision }) => revision)).toEqual([2, 2, 2]);
+  });
+
+  it('have their task made again where it was deleted', () => {
+    const swarm = swarmWith();
+    const [task] = swarm.running('agent');
+    if (task === undefined) throw new Error('nothing runs');
+    swarm.write([{ op: 'delete', table: 'task', id: task.id, version: task.meta.version }]);
+    swarm.runUntil('again', () => nodes(swarm).length === 3);
+  });
+
+  it('leave nothing of a node that was removed', () => {
+    const swarm = swarmWith();
+    swarm.setNodeState('node3', 'down');
+    swarm.settle();
+    const changes = [...swarm.view.tasks.byNode('node3')].map((task) => ({
+      op: 'update' as const,
+      table: 'task' as const,
+      object: { ...task, status: { ...task.status, state: 'orphaned' as const } },
+    }));
+    const version = swarm.view.nodes.get('node3')?.meta.version ?? swarm.view.index;
+    swarm.write([...changes, { op: 'delete', table: 'node', id: 'node3', version }]);
+    swarm.settle();
+    expect(swarm.tasks('agent').map(({ nodeId }) => nodeId)).toEqual(['node1', 'node2']);
+  });
+
+  it('of several services come to a new node together', () => {
+    const swarm = swarmWith();
+    swarm.create('second', { global: true });
+    swarm.addNodes(1);
+    swarm.runUntil('both', () =>
+      ['agent', 'second'].every((id) => swarm.running(id).some(({ nodeId }) => nodeId === 'node4')),
+    );
+  });
+
+  it('give up on a node after MaxAttempts, and count for each node alone', () => {
+    const RestartPolicy = { Delay: 0, MaxAttempts: 2 };
+    const swarm = swarmWith({ template: { RestartPolicy } });
+    swarm.fate = ({ nodeId }) => (nodeId === 'node2' ? 'fails at start' : 'runs');
+    for (const task of swarm.running('agent')) swarm.end(task);
+    swarm.run(20 * second);
+    expect(nodes(swarm)).toEqual(['node1', 'node3']);
+    expect(swarm.tasks('agent').filter(({ nodeId }) => nodeId === 'node2')).toHaveLength(3);
+  });
+});
+
+describe('an orchestrator that starts', () => {
+  /** What another one left: the tasks are written by hand, then it is started. */
+  function started(change: (swarm: FakeSwarm) => void): FakeSwarm {
+    const swarm = swarmWith();
+    change(swarm);
+    swarm.stages[0]?.restart();
+    swarm.run(10 * second);
+    return swarm;
+  }
+
+  it.each(['failed', 'rejected', 'complete'] as const)('restarts tasks that are %s', (state) => {
+    const swarm = started((it) => {
+      for (const task of it.running('agent')) it.end(task, state);
+    });
+    expect(nodes(swarm)).toEqual(['node1', 'node2', 'node3']);
+  });
+
+  it.each(['drain', 'down'] as const)('stops tasks on nodes on %s', (how) => {
+    const swarm = started((it) => {
+      if (how === 'drain') it.drain('node2');
+      else it.setNodeState('node2', 'down');
+    });
+    expect(swarm.live('agent').map(({ nodeId }) => nodeId)).toEqual(['node1', 'node3']);
+  });
+
+  it('stops one of two tasks on a node', () => {
+    const swarm = started((it) => {
+      const [task] = it.running('agent');
+      if (task !== undefined)
+        it.write([{ op: 'create', table: 'task', object: { ...task, id: 'extra' } }]);
+    });
+    expect(nodes(swarm)).toEqual(['node1', 'node2', 'node3']);
+  });
+
+  it('removes tasks of services that are gone', () => {
+    const swarm = started((it) => it.remove('agent'));
+    expect(swarm.tasks('agent')).toEqual([]);
+  });
 });

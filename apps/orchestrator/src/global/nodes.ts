@@ -1,4 +1,4 @@
-import { matchesConstraints, type Node, parseConstraints } from '@shoal/state';
+import type { Node } from '@shoal/state';
 import { shouldRestart } from '../restart/policy.ts';
 import { liveTasks, newestTask, type Slot } from '../slots.ts';
 import type { Subject } from '../subject.ts';
@@ -6,36 +6,35 @@ import { newTask } from '../task.ts';
 
 /**
  * One task on each fit node. Stops those elsewhere, creates what is missing, returns the slots to look
- * after. Of a node, availability, state and constraints count here; the rest is the scheduler's.
+ * after, and those on paused nodes, where nothing new is begun. Of a node, availability, state and constraints count here; the rest is the scheduler's.
  */
 export function spreadOverNodes(
   subject: Subject,
   slots: ReadonlyMap<string, Slot>,
-): readonly Slot[] {
-  const fits = constraintsCheck(subject);
+): { readonly kept: readonly Slot[]; readonly resting: readonly Slot[] } {
   const kept: Slot[] = [];
+  const resting: Slot[] = [];
   for (const slot of slots.values()) {
     const node = subject.view.nodes.get(slot.nodeId);
     if (node === undefined) retire(subject, slot, 'remove');
-    else if (!isUsable(node) || !fits(node)) retire(subject, slot, 'shutdown');
-    else if (node.spec.Availability === 'active') kept.push(slot);
+    else if (!isUsable(node) || !subject.meetsConstraints(node)) retire(subject, slot, 'shutdown');
+    else (node.spec.Availability === 'active' ? kept : resting).push(slot);
   }
   const filled = new Set(kept.filter((slot) => isFilled(subject, slot)).map((slot) => slot.nodeId));
   for (const node of subject.view.nodes.values())
-    if (node.spec.Availability === 'active' && isUsable(node) && fits(node) && !filled.has(node.id))
+    if (
+      node.spec.Availability === 'active' &&
+      isUsable(node) &&
+      subject.meetsConstraints(node) &&
+      !filled.has(node.id)
+    )
       create(subject, node);
-  return kept;
+  return { kept, resting };
 }
 
 /** Paused nodes, and those not heard of for a while, keep what they have. */
 function isUsable(node: Node): boolean {
   return node.spec.Availability !== 'drain' && node.status.state !== 'down';
-}
-
-function constraintsCheck({ revision }: Subject): (node: Node) => boolean {
-  const parsed = parseConstraints(revision.spec.TaskTemplate.Placement?.Constraints ?? []);
-  if (parsed.kind === 'invalid') return () => true;
-  return (node) => matchesConstraints(parsed.constraints, node);
 }
 
 function retire({ plan }: Subject, slot: Slot, desired: 'shutdown' | 'remove'): void {

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createOrchestrator } from '../orchestrator.ts';
 import { FakeSwarm } from '../testing/fake-swarm.ts';
 import { aCluster, type SpecParts, second } from '../testing/objects.ts';
+import { revisionsMax } from './revisions.ts';
 
 function crashing(limit: number | undefined, parts: SpecParts = {}): FakeSwarm {
   const swarm = new FakeSwarm({ stages: [createOrchestrator], fate: () => 'fails at start' });
@@ -74,18 +75,137 @@ describe('tasks that are to go', () => {
 });
 
 describe('revisions', () => {
-  it('keeps the newest ten, and those in use', () => {
+  it('keeps the newest twenty, and those in use', () => {
     const swarm = new FakeSwarm({ stages: [createOrchestrator] });
     swarm.addNodes(1);
     swarm.create('web');
     swarm.runUntil('running', () => swarm.running('web').length === 1);
-    for (let label = 0; label < 15; label += 1) {
+    for (let label = 0; label < revisionsMax + 5; label += 1) {
       swarm.update('web', (spec) => ({ ...spec, Labels: { label: `${label}` } }));
       swarm.settle();
     }
     const numbers = [...swarm.view.revisions.byService('web')].map(({ number }) => number);
+    const newest = Array.from({ length: revisionsMax }, (_, at) => at + 7);
     // The task was made from the first and is as good as new.
-    expect(numbers).toEqual([1, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]);
+    expect(numbers).toEqual([1, ...newest]);
     expect(swarm.refusals).toEqual([]);
+  });
+
+  it('keeps the one that a rollback went to', () => {
+    const swarm = new FakeSwarm({ stages: [createOrchestrator] });
+    swarm.addNodes(1);
+    swarm.create('web');
+    swarm.setImage('web', 'busybox:2');
+    swarm.setImage('web', 'busybox:3');
+    swarm.runUntil('running', () => swarm.running('web').length === 1);
+    swarm.rollBack('web', 1);
+    swarm.runUntil('rolled back', () => swarm.running('web')[0]?.revision === 1);
+    swarm.run(20 * second);
+    for (let more = 0; more < revisionsMax + 5; more += 1) {
+      swarm.update('web', (spec) => ({ ...spec, Labels: { more: `${more}` } }));
+      swarm.settle();
+    }
+    expect(swarm.running('web')).toMatchObject([{ revision: 1 }]);
+    expect(swarm.view.revisions.of('web', 1)).toBeDefined();
+  });
+});
+
+describe('the history limit', () => {
+  function histories(swarm: FakeSwarm, id: string): number[] {
+    const slots = Map.groupBy(swarm.tasks(id), (task) => task.slot || task.nodeId);
+    return [...slots.values()].map((tasks) => tasks.length);
+  }
+
+  it.each([0, 1, 2])('holds for each node of a global service: %i', (limit) => {
+    const swarm = new FakeSwarm({ stages: [createOrchestrator], fate: () => 'fails at start' });
+    swarm.write([{ op: 'create', table: 'cluster', object: aCluster(limit) }]);
+    swarm.addNodes(3);
+    swarm.create('agent', { global: true, template: { RestartPolicy: { Delay: 0 } } });
+    swarm.run(20 * second);
+    swarm.fate = () => 'runs';
+    swarm.runUntil('running', () => swarm.running('agent').length === 3);
+    expect(histories(swarm, 'agent')).toEqual(Array(3).fill(Math.max(1, limit)));
+  });
+
+  it('leaves nothing of slots and nodes that are gone', () => {
+    const swarm = new FakeSwarm({ stages: [createOrchestrator], fate: () => 'fails at start' });
+    swarm.addNodes(2);
+    const template = { RestartPolicy: { Delay: 0 } };
+    swarm.create('web', { replicas: 4, template });
+    swarm.create('agent', { global: true, template });
+    swarm.run(10 * second);
+    swarm.scale('web', 1);
+    swarm.setNodeState('node2', 'down');
+    swarm.settle();
+    const changes = [...swarm.view.tasks.byNode('node2')].map((task) => ({
+      op: 'update' as const,
+      table: 'task' as const,
+      object: { ...task, status: { ...task.status, state: 'orphaned' as const } },
+    }));
+    const version = swarm.view.nodes.get('node2')?.meta.version ?? swarm.view.index;
+    swarm.write([...changes, { op: 'delete', table: 'node', id: 'node2', version }]);
+    swarm.fate = () => 'runs';
+    swarm.run(20 * second);
+    expect(new Set(swarm.tasks('web').map(({ slot }) => slot))).toEqual(new Set([1]));
+    expect(new Set(swarm.tasks('agent').map(({ nodeId }) => nodeId))).toEqual(new Set(['node1']));
+  });
+
+  it('holds at once when it is lowered', () => {
+    const swarm = crashing(5);
+    swarm.fate = () => 'runs';
+    swarm.runUntil('running', () => swarm.running('web').length === 1);
+    expect(swarm.tasks('web')).toHaveLength(5);
+    const [cluster] = [swarm.view.cluster];
+    if (cluster === undefined) throw new Error('no cluster');
+    const Orchestration = { TaskHistoryRetentionLimit: 2 };
+    const object = { ...cluster, spec: { ...cluster.spec, Orchestration } };
+    swarm.write([{ op: 'update', table: 'cluster', object }]);
+    swarm.settle();
+    expect(swarm.tasks('web')).toHaveLength(2);
+  });
+
+  it('does not forget that a task ended and is not to be restarted', () => {
+    const swarm = new FakeSwarm({ stages: [createOrchestrator], fate: () => 'finishes' });
+    swarm.write([{ op: 'create', table: 'cluster', object: aCluster(0) }]);
+    swarm.addNodes(1);
+    swarm.create('once', { template: { RestartPolicy: { Condition: 'none' } } });
+    swarm.run(30 * second);
+    expect(swarm.tasks('once')).toMatchObject([{ status: { state: 'complete' } }]);
+  });
+});
+
+describe('which tasks may be deleted', () => {
+  it.each([
+    { state: 'new', desired: 'shutdown', deleted: true },
+    { state: 'pending', desired: 'shutdown', deleted: true },
+    { state: 'assigned', desired: 'shutdown', deleted: false },
+    { state: 'accepted', desired: 'shutdown', deleted: false },
+    { state: 'preparing', desired: 'shutdown', deleted: false },
+    { state: 'ready', desired: 'shutdown', deleted: false },
+    { state: 'starting', desired: 'shutdown', deleted: false },
+    { state: 'running', desired: 'shutdown', deleted: false },
+    { state: 'complete', desired: 'shutdown', deleted: true },
+    { state: 'shutdown', desired: 'shutdown', deleted: true },
+    { state: 'failed', desired: 'shutdown', deleted: true },
+    { state: 'rejected', desired: 'shutdown', deleted: true },
+    { state: 'orphaned', desired: 'shutdown', deleted: true },
+    { state: 'new', desired: 'remove', deleted: true },
+    { state: 'running', desired: 'remove', deleted: false },
+    { state: 'failed', desired: 'remove', deleted: true },
+  ] as const)('$state and to $desired, beyond the limit: $deleted', (row) => {
+    const swarm = new FakeSwarm({ stages: [createOrchestrator] });
+    swarm.write([{ op: 'create', table: 'cluster', object: aCluster(1) }]);
+    swarm.addNodes(1);
+    swarm.create('web');
+    swarm.settle();
+    const [live] = swarm.tasks('web');
+    if (live === undefined) throw new Error('no task');
+    const nodeId = row.state === 'new' || row.state === 'pending' ? '' : 'node1';
+    const status = { ...live.status, state: row.state };
+    const object = { ...live, id: '0old', nodeId, status, desired: row.desired };
+    swarm.write([{ op: 'create', table: 'task', object }]);
+    swarm.settle();
+    expect(swarm.view.tasks.get('0old') === undefined).toBe(row.deleted);
+    expect(swarm.view.tasks.get(live.id)).toBeDefined();
   });
 });

@@ -1,8 +1,8 @@
 import type { Revision, Service, StateView, Task } from '@shoal/state';
 import type { Plan } from '../plan.ts';
 
-/** Newest revisions kept of a service, whether used or not. */
-export const revisionsKept = 10;
+/** Revisions kept of a service to roll back to, the newest; those in use are never dropped. */
+export const revisionsMax = 20;
 
 /** Deletes old revisions that neither the service nor any of its tasks points to. */
 export function trimRevisions(
@@ -13,7 +13,7 @@ export function trimRevisions(
   plan: Plan,
 ): void {
   const revisions = [...view.revisions.byService(serviceId)];
-  if (service !== undefined && revisions.length <= revisionsKept) return;
+  if (service !== undefined && revisions.length <= revisionsMax) return;
   const needed = new Set<number>();
   for (const { revision } of tasks) needed.add(revision);
   if (service !== undefined) {
@@ -26,5 +26,5 @@ export function trimRevisions(
 }
 
 function newest(revisions: readonly Revision[]): readonly Revision[] {
-  return [...revisions].sort((a, b) => b.number - a.number).slice(0, revisionsKept);
+  return [...revisions].sort((a, b) => b.number - a.number).slice(0, revisionsMax);
 }

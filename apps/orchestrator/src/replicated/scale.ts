@@ -2,6 +2,7 @@ import { invariant } from '@shoal/runtime';
 import type { Task } from '@shoal/state';
 import { isBefore } from '@shoal/state';
 import { shouldRestart } from '../restart/policy.ts';
+import { isStopping } from '../restart/restart.ts';
 import { liveTasks, newestTask, type Slot } from '../slots.ts';
 import type { Subject } from '../subject.ts';
 import { newTask } from '../task.ts';
@@ -17,7 +18,7 @@ export function scale(subject: Subject, slots: ReadonlyMap<number, Slot>): reado
   const dead: Slot[] = [];
   for (const slot of slots.values()) (isFilled(subject, slot) ? filled : dead).push(slot);
   const kept = scaleDown(subject, filled, replicas);
-  const reused = scaleUp(subject, filled, replicas);
+  const reused = scaleUp(subject, slots, filled, replicas);
   for (const slot of dead) if (!reused.has(slot.slot)) removeAll(subject, slot);
   return [...kept, ...dead.filter(({ slot }) => reused.has(slot))];
 }
@@ -35,8 +36,16 @@ function isFilled(subject: Subject, slot: Slot): boolean {
   return !shouldRestart(subject.revision.spec.TaskTemplate.RestartPolicy, slot, newest);
 }
 
-/** Creates what is missing in the lowest free slots; returns the numbers taken. */
-function scaleUp(subject: Subject, filled: readonly Slot[], replicas: number): Set<number> {
+/**
+ * Creates what is missing in the lowest free slots; returns the numbers taken. Where a task of the slot
+ * is still stopping, the new one gets ready and starts when that has.
+ */
+function scaleUp(
+  subject: Subject,
+  slots: ReadonlyMap<number, Slot>,
+  filled: readonly Slot[],
+  replicas: number,
+): Set<number> {
   const { service, plan, view, now } = subject;
   const taken = new Set(filled.map(({ slot }) => slot));
   const created = new Set<number>();
@@ -44,10 +53,9 @@ function scaleUp(subject: Subject, filled: readonly Slot[], replicas: number): S
   for (let slot = 1; created.size < Math.min(missing, createsPerStepMax); slot += 1) {
     if (taken.has(slot)) continue;
     const seed = `${service.id}/${slot}/${view.index}`;
-    plan.create(
-      'fewer tasks than replicas',
-      newTask(service, { slot, nodeId: '' }, 'running', seed, now),
-    );
+    const waits = slots.get(slot)?.tasks.some((task) => isStopping(subject, task));
+    const task = newTask(service, { slot, nodeId: '' }, waits ? 'ready' : 'running', seed, now);
+    plan.create('fewer tasks than replicas', task);
     created.add(slot);
   }
   if (missing > createsPerStepMax) plan.wake(now);

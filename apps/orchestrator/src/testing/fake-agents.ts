@@ -2,18 +2,20 @@ import type { Instant } from '@shoal/runtime';
 import {
   isBefore,
   isTerminal,
+  meetsPlacement,
   type StateView,
   type Task,
   type TaskState,
   type TaskStatus,
 } from '@shoal/state';
 
-/** What becomes of a task: it runs on, cannot be prepared, fails as it starts, or finishes at once. */
+/** What becomes of a task: it runs on, cannot be prepared, fails as it starts, finishes or fails at once. */
 export type Fate =
   | 'runs'
   | 'is rejected'
   | 'fails at start'
   | 'finishes'
+  | 'fails'
   | 'hangs'
   | 'will not stop';
 
@@ -47,6 +49,7 @@ export function advanceTask(
   if (destiny === 'is rejected' && state === 'preparing') return moved(task, 'rejected', now);
   if (destiny === 'fails at start' && state === 'starting') return moved(task, 'failed', now);
   if (destiny === 'finishes' && state === 'running') return moved(task, 'complete', now);
+  if (destiny === 'fails' && state === 'running') return moved(task, 'failed', now);
   if (state === 'ready' && task.desired === 'ready') return undefined;
   const to = next[state];
   return to && moved(task, to, now);
@@ -69,9 +72,14 @@ function place(
     for (const { id, status, spec } of view.nodes.values())
       if (status.state === 'ready' && spec.Availability === 'active')
         load.set(id, view.usage(id).tasks);
-  const [emptiest] = [...load].sort(([, a], [, b]) => a - b);
+  const revision = view.revisions.of(task.serviceId, task.revision);
+  if (revision === undefined) return undefined;
+  const fits = ([id]: [string, number]): boolean => meetsPlacement(view.nodes.get(id), revision);
+  const [emptiest] = [...load].filter(fits).sort(([, a], [, b]) => a - b);
   if (emptiest === undefined) return undefined;
   const [nodeId, tasks] = emptiest;
   if (task.nodeId === '') load.set(nodeId, tasks + 1);
-  return moved({ ...task, nodeId: task.nodeId === '' ? nodeId : task.nodeId }, 'assigned', now);
+  const status = { ...task.status, err: '' };
+  const placed = { ...task, status, nodeId: task.nodeId === '' ? nodeId : task.nodeId };
+  return moved(placed, 'assigned', now);
 }

@@ -3,6 +3,7 @@ import type { ChangeSet, Stage } from '@shoal/stage';
 import {
   type AppliedChange,
   type Change,
+  jobStatusAfter,
   type Node,
   type Refusal,
   revisionId,
@@ -132,8 +133,9 @@ export class FakeSwarm {
 
   create(id: string, parts: SpecParts = {}): void {
     const spec = aSpec(id, parts);
+    const jobStatus = jobStatusAfter(undefined, undefined, { number: 1, spec }, this.now);
     this.write([
-      { op: 'create', table: 'service', object: aService(id, spec) },
+      { op: 'create', table: 'service', object: { ...aService(id, spec), jobStatus } },
       revision(id, 1, spec),
     ]);
   }
@@ -145,6 +147,8 @@ export class FakeSwarm {
     invariant(current !== undefined, 'no revision', { id });
     const numbers = [...this.view.revisions.byService(id)].map(({ number }) => number);
     const number = Math.max(...numbers) + 1;
+    const spec = change(current.spec);
+    const { jobStatus } = service;
     this.write([
       {
         op: 'update',
@@ -154,9 +158,10 @@ export class FakeSwarm {
           revision: number,
           previousRevision: service.revision,
           updateStatus: undefined,
+          jobStatus: jobStatusAfter(jobStatus, current.spec, { number, spec }, this.now),
         },
       },
-      revision(id, number, change(current.spec)),
+      revision(id, number, spec),
     ]);
   }
 
@@ -167,8 +172,30 @@ export class FakeSwarm {
     }));
   }
 
+  /** `docker service update --force` */
+  force(id: string): void {
+    this.update(id, ({ TaskTemplate, ...spec }) => ({
+      ...spec,
+      TaskTemplate: { ...TaskTemplate, ForceUpdate: TaskTemplate.ForceUpdate + 1 },
+    }));
+  }
+
   scale(id: string, replicas: number): void {
     this.update(id, (spec) => ({ ...spec, Mode: { Replicated: { Replicas: replicas } } }));
+  }
+
+  /** As the API does it: the two revisions change places. */
+  rollBack(id: string, to = this.service(id).previousRevision): void {
+    const service = this.service(id);
+    invariant(to !== undefined, 'no revision to go back to', { id });
+    const updateStatus = {
+      state: 'rollback_started',
+      message: 'manually requested rollback',
+      startedAt: this.now,
+      since: service.meta.updatedAt,
+    } as const;
+    const object = { ...service, revision: to, previousRevision: service.revision, updateStatus };
+    this.write([{ op: 'update', table: 'service', object }]);
   }
 
   remove(id: string): void {

@@ -10,7 +10,8 @@ export function failedEarly(task: Task, monitorMs: number): boolean {
 
 /**
  * The task that makes the update a failure; undefined while the share of failed slots is within the
- * ratio. Only the first task of the update counts in each slot, not what restarts made of it.
+ * ratio. Only the first task of the update counts in each slot, not what restarts made of it; where that
+ * is forgotten, its successor tells.
  */
 export function failureOf(
   progress: readonly SlotProgress[],
@@ -20,7 +21,7 @@ export function failureOf(
   const concerned = progress.filter(({ waits, first }) => waits || first !== undefined).length;
   const failed = progress
     .flatMap(({ first }) => first ?? [])
-    .filter((task) => failedEarly(task, monitorMs))
+    .filter((task) => task.restart?.first?.failed ?? failedEarly(task, monitorMs))
     .sort((a, b) => b.status.at - a.status.at || (a.id < b.id ? -1 : 1));
   if (failed.length === 0) return undefined;
   // Swarm stores the ratio in 32 bits.

@@ -1,8 +1,7 @@
 import type { Instant } from '@shoal/runtime';
 import { isBefore, type Task } from '@shoal/state';
-import { liveTasks, newestTask, type Slot } from '../slots.ts';
+import { isLive, liveTasks, newestTask, type Slot } from '../slots.ts';
 import type { Subject } from '../subject.ts';
-import { isRollback } from './config.ts';
 
 /** How far the replacement of one slot is. */
 export interface SlotProgress {
@@ -20,24 +19,36 @@ export interface SlotProgress {
  * Everything made of the current revision since the update began counts as made by it.
  */
 export function progressOf(subject: Subject, slot: Slot): SlotProgress {
-  const since = startOf(subject);
-  const made = slot.tasks.filter((task) => task.meta.createdAt >= since && !subject.isDirty(task));
-  const settled = made.filter(({ status }) => !isBefore(status.state, 'running'));
-  const settledAt =
-    settled.length > 0
-      ? (Math.min(...settled.map(({ meta }) => meta.updatedAt)) as Instant)
-      : undefined;
+  const made = slot.tasks.filter((task) => isMadeByUpdate(subject, task));
   const live = liveTasks(slot);
   const current = live.length > 0 ? live : [newestTask(slot)].filter((task) => task !== undefined);
   const waits =
-    made.length === 0 && current.length > 0 && current.every((task) => subject.isDirty(task));
-  return { slot, waits, first: made[0], settledAt };
+    !made.some(isTried) && current.length > 0 && current.every((task) => subject.isDirty(task));
+  return { slot, waits, first: made[0], settledAt: settledTime(made) };
 }
 
-/** Updates begin with their revision, on the log's own clock; rollbacks go to a revision that is older. */
-function startOf({ service, revision }: Subject): Instant {
-  const { updateStatus } = service;
-  return updateStatus !== undefined && isRollback(updateStatus)
-    ? updateStatus.startedAt
-    : revision.meta.createdAt;
+/** Lives, or ended by itself. One that was called off before says nothing of the update. */
+function isTried(task: Task): boolean {
+  const { state } = task.status;
+  return isLive(task) || state === 'failed' || state === 'rejected' || state === 'complete';
+}
+
+/** Of the current revision, and made since the update or rollback to it began. */
+export function isMadeByUpdate(subject: Subject, task: Task): boolean {
+  const { revision, changedAt } = subject;
+  return task.revision === revision.number && task.meta.createdAt >= changedAt;
+}
+
+function settledTime(made: readonly Task[]): Instant | undefined {
+  const times = made.flatMap((task) => settledBy(task) ?? []);
+  if (times.length > 0) return Math.min(...times) as Instant;
+  // All of them were called off: an older one is good after all.
+  if (made.length === 0 || made.some(isLive)) return undefined;
+  return Math.max(...made.map(({ meta }) => meta.updatedAt)) as Instant;
+}
+
+/** When the task had run or ended, or a forgotten one before it. */
+function settledBy({ meta, status, restart }: Task): Instant | undefined {
+  if (restart?.first !== undefined) return restart.first.settledAt;
+  return isBefore(status.state, 'running') ? undefined : meta.updatedAt;
 }

@@ -9,9 +9,12 @@ function setStatus(
   status: Pick<UpdateStatus, 'state' | 'message'>,
   changes: Partial<Pick<Service, 'revision' | 'previousRevision' | 'name'>> = {},
 ): void {
-  const restarts = status.state === 'rollback_started';
-  const startedAt = restarts ? now : (service.updateStatus?.startedAt ?? now);
-  const updateStatus: UpdateStatus = { ...status, startedAt };
+  const before = service.updateStatus;
+  const times =
+    status.state === 'rollback_started'
+      ? { startedAt: now, since: service.meta.updatedAt }
+      : { startedAt: before?.startedAt ?? now, ...(before?.since && { since: before.since }) };
+  const updateStatus: UpdateStatus = { ...status, ...times };
   plan.updateService(status.message, { ...service, ...changes, updateStatus });
 }
 
@@ -27,7 +30,7 @@ export function complete({ service, plan, now }: Subject): void {
     : (['completed', 'update completed'] as const);
   plan.updateService(message, {
     ...service,
-    updateStatus: { state, message, startedAt: updateStatus.startedAt, completedAt: now },
+    updateStatus: { ...updateStatus, state, message, completedAt: now },
   });
 }
 

@@ -1,33 +1,7 @@
-import type { UpdateConfig } from '@shoal/state';
+import type { ServiceSpec } from '@shoal/state';
 import { describe, expect, it } from 'vitest';
-import { createOrchestrator } from '../orchestrator.ts';
-import { FakeSwarm } from '../testing/fake-swarm.ts';
-import { nanoseconds, type SpecParts, second } from '../testing/objects.ts';
-
-const bad = 'busybox:bad';
-
-function running(config: Partial<UpdateConfig> = {}, parts: SpecParts = {}): FakeSwarm {
-  const swarm = new FakeSwarm({ stages: [createOrchestrator] });
-  swarm.addNodes(3);
-  const UpdateConfig = { Parallelism: 1, ...config };
-  const replicas = parts.replicas ?? 4;
-  swarm.create('web', { ...parts, replicas, spec: { UpdateConfig, ...parts.spec } });
-  swarm.runUntil('running', () => swarm.running('web').length === replicas);
-  swarm.fate = ({ revision, serviceId }) => {
-    const image = swarm.view.revisions.of(serviceId, revision)?.spec.TaskTemplate.ContainerSpec
-      .Image;
-    return image === bad ? 'fails at start' : 'runs';
-  };
-  return swarm;
-}
-
-function state(swarm: FakeSwarm) {
-  return swarm.service('web').updateStatus?.state;
-}
-
-function updated(swarm: FakeSwarm) {
-  return swarm.running('web').filter((task) => task.revision === swarm.service('web').revision);
-}
+import { nanoseconds, second } from '../testing/objects.ts';
+import { bad, running, state, template, updated } from '../testing/web-swarm.ts';
 
 describe('what needs no update', () => {
   it.each([
@@ -61,6 +35,44 @@ describe('what needs no update', () => {
     }));
     swarm.settle();
     expect(state(swarm)).toBe('updating');
+  });
+});
+
+describe('what needs an update', () => {
+  it.each([
+    {
+      what: 'a log driver',
+      change: (it: ServiceSpec) => template(it, { LogDriver: { Name: 'json-file' } }),
+    },
+    {
+      what: 'the environment',
+      change: (it: ServiceSpec) =>
+        template(it, { ContainerSpec: { ...it.TaskTemplate.ContainerSpec, Env: ['A=1'] } }),
+    },
+    { what: 'the force counter', change: (it: ServiceSpec) => template(it, { ForceUpdate: 7 }) },
+    {
+      what: 'a published port',
+      change: (it: ServiceSpec): ServiceSpec => ({
+        ...it,
+        EndpointSpec: { Ports: [{ Protocol: 'tcp', TargetPort: 80, PublishMode: 'ingress' }] },
+      }),
+    },
+  ])('$what: every task is replaced by one of the new revision', ({ change }) => {
+    const swarm = running();
+    swarm.update('web', change);
+    swarm.runUntil('completed', () => state(swarm) === 'completed');
+    expect(updated(swarm)).toHaveLength(4);
+  });
+
+  it('is asked for twice with the same result: the second finds nothing to do', () => {
+    const swarm = running();
+    swarm.setImage('web', 'busybox:2');
+    swarm.runUntil('completed', () => state(swarm) === 'completed');
+    const before = swarm.running('web').map(({ id }) => id);
+    swarm.setImage('web', 'busybox:2');
+    swarm.run(20 * second);
+    expect(state(swarm)).toBeUndefined();
+    expect(swarm.running('web').map(({ id }) => id)).toEqual(before);
   });
 });
 
@@ -111,6 +123,36 @@ describe('an update, stop first', () => {
     const at = swarm.now;
     swarm.runUntil('second begins', () => swarm.running('web').length === 1);
     expect(swarm.now - at).toBeGreaterThanOrEqual(10 * second);
+  });
+
+  it('goes on after a minute when an old task will not stop', () => {
+    const swarm = running({}, { replicas: 1 });
+    const [old] = swarm.running('web');
+    swarm.fate = ({ id }) => (id === old?.id ? 'will not stop' : 'runs');
+    swarm.setImage('web', 'busybox:2');
+    swarm.run(59 * second);
+    expect(updated(swarm)).toHaveLength(0);
+    swarm.runUntil('updated', () => updated(swarm).length === 1, 5 * second);
+  });
+
+  it('does not wait for old tasks on nodes that are down', () => {
+    const swarm = running({}, { replicas: 3 });
+    swarm.setNodeState('node1', 'down');
+    swarm.setImage('web', 'busybox:2');
+    swarm.runUntil('updated', () => updated(swarm).length === 3, 20 * second);
+  });
+
+  it('tries a slot again whose new task was called off before it ran', () => {
+    const swarm = running({}, { replicas: 1 });
+    swarm.fate = () => 'hangs';
+    swarm.setImage('web', 'busybox:2');
+    swarm.run(second);
+    swarm.rollBack('web', 1);
+    swarm.settle();
+    swarm.rollBack('web', 2);
+    swarm.fate = () => 'runs';
+    swarm.runUntil('updated', () => updated(swarm).length === 1);
+    swarm.runUntil('over', () => state(swarm) === 'rollback_completed');
   });
 
   it('goes on where it was after a kill of the orchestrator', () => {
@@ -164,104 +206,6 @@ describe('an update, start first', () => {
     swarm.setImage('web', bad);
     swarm.runUntil('paused', () => state(swarm) === 'paused');
     swarm.run(10 * second);
-    expect(swarm.running('web').filter(({ revision }) => revision === 1)).toHaveLength(4);
-  });
-});
-
-describe('an update that fails', () => {
-  it('pauses, and says which task', () => {
-    const swarm = running();
-    swarm.setImage('web', bad);
-    swarm.runUntil('paused', () => state(swarm) === 'paused');
-    const failed = swarm.tasks('web').find(({ status }) => status.state === 'failed');
-    expect(swarm.service('web').updateStatus?.message).toBe(
-      `update paused due to failure or early termination of task ${failed?.id}`,
-    );
-    swarm.run(30 * second);
-    expect(swarm.running('web').filter(({ revision }) => revision === 1)).toHaveLength(3);
-  });
-
-  it('goes on when told to continue', () => {
-    const swarm = running({ FailureAction: 'continue' });
-    swarm.setImage('web', bad);
-    swarm.runUntil('completed', () => state(swarm) === 'completed');
-    expect(swarm.running('web')).toHaveLength(0);
-  });
-
-  it('rolls back, and completes the rollback', () => {
-    const swarm = running({ FailureAction: 'rollback' });
-    swarm.setImage('web', bad);
-    swarm.runUntil('rolling back', () => state(swarm) === 'rollback_started');
-    const { revision, previousRevision, updateStatus } = swarm.service('web');
-    expect({ revision, previousRevision }).toEqual({ revision: 1, previousRevision: undefined });
-    expect(updateStatus?.message).toMatch(
-      /^update rolled back due to failure or early termination of task [0-9a-z]{25}$/,
-    );
-    swarm.runUntil('rolled back', () => state(swarm) === 'rollback_completed');
-    expect(swarm.service('web').updateStatus?.message).toBe('rollback completed');
-    expect(swarm.running('web').filter((task) => task.revision === 1)).toHaveLength(4);
-  });
-
-  it('within the ratio goes on; above it, acts', () => {
-    const swarm = running({ FailureAction: 'rollback', MaxFailureRatio: 0.4 });
-    swarm.setImage('web', bad);
-    swarm.runUntil('rolling back', () => state(swarm) === 'rollback_started');
-    const slots = new Set(
-      swarm.tasks('web').flatMap(({ revision, slot }) => (revision === 2 ? [slot] : [])),
-    );
-    expect(slots.size).toBe(2);
-  });
-
-  it('while rolling back pauses the rollback', () => {
-    const swarm = running({ FailureAction: 'rollback' });
-    const { fate } = swarm;
-    swarm.fate = (task) => (swarm.service('web').revision === 1 ? 'fails at start' : fate(task));
-    swarm.setImage('web', bad);
-    swarm.runUntil('rollback paused', () => state(swarm) === 'rollback_paused');
-    expect(swarm.service('web').updateStatus?.message).toMatch(
-      /^rollback paused due to failure or early termination of task /,
-    );
-  });
-
-  it('does not count a task that ends after it ran for the monitor time', () => {
-    const swarm = running({ Delay: 20_000 * nanoseconds });
-    swarm.setImage('web', 'busybox:2');
-    swarm.runUntil('first', () => updated(swarm).length === 1);
-    swarm.run(6 * second);
-    const [first] = updated(swarm);
-    if (first === undefined) throw new Error('nothing was replaced');
-    swarm.end(first);
-    swarm.run(5 * second);
-    expect(state(swarm)).toBe('updating');
-  });
-
-  it('counts a task that ends within the monitor time', () => {
-    const swarm = running({ Delay: 20_000 * nanoseconds });
-    swarm.setImage('web', 'busybox:2');
-    swarm.runUntil('first', () => updated(swarm).length === 1);
-    swarm.run(4 * second);
-    const [first] = updated(swarm);
-    if (first === undefined) throw new Error('nothing was replaced');
-    swarm.end(first);
-    swarm.settle();
-    expect(state(swarm)).toBe('paused');
-  });
-});
-
-describe('a rollback asked for', () => {
-  it('goes back to the tasks of the previous revision', () => {
-    const swarm = running();
-    swarm.setImage('web', 'busybox:2');
-    swarm.runUntil('completed', () => state(swarm) === 'completed');
-    const service = swarm.service('web');
-    const updateStatus = {
-      state: 'rollback_started',
-      message: 'manually requested rollback',
-      startedAt: swarm.now,
-    } as const;
-    const object = { ...service, revision: 1, previousRevision: 2, updateStatus };
-    swarm.write([{ op: 'update', table: 'service', object }]);
-    swarm.runUntil('rolled back', () => state(swarm) === 'rollback_completed');
     expect(swarm.running('web').filter(({ revision }) => revision === 1)).toHaveLength(4);
   });
 });

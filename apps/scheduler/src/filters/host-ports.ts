@@ -9,4 +9,8 @@ export const hostPortsFilter: Filter = {
     return (candidate) => hostPorts.every(({ key }) => candidate.hasPortFree(key));
   },
   explain: (nodes) => `host-mode port already in use on ${countOfNodes(nodes)}`,
+  lack({ revision }, candidate) {
+    const taken = demandOf(revision).hostPorts.find(({ key }) => !candidate.hasPortFree(key));
+    return { distance: 1, words: `has port ${taken?.port}/${taken?.protocol} taken` };
+  },
 };

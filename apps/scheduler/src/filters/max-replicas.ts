@@ -9,4 +9,11 @@ export const maxReplicasFilter: Filter = {
     return (candidate) => candidate.tasksOf(revision.serviceId) < most;
   },
   explain: () => 'max replicas per node limit exceed',
+  lack({ revision }) {
+    const most = demandOf(revision).maxReplicasPerNode;
+    return {
+      distance: 1,
+      words: `has ${most === 1 ? 'the 1 task' : `all ${most} tasks`} of the service it may have`,
+    };
+  },
 };

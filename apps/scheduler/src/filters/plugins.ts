@@ -38,6 +38,10 @@ function has({ Engine }: NodeDescription, { Type, Name }: Plugin): boolean {
   );
 }
 
+function words({ Type, Name }: Plugin): string {
+  return `the ${Type.toLowerCase()} driver ${Name}`;
+}
+
 /** A node's engine must have the volume, network and log drivers that the task uses. */
 export const pluginsFilter: Filter = {
   prepare(needs) {
@@ -47,4 +51,14 @@ export const pluginsFilter: Filter = {
       description === undefined || plugins.every((plugin) => has(description, plugin));
   },
   explain: (nodes) => `missing plugin on ${countOfNodes(nodes)}`,
+  lack(needs, { node: { description } }) {
+    const missing = wanted(needs).filter(
+      (plugin) => description !== undefined && !has(description, plugin),
+    );
+    return { distance: missing.length, words: `lacks ${missing.map(words).join(' and ')}` };
+  },
+  terrain: (needs) =>
+    wanted(needs)
+      .map(({ Type, Name }) => `${Type} ${Name}`)
+      .join('\n'),
 };

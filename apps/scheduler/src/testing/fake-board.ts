@@ -3,6 +3,7 @@ import type { Stage } from '@shoal/stage';
 import {
   type AppliedChange,
   type Change,
+  type Cluster,
   type Meta,
   type Network,
   type Node,
@@ -10,6 +11,7 @@ import {
   revisionId,
   type ServiceSpec,
   State,
+  type StateView,
   type Task,
   type TaskTemplate,
 } from '@shoal/state';
@@ -21,7 +23,33 @@ export const noMeta: Meta = {
   updatedAt: 0 as Instant,
 };
 
-const roundsMax = 50;
+const roundsMax = 200;
+
+const aCluster: Cluster = {
+  id: 'cluster',
+  meta: noMeta,
+  spec: {
+    Name: 'default',
+    Labels: {},
+    Orchestration: { TaskHistoryRetentionLimit: 5 },
+    Raft: {
+      SnapshotInterval: 10_000,
+      KeepOldSnapshots: 0,
+      LogEntriesForSlowFollowers: 500,
+      ElectionTick: 10,
+      HeartbeatTick: 1,
+    },
+    Dispatcher: { HeartbeatPeriod: 5e9 },
+    CAConfig: { NodeCertExpiry: 90 * 86_400e9 },
+    TaskDefaults: {},
+    EncryptionConfig: { AutoLockManagers: false },
+  },
+  rootCa: { certificate: '' },
+  joinTokens: { worker: { sealed: '' }, manager: { sealed: '' } },
+  defaultAddressPool: [],
+  subnetSize: 24,
+  dataPathPort: 4789,
+};
 
 export interface NodeParts {
   readonly labels?: Record<string, string>;
@@ -51,6 +79,8 @@ export function aNode(id: string, parts: NodeParts = {}): Node {
 /** A state with nodes and tasks on which one scheduler works; everything else is written by the test. */
 export class FakeBoard {
   readonly state = new State();
+  /** What the scheduler is shown of the state. */
+  seen: StateView = this.state.view;
   readonly refusals: Refusal[] = [];
   /** What happens between a decision of the scheduler and its commit, once. */
   meanwhile: (() => void) | undefined;
@@ -59,6 +89,7 @@ export class FakeBoard {
   #everything = true;
   #changes: AppliedChange[] = [];
   #due = new Set<string>();
+  readonly #wakes = new Map<string, Instant>();
   #transactions = 0;
   #tasks = 0;
 
@@ -108,6 +139,48 @@ export class FakeBoard {
       },
       { op: 'create', table: 'revision', object: revision },
     ]);
+  }
+
+  /** A swarm with these labels; those that it had before go. */
+  cluster(labels: Record<string, string>): void {
+    const { cluster } = this.state.view;
+    const spec = { ...aCluster.spec, Labels: labels };
+    if (cluster === undefined)
+      this.write([{ op: 'create', table: 'cluster', object: { ...aCluster, spec } }]);
+    else this.write([{ op: 'update', table: 'cluster', object: { ...cluster, spec } }]);
+  }
+
+  /** The service with other labels, as `docker service update` writes it; its tasks stay as they are. */
+  relabel(id: string, labels: Record<string, string>, template: Partial<TaskTemplate> = {}): void {
+    const service = this.state.view.services.get(id);
+    invariant(service !== undefined, 'no such service', { id });
+    const current = this.state.view.revisions.of(id, service.revision);
+    invariant(current !== undefined, 'no such revision', { id });
+    const number = service.revision + 1;
+    const TaskTemplate = { ...current.spec.TaskTemplate, ...template };
+    const spec = { ...current.spec, Labels: labels, TaskTemplate };
+    const revision = { id: revisionId(id, number), meta: noMeta, serviceId: id, number, spec };
+    this.write([
+      { op: 'update', table: 'service', object: { ...service, revision: number } },
+      { op: 'create', table: 'revision', object: revision },
+    ]);
+  }
+
+  removeService(id: string): void {
+    const service = this.state.view.services.get(id);
+    invariant(service !== undefined, 'no such service', { id });
+    this.write([{ op: 'delete', table: 'service', id, version: service.meta.version }]);
+  }
+
+  /** What its agent, or the orchestrator, makes of a task. */
+  changeTask(id: string, change: Partial<Task>): void {
+    this.write([{ op: 'update', table: 'task', object: { ...this.task(id), ...change } }]);
+  }
+
+  /** The agent reports that the task is in this state. */
+  report(id: string, state: Task['status']['state']): void {
+    const { status } = this.task(id);
+    this.changeTask(id, { status: { ...status, state, at: this.now, message: state } });
   }
 
   /** New pending tasks of the service; returns their ids. */
@@ -164,13 +237,22 @@ export class FakeBoard {
     invariant(refused === undefined, 'a move was refused', { refused });
   }
 
+  /** kill -9: caches and wakes are lost. */
+  restart(): void {
+    this.#stage = createScheduler();
+    this.#everything = true;
+    this.#changes = [];
+    this.#due.clear();
+    this.#wakes.clear();
+  }
+
   fresh(): Stage {
     return createScheduler();
   }
 
   /** Steps until nothing moves, then checks that a fresh scheduler finds nothing to do. */
   schedule(): this {
-    for (let round = 0; this.#everything || this.#changes.length + this.#due.size > 0; round += 1) {
+    for (let round = 0; this.#isWoken(); round += 1) {
       invariant(round < roundsMax, 'the scheduler is restless');
       this.#step();
     }
@@ -180,12 +262,25 @@ export class FakeBoard {
     return this;
   }
 
+  /** Something moved; when nothing did, time goes on to the next wake. */
+  #isWoken(): boolean {
+    if (this.#everything || this.#changes.length + this.#due.size > 0) return true;
+    const [next] = [...this.#wakes].sort((a, b) => a[1] - b[1]);
+    if (next === undefined) return false;
+    this.now = Math.max(this.now, next[1]) as Instant;
+    this.#wakes.delete(next[0]);
+    this.#due.add(next[0]);
+    return true;
+  }
+
   #step(): void {
     const changed = { everything: this.#everything, changes: this.#changes, due: this.#due };
     this.#everything = false;
     this.#changes = [];
     this.#due = new Set();
-    const decisions = [...this.#stage.step(this.state.view, changed, this.now, () => true)];
+    const decisions = [...this.#stage.step(this.seen, changed, this.now, () => true)];
+    for (const decision of decisions)
+      if (decision.kind === 'wake') this.#wakes.set(decision.key, decision.at);
     const transactions = decisions.filter((decision) => decision.kind === 'transaction');
     if (transactions.length === 0) return;
     this.meanwhile?.();

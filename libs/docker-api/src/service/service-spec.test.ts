@@ -206,6 +206,21 @@ describe('what the cluster store refuses', () => {
       `expanding hostname failed: template: expansion:1:2: executing "expansion" at <.Nope>: can't evaluate field Nope in type *template.Context`,
     ],
     [
+      'template in the environment',
+      body({}, { Env: ['A={{.Task.Nope}}'] }),
+      `expanding env failed: expanding env "A={{.Task.Nope}}": template: expansion:1:7: executing "expansion" at <.Task.Nope>: can't evaluate field Nope in type struct { ID string; Name string; Slot string }`,
+    ],
+    [
+      'template in a mount',
+      body({}, { Mounts: [{ Type: 'volume', Source: 'data-{{.Slot', Target: '/data' }] }),
+      `expanding mounts failed: expanding mount source "data-{{.Slot": template: expansion:1: unclosed action`,
+    ],
+    [
+      'label that the service does not have',
+      body({}, { Hostname: '{{.Service.Labels.none}}' }),
+      `expanding hostname failed: template: expansion:1:10: executing "expansion" at <.Service.Labels.none>: map has no entry for key "none"`,
+    ],
+    [
       'job update',
       body({}, {}, { Mode: { GlobalJob: {} }, UpdateConfig: {} }),
       'Jobs may not have an update config',

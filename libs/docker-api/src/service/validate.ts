@@ -48,6 +48,7 @@ export function validateServiceSpec(
   if (constraints.kind === 'invalid') throw rpcError('Unknown', constraints.message);
   for (const { kind, name } of references)
     if (name === '') throw invalidArgument(`malformed ${kind} reference`);
+  checkTemplates(spec);
   validateContainer(template.ContainerSpec);
   validateMode(spec);
   validateUpdate(spec.UpdateConfig);
@@ -83,7 +84,6 @@ function validateRestart({ TaskTemplate }: ServiceSpec): void {
 }
 
 function validateContainer(container: ContainerSpec): void {
-  checkTemplates(container);
   if (container.Image === '')
     throw invalidArgument('ContainerSpec: image reference must be provided');
   if (!isImageReference(container.Image))

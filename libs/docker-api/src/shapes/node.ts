@@ -1,4 +1,4 @@
-import type { Node } from '@shoal/state';
+import type { Node, NodeDescription } from '@shoal/state';
 import { ApiError } from '../errors.ts';
 import { type Filters, hasLabels, passes } from '../filters.ts';
 import { metaShape, unlessEmpty } from './meta.ts';
@@ -26,7 +26,7 @@ export function nodeShape(node: Node, quorum: Quorum) {
     Description:
       description === undefined
         ? { Platform: {}, Resources: {}, Engine: {}, TLSInfo: {} }
-        : { ...description, TLSInfo: description.TLSInfo ?? {} },
+        : describedShape(description),
     Status: {
       State: status.state,
       Message: unlessEmpty(status.message),
@@ -41,6 +41,11 @@ export function nodeShape(node: Node, quorum: Quorum) {
             Addr: manager.addr,
           },
   };
+}
+
+/** Without what Docker's own description does not have. */
+function describedShape({ Images: _, ...description }: NodeDescription) {
+  return { ...description, TLSInfo: description.TLSInfo ?? {} };
 }
 
 /** @throws ApiError 500 for values that no node could ever have, as Docker does. */

@@ -1,5 +1,16 @@
 import { invariant } from '@shoal/runtime';
-import type { Revision, Service, ServiceSpec, StateView, Task } from '@shoal/state';
+import {
+  isJob,
+  isRunOver,
+  jobCounts,
+  jobRun,
+  nextTime,
+  parseSchedule,
+  type Revision,
+  type Service,
+  type ServiceSpec,
+  type StateView,
+} from '@shoal/state';
 import { type Filters, hasLabels, passes } from '../filters.ts';
 import { rfc3339Nano } from '../time.ts';
 import { metaShape, unlessEmpty, unlessNone, unlessZero } from './meta.ts';
@@ -28,24 +39,40 @@ export function serviceShape(view: StateView, service: Service, options: Service
     Spec: serviceSpecShape(current.spec, options.insertDefaults),
     PreviousSpec: previous === undefined ? undefined : serviceSpecShape(previous.spec, false),
     Endpoint: endpointShape(view, service),
-    UpdateStatus: updateStatusShape(service),
+    UpdateStatus: updateStatusShape(service) ?? scheduleShape(view, service, current),
     ServiceStatus: options.status ? serviceStatus(view, service, current.spec) : undefined,
-    JobStatus: isJob(current.spec)
-      ? {
-          JobIteration: { Index: unlessZero(jobIteration(current.number)) },
-          LastExecution: rfc3339Nano(current.meta.createdAt),
-        }
-      : undefined,
+    JobStatus: isJob(current.spec) ? jobStatusShape(service) : undefined,
   };
 }
 
-/** Each update of a job runs it again; the first run is iteration 0. */
-export function jobIteration(revision: number): number {
-  return revision - 1;
+/** Clients read it of every job; one that waits for its first run has the time that Go calls zero. */
+function jobStatusShape({ jobStatus }: Service) {
+  if (jobStatus === undefined) return { JobIteration: {}, LastExecution: '0001-01-01T00:00:00Z' };
+  return {
+    JobIteration: { Index: unlessZero(jobStatus.iteration) },
+    LastExecution: rfc3339Nano(jobStatus.lastExecution),
+  };
 }
 
-export function isJob(spec: ServiceSpec): boolean {
-  return spec.Mode.ReplicatedJob !== undefined || spec.Mode.GlobalJob !== undefined;
+/**
+ * What a job that waits for its schedule shows for an update: as it says `completed`, `docker service create`
+ * and `update` do not wait for tasks that are not due.
+ */
+function scheduleShape(view: StateView, service: Service, { spec }: Revision) {
+  if (!isJob(spec)) return undefined;
+  const parsed = parseSchedule(spec.Labels);
+  if (parsed.kind !== 'schedule') return undefined;
+  const run = jobRun(view, service);
+  if (run !== undefined && !isRunOver(run)) return undefined;
+  const since = service.jobStatus?.lastExecution ?? service.meta.createdAt;
+  const next = nextTime(parsed.schedule, service.cron?.servedUntil ?? service.meta.updatedAt);
+  const at = next === undefined ? '' : `, next run at ${new Date(next).toISOString()}`;
+  return {
+    State: 'completed',
+    StartedAt: rfc3339Nano(since),
+    CompletedAt: rfc3339Nano(since),
+    Message: `waits for its schedule${at}`,
+  };
 }
 
 function endpointShape(view: StateView, { id, endpoint }: Service) {
@@ -75,26 +102,21 @@ function updateStatusShape({ updateStatus }: Service) {
 }
 
 function serviceStatus(view: StateView, service: Service, spec: ServiceSpec) {
-  const job = isJob(spec);
+  if (isJob(spec)) {
+    const { running, desired, completed } = jobCounts(view, service, spec);
+    return { RunningTasks: running, DesiredTasks: desired, CompletedTasks: completed };
+  }
   let running = 0;
   let wanted = 0;
-  let completed = 0;
   for (const task of view.tasks.byService(service.id)) {
-    if (job && task.revision !== service.revision) continue;
     if (task.status.state === 'running') running += 1;
-    if (isWanted(task, job)) wanted += 1;
-    if (job && task.status.state === 'complete') completed += 1;
+    if (task.desired === 'running') wanted += 1;
   }
-  const { Replicated, ReplicatedJob } = spec.Mode;
   return {
     RunningTasks: running,
-    DesiredTasks: Replicated?.Replicas ?? ReplicatedJob?.MaxConcurrent ?? wanted,
-    CompletedTasks: completed,
+    DesiredTasks: spec.Mode.Replicated?.Replicas ?? wanted,
+    CompletedTasks: 0,
   };
-}
-
-function isWanted(task: Task, job: boolean): boolean {
-  return task.desired === (job ? 'complete' : 'running');
 }
 
 export function modeName(spec: ServiceSpec): string {

@@ -1,5 +1,5 @@
 import type { Instant, LogIndex } from '@shoal/runtime';
-import { type Change, State, type TaskTemplate } from '@shoal/state';
+import { type Change, type Service, State, type Task, type TaskTemplate } from '@shoal/state';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { parseFilters } from '../filters.ts';
 import { resolveNode, resolveService, resolveTask } from '../resolve.ts';
@@ -114,6 +114,35 @@ const spec = {
 };
 
 describe('shapes', () => {
+  test('of a node leave out what Docker does not know', () => {
+    const node = state.view.nodes.values().next().value;
+    if (node === undefined) throw new Error('no node');
+    const description = {
+      Hostname: 'a',
+      Platform: { Architecture: 'x86_64', OS: 'linux' },
+      Resources: {},
+      Engine: { EngineVersion: '28.2.2', Plugins: [] },
+      Images: ['busybox:latest'],
+    };
+    const quorum = { leader: undefined, reachability: new Map() };
+    const { Description } = nodeShape({ ...node, description }, quorum);
+    expect(Object.keys(Description)).toEqual([
+      ...['Hostname', 'Platform', 'Resources', 'Engine', 'TLSInfo'],
+    ]);
+  });
+
+  test('of a task that gave way say to whom', () => {
+    const task = state.view.tasks.values().next().value;
+    if (task === undefined) throw new Error('no task');
+    const displaced = { by: 'x', at, reason: 'gave way to task db.1' };
+    const shape = taskShape(state.view, {
+      ...task,
+      displaced,
+      status: { ...task.status, err: '' },
+    });
+    expect(shape.Status.Err).toBe('gave way to task db.1');
+  });
+
   test('a service', () => {
     const service = resolveService(state.view, 'web');
     const shape = serviceShape(state.view, service, { insertDefaults: false, status: true });
@@ -166,6 +195,76 @@ describe('shapes', () => {
       Error: '',
       RemoteManagers: null,
     });
+  });
+});
+
+describe('jobs', () => {
+  const template = { ContainerSpec: { Image: 'busybox' }, ForceUpdate: 0 };
+  const Mode = { ReplicatedJob: { MaxConcurrent: 2, TotalCompletions: 3 } };
+  const jobStatus = { iteration: 1, revision: 1, lastExecution: at };
+  const LastExecution = '2026-11-21T02:57:47.12Z';
+
+  function createJob(Labels: Record<string, string>, service: Partial<Service>): void {
+    const endpoint = { revision: 0, ports: [], virtualIps: [] };
+    const spec = { Name: 'job', Labels, TaskTemplate: template, Mode };
+    const object = { id: 's2', meta, name: 'job', revision: 1, endpoint, ...service };
+    commit(
+      { op: 'create', table: 'service', object },
+      {
+        op: 'create',
+        table: 'revision',
+        object: { id: 's2.1', meta, serviceId: 's2', number: 1, spec },
+      },
+    );
+  }
+
+  function createTask(id: string, slot: number, task: Partial<Task>): void {
+    const status = { state: 'complete', at, message: 'finished', err: '' } as const;
+    const base = { id, meta, serviceId: 's2', slot, nodeId: 'n1', revision: 1, jobIteration: 1 };
+    const object: Task = { ...base, desired: 'complete', status, ...task };
+    commit({ op: 'create', table: 'task', object });
+  }
+
+  function shapeOf(): ReturnType<typeof serviceShape> {
+    const options = { insertDefaults: false, status: true };
+    return serviceShape(state.view, resolveService(state.view, 'job'), options);
+  }
+
+  test('a job says which run it is at, and how far that is', () => {
+    createJob({}, { jobStatus });
+    createTask('j1', 0, {});
+    createTask('j2', 1, { status: { state: 'running', at, message: 'started', err: '' } });
+    createTask('j3', 2, { jobIteration: 0 });
+    expect(plain(shapeOf())).toMatchObject({
+      JobStatus: { JobIteration: { Index: 1 }, LastExecution },
+      ServiceStatus: { RunningTasks: 1, DesiredTasks: 2, CompletedTasks: 1 },
+    });
+    expect(shapeOf().UpdateStatus).toBeUndefined();
+  });
+
+  test('the first run and the first slot are 0, which is left out', () => {
+    createJob({}, { jobStatus: { ...jobStatus, iteration: 0 } });
+    createTask('j1', 0, { jobIteration: 0 });
+    expect(plain(shapeOf())).toMatchObject({ JobStatus: { JobIteration: {}, LastExecution } });
+    const shape = plain(taskShape(state.view, resolveTask(state.view, 'j1')));
+    expect(shape).toMatchObject({ JobIteration: {}, DesiredState: 'complete' });
+    expect(shape).not.toHaveProperty('Slot');
+  });
+
+  test('one that waits for its schedule says so where clients look for the end of an update', () => {
+    createJob({ 'shoal.cron': '0 3 * * *' }, {});
+    expect(plain(shapeOf())).toMatchObject({
+      JobStatus: { JobIteration: {}, LastExecution: '0001-01-01T00:00:00Z' },
+      UpdateStatus: {
+        State: 'completed',
+        Message: 'waits for its schedule, next run at 2026-11-21T03:00:00.000Z',
+      },
+    });
+  });
+
+  test('one with a schedule says nothing of the kind while it runs', () => {
+    createJob({ 'shoal.cron': '0 3 * * *' }, { jobStatus });
+    expect(shapeOf().UpdateStatus).toBeUndefined();
   });
 });
 

@@ -1,17 +1,9 @@
-import {
-  isUpToDate,
-  type Revision,
-  type StateView,
-  type Task,
-  taskName,
-  taskStateRank,
-} from '@shoal/state';
+import { isUpToDate, type StateView, type Task, taskName, taskStateRank } from '@shoal/state';
 import { ApiError } from '../errors.ts';
 import { type Filters, hasLabels, passes } from '../filters.ts';
 import { resolveNode, resolveService } from '../resolve.ts';
 import { rfc3339Nano } from '../time.ts';
 import { metaShape, unlessEmpty, unlessNone, unlessZero } from './meta.ts';
-import { isJob, jobIteration } from './service.ts';
 import { taskTemplateShape } from './service-spec.ts';
 
 export function taskShape(view: StateView, task: Task) {
@@ -23,13 +15,16 @@ export function taskShape(view: StateView, task: Task) {
     Spec:
       revision === undefined ? { ForceUpdate: 0 } : taskTemplateShape(revision.spec.TaskTemplate),
     ServiceID: unlessEmpty(task.serviceId),
-    Slot: slotOf(task, revision),
+    // Jobs count their slots from 0; global tasks have none.
+    Slot: unlessZero(task.slot),
     NodeID: unlessEmpty(task.nodeId),
+    GenericResources: unlessNone(task.genericResources),
     Status: {
       Timestamp: rfc3339Nano(status.at),
       State: status.state,
       Message: unlessEmpty(status.message),
-      Err: unlessEmpty(status.err),
+      // The agent's own words say only that it was stopped.
+      Err: unlessEmpty(status.err || (task.displaced?.reason ?? '')),
       ContainerStatus:
         status.container === undefined
           ? undefined
@@ -42,17 +37,9 @@ export function taskShape(view: StateView, task: Task) {
     },
     DesiredState: task.desired,
     JobIteration:
-      revision !== undefined && isJob(revision.spec)
-        ? { Index: unlessZero(jobIteration(task.revision)) }
-        : undefined,
+      task.jobIteration === undefined ? undefined : { Index: unlessZero(task.jobIteration) },
     Volumes: null,
   };
-}
-
-/** Swarm counts the slots of jobs from 0 and those of services from 1; global tasks have none. */
-function slotOf(task: Task, revision: Revision | undefined): number | undefined {
-  const first = revision?.spec.Mode.ReplicatedJob === undefined ? 0 : 1;
-  return unlessZero(Math.max(0, task.slot - first));
 }
 
 /**

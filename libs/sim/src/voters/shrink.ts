@@ -1,5 +1,3 @@
-import type { Plan, Step } from './plan.ts';
-
 /** Runs of a smaller plan that are tried before the smallest found so far is taken. */
 const triesMax = 200;
 
@@ -7,15 +5,19 @@ const triesMax = 200;
  * Leaves out steps of a failing plan as long as it still fails (Zeller and Hildebrandt's delta debugging):
  * first large runs of steps, then smaller ones, in the end single ones.
  */
-export async function shrink(plan: Plan, fails: (plan: Plan) => Promise<boolean>): Promise<Plan> {
+export async function shrink<S, P extends { readonly steps: readonly S[] }>(
+  plan: P & { readonly steps: readonly S[] },
+  fails: (plan: P) => Promise<boolean>,
+  tries = triesMax,
+): Promise<P> {
   let steps = plan.steps;
   let size = Math.ceil(steps.length / 2);
-  let tries = 0;
-  while (size >= 1 && tries < triesMax) {
-    let smaller: readonly Step[] | undefined;
-    for (let at = 0; at < steps.length && tries < triesMax; at += size) {
+  let left = tries;
+  while (size >= 1 && left > 0) {
+    let smaller: readonly S[] | undefined;
+    for (let at = 0; at < steps.length && left > 0; at += size) {
       const without = [...steps.slice(0, at), ...steps.slice(at + size)];
-      tries += 1;
+      left -= 1;
       if (!(await fails({ ...plan, steps: without }))) continue;
       smaller = without;
       break;

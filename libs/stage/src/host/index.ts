@@ -5,4 +5,4 @@ export {
   type ManagerSession,
   type ManagerWork,
 } from './manager-host.ts';
-export { hostStage, runStageProcess, type StageProcess } from './stage-process.ts';
+export { type Beside, hostStage, runStageProcess, type StageProcess } from './stage-process.ts';

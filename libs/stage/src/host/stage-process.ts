@@ -27,6 +27,15 @@ export interface StageProcess {
   readonly stage: (session: ManagerSession, context: StageContext) => Stage;
   /** Where others reach this replica, `host:port`; empty if nobody calls it. */
   readonly address?: (identity: Identity) => string;
+  /** What is served besides while the host is a manager; its address goes into the lease. */
+  readonly beside?: (session: ManagerSession, context: StageContext) => Promise<Beside>;
+}
+
+/** Something that a stage's process serves to others. */
+export interface Beside {
+  /** `host:port`. */
+  readonly address: string;
+  stop(): Promise<void>;
 }
 
 /** The whole `main` of a stage: stands by, and runs the stage while the host is a manager. */
@@ -51,9 +60,17 @@ export function hostStage(definition: StageProcess, context: StageContext): Runn
     random,
     logger,
     start: (session) => {
-      const work = startStage(definition, context, session, metrics);
-      running = work.running;
-      return work;
+      if (definition.beside === undefined) {
+        const work = startStage(definition, context, session, metrics, '');
+        running = work.running;
+        return work;
+      }
+      running = undefined;
+      return startBeside(definition.beside(session, context), context, (address) => {
+        const work = startStage(definition, context, session, metrics, address);
+        running = work.running;
+        return work;
+      });
     },
     onFatal: fail,
   });
@@ -61,11 +78,38 @@ export function hostStage(definition: StageProcess, context: StageContext): Runn
   return { stop: () => host.stop(), health: () => healthOf(host, running) };
 }
 
+/** The stage starts when that has an address; without one it starts too, and nobody can call it. */
+function startBeside(
+  begun: Promise<Beside>,
+  { logger, fail }: StageContext,
+  start: (address: string) => ManagerWork,
+): ManagerWork {
+  let work: ManagerWork | undefined;
+  let stopped = false;
+  const served = begun.catch((error: unknown): undefined => {
+    logger.error({ error }, 'serving_failed');
+    return undefined;
+  });
+  void served
+    .then((beside) => {
+      if (!stopped) work = start(beside?.address ?? '');
+    })
+    .catch(fail);
+  return {
+    stop: async () => {
+      stopped = true;
+      await work?.stop();
+      await (await served)?.stop();
+    },
+  };
+}
+
 function startStage(
   definition: StageProcess,
   context: StageContext,
   session: ManagerSession,
   metrics: StageMetrics,
+  besideAddress: string,
 ): ManagerWork & { readonly running: RunningStage } {
   const { clock, random, logger } = context;
   const { identity, replica, leaseClient: client } = session;
@@ -74,7 +118,7 @@ function startStage(
     id: `${definition.name}@${identity.nodeId}/${context.config.instance}`,
     stage: definition.name,
     nodeId: identity.nodeId,
-    address: definition.address?.(identity) ?? '',
+    address: definition.address?.(identity) ?? besideAddress,
     clock,
     random,
     logger,

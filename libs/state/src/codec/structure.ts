@@ -1,4 +1,4 @@
-import { revisionId, type TableName } from '../objects.ts';
+import { revisionId, type TableName, volumeHomeId } from '../objects.ts';
 import { taskStateRank } from '../task-state.ts';
 import { idCharsMax, listMax, nameCharsMax, nestingMax, textCharsMax } from './format.ts';
 
@@ -54,6 +54,7 @@ export const tableNames: ReadonlySet<unknown> = new Set<TableName>([
   'task',
   'network',
   'lease',
+  'volumeHome',
 ]);
 
 export function isTableName(value: unknown): value is TableName {
@@ -80,19 +81,32 @@ const faults: { readonly [T in TableName]: (object: Fields) => Fault } = {
     isId(stage) && isText(nodeId, idCharsMax) && isText(address, nameCharsMax)
       ? undefined
       : 'stage, nodeId or address is not a text',
+  volumeHome: volumeHomeFault,
 };
+
+function volumeHomeFault({ id, serviceId, slot, nodeId, volumes }: Fields): Fault {
+  if (!isId(serviceId) || !isCount(slot)) return 'no serviceId or slot';
+  if (id !== volumeHomeId(serviceId, slot)) return 'the id does not fit serviceId and slot';
+  if (!isId(nodeId)) return 'no nodeId';
+  return isListOf(volumes, (name) => isText(name)) ? undefined : 'malformed volumes';
+}
 
 function isName(value: unknown): boolean {
   return isText(value, nameCharsMax) && value !== '';
 }
 
-function nodeFault({ spec, role, description, status }: Fields): Fault {
+function nodeFault({ spec, role, description, status, drain }: Fields): Fault {
   if (!isFields(spec)) return 'no spec';
   if (!isOneOf(role, 'worker', 'manager')) return 'role is neither worker nor manager';
   if (!isFields(status)) return 'no status';
   if (!isOneOf(status['state'], 'unknown', 'down', 'ready', 'disconnected'))
     return 'unknown status.state';
+  if (!optional(drain, isDrain)) return 'malformed drain';
   return optional(description, isDescription) ? undefined : 'malformed description';
+}
+
+function isDrain(value: unknown): boolean {
+  return isFields(value) && isTime(value['since']) && isCount(value['tasks']);
 }
 
 function isDescription(value: unknown): boolean {
@@ -102,22 +116,44 @@ function isDescription(value: unknown): boolean {
 }
 
 function serviceFault(service: Fields): Fault {
-  const { name, revision, previousRevision, endpoint, updateStatus } = service;
+  const { name, revision, previousRevision, endpoint, updateStatus, jobStatus, cron } = service;
   if (!isName(name)) return `no name of 1 to ${nameCharsMax} characters`;
   if (!isNumber(revision)) return 'revision is no number from 1';
   if (!optional(previousRevision, isNumber)) return 'previousRevision is no number from 1';
   if (!optional(updateStatus, isFields)) return 'malformed updateStatus';
+  if (!optional(jobStatus, isJobStatus)) return 'malformed jobStatus';
+  if (!optional(cron, isCronStatus)) return 'malformed cron';
   if (!isFields(endpoint) || !isCount(endpoint['revision'])) return 'malformed endpoint';
   if (!isPortList(endpoint['ports'])) return 'malformed endpoint.ports';
   return isListOf(endpoint['virtualIps'], isFields) ? undefined : 'malformed endpoint.virtualIps';
+}
+
+function isJobStatus(value: unknown): boolean {
+  return (
+    isFields(value) &&
+    isCount(value['iteration']) &&
+    isNumber(value['revision']) &&
+    isTime(value['lastExecution'])
+  );
+}
+
+function isCronStatus(value: unknown): boolean {
+  return (
+    isFields(value) &&
+    isText(value['schedule']) &&
+    isTime(value['servedUntil']) &&
+    optional(value['lastRun'], isTime) &&
+    optional(value['starting'], (flag) => typeof flag === 'boolean')
+  );
 }
 
 function isNumber(value: unknown): boolean {
   return isCount(value) && value >= 1;
 }
 
-function revisionFault({ id, serviceId, number, spec }: Fields): Fault {
+function revisionFault({ id, serviceId, number, spec, registryAuthFrom }: Fields): Fault {
   if (!isId(serviceId) || !isCount(number) || number < 1) return 'no serviceId or number';
+  if (!optional(registryAuthFrom, isId)) return 'malformed registryAuthFrom';
   if (id !== revisionId(serviceId, number)) return 'the id does not fit serviceId and number';
   if (!isFields(spec) || !isName(spec['Name'])) return 'no spec with a name';
   const template = spec['TaskTemplate'];
@@ -189,19 +225,40 @@ function isTaskState(value: unknown): boolean {
   return typeof value === 'string' && Object.hasOwn(taskStateRank, value);
 }
 
-function taskFault({ serviceId, slot, nodeId, revision, desired, status }: Fields): Fault {
+function taskFault(task: Fields): Fault {
+  const { serviceId, slot, nodeId, revision, genericResources, jobIteration } = task;
+  const { desired, status } = task;
   if (!isId(serviceId)) return 'no serviceId';
   if (!isCount(slot)) return 'slot is no number from 0';
   if (!isText(nodeId, idCharsMax)) return 'nodeId is no text';
   if (!isNumber(revision)) return 'revision is no number from 1';
+  if (!optional(genericResources, (list) => isListOf(list, isGenericResource)))
+    return 'malformed genericResources';
   if (!isTaskState(desired)) return 'unknown desired state';
+  if (!optional(jobIteration, isCount)) return 'jobIteration is no number from 0';
+  if (!optional(task['movedFrom'], isId)) return 'malformed movedFrom';
   if (!isFields(status)) return 'no status';
   const { state, at, startedAt, message, err, container, ports } = status;
   if (!isTaskState(state)) return 'unknown status.state';
   if (!isTime(at) || !isText(message) || !isText(err)) return 'malformed status';
   if (!optional(startedAt, isTime)) return 'malformed status.startedAt';
   if (!optional(container, isFields)) return 'malformed status.container';
-  return optional(ports, isPortList) ? undefined : 'malformed status.ports';
+  if (!optional(ports, isPortList)) return 'malformed status.ports';
+  if (!optional(task['displaced'], isDisplaced)) return 'malformed displaced';
+  return optional(task['restart'], isRestart) ? undefined : 'malformed restart';
+}
+
+function isDisplaced(value: unknown): boolean {
+  return isFields(value) && isId(value['by']) && isTime(value['at']) && isText(value['reason']);
+}
+
+function isRestart(value: unknown): boolean {
+  return (
+    isFields(value) &&
+    isTime(value['delayMs']) &&
+    isCount(value['failures']) &&
+    optional(value['first'], (first) => isFields(first) && isTime(first['settledAt']))
+  );
 }
 
 /** True when arrays and objects are nested so deep that writing them out could exhaust the stack. */

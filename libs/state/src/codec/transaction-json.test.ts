@@ -1,11 +1,13 @@
+import type { Instant } from '@shoal/runtime';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { decodeTransaction, encodeTransaction, State } from '../index.ts';
+import { decodeTransaction, encodeTransaction, State, type VolumeHome } from '../index.ts';
 import { beginning } from '../testing/arbitrary.ts';
 import { applyNext, commit, imageOf, restored } from '../testing/bytes.ts';
 import {
   create,
   lease,
+  meta,
   network,
   node,
   publishing,
@@ -20,17 +22,32 @@ import { changesMax, nestingMax, transactionBytesMax } from './format.ts';
 
 const gpus = { GenericResources: [{ DiscreteResourceSpec: { Kind: 'gpu', Value: 2 } }] };
 
+function home(parts: Partial<VolumeHome> = {}): VolumeHome {
+  const whole = { id: 'd.1', meta: meta(), serviceId: 'd', slot: 1, nodeId: 'a' };
+  return { ...whole, volumes: ['data'], ...parts };
+}
+
+const displaced = { by: 'g', at: 5 as Instant, reason: 'another came first' };
+
 /** One of each kind of change, with every field that the state machine reads. */
 const whole = transaction('whole', [
   create('node', node('a', { NanoCPUs: 4e9, MemoryBytes: 1_000, ...gpus })),
   create('network', network('b')),
   create('service', service('c')),
   create('revision', reserving('c', { NanoCPUs: 1e9, MemoryBytes: 10, ...gpus })),
-  create('service', service('d')),
+  create('service', {
+    ...service('d'),
+    jobStatus: { iteration: 2, revision: 1, lastExecution: 5 as Instant },
+    cron: { schedule: '@daily', servedUntil: 7 as Instant, lastRun: 6 as Instant, starting: true },
+  }),
   create('revision', publishing('d', 80, 81)),
   create('task', task('e', 'c')),
   update('task', task('e', 'c', { nodeId: 'a' })),
+  create('task', task('g', 'd', { desired: 'complete', jobIteration: 2 })),
+  create('task', task('m', 'd', { movedFrom: 'n1' })),
   create('lease', lease('f')),
+  create('volumeHome', home()),
+  create('task', task('h', 'd', { displaced })),
   remove('lease', 'f', 0),
 ]);
 
@@ -77,6 +94,14 @@ describe('a transaction as JSON', () => {
     ['has slots from 0', task1({ slot: -1 }), /slot/],
     ['has whole slots', task1({ slot: 0.5 }), /slot/],
     ['has revisions from 1', task1({ revision: 0 }), /revision/],
+    ['has runs from 0', task1({ jobIteration: -1 }), /jobIteration/],
+    ['moved from nowhere', task1({ movedFrom: '' }), /movedFrom/],
+    ['has whole displacements', task1({ displaced: { by: 'g', at: 1 } }), /displaced/],
+    ['fits ids of homes', changing(create('volumeHome', home({ slot: 2 }))), /does not fit/],
+    ['has homes on nodes', changing(create('volumeHome', home({ nodeId: '' }))), /no nodeId/],
+    ['names volumes', changing(create('volumeHome', home({ volumes: [1] as never }))), /volumes/],
+    ['has whole job statuses', service1({ jobStatus: { iteration: 0 } }), /jobStatus/],
+    ['has whole schedules', service1({ cron: { schedule: '@daily' } }), /cron/],
     ['bounds messages', task1({ status: longMessage() }), /malformed status/],
     ['fits revision ids', changing(create('revision', misnamed())), /does not fit/],
     ['names services', changing(create('service', service('s', ''))), /no name/],
@@ -163,6 +188,10 @@ function many(count: number): object {
 
 function task1(overrides: object): object {
   return changing({ op: 'create', table: 'task', object: { ...task('t', 's'), ...overrides } });
+}
+
+function service1(overrides: object): object {
+  return changing({ op: 'create', table: 'service', object: { ...service('s'), ...overrides } });
 }
 
 function longMessage(): object {

@@ -5,6 +5,7 @@ import {
   type Revision,
   revisionId,
   type Service,
+  type VolumeHome,
 } from '../objects.ts';
 import type { StateTables } from '../tables/state-tables.ts';
 import { isTerminal } from '../task-state.ts';
@@ -84,6 +85,14 @@ export const revisionRules: TableRules<Revision> = {
     const network = absentNetwork(tables, revision);
     return network === undefined ? undefined : missing('revision', id, 'network', network);
   },
+};
+
+/** Nothing may be remembered for a service that is gone: nobody would come to forget it. */
+export const volumeHomeRules: TableRules<VolumeHome> = {
+  settled: (tables, { id, serviceId }) =>
+    tables.service.get(serviceId) === undefined
+      ? missing('volumeHome', id, 'service', serviceId)
+      : undefined,
 };
 
 function networkNameTaken(tables: StateTables, { id, spec }: Network): Refusal | undefined {

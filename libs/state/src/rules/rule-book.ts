@@ -1,4 +1,11 @@
-import { clusterRules, networkRules, nodeRules, revisionRules, serviceRules } from './objects.ts';
+import {
+  clusterRules,
+  networkRules,
+  nodeRules,
+  revisionRules,
+  serviceRules,
+  volumeHomeRules,
+} from './objects.ts';
 import type { RuleBook } from './rules.ts';
 import { taskRules } from './task.ts';
 
@@ -10,4 +17,5 @@ export const ruleBook: RuleBook = {
   revision: revisionRules,
   task: taskRules,
   lease: {},
+  volumeHome: volumeHomeRules,
 };

@@ -1,5 +1,12 @@
 import { invariant } from '@shoal/runtime';
-import { capacityOf, countsAsReplica, type Demand, demandOf, holdsOnNode } from '../demand.ts';
+import {
+  capacityOf,
+  countsAsReplica,
+  type Demand,
+  demandOf,
+  holdsOnNode,
+  namedKey,
+} from '../demand.ts';
 import { type Node, revisionId, type Task } from '../objects.ts';
 import type { StateTables } from '../tables/state-tables.ts';
 import { isBefore } from '../task-state.ts';
@@ -28,9 +35,18 @@ function fixed(before: Task, after: Task): Refusal | undefined {
   if (before.serviceId !== after.serviceId) return immutable('task', before.id, 'serviceId');
   if (before.slot !== after.slot) return immutable('task', before.id, 'slot');
   if (before.revision !== after.revision) return immutable('task', before.id, 'revision');
+  if (before.jobIteration !== after.jobIteration)
+    return immutable('task', before.id, 'jobIteration');
   if (before.nodeId !== '' && before.nodeId !== after.nodeId)
     return immutable('task', before.id, 'nodeId');
+  if (holdsOnNode(before) && !sameGeneric(before, after))
+    return immutable('task', before.id, 'genericResources');
   return undefined;
+}
+
+/** What was given when the task began to hold is what it gives back. */
+function sameGeneric({ genericResources: before }: Task, { genericResources: after }: Task) {
+  return before === after || JSON.stringify(before) === JSON.stringify(after);
 }
 
 function backwards(before: Task, after: Task): Refusal | undefined {
@@ -58,6 +74,7 @@ function placed(tables: StateTables, before: Task | undefined, after: Task): Ref
   const demand = demandOf(revision);
   return (
     overCapacity(tables, node, after.id, demand) ??
+    nameTaken(tables, node, after) ??
     portTaken(tables, after, demand) ??
     tooMany(tables, after, demand)
   );
@@ -87,6 +104,35 @@ function overCapacity(
     if (refusal !== undefined) return refusal;
   }
   return undefined;
+}
+
+/** A named resource must be the node's, and free; one task does not get it twice either. */
+function nameTaken(tables: StateTables, node: Node, task: Task): Refusal | undefined {
+  if (task.genericResources === undefined) return undefined;
+  const { named: taken } = tables.usage(node.id);
+  const own = new Set<string>();
+  for (const { NamedResourceSpec: named } of task.genericResources) {
+    if (named === undefined) continue;
+    const { Kind, Value } = named;
+    const key = namedKey(Kind, Value);
+    if (!taken.has(key) && !own.has(key) && hasNamed(node, Kind, Value)) own.add(key);
+    else
+      return {
+        kind: 'over-capacity',
+        task: task.id,
+        node: node.id,
+        resource: Kind,
+        asked: 1,
+        free: 0,
+      };
+  }
+  return undefined;
+}
+
+function hasNamed({ description }: Node, kind: string, value: string): boolean {
+  return (description?.Resources.GenericResources ?? []).some(
+    ({ NamedResourceSpec: named }) => named?.Kind === kind && named.Value === value,
+  );
 }
 
 function portTaken(tables: StateTables, task: Task, demand: Demand): Refusal | undefined {

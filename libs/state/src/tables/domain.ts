@@ -1,10 +1,19 @@
-import type { Lease, Network, Node, Revision, Service } from '../objects.ts';
+import {
+  type Lease,
+  type Network,
+  type Node,
+  type Revision,
+  type Service,
+  type VolumeHome,
+  volumeHomeId,
+} from '../objects.ts';
 import type {
   LeaseTableView,
   NetworkTableView,
   NodeTableView,
   RevisionTableView,
   ServiceTableView,
+  VolumeHomeTableView,
 } from '../view.ts';
 import { type Row, RowIndex, UniqueIndex } from './row.ts';
 import { Table } from './table.ts';
@@ -78,6 +87,26 @@ export class LeaseTable extends Table<Lease> implements LeaseTableView {
     after: Lease | undefined,
   ): void {
     this.#byStage.move(row, before?.stage, after?.stage);
+  }
+}
+
+export class VolumeHomeTable extends Table<VolumeHome> implements VolumeHomeTableView {
+  readonly #byService = new RowIndex<string, VolumeHome>();
+
+  of(serviceId: string, slot: number): VolumeHome | undefined {
+    return this.get(volumeHomeId(serviceId, slot));
+  }
+
+  byService(serviceId: string): Iterable<VolumeHome> {
+    return this.#byService.of(serviceId);
+  }
+
+  protected override moved(
+    row: Row<VolumeHome>,
+    before: VolumeHome | undefined,
+    after: VolumeHome | undefined,
+  ): void {
+    this.#byService.move(row, before?.serviceId, after?.serviceId);
   }
 }
 

@@ -2,7 +2,14 @@ import { invariant } from '@shoal/runtime';
 import { demandOf, holdsOnNode } from '../demand.ts';
 import type { Cluster, TableName, Tables, Task } from '../objects.ts';
 import type { NodeUsage } from '../view.ts';
-import { LeaseTable, NetworkTable, NodeTable, RevisionTable, ServiceTable } from './domain.ts';
+import {
+  LeaseTable,
+  NetworkTable,
+  NodeTable,
+  RevisionTable,
+  ServiceTable,
+  VolumeHomeTable,
+} from './domain.ts';
 import type { Row } from './row.ts';
 import { Table } from './table.ts';
 import { TaskTable } from './task-table.ts';
@@ -17,6 +24,7 @@ export const tableOrder = [
   'revision',
   'task',
   'lease',
+  'volumeHome',
 ] as const satisfies readonly TableName[];
 
 /** Every table, and the usage that follows from them. Writes check nothing: the rules come before. */
@@ -28,6 +36,7 @@ export class StateTables {
   readonly revision = new RevisionTable();
   readonly task = new TaskTable();
   readonly lease = new LeaseTable();
+  readonly volumeHome = new VolumeHomeTable();
   readonly #usage = new UsageTable();
 
   usage(nodeId: string): NodeUsage {
@@ -66,6 +75,6 @@ export class StateTables {
     invariant(task !== undefined, 'a task neither came nor went');
     const revision = this.revision.of(task.serviceId, task.revision);
     invariant(revision !== undefined, 'a task without its revision', { task: task.id });
-    this.#usage.count(task.nodeId, task.serviceId, demandOf(revision), holds ? 1 : -1);
+    this.#usage.count(task, demandOf(revision), holds ? 1 : -1);
   }
 }

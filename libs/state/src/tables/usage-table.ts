@@ -1,4 +1,5 @@
-import type { Demand } from '../demand.ts';
+import { type Demand, namedOf } from '../demand.ts';
+import type { Task } from '../objects.ts';
 import type { NodeUsage } from '../view.ts';
 
 /** What is taken on one node, counted up and down as tasks begin and cease to hold. */
@@ -7,17 +8,21 @@ class Usage implements NodeUsage {
   memoryBytes = 0;
   tasks = 0;
   readonly generic = new Map<string, number>();
+  readonly named = new Set<string>();
   readonly hostPorts = new Map<string, number>();
   readonly tasksByService = new Map<string, number>();
 
   /** `sign` is 1 when a task begins to hold, -1 when it ceases. */
-  count(serviceId: string, demand: Demand, sign: 1 | -1): void {
+  count(task: Task, demand: Demand, sign: 1 | -1): void {
     this.nanoCpus += sign * demand.nanoCpus;
     this.memoryBytes += sign * demand.memoryBytes;
     this.tasks += sign;
-    addTo(this.tasksByService, serviceId, sign);
+    addTo(this.tasksByService, task.serviceId, sign);
     for (const [kind, amount] of demand.generic) addTo(this.generic, kind, sign * amount);
     for (const { key } of demand.hostPorts) addTo(this.hostPorts, key, sign);
+    for (const key of namedOf(task.genericResources))
+      if (sign === 1) this.named.add(key);
+      else this.named.delete(key);
   }
 }
 
@@ -37,13 +42,14 @@ export class UsageTable {
     return this.#nodes.get(nodeId) ?? nothing;
   }
 
-  count(nodeId: string, serviceId: string, demand: Demand, sign: 1 | -1): void {
+  count(task: Task, demand: Demand, sign: 1 | -1): void {
+    const { nodeId } = task;
     let usage = this.#nodes.get(nodeId);
     if (usage === undefined) {
       usage = new Usage();
       this.#nodes.set(nodeId, usage);
     }
-    usage.count(serviceId, demand, sign);
+    usage.count(task, demand, sign);
     if (usage.tasks === 0) this.#nodes.delete(nodeId);
   }
 }

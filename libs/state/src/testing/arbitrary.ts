@@ -1,6 +1,8 @@
+import type { Instant } from '@shoal/runtime';
 import fc from 'fast-check';
 import {
   type Change,
+  holdsOnNode,
   isBefore,
   type Lease,
   type Network,
@@ -13,6 +15,8 @@ import {
   type Task,
   type TaskState,
   type Transaction,
+  type VolumeHome,
+  volumeHomeId,
 } from '../index.ts';
 import type { NaiveModel } from './naive-model.ts';
 import {
@@ -73,13 +77,26 @@ const resources: fc.Arbitrary<Resources> = fc.record(
   { requiredKeys: [] },
 );
 
+/** Named resources that every node has, and one that none has. */
+const fpgas = ['a', 'b'].map((Value) => ({ NamedResourceSpec: { Kind: 'fpga', Value } }));
+const noFpga = { NamedResourceSpec: { Kind: 'fpga', Value: 'z' } };
+
 const roles = weighted<Node['role']>(['worker', 4], ['manager', 1]);
 
 const nodes: fc.Arbitrary<Node> = fc
-  .tuple(nodeIds, resources, fc.constantFrom('h1', 'h2'), fc.boolean(), roles, roles)
-  .map(([id, has, hostname, described, Role, role]) => {
-    const { description, ...made } = node(id, has, hostname);
-    const bare = { ...made, spec: { ...made.spec, Role }, role };
+  .tuple(
+    nodeIds,
+    resources,
+    fc.constantFrom('h1', 'h2'),
+    fc.boolean(),
+    roles,
+    roles,
+    weighted<Node['drain']>([undefined, 3], [{ since: 1_000 as Instant, tasks: 2 }, 1]),
+  )
+  .map(([id, has, hostname, described, Role, role, drain]) => {
+    const GenericResources = [...(has.GenericResources ?? []), ...fpgas];
+    const { description, ...made } = node(id, { ...has, GenericResources }, hostname);
+    const bare = { ...made, spec: { ...made.spec, Role }, role, ...(drain && { drain }) };
     return described || id !== 'n3' ? { ...bare, description } : bare;
   });
 
@@ -89,10 +106,15 @@ const services: fc.Arbitrary<Service> = fc
     numbers,
     fc.option(numbers, { nil: undefined }),
     fc.integer({ max: 9, min: 0 }),
+    fc.option(fc.constantFrom(0, 1), { nil: undefined }),
   )
-  .map(([id, number, previousRevision, clash]) => ({
+  .map(([id, number, previousRevision, clash, iteration]) => ({
     ...service(id, clash === 0 ? 'S1' : id, number),
     ...(previousRevision && { previousRevision }),
+    ...(iteration !== undefined && {
+      jobStatus: { iteration, revision: number, lastExecution: 1_000 as Instant },
+      cron: { schedule: '@daily', servedUntil: 1_000 as Instant, starting: iteration === 1 },
+    }),
   }));
 
 const revisions: fc.Arbitrary<Revision> = fc
@@ -132,6 +154,8 @@ const observedStates = weighted<TaskState>(
   ['failed', 1],
 );
 
+const displaced = { by: 't9', at: 1_000 as Instant, reason: 'another came first' };
+
 const tasks: fc.Arbitrary<Task> = fc
   .record({
     id: fc.constantFrom('t1', 't2', 't3', 't4', 't5', 't6', 't7', 't8'),
@@ -142,9 +166,31 @@ const tasks: fc.Arbitrary<Task> = fc
     desired: weighted<TaskState>(['running', 12], ['complete', 1], ['shutdown', 1], ['remove', 1]),
     state: observedStates,
     message: fc.constantFrom('', 'started', 'hm'),
+    iteration: weighted<number | undefined>([undefined, 12], [0, 2], [1, 1]),
+    restart: weighted<Task['restart']>(
+      [undefined, 4],
+      [{ delayMs: 5_000, failures: 1 }, 1],
+      [
+        {
+          delayMs: 0.5,
+          failures: 0,
+          moved: true,
+          first: { failed: true, settledAt: 5 as Instant },
+        },
+        1,
+      ],
+    ),
+    given: weighted([[], 6], [fpgas.slice(0, 1), 2], [fpgas, 1], [[...fpgas, noFpga], 1]),
   })
-  .map(({ id, serviceId, state, message, ...rest }) =>
-    task(id, serviceId, { ...rest, status: observed(state, message) }),
+  .map(({ id, serviceId, state, message, iteration, given, restart, ...rest }) =>
+    task(id, serviceId, {
+      ...rest,
+      status: observed(state, message),
+      ...(iteration !== undefined && { jobIteration: iteration }),
+      ...(given.length > 0 && { genericResources: given }),
+      ...(rest.desired === 'shutdown' && { displaced }),
+      ...(restart && { restart }),
+    }),
   );
 
 const networks: fc.Arbitrary<Network> = fc
@@ -154,6 +200,13 @@ const networks: fc.Arbitrary<Network> = fc
 const leases: fc.Arbitrary<Lease> = fc
   .tuple(fc.constantFrom('l1', 'l2'), fc.constantFrom('scheduler', 'allocator'))
   .map(([id, stage]) => lease(id, stage));
+
+const volumeHomes: fc.Arbitrary<VolumeHome> = fc
+  .tuple(serviceIds, fc.constantFrom(1, 2), nodeIds)
+  .map(([serviceId, slot, nodeId]) => ({
+    ...{ id: volumeHomeId(serviceId, slot), meta: meta(), serviceId, slot, nodeId },
+    volumes: ['data'],
+  }));
 
 function planned<T extends StateObject>(
   table: TableName,
@@ -175,6 +228,7 @@ const changes = fc.oneof(
   { weight: 12, arbitrary: planned('task', tasks) },
   { weight: 1, arbitrary: planned('network', networks) },
   { weight: 1, arbitrary: planned('lease', leases) },
+  { weight: 1, arbitrary: planned('volumeHome', volumeHomes) },
 );
 
 const transactions: fc.Arbitrary<PlannedTransaction> = fc.record({
@@ -229,14 +283,17 @@ function completeChange(plan: PlannedChange, model: NaiveModel): Change {
 
 /** What a writer that keeps to the rules would make of `before` on its way to `after`. */
 function onward(before: Task, after: Task, forward: boolean): Task {
-  const { serviceId, slot, revision: number } = before;
+  const { serviceId, slot, revision: number, jobIteration } = before;
   const earlier = forward && isBefore(after.status.state, before.status.state);
   const milder = forward && isBefore(after.desired, before.desired);
+  const { genericResources } = holdsOnNode(before) ? before : after;
   return {
     ...after,
+    genericResources,
     serviceId,
     slot,
     revision: number,
+    jobIteration,
     nodeId: before.nodeId || after.nodeId,
     desired: milder ? before.desired : after.desired,
     status: earlier ? before.status : after.status,

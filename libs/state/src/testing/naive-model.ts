@@ -10,6 +10,7 @@ import {
   type Task,
   type Transaction,
   taskStateRank,
+  type VolumeHome,
 } from '../index.ts';
 
 /**
@@ -39,6 +40,7 @@ export class NaiveModel {
     revision: [],
     task: [],
     lease: [],
+    volumeHome: [],
   };
 
   /** Undefined when it is committed. */
@@ -79,6 +81,7 @@ export class NaiveModel {
       nanoCpus: 0,
       memoryBytes: 0,
       generic: new Map<string, number>(),
+      named: new Set<string>(),
       hostPorts: new Map<string, number>(),
       tasks: tasks.length,
       tasksByService: new Map<string, number>(),
@@ -93,6 +96,8 @@ export class NaiveModel {
       for (const { DiscreteResourceSpec: discrete } of reservations?.GenericResources ?? [])
         add(usage.generic, discrete?.Kind ?? '', discrete?.Value ?? 0);
       for (const port of this.#ports(task)) add(usage.hostPorts, port, 1);
+      for (const { NamedResourceSpec: named } of task.genericResources ?? [])
+        if (named) usage.named.add(`${named.Kind}=${named.Value}`);
       add(usage.tasksByService, task.serviceId, 1);
     }
     return usage;
@@ -175,8 +180,13 @@ export class NaiveModel {
     if (table !== 'task') return undefined;
     const [old, task] = [before as Task, after as Task];
     const same =
-      old.serviceId === task.serviceId && old.slot === task.slot && old.revision === task.revision;
+      old.serviceId === task.serviceId &&
+      old.slot === task.slot &&
+      old.revision === task.revision &&
+      old.jobIteration === task.jobIteration;
     if (!same || (old.nodeId !== '' && old.nodeId !== task.nodeId)) return 'immutable';
+    if (held(old) && JSON.stringify(old.genericResources) !== JSON.stringify(task.genericResources))
+      return 'immutable';
     const back =
       taskStateRank[task.status.state] < taskStateRank[old.status.state] ||
       taskStateRank[task.desired] < taskStateRank[old.desired];
@@ -218,6 +228,7 @@ export class NaiveModel {
       const total = all?.DiscreteResourceSpec?.Value;
       if (lacks(ask?.Value, total, used.generic.get(ask?.Kind ?? ''))) return 'over-capacity';
     }
+    if (!this.#namesFree(task, node, used.named)) return 'over-capacity';
     if (this.#ports(task).some((port) => used.hostPorts.has(port))) return 'host-port-taken';
     const max = this.#revision(task)?.spec.TaskTemplate.Placement?.MaxReplicas ?? 0;
     const others = this.tasks().filter(
@@ -225,6 +236,17 @@ export class NaiveModel {
         other.nodeId === task.nodeId && other.serviceId === task.serviceId && counted(other),
     );
     return max > 0 && counted(task) && others.length >= max ? 'too-many-replicas' : undefined;
+  }
+
+  #namesFree(task: Task, node: Node, taken: ReadonlySet<string>): boolean {
+    const names = (task.genericResources ?? []).flatMap(({ NamedResourceSpec: named }) =>
+      named ? [`${named.Kind}=${named.Value}`] : [],
+    );
+    const has = (node.description?.Resources.GenericResources ?? []).map(
+      ({ NamedResourceSpec: named }) => `${named?.Kind}=${named?.Value}`,
+    );
+    const free = names.filter((name) => has.includes(name) && !taken.has(name));
+    return free.length === new Set(names).size && free.length === names.length;
   }
 
   #used(table: TableName, object: StateObject): boolean {
@@ -256,6 +278,8 @@ export class NaiveModel {
         this.find('service', (object as Revision).serviceId) !== undefined &&
         this.#networksThere(object as Revision)
       );
+    if (table === 'volumeHome')
+      return this.find('service', (object as VolumeHome).serviceId) !== undefined;
     if (table !== 'service') return true;
     const { revision, previousRevision = revision } = object as Service;
     const current = this.find('revision', `${id}.${revision}`) as Revision | undefined;

@@ -7,6 +7,7 @@ import {
   type StateView,
   type TaskState,
   taskStateRank,
+  type VolumeHome,
 } from '../index.ts';
 import type { NaiveModel } from './naive-model.ts';
 
@@ -23,8 +24,8 @@ function ids(objects: Iterable<StateObject>): readonly string[] {
 }
 
 export function readsOf(view: StateView): object {
-  const { tasks, revisions, leases, networks } = view;
-  const tables = [view.nodes, networks, view.services, revisions, tasks, leases];
+  const { tasks, revisions, leases, networks, volumeHomes } = view;
+  const tables = [view.nodes, networks, view.services, revisions, tasks, leases, volumeHomes];
   return {
     index: view.index,
     objects: tables.map((table) => [...table.values()]),
@@ -38,6 +39,8 @@ export function readsOf(view: StateView): object {
     revisions: services.map((id) => ids(revisions.byService(id))),
     revision: services.map((id) => numbers.map((number) => revisions.of(id, number))),
     leases: ['scheduler', 'allocator'].map((stage) => ids(leases.byStage(stage))),
+    homes: services.map((id) => ids(volumeHomes.byService(id))),
+    home: services.map((id) => slots.map((slot) => volumeHomes.of(id, slot))),
     service: services.map((name) => view.services.byName(name.toUpperCase())),
     network: ['w1', 'w2'].map((name) => networks.byName(name)),
     hosts: ['h1', 'h2', 'host-n1'].map((name) => ids(view.nodes.byHostname(name))),
@@ -47,9 +50,10 @@ export function readsOf(view: StateView): object {
 
 /** The same from the model's plain lists, by searching them. */
 export function naiveReadsOf(model: NaiveModel, index: number): object {
-  const { node, network, service, revision, lease } = model.lists;
+  const { node, network, service, revision, lease, volumeHome } = model.lists;
   const tasks = model.tasks();
-  const tables = [node, network, service, revision, tasks, lease];
+  const tables = [node, network, service, revision, tasks, lease, volumeHome];
+  const homes = volumeHome as VolumeHome[];
   const of = (id: string) => tasks.filter((task) => task.serviceId === id);
   const named = (name: string) => (one: StateObject) =>
     (one as Service).name.toLowerCase() === name;
@@ -72,6 +76,10 @@ export function naiveReadsOf(model: NaiveModel, index: number): object {
     ),
     leases: ['scheduler', 'allocator'].map((stage) =>
       ids((lease as Lease[]).filter((one) => one.stage === stage)),
+    ),
+    homes: services.map((id) => ids(homes.filter((one) => one.serviceId === id))),
+    home: services.map((id) =>
+      slots.map((slot) => homes.find((one) => one.id === `${id}.${slot}`)),
     ),
     service: services.map((name) => service.find(named(name))),
     network: ['w1', 'w2'].map((name) =>

@@ -1,0 +1,85 @@
+import { type Instant, silentLogger } from '@shoal/runtime';
+import { FakeClock } from '@shoal/stage/testing';
+import type { NodeDescription, TaskAssignment, TaskStatus } from '@shoal/state';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { FakeEngine } from '../testing/fake-engine.ts';
+import { TaskRunner } from './task-runner.ts';
+
+let engine: FakeEngine;
+let reported: TaskStatus[];
+let runner: TaskRunner;
+let stop: AbortController;
+
+const node: NodeDescription = {
+  Hostname: 'host',
+  Platform: { Architecture: 'x86_64', OS: 'linux' },
+  Resources: {},
+  Engine: { EngineVersion: '28', Plugins: [] },
+};
+const assignment: TaskAssignment = {
+  taskId: 't',
+  serviceId: 's',
+  serviceName: 'web',
+  serviceLabels: {},
+  slot: 1,
+  nodeId: 'n',
+  desired: 'running',
+  template: {
+    ContainerSpec: { Image: 'i', Healthcheck: { Test: ['CMD', 'true'] } },
+    ForceUpdate: 0,
+  },
+  hostPorts: [],
+  localNetworks: [],
+};
+
+beforeEach(async () => {
+  engine = new FakeEngine();
+  reported = [];
+  stop = new AbortController();
+  await engine.watch('n', stop.signal, (_task, event) => runner.noticed(event));
+  runner = new TaskRunner({
+    assignment,
+    status: { state: 'assigned', at: 0 as Instant, message: '', err: '' },
+    engine,
+    node: () => node,
+    pull: async () => ({ kind: 'ok', value: undefined }),
+    clock: new FakeClock(1),
+    logger: silentLogger,
+    onStatus: (_task, status) => reported.push(status),
+    durable: async () => undefined,
+  });
+  await vi.waitFor(() => expect(engine.runs('t')).toBe(true));
+});
+afterEach(async () => {
+  stop.abort();
+  await runner.close();
+});
+
+const states = (): string[] => reported.map(({ state }) => state);
+
+describe('a container with a health check', () => {
+  test('is starting while it runs, and running once it is healthy', async () => {
+    await vi.waitFor(() => expect(states()).toContain('starting'));
+    expect(states()).not.toContain('running');
+    engine.becomes('t', 'healthy');
+    await vi.waitFor(() => expect(states()).toContain('running'));
+  });
+
+  test('that never becomes healthy is stopped, and has failed in words of Swarm', async () => {
+    await vi.waitFor(() => expect(states()).toContain('starting'));
+    engine.becomes('t', 'unhealthy');
+    await vi.waitFor(() => expect(runner.status.state).toBe('failed'));
+    expect(runner.status.err).toBe('task: non-zero exit (0): dockerexec: unhealthy container');
+    expect(states()).not.toContain('running');
+    expect(engine.runs('t')).toBe(false);
+  });
+
+  test('that was healthy and no longer is has failed too', async () => {
+    engine.becomes('t', 'healthy');
+    await vi.waitFor(() => expect(runner.status.state).toBe('running'));
+    engine.becomes('t', 'unhealthy');
+    await vi.waitFor(() => expect(runner.status.state).toBe('failed'));
+    expect(runner.status.err).toContain('dockerexec: unhealthy container');
+    expect(engine.runs('t')).toBe(false);
+  });
+});

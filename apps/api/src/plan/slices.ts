@@ -1,0 +1,36 @@
+import type { Clock } from '@shoal/runtime';
+
+/** Longest piece of work before requests get their turn, milliseconds. */
+const sliceMs = 8;
+/** Pause between two pieces of what somebody waits for, and of what nobody does; milliseconds. */
+const pauseMs = { foreground: 1, background: 16 } as const;
+
+/** Work that pauses by itself; undefined at each pause. */
+export type Sliced<T> = Generator<undefined, T>;
+
+/** Does the work to its end, a slice at a time, so that the process answers others in between. */
+export function inSlices<T>(
+  work: Sliced<T>,
+  clock: Clock,
+  where: keyof typeof pauseMs = 'foreground',
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const slice = (): void => {
+      const end = clock.monotonic() + sliceMs;
+      try {
+        do {
+          const step = work.next();
+          if (step.done) {
+            resolve(step.value);
+            return;
+          }
+        } while (clock.monotonic() < end);
+      } catch (error) {
+        reject(error);
+        return;
+      }
+      clock.after(pauseMs[where], slice);
+    };
+    slice();
+  });
+}

@@ -1,0 +1,44 @@
+import { resolveService, rfc3339Nano, serviceSpecShape } from '@shoal/docker-api';
+import type { Revision, Service, StateView } from '@shoal/state';
+import type { FastifyInstance } from 'fastify';
+import { managerToRead, managerToWrite } from '../cluster/access.ts';
+import { write } from '../cluster/write.ts';
+import type { ApiContext } from '../context.ts';
+import { queryOf, refOf, sendJson } from '../http/exchange.ts';
+import { keptRevisions, revisionNumber, rolledBack } from '../services/rollback.ts';
+
+/** What Docker's API cannot say of services: their history, and the way back to any point of it. */
+export function shoalServiceRoutes(app: FastifyInstance, context: ApiContext): void {
+  app.get('/shoal/v1/services/:ref/revisions', async (request, reply) => {
+    const { view } = (await managerToRead(context, reply)).replica;
+    const service = resolveService(view, refOf(request));
+    return sendJson(reply, 200, {
+      ID: service.id,
+      Name: service.name,
+      Revisions: keptRevisions(view, service).map((one) => revisionShape(view, service, one)),
+    });
+  });
+  app.post('/shoal/v1/services/:ref/rollback', async (request, reply) => {
+    const to = revisionNumber(queryOf(request)['to']);
+    const manager = await managerToWrite(context);
+    const { view } = manager.replica;
+    const service = resolveService(view, refOf(request));
+    const object = rolledBack(context.clock, view, service, service.meta, to);
+    await write(context, manager, 'shoal rollback', [{ op: 'update', table: 'service', object }]);
+    return sendJson(reply, 200, { ID: service.id, From: service.revision, To: object.revision });
+  });
+}
+
+function revisionShape(view: StateView, service: Service, { number, meta, spec }: Revision) {
+  let tasks = 0;
+  for (const task of view.tasks.byService(service.id))
+    if (task.revision === number && task.status.state === 'running') tasks += 1;
+  return {
+    Number: number,
+    CreatedAt: rfc3339Nano(meta.createdAt),
+    Current: number === service.revision,
+    Previous: number === service.previousRevision,
+    RunningTasks: tasks,
+    Spec: serviceSpecShape(spec, false),
+  };
+}

@@ -1,0 +1,68 @@
+import { request } from 'node:http';
+import { z } from 'zod';
+import { CommandError } from '../terminal.ts';
+
+/** Longest wait for an answer of this host's api, milliseconds. */
+const answerMs = 30_000;
+/** Largest answer that is read, bytes. */
+const answerBytesMax = 64 * 1024 * 1024;
+
+const refusal = z.object({ message: z.string() });
+
+/**
+ * Asks this host's api through its Docker socket, for what Docker's own API cannot say.
+ * @throws CommandError when it does not answer, or refuses.
+ */
+export async function askApi(
+  socketPath: string,
+  method: string,
+  path: string,
+  request?: unknown,
+): Promise<unknown> {
+  const { status, text } = await call(socketPath, method, path, request);
+  const body = parse(text);
+  if (status < 300) return body;
+  const told = refusal.safeParse(body);
+  throw new CommandError(
+    told.success ? told.data.message : `the api answered ${status} to ${path}`,
+  );
+}
+
+interface Answer {
+  readonly status: number;
+  readonly text: string;
+}
+
+function call(socketPath: string, method: string, path: string, body: unknown): Promise<Answer> {
+  const headers = body === undefined ? {} : { 'content-type': 'application/json' };
+  return new Promise((resolve, reject) => {
+    const options = { socketPath, method, path, headers, timeout: answerMs };
+    const asked = request(options, (response) => {
+      const parts: Buffer[] = [];
+      let bytes = 0;
+      response.on('data', (part: Buffer) => {
+        bytes += part.length;
+        if (bytes > answerBytesMax) asked.destroy(new Error('the answer is too large'));
+        else parts.push(part);
+      });
+      response.on('end', () =>
+        resolve({ status: response.statusCode ?? 0, text: Buffer.concat(parts).toString('utf8') }),
+      );
+    });
+    asked.on('timeout', () => asked.destroy(new Error('no answer in time')));
+    asked.on('error', (error) =>
+      reject(
+        new CommandError(`no api answers at ${socketPath} (${error.message}); is this host up?`),
+      ),
+    );
+    asked.end(body === undefined ? undefined : JSON.stringify(body));
+  });
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

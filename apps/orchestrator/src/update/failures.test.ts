@@ -1,0 +1,210 @@
+import { describe, expect, it } from 'vitest';
+import { aCluster, nanoseconds, second } from '../testing/objects.ts';
+import { bad, running, state, updated } from '../testing/web-swarm.ts';
+
+describe('an update that fails', () => {
+  it('pauses, and says which task', () => {
+    const swarm = running();
+    swarm.setImage('web', bad);
+    swarm.runUntil('paused', () => state(swarm) === 'paused');
+    const failed = swarm.tasks('web').find(({ status }) => status.state === 'failed');
+    expect(swarm.service('web').updateStatus?.message).toBe(
+      `update paused due to failure or early termination of task ${failed?.id}`,
+    );
+    swarm.run(30 * second);
+    expect(swarm.running('web').filter(({ revision }) => revision === 1)).toHaveLength(3);
+  });
+
+  it('stays paused whoever looks at it, until the service is updated again', () => {
+    const swarm = running();
+    swarm.setImage('web', bad);
+    swarm.runUntil('paused', () => state(swarm) === 'paused');
+    const before = swarm.running('web').map(({ id }) => id);
+    swarm.stages[0]?.restart();
+    swarm.run(60 * second);
+    expect(state(swarm)).toBe('paused');
+    expect(swarm.running('web').map(({ id }) => id)).toEqual(before);
+    swarm.setImage('web', 'busybox:3');
+    swarm.runUntil('completed', () => state(swarm) === 'completed');
+    expect(updated(swarm)).toHaveLength(4);
+  });
+
+  it('goes on from its pause with the next update, even one that changes nothing', () => {
+    const swarm = running();
+    swarm.setImage('web', bad);
+    swarm.runUntil('paused', () => state(swarm) === 'paused');
+    swarm.fate = () => 'runs';
+    swarm.update('web', (spec) => spec);
+    swarm.runUntil('completed', () => state(swarm) === 'completed');
+    expect(swarm.running('web').filter(({ revision }) => revision === 1)).toEqual([]);
+  });
+
+  it.each([0, 1, 2])('is known to have failed with a history of %i tasks a slot', (limit) => {
+    const swarm = running({ MaxFailureRatio: 0.5, FailureAction: 'pause' });
+    swarm.write([{ op: 'create', table: 'cluster', object: aCluster(limit) }]);
+    swarm.setImage('web', bad);
+    swarm.runUntil('paused', () => state(swarm) === 'paused');
+    expect(swarm.running('web').filter(({ revision }) => revision === 1)).toHaveLength(1);
+  });
+
+  it.each([0, 1, 5])('goes on past failures with a history of %i tasks a slot', (limit) => {
+    const config = { FailureAction: 'continue', Delay: 3 * second * nanoseconds } as const;
+    const swarm = running(config, { spec: { Labels: { 'shoal.restart.backoff': 'off' } } });
+    swarm.write([{ op: 'create', table: 'cluster', object: aCluster(limit) }]);
+    swarm.setImage('web', bad);
+    swarm.runUntil('completed', () => state(swarm) === 'completed');
+  });
+
+  it('without a revision to go back to pauses', () => {
+    const swarm = running({ FailureAction: 'rollback' });
+    swarm.setImage('web', bad);
+    swarm.write([
+      {
+        op: 'update',
+        table: 'service',
+        object: { ...swarm.service('web'), previousRevision: undefined },
+      },
+    ]);
+    swarm.runUntil('paused', () => state(swarm) === 'paused');
+  });
+
+  it('starts what is rolled back to at once, whatever the back-off of what failed', () => {
+    const swarm = running({ FailureAction: 'rollback', MaxFailureRatio: 0.7, Delay: 0 });
+    swarm.setImage('web', bad);
+    swarm.runUntil('rolling back', () => state(swarm) === 'rollback_started');
+    const at = swarm.now;
+    swarm.runUntil('running', () => swarm.running('web').length === 4);
+    expect(swarm.now - at).toBeLessThan(20 * second);
+    swarm.runUntil('rolled back', () => state(swarm) === 'rollback_completed');
+  });
+
+  it('goes on when told to continue', () => {
+    const swarm = running({ FailureAction: 'continue' });
+    swarm.setImage('web', bad);
+    swarm.runUntil('completed', () => state(swarm) === 'completed');
+    expect(swarm.running('web')).toHaveLength(0);
+  });
+
+  it('rolls back, and completes the rollback', () => {
+    const swarm = running({ FailureAction: 'rollback' });
+    swarm.setImage('web', bad);
+    swarm.runUntil('rolling back', () => state(swarm) === 'rollback_started');
+    const { revision, previousRevision, updateStatus } = swarm.service('web');
+    expect({ revision, previousRevision }).toEqual({ revision: 1, previousRevision: undefined });
+    expect(updateStatus?.message).toMatch(
+      /^update rolled back due to failure or early termination of task [0-9a-z]{25}$/,
+    );
+    swarm.runUntil('rolled back', () => state(swarm) === 'rollback_completed');
+    expect(swarm.service('web').updateStatus?.message).toBe('rollback completed');
+    expect(swarm.running('web').filter((task) => task.revision === 1)).toHaveLength(4);
+  });
+
+  it('within the ratio goes on; above it, acts', () => {
+    const swarm = running({ FailureAction: 'rollback', MaxFailureRatio: 0.4 });
+    swarm.setImage('web', bad);
+    swarm.runUntil('rolling back', () => state(swarm) === 'rollback_started');
+    const slots = new Set(
+      swarm.tasks('web').flatMap(({ revision, slot }) => (revision === 2 ? [slot] : [])),
+    );
+    expect(slots.size).toBe(2);
+  });
+
+  it('while rolling back pauses the rollback', () => {
+    const swarm = running({ FailureAction: 'rollback' });
+    const { fate } = swarm;
+    swarm.fate = (task) => (swarm.service('web').revision === 1 ? 'fails at start' : fate(task));
+    swarm.setImage('web', bad);
+    swarm.runUntil('rollback paused', () => state(swarm) === 'rollback_paused');
+    expect(swarm.service('web').updateStatus?.message).toMatch(
+      /^rollback paused due to failure or early termination of task /,
+    );
+  });
+
+  it('does not count a task that ends after it ran for the monitor time', () => {
+    const swarm = running({ Delay: 20_000 * nanoseconds });
+    swarm.setImage('web', 'busybox:2');
+    swarm.runUntil('first', () => updated(swarm).length === 1);
+    swarm.run(6 * second);
+    const [first] = updated(swarm);
+    if (first === undefined) throw new Error('nothing was replaced');
+    swarm.end(first);
+    swarm.run(5 * second);
+    expect(state(swarm)).toBe('updating');
+  });
+
+  it('counts a task that ends within the monitor time', () => {
+    const swarm = running({ Delay: 20_000 * nanoseconds });
+    swarm.setImage('web', 'busybox:2');
+    swarm.runUntil('first', () => updated(swarm).length === 1);
+    swarm.run(4 * second);
+    const [first] = updated(swarm);
+    if (first === undefined) throw new Error('nothing was replaced');
+    swarm.end(first);
+    swarm.settle();
+    expect(state(swarm)).toBe('paused');
+  });
+});
+
+describe('a rollback asked for', () => {
+  it('goes back to the tasks of the previous revision, and forth again', () => {
+    const swarm = running();
+    swarm.setImage('web', 'busybox:2');
+    swarm.runUntil('completed', () => state(swarm) === 'completed');
+    for (const revision of [1, 2]) {
+      swarm.rollBack('web');
+      swarm.runUntil('rolled back', () => state(swarm) === 'rollback_completed');
+      expect(swarm.running('web').map((task) => task.revision)).toEqual([
+        revision,
+        revision,
+        revision,
+        revision,
+      ]);
+    }
+  });
+
+  it.each([1, 2, 3])('goes to any revision: %i of 4', (to) => {
+    const swarm = running();
+    for (const tag of [2, 3, 4]) {
+      swarm.setImage('web', `busybox:${tag}`);
+      swarm.run(second);
+    }
+    swarm.rollBack('web', to);
+    swarm.runUntil('rolled back', () => state(swarm) === 'rollback_completed');
+    expect(updated(swarm)).toHaveLength(4);
+    expect(swarm.service('web').revision).toBe(to);
+  });
+
+  it('keeps to the parallelism although the clock of who asked is ahead', () => {
+    const swarm = running();
+    swarm.setImage('web', 'busybox:2');
+    swarm.runUntil('completed', () => state(swarm) === 'completed');
+    swarm.rollBack('web');
+    const service = swarm.service('web');
+    const { updateStatus } = service;
+    if (updateStatus === undefined) throw new Error('no rollback');
+    const startedAt = (updateStatus.startedAt + 30 * second) as typeof updateStatus.startedAt;
+    const object = { ...service, updateStatus: { ...updateStatus, startedAt } };
+    swarm.write([{ op: 'update', table: 'service', object }]);
+    let fewest = 4;
+    swarm.runUntil('rolled back', () => {
+      fewest = Math.min(fewest, swarm.running('web').length);
+      return state(swarm) === 'rollback_completed';
+    });
+    expect(fewest).toBe(3);
+    expect(updated(swarm)).toHaveLength(4);
+  });
+
+  it('goes by the rollback configuration of where it goes to', () => {
+    const RollbackConfig = { Parallelism: 0 };
+    const swarm = running({ Parallelism: 1 }, { spec: { RollbackConfig } });
+    swarm.setImage('web', 'busybox:2');
+    swarm.runUntil('completed', () => state(swarm) === 'completed');
+    swarm.rollBack('web');
+    let fewest = 4;
+    swarm.runUntil('rolled back', () => {
+      fewest = Math.min(fewest, swarm.running('web').length);
+      return state(swarm) === 'rollback_completed';
+    });
+    expect(fewest).toBe(0);
+  });
+});

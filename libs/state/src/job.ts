@@ -1,0 +1,184 @@
+import { matchesConstraints, parseConstraints } from './constraint.ts';
+import { parseSchedule } from './labels/cron.ts';
+import type { JobStatus, Node, Revision, Service, Task } from './objects.ts';
+import type { ServiceSpec } from './spec.ts';
+import { isBefore } from './task-state.ts';
+import type { StateView } from './view.ts';
+
+/** True for services whose tasks are to end: replicated and global jobs. */
+export function isJob({ Mode }: ServiceSpec): boolean {
+  return Mode.ReplicatedJob !== undefined || Mode.GlobalJob !== undefined;
+}
+
+/** The run that is asked for next, beside one that may have been asked for before. */
+export function nextJobStatus(
+  before: JobStatus | undefined,
+  revision: number,
+  lastExecution: JobStatus['lastExecution'],
+): JobStatus {
+  return { iteration: before === undefined ? 0 : before.iteration + 1, revision, lastExecution };
+}
+
+/**
+ * What creating a service with `to`, or changing it from `from`, means for its runs: every change of a job
+ * runs it again. One with a schedule waits for that, unless the update is forced.
+ */
+export function jobStatusAfter(
+  before: JobStatus | undefined,
+  from: ServiceSpec | undefined,
+  to: Pick<Revision, 'number' | 'spec'>,
+  now: JobStatus['lastExecution'],
+): JobStatus | undefined {
+  if (!isJob(to.spec)) return undefined;
+  const isForced =
+    from !== undefined && from.TaskTemplate.ForceUpdate !== to.spec.TaskTemplate.ForceUpdate;
+  if (!isForced && parseSchedule(to.spec.Labels).kind === 'schedule') return before;
+  return nextJobStatus(before, to.number, now);
+}
+
+/** How one slot of a replicated job, or one node of a global job, stands in a run. */
+export type JobStanding =
+  /** A task is on its way, or runs. */
+  | 'live'
+  | 'complete'
+  /** The last try failed for good. */
+  | 'given-up';
+
+/** One run of a job, read off its tasks. */
+export interface JobRun {
+  readonly iteration: number;
+  /** What the run goes by. */
+  readonly revision: Revision;
+  /** By slot number (replicated job) or node id (global job); what never had a task is not in it. */
+  readonly standings: ReadonlyMap<number | string, JobStanding>;
+  /** Slots or nodes that still need a task of this run, lowest or oldest first. */
+  missing(): Iterable<number | string>;
+}
+
+/** The run that is on or was last; undefined for services that are no jobs, and before the first run. */
+export function jobRun(view: StateView, service: Service): JobRun | undefined {
+  const { id, jobStatus } = service;
+  if (jobStatus === undefined) return undefined;
+  const revision =
+    view.revisions.of(id, jobStatus.revision) ?? view.revisions.of(id, service.revision);
+  if (revision === undefined || !isJob(revision.spec)) return undefined;
+  const { iteration } = jobStatus;
+  const total = revision.spec.Mode.ReplicatedJob?.TotalCompletions;
+  const tasks = [...view.tasks.byService(id)].filter((task) => task.jobIteration === iteration);
+  const groups = Map.groupBy<number | string, Task>(tasks, (task) =>
+    total === undefined ? task.nodeId : task.slot,
+  );
+  const standings = new Map<number | string, JobStanding>();
+  for (const [key, members] of groups) {
+    const standing = standingOf(revision, members);
+    if (standing !== undefined) standings.set(key, standing);
+  }
+  const missing =
+    total === undefined
+      ? () => missingNodes(view, service, revision, standings)
+      : () => missingSlots(total, standings);
+  return { iteration, revision, standings, missing };
+}
+
+/** Undefined where there is to be another try. `tries` are in the order of their creation. */
+function standingOf(revision: Revision, tries: readonly Task[]): JobStanding | undefined {
+  if (tries.some(({ status }) => status.state === 'complete')) return 'complete';
+  // One that ended and is not called off waits for the orchestrator to try again or give up.
+  if (tries.some(({ desired }) => !isBefore('complete', desired))) return 'live';
+  const newest = tries.at(-1);
+  return newest === undefined || mayRetryJob(revision, tries, newest) ? undefined : 'given-up';
+}
+
+const nanosecondsPerMillisecond = 1_000_000;
+
+/**
+ * Whether a job tries again in a slot where `ended` did not complete. Only failures count against the limit of
+ * attempts, not lost nodes; with a window, only those within it. A job whose condition is `none` is not run
+ * twice, but one that never began may go elsewhere.
+ */
+export function mayRetryJob({ spec }: Revision, tries: readonly Task[], ended: Task): boolean {
+  const policy = spec.TaskTemplate.RestartPolicy;
+  if (!hasFailed(ended) && ended.status.startedAt === undefined) return true;
+  if (policy?.Condition === 'none') return false;
+  const attemptsMax = policy?.MaxAttempts ?? 0;
+  const windowMs = (policy?.Window ?? 0) / nanosecondsPerMillisecond;
+  const since = windowMs === 0 ? Number.NEGATIVE_INFINITY : ended.status.at - windowMs;
+  const failures = tries.filter((task) => hasFailed(task) && task.status.at >= since);
+  return attemptsMax === 0 || failures.length <= attemptsMax;
+}
+
+function hasFailed({ status }: Task): boolean {
+  return status.state === 'failed' || status.state === 'rejected';
+}
+
+function* missingSlots(total: number, standings: JobRun['standings']): IterableIterator<number> {
+  for (let slot = 0; slot < total; slot += 1) if (!standings.has(slot)) yield slot;
+}
+
+/** Nodes that join later get the task too; but a run by schedule is for those that were there. */
+function* missingNodes(
+  view: StateView,
+  service: Service,
+  revision: Revision,
+  standings: JobRun['standings'],
+): IterableIterator<string> {
+  const meets = constraintsCheck(revision);
+  const { cron, jobStatus } = service;
+  const joinedUntil =
+    cron === undefined ? Number.POSITIVE_INFINITY : (jobStatus?.lastExecution ?? 0);
+  for (const node of view.nodes.values())
+    if (
+      !standings.has(node.id) &&
+      node.status.state === 'ready' &&
+      node.spec.Availability === 'active' &&
+      node.meta.createdAt <= joinedUntil &&
+      meets(node)
+    )
+      yield node.id;
+}
+
+/** Whether a task of a global job may go on where it is: paused nodes keep what they have. */
+export function keepsJobTasks(revision: Revision): (node: Node | undefined) => boolean {
+  const meets = constraintsCheck(revision);
+  return (node) =>
+    node !== undefined &&
+    node.status.state !== 'down' &&
+    node.spec.Availability !== 'drain' &&
+    meets(node);
+}
+
+function constraintsCheck({ spec }: Revision): (node: Node) => boolean {
+  const parsed = parseConstraints(spec.TaskTemplate.Placement?.Constraints ?? []);
+  if (parsed.kind === 'invalid') return () => true;
+  return (node) => matchesConstraints(parsed.constraints, node);
+}
+
+/** True when nothing of the run is left to do. A job that may do nothing at a time has nothing to do. */
+export function isRunOver({ revision, standings, missing }: JobRun): boolean {
+  for (const standing of standings.values()) if (standing === 'live') return false;
+  if (revision.spec.Mode.ReplicatedJob?.MaxConcurrent === 0) return true;
+  for (const _ of missing()) return false;
+  return true;
+}
+
+/** What `docker service ls` says of a job: `running/desired (completed/…)`. */
+export interface JobCounts {
+  readonly running: number;
+  /** Replicated job: what may run at a time. Global job: tasks that are still to complete. */
+  readonly desired: number;
+  readonly completed: number;
+}
+
+/** Swarm's numbers for the service status of a job. */
+export function jobCounts(view: StateView, service: Service, spec: ServiceSpec): JobCounts {
+  let running = 0;
+  let live = 0;
+  let completed = 0;
+  for (const task of view.tasks.byService(service.id)) {
+    if (task.jobIteration !== service.jobStatus?.iteration) continue;
+    if (task.status.state === 'running') running += 1;
+    if (task.status.state === 'complete') completed += 1;
+    else if (task.desired === 'complete') live += 1;
+  }
+  return { running, desired: spec.Mode.ReplicatedJob?.MaxConcurrent ?? live, completed };
+}

@@ -1,0 +1,49 @@
+import { invariant, type LogIndex } from '@shoal/runtime';
+import type { StateView } from '../view.ts';
+import type { StateTables } from './state-tables.ts';
+
+const sources = new WeakMap<StateView, () => StateTables>();
+
+/** A view of whatever tables there are at each read. */
+export function viewOf(index: () => LogIndex, tables: () => StateTables): StateView {
+  const view: StateView = {
+    get index() {
+      return index();
+    },
+    get cluster() {
+      const [cluster] = tables().cluster.values();
+      return cluster;
+    },
+    get nodes() {
+      return tables().node;
+    },
+    get services() {
+      return tables().service;
+    },
+    get revisions() {
+      return tables().revision;
+    },
+    get tasks() {
+      return tables().task;
+    },
+    get networks() {
+      return tables().network;
+    },
+    get leases() {
+      return tables().lease;
+    },
+    get volumeHomes() {
+      return tables().volumeHome;
+    },
+    usage: (nodeId) => tables().usage(nodeId),
+  };
+  sources.set(view, tables);
+  return view;
+}
+
+/** The tables that a view of {@link viewOf} shows now. */
+export function tablesBehind(view: StateView): StateTables {
+  const tables = sources.get(view);
+  invariant(tables !== undefined, 'a view that no state made');
+  return tables();
+}
