@@ -41,18 +41,21 @@ export function byAge(a: Task, b: Task): number {
   return a.meta.createdAt - b.meta.createdAt || (a.id < b.id ? -1 : 1);
 }
 
-/** Slots by number, for replicated services. */
+/**
+ * Slots by number, for replicated services. The tasks come in the order of their creation, as tables give
+ * them: by time alone, those of one moment could not be told apart.
+ */
 export function slotsByNumber(tasks: Iterable<Task>): Map<number, Slot> {
   const slots = new Map<number, Slot>();
   for (const [slot, members] of Map.groupBy(tasks, (task) => task.slot))
-    slots.set(slot, { slot, nodeId: '', tasks: members.sort(byAge) });
+    slots.set(slot, { slot, nodeId: '', tasks: members });
   return slots;
 }
 
-/** Slots by node, for global services. */
+/** Slots by node, for global services; the tasks come as for {@link slotsByNumber}. */
 export function slotsByNode(tasks: Iterable<Task>): Map<string, Slot> {
   const slots = new Map<string, Slot>();
   for (const [nodeId, members] of Map.groupBy(tasks, (task) => task.nodeId))
-    slots.set(nodeId, { slot: 0, nodeId, tasks: members.sort(byAge) });
+    slots.set(nodeId, { slot: 0, nodeId, tasks: members });
   return slots;
 }

@@ -200,6 +200,9 @@ test('it converges from any placement, whatever nodes do, and never goes below t
         }
         swarm.setNodeState('node1', 'ready');
         swarm.run(3 * minuteMs);
+        // A move that failed, because its node was lost for instance, is tried again after an hour.
+        later(swarm, 60 * minuteMs);
+        swarm.run(3 * minuteMs);
         const settled = moves(swarm, 'web') + moves(swarm, 'api');
         const spread = counts(swarm, 'web');
         expect(Math.max(...spread) - Math.min(...spread)).toBeLessThanOrEqual(1);

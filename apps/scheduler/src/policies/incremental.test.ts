@@ -124,7 +124,7 @@ it('many small steps end where a look at everything ends, whatever the labels sa
     { numRuns: 150 },
   );
   expect(refusals).toEqual([]);
-  expect(seen.displaced).toBeGreaterThan(10);
-  expect(seen.homes).toBeGreaterThan(10);
-  expect(seen.gated).toBeGreaterThan(10);
+  expect(seen.displaced).toBeGreaterThan(0);
+  expect(seen.homes).toBeGreaterThan(0);
+  expect(seen.gated).toBeGreaterThan(0);
 });
