@@ -202,10 +202,14 @@ describe('which tasks may be deleted', () => {
     if (live === undefined) throw new Error('no task');
     const nodeId = row.state === 'new' || row.state === 'pending' ? '' : 'node1';
     const status = { ...live.status, state: row.state };
-    const object = { ...live, id: '0old', nodeId, status, desired: row.desired };
-    swarm.write([{ op: 'create', table: 'task', object }]);
+    const older = { ...live, id: 'older', nodeId, status, desired: row.desired };
+    swarm.write([
+      { op: 'delete', table: 'task', id: live.id, version: live.meta.version },
+      { op: 'create', table: 'task', object: older },
+      { op: 'create', table: 'task', object: { ...live, id: 'newer' } },
+    ]);
     swarm.settle();
-    expect(swarm.view.tasks.get('0old') === undefined).toBe(row.deleted);
-    expect(swarm.view.tasks.get(live.id)).toBeDefined();
+    expect(swarm.view.tasks.get('older') === undefined).toBe(row.deleted);
+    expect(swarm.view.tasks.get('newer')).toBeDefined();
   });
 });
