@@ -1,4 +1,4 @@
-import type { Instant } from '@shoal/runtime';
+import { type Instant, invariant } from '@shoal/runtime';
 import {
   type AppliedChange,
   countsAsReplica,
@@ -33,7 +33,10 @@ export class Ledger {
   readonly #placed = new Map<string, Placing>();
   readonly #taken = new Set<Candidate>();
   #view: StateView | undefined;
-  readonly #usageOf = (nodeId: string): NodeUsage => (this.#view as StateView).usage(nodeId);
+  readonly #usageOf = (nodeId: string): NodeUsage => {
+    invariant(this.#view !== undefined, 'candidates come from a view', { nodeId });
+    return this.#view.usage(nodeId);
+  };
 
   /** Nothing that was kept about nodes may be used after this. */
   rebuild(view: StateView): void {

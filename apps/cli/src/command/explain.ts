@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { askApi } from '../host/docker-socket.ts';
+import { askApi, RefusedByApi } from '../host/docker-socket.ts';
 import { CommandError, formatTable, type Terminal } from '../terminal.ts';
 import { jsonOption, socketOption } from './socket-option.ts';
 
@@ -69,7 +69,7 @@ export async function explain(
   { socket, json }: Options,
   terminal: Terminal,
 ): Promise<void> {
-  const answer = await either(socket, encodeURIComponent(ref));
+  const answer = await either(socket, ref);
   if (json) terminal.print(JSON.stringify(answer, undefined, 2));
   else {
     const task = taskAnswer.safeParse(answer);
@@ -78,12 +78,14 @@ export async function explain(
 }
 
 async function either(socket: string, ref: string): Promise<unknown> {
-  try {
-    return await askApi(socket, 'GET', `/shoal/v1/services/${ref}/explain`);
-  } catch (error) {
-    if (!(error instanceof CommandError) || !/not found/.test(error.message)) throw error;
-    return askApi(socket, 'GET', `/shoal/v1/tasks/${ref}/explain`);
+  for (const kind of ['services', 'tasks']) {
+    try {
+      return await askApi(socket, 'GET', `/shoal/v1/${kind}/${encodeURIComponent(ref)}/explain`);
+    } catch (error) {
+      if (!(error instanceof RefusedByApi) || error.status !== 404) throw error;
+    }
   }
+  throw new CommandError(`there is no service or task ${ref}`);
 }
 
 export function taskText(answer: TaskAnswer): string {

@@ -1,8 +1,8 @@
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import { z } from 'zod';
-import { defaultRunDir } from '../host/config.ts';
 import { askApi } from '../host/docker-socket.ts';
 import { formatTable, type Terminal } from '../terminal.ts';
+import { socketOption } from './socket-option.ts';
 
 const revision = z.object({
   Number: z.number(),
@@ -70,11 +70,6 @@ function standing({ Current, Previous }: Revision): string {
   if (Current) return 'current';
   return Previous ? 'previous' : '';
 }
-
-const socketOption = (): Option =>
-  new Option('--socket <path>', 'Docker API socket of this host')
-    .env('SHOAL_SOCKET')
-    .default(`${defaultRunDir}/docker.sock`);
 
 /** Adds `history` and `rollback`. */
 export function addRevisionCommands(shoal: Command, terminal: Terminal): void {

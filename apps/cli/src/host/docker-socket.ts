@@ -9,9 +9,20 @@ const answerBytesMax = 64 * 1024 * 1024;
 
 const refusal = z.object({ message: z.string() });
 
+/** The api answered, and said no. */
+export class RefusedByApi extends CommandError {
+  /** Of HTTP. */
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
 /**
  * Asks this host's api through its Docker socket, for what Docker's own API cannot say.
- * @throws CommandError when it does not answer, or refuses.
+ * @throws CommandError when it does not answer; RefusedByApi when it refuses.
  */
 export async function askApi(
   socketPath: string,
@@ -23,7 +34,8 @@ export async function askApi(
   const body = parse(text);
   if (status < 300) return body;
   const told = refusal.safeParse(body);
-  throw new CommandError(
+  throw new RefusedByApi(
+    status,
     told.success ? told.data.message : `the api answered ${status} to ${path}`,
   );
 }
