@@ -2,7 +2,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import type { LogClient, StatusResponse } from '@shoal/proto';
+import type { StatusResponse } from '@shoal/proto';
+import type { VoterClient } from '@shoal/raft/client';
 import type { StartVoterOptions } from '@shoal/raft/service';
 import { clientTo, newAuthority, proofOf, statusOf } from '@shoal/raft/service/testing';
 import { systemClock, systemRandom } from '@shoal/runtime';
@@ -13,7 +14,7 @@ const lookMs = 20;
 
 interface Member {
   readonly options: StartVoterOptions;
-  readonly client: LogClient;
+  readonly client: VoterClient;
   process: ChildProcess | undefined;
 }
 

@@ -8,7 +8,6 @@ import {
   prefixed,
   putRequest,
   splitFrames,
-  splitMessages,
 } from './http2-frames.ts';
 
 it('finds the frames again, however the bytes arrive', () => {
@@ -24,19 +23,6 @@ it('finds the frames again, however the bytes arrive', () => {
       expect(found.map(({ stream }) => stream)).toEqual(sent.map((_, at) => at + 1));
       expect(found.map(({ payload }) => [...payload])).toEqual(sent.map((each) => [...each]));
       expect(second.rest).toHaveLength(0);
-    }),
-  );
-});
-
-it('finds the messages again, however the bytes arrive', () => {
-  const all = fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 5 });
-  fc.assert(
-    fc.property(all, fc.nat(2_000), (sent, cut) => {
-      const bytes = Buffer.concat(sent.map(prefixed));
-      const first = splitMessages(bytes.subarray(0, cut));
-      const second = splitMessages(Buffer.concat([first.rest, bytes.subarray(cut)]));
-      const found = [...first.messages, ...second.messages];
-      expect(found.map((each) => [...each])).toEqual(sent.map((each) => [...each]));
     }),
   );
 });

@@ -1,6 +1,6 @@
 /**
  * As much of HTTP/2 and gRPC as a load generator needs (RFC 9113; RFC 7541 without the dynamic table): it
- * must cost little beside what it measures. Both sides are driven with it.
+ * must cost little beside what it measures. etcd is driven with it.
  */
 
 export const frameHeaderBytes = 9;
@@ -15,11 +15,11 @@ export const frameTypes = {
   windowUpdate: 8,
 } as const;
 export const flags = { ack: 0x1, endStream: 0x1, endHeaders: 0x4 } as const;
-export const initialWindowSetting = 4;
+const initialWindowSetting = 4;
 /** A window that no run of a benchmark fills, bytes. */
 const windowBytes = 0x7fff_ffff;
 /** What may be sent before the server has granted more, on each stream and in all. */
-export const windowBytesDefault = 65_535;
+const windowBytesDefault = 65_535;
 
 export interface Frame {
   readonly type: number;
@@ -75,7 +75,7 @@ export class CallTemplate {
   readonly #dataAt: number;
 
   constructor(authority: string, path: string, message: Buffer) {
-    const headers = requestHeaders('http', authority, path, 0);
+    const headers = requestHeaders(authority, path, 0);
     const data = prefixed(message);
     this.#dataAt = headers.length;
     this.#bytes = Buffer.concat([headers, encodeFrame(frameTypes.data, flags.endStream, 0, data)]);
@@ -97,32 +97,13 @@ export function prefixed(message: Uint8Array): Buffer {
   return Buffer.concat([prefix, message]);
 }
 
-/** The whole messages at the beginning of `bytes`, and what is left. */
-export function splitMessages(bytes: Buffer): { messages: readonly Buffer[]; rest: Buffer } {
-  const messages: Buffer[] = [];
-  let at = 0;
-  while (bytes.length - at >= messagePrefixBytes) {
-    const begin = at + messagePrefixBytes;
-    const end = begin + bytes.readUInt32BE(at + 1);
-    if (end > bytes.length) break;
-    messages.push(bytes.subarray(begin, end));
-    at = end;
-  }
-  return { messages, rest: bytes.subarray(at) };
-}
-
 /**
  * Begins a call: indexed fields, and literals that are not remembered, with names of the static table where
  * it has them.
  */
-export function requestHeaders(
-  scheme: 'http' | 'https',
-  authority: string,
-  path: string,
-  stream: number,
-): Buffer {
+function requestHeaders(authority: string, path: string, stream: number): Buffer {
   const block = Buffer.concat([
-    Buffer.from([0x83, scheme === 'http' ? 0x86 : 0x87]), // :method POST, :scheme
+    Buffer.from([0x83, 0x86]), // :method POST, :scheme http
     Buffer.from([0x04]), // :path
     text(path),
     Buffer.from([0x01]), // :authority

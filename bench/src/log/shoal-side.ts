@@ -1,10 +1,9 @@
 import { silentLogger, systemClock, systemRandom } from '@shoal/runtime';
 import { RemoteReplica } from '@shoal/stage';
-import { encodeTransaction, type Lease, type Meta } from '@shoal/state';
 import type { VoterProcesses } from '../failover/voters.ts';
 import { closedLoop, type Rate } from './closed-loop.ts';
-import { valueBytes } from './points.ts';
 import { ProposalStream } from './proposal-stream.ts';
+import { objectId, WriteTemplate } from './write-template.ts';
 
 export type Voter = VoterProcesses['members'][number];
 
@@ -44,8 +43,11 @@ export async function writeValues(
 ): Promise<ShoalRun> {
   const stream = await ProposalStream.open(leader.options.listen, leader.options.tls);
   let commits = 0;
+  const templates = versions.map((_, number) => new WriteTemplate(number));
   const rate = await closedLoop(versions.length, durationMs, async (number) => {
-    versions[number] = await stream.propose(transactionOf(number, versions[number] ?? 0));
+    const write = templates[number]?.write(versions[number] ?? 0);
+    if (write === undefined) throw new Error(`there is no proposer ${number}`);
+    versions[number] = await stream.propose(write);
     commits += 1;
   });
   stream.close();
@@ -65,28 +67,11 @@ export async function versionsAt({ client }: Voter, proposers: number): Promise<
     const result = await replica.catchUp();
     if (result.kind === 'failed') throw new Error(result.message);
     const { leases } = replica.view;
-    return Array.from({ length: proposers }, (_, at) => leases.get(idOf(at))?.meta.version ?? 0);
+    return Array.from(
+      { length: proposers },
+      (_, at) => leases.get(objectId(at))?.meta.version ?? 0,
+    );
   } finally {
     replica.stop();
   }
-}
-
-function idOf(number: number): string {
-  return `bench/${number}`;
-}
-
-const value = 'x'.repeat(valueBytes);
-
-function transactionOf(number: number, version: number): Buffer {
-  const meta = { version, createdAt: 0, updatedAt: 0 } as Meta;
-  const id = idOf(number);
-  const object: Lease = { id, meta, stage: 'bench', nodeId: '', address: value };
-  const bytes = encodeTransaction({
-    id,
-    actor: { kind: 'system', name: 'bench' },
-    reason: '',
-    decidedAt: meta.version,
-    changes: [{ op: version === 0 ? 'create' : 'update', table: 'lease', object }],
-  });
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

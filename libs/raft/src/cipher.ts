@@ -4,6 +4,7 @@ import { invariant, type Random } from '@shoal/runtime';
 const algorithm = 'aes-256-gcm';
 const keyBytes = 32;
 const nonceBytes = 12;
+const noncesAtOnce = 64;
 const tagBytes = 16;
 /** What sealing adds: the nonce before, the tag behind. */
 export const sealingBytes = nonceBytes + tagBytes;
@@ -39,11 +40,12 @@ export function recordCipher(keys: readonly CipherKey[], random: Random): Record
   const byNumber = new Map(keys.map(({ number, key }) => [number, createSecretKey(key)]));
   const sealingKey = createSecretKey(newest.key);
   const options = { authTagLength: tagBytes } as const;
+  const nonces = new Nonces(random);
   return {
     current: newest.number,
     has: (keyNumber) => byNumber.has(keyNumber),
     seal(plain, place) {
-      const nonce = random.bytes(nonceBytes);
+      const nonce = nonces.next();
       const sealer = createCipheriv(algorithm, sealingKey, nonce, options);
       sealer.setAAD(place);
       return Buffer.concat([nonce, sealer.update(plain), sealer.final(), sealer.getAuthTag()]);
@@ -62,6 +64,26 @@ export function recordCipher(keys: readonly CipherKey[], random: Random): Record
       }
     },
   };
+}
+
+/** Random nonces, each given once. Many are made at a time: one request for chance costs more than sealing. */
+class Nonces {
+  readonly #random: Random;
+  #bytes: Uint8Array = new Uint8Array(0);
+  #at = 0;
+
+  constructor(random: Random) {
+    this.#random = random;
+  }
+
+  next(): Uint8Array {
+    if (this.#at === this.#bytes.length) {
+      this.#bytes = this.#random.bytes(noncesAtOnce * nonceBytes);
+      this.#at = 0;
+    }
+    this.#at += nonceBytes;
+    return this.#bytes.subarray(this.#at - nonceBytes, this.#at);
+  }
 }
 
 /** The numbers that say where something stands, as bytes to bind it to. */

@@ -1,8 +1,8 @@
-import type { LogClient } from '@shoal/proto';
 import { RaftNode, type VoterId } from '@shoal/raft';
+import type { ServedProposals, VoterClient } from '@shoal/raft/client';
 import { VoterMachine, VoterService } from '@shoal/raft/service';
 import { FakeDisk } from '@shoal/raft/testing';
-import type { Clock, Logger } from '@shoal/runtime';
+import { type Clock, invariant, type Logger } from '@shoal/runtime';
 import type { StateView } from '@shoal/state';
 import type { SimulatedNetwork } from './network.ts';
 import { SimulatedProcess } from './process.ts';
@@ -100,7 +100,7 @@ export class SimulatedVoter {
   }
 
   /** A client as a process makes it; its calls fail while the voter is down. */
-  clientFor(client: SimulatedProcess): LogClient {
+  clientFor(client: SimulatedProcess): VoterClient {
     const open = (method: string, request?: unknown): StreamEnd =>
       this.#open(client, method, request);
     const calls = {
@@ -109,7 +109,7 @@ export class SimulatedVoter {
       holdLease: () => open('holdLease'),
       close: () => undefined,
     };
-    return calls as unknown as LogClient;
+    return calls as unknown as VoterClient;
   }
 
   #open(client: SimulatedProcess, method: string, request: unknown): StreamEnd {
@@ -118,10 +118,20 @@ export class SimulatedVoter {
     const ends = StreamEnd.pair(network, client, server);
     ends.server.request = request;
     network.send(client.name, server.name, () => {
-      const handle = this.#process === server ? this.#service?.implementation[method] : undefined;
-      if (handle === undefined) ends.server.breakOff();
-      else (handle as (call: unknown) => void)(ends.server);
+      const service = this.#process === server ? this.#service : undefined;
+      if (service === undefined) ends.server.breakOff();
+      else serve(service, method, ends.server);
     });
     return ends.client;
   }
+}
+
+function serve(service: VoterService, method: string, end: StreamEnd): void {
+  if (method === 'propose') {
+    service.serveProposals(end as unknown as ServedProposals, false);
+    return;
+  }
+  const handle = service.implementation[method];
+  invariant(handle !== undefined, 'the service has the method', { method });
+  (handle as (call: unknown) => void)(end);
 }

@@ -1,7 +1,8 @@
 import type { Quorum, Reachability } from '@shoal/docker-api';
-import { channelCredentials, channelOptions, type Identity, RenewableProof } from '@shoal/pki';
-import { LogClient, type VoterMember } from '@shoal/proto';
+import { type Identity, RenewableProof } from '@shoal/pki';
+import type { VoterMember } from '@shoal/proto';
 import type { Membership } from '@shoal/raft';
+import { VoterClient } from '@shoal/raft/client';
 import {
   type AuthorityAnswer,
   type AuthorityCall,
@@ -44,7 +45,7 @@ export interface VoterStart {
 export class HostedManager implements IssuingManager {
   readonly replica: RemoteReplica;
   readonly voter: Voter;
-  readonly #client: LogClient;
+  readonly #client: VoterClient;
   readonly #clock: Clock;
   readonly #proof: RenewableProof;
   #identity: Identity;
@@ -60,10 +61,9 @@ export class HostedManager implements IssuingManager {
     this.#clock = clock;
     this.#identity = identity;
     this.#proof = proof;
-    const credentials = channelCredentials(proof);
-    this.#client = new LogClient(identity.logAddr, credentials, channelOptions('manager'));
+    this.#client = new VoterClient(identity.logAddr, proof);
     const follower = `api@${identity.nodeId}`;
-    const client = (): LogClient => this.#client;
+    const client = (): VoterClient => this.#client;
     this.replica = new RemoteReplica({ client, follower, clock, random, logger });
   }
 

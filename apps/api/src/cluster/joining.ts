@@ -1,24 +1,17 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { ApiError, apiErrors, type SwarmJoin } from '@shoal/docker-api';
-import {
-  channelCredentials,
-  channelOptions,
-  type Identity,
-  identityDirectory,
-  isJoinToken,
-  writeIdentity,
-} from '@shoal/pki';
-import { LogClient } from '@shoal/proto';
+import { type Identity, identityDirectory, isJoinToken, writeIdentity } from '@shoal/pki';
 import type { Member } from '@shoal/raft';
+import { VoterClient } from '@shoal/raft/client';
 import { errorMessage, formatHostPort, newId, parseHostPort } from '@shoal/runtime';
 import { RemoteReplica, type Replica } from '@shoal/stage';
 import type { Change } from '@shoal/state';
 import {
-  checkDataPath,
   defaultListen,
   isUnspecified,
   reachedLocally,
   resolveAdvertise,
+  resolveDataPath,
   resolveListen,
 } from './addresses.ts';
 import { otherManagers, ownMember } from './ask-managers.ts';
@@ -43,7 +36,7 @@ export async function joinSwarm(request: SwarmJoin, options: MembershipOptions):
   const network = await options.network();
   const asked = resolveListen(request.listenAddr, network);
   const listen = request.listenAddr === defaultListen ? options.listen : asked;
-  checkDataPath(request.dataPathAddr, network);
+  const dataPathAddr = resolveDataPath(request.dataPathAddr, network);
   const named =
     request.advertiseAddr === '' && isUnspecified(listen.host)
       ? undefined
@@ -72,6 +65,7 @@ export async function joinSwarm(request: SwarmJoin, options: MembershipOptions):
     role: issued.role,
     voterId: isManager ? newVoterId(random) : 0,
     advertiseAddr,
+    ...(dataPathAddr === undefined ? {} : { dataPathAddr }),
     listenAddr: formatHostPort(listen),
     logAddr: isManager ? reachedLocally(listen) : '',
     dispatcherAddr: isManager ? reachedLocally(dispatcherListen) : '',
@@ -120,8 +114,7 @@ export async function undoJoin(identity: Identity, options: MembershipOptions): 
   const { clock, random, logger } = options;
   const [address] = otherManagers(identity);
   if (address === undefined) return;
-  const credentials = channelCredentials(identity);
-  const client = new LogClient(address, credentials, channelOptions('manager'));
+  const client = new VoterClient(address, identity);
   const follower = `join@${identity.nodeId}`;
   const replica = new RemoteReplica({ client: () => client, follower, clock, random, logger });
   try {

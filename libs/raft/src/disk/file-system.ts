@@ -1,4 +1,4 @@
-import { constants, writeSync } from 'node:fs';
+import { constants, write, writeSync } from 'node:fs';
 import {
   type FileHandle,
   mkdir,
@@ -138,7 +138,7 @@ class DurableFile extends OpenFile {
     if (quick) await setImmediate();
     const begun = this.#quick.begin();
     if (quick) writeAll(this.descriptor, data, position);
-    else await super.write(data, position);
+    else await writeElsewhere(this.descriptor, data, position);
     this.#quick.ended(data.length, begun);
   }
 }
@@ -151,6 +151,29 @@ function writeAll(descriptor: number, data: Uint8Array, position: number): void 
   } catch (error) {
     throw diskError(error);
   }
+}
+
+/**
+ * On another thread; a handle's own write goes through several promises more.
+ * @throws DiskError
+ */
+function writeElsewhere(descriptor: number, data: Uint8Array, position: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const from = (written: number): void =>
+      write(
+        descriptor,
+        data,
+        written,
+        data.length - written,
+        position + written,
+        (error, count) => {
+          if (error !== null) reject(diskError(error));
+          else if (written + count < data.length) from(written + count);
+          else resolve();
+        },
+      );
+    from(0);
+  });
 }
 
 async function explained<T>(operation: Promise<T>): Promise<T> {

@@ -1,13 +1,18 @@
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { type ClientHttp2Session, connect as connectHttp2, constants } from 'node:http2';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { Client, credentials, type ServiceError, status } from '@grpc/grpc-js';
-import { channelOptions } from '@shoal/pki';
-import { type LogClient, type VoterMessages, VotersClient } from '@shoal/proto';
+import { channelOptions, RenewableProof, roleUnit } from '@shoal/pki';
+import { type DeliverOpening, type LogClient, VotersClient } from '@shoal/proto';
+import { systemClock } from '@shoal/runtime';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { dial } from '../wire/dial.ts';
+import { framesOf, messageBytesMax } from '../wire/frames.ts';
+import { type DeliverStream, delivering, logProtocol, openingBytesMax } from '../wire/protocol.ts';
 import { authorityBytesMax, authorityCallsPerAddressMax } from './authority-bridge.ts';
-import { credentialsOf, newAuthority, proofOf } from './testing/certificates.ts';
+import { clientProof, credentialsOf, newAuthority, proofOf } from './testing/certificates.ts';
 import { ClusterHarness, type HarnessVoter } from './testing/cluster-harness.ts';
 import { eventually } from './testing/eventually.ts';
 import { createNode, Proposer, transaction } from './testing/proposer.ts';
@@ -83,14 +88,51 @@ describe('callers', () => {
     );
   });
 
+  test('of another cluster, with a forged root, or a worker, cannot propose', async () => {
+    const { addr, nodeId } = target().member;
+    const own = target().options.tls;
+    const refusedBecause = async (tls: VoterTls): Promise<string> => {
+      const client = clientTo(addr, tls);
+      const [error] = (await once(client.propose(), 'error')) as [Error];
+      client.close();
+      return error.message;
+    };
+    const worker = await cluster.proof('worker00000000000000000000', 'worker');
+    expect(await refusedBecause(worker)).toContain('is a worker');
+    const otherCluster = await proofOf(cluster.ca, nodeId, 'manager', 'other');
+    expect(await refusedBecause(otherCluster)).toContain('another cluster');
+    const forged = await proofOf(await newAuthority(), nodeId, 'manager');
+    expect(await refusedBecause({ ...forged, trustRoots: own.trustRoots })).toContain(
+      'no certificate of a node',
+    );
+    // And one of ours says nothing to a server of theirs.
+    expect(await refusedBecause({ ...own, trustRoots: forged.trustRoots })).toMatch(/certificate/);
+    await works('after-refusals');
+  });
+
+  test('who say something else than what a connection is for, or nothing, are sent away', async () => {
+    for (const opening of [undefined, randomBytes(30), Buffer.alloc(openingBytesMax + 1)]) {
+      const source = new RenewableProof(clientProof(target().options.tls));
+      const { caCertificate: ca, certificate: cert, key } = source.current();
+      const servername = roleUnit('manager');
+      const socket = connectTls({
+        ...address(),
+        ...{ ca, cert, key, servername, ALPNProtocols: [logProtocol] },
+      });
+      socket.on('error', () => undefined);
+      socket.resume();
+      if (opening !== undefined) socket.write(framesOf([opening]));
+      await once(socket, 'close');
+    }
+    await works('after-strange-openings');
+  });
+
   test('without a certificate get nothing but the certificate authority', async () => {
     const client = anonymous();
     for (const path of [
       '/shoal.v1.Log/Status',
-      '/shoal.v1.Log/Propose',
       '/shoal.v1.Log/Follow',
       '/shoal.v1.ClusterMembership/Join',
-      '/shoal.v1.Voters/Deliver',
       '/shoal.v1.Voters/InstallSnapshot',
     ])
       expect((await ask(client, path, Buffer.alloc(0))).code, path).toBe(status.UNAUTHENTICATED);
@@ -135,15 +177,10 @@ describe('callers', () => {
       [1, 1, 'voter 1 cannot write here'],
     ];
     for (const [from, to, problem] of claims) {
-      const client = votersClient(tls);
-      const error = await new Promise<ServiceError | null>((resolve) => {
-        const call = client.deliver(resolve);
-        call.on('error', () => undefined);
-        const batch: VoterMessages = { from, to, messages: [randomBytes(40)], fromAddr: '' };
-        call.write(batch);
-      });
-      expect(error?.details).toContain(problem);
-      client.close();
+      const stream = deliver(tls, { from, to, fromAddr: '' });
+      stream.write(randomBytes(40));
+      const [error] = (await once(stream, 'error')) as [Error];
+      expect(error.message).toContain(problem);
     }
     await works('own-voice');
   });
@@ -171,10 +208,11 @@ describe('input', () => {
   test('that is no message between voters is skipped, and what is too large ends its stream', async () => {
     const { tls, voterId } = cluster.voter(1).options;
     const client = votersClient(tls);
-    const call = client.deliver(() => undefined);
-    call.on('error', () => undefined);
-    for (let at = 0; at < 100; at += 1)
-      call.write({ from: voterId, to: 1, messages: [randomBytes(at * 50)], fromAddr: '' });
+    const stream = deliver(tls, { from: voterId, to: 1, fromAddr: '' });
+    for (let at = 0; at < 100; at += 1) stream.write(randomBytes(at * 50));
+    const oversized = new Promise<Error>((resolve) => stream.on('error', resolve));
+    stream.write(Buffer.alloc(messageBytesMax + 1));
+    expect((await oversized).message).not.toBe('');
     const large = new Promise<ServiceError | null>((resolve) => {
       const snapshot = client.installSnapshot(resolve);
       snapshot.on('error', () => undefined);
@@ -192,11 +230,17 @@ describe('input', () => {
   });
 });
 
-/** Bytes that are not HTTP/2, within TLS. */
+/** Bytes that are neither HTTP/2 nor messages, within TLS, for either protocol, for another one, and for none. */
 async function noise(): Promise<void> {
+  const protocols = [['h2'], [logProtocol], ['http/1.1'], undefined];
   await Promise.all(
-    Array.from({ length: 20 }, () => {
-      const socket = connectTls({ ...address(), rejectUnauthorized: false, ALPNProtocols: ['h2'] });
+    Array.from({ length: 40 }, (_, at) => {
+      const ALPNProtocols = protocols[at % protocols.length];
+      const socket = connectTls({
+        ...address(),
+        rejectUnauthorized: false,
+        ...(ALPNProtocols === undefined ? {} : { ALPNProtocols }),
+      });
       socket.on('error', () => undefined);
       socket.on('secureConnect', () => socket.write(randomBytes(16_384)));
       socket.resume();
@@ -214,7 +258,7 @@ async function oversize(): Promise<void> {
     session.on('error', () => undefined);
     sessions.push(session);
     const ends = Array.from({ length: 20 }, (_, stream) => {
-      const paths = ['/shoal.v1.Log/Propose', '/shoal.v1.CertificateAuthority/Issue', '/nothing'];
+      const paths = ['/shoal.v1.Log/Follow', '/shoal.v1.CertificateAuthority/Issue', '/nothing'];
       const request = session.request({
         [constants.HTTP2_HEADER_METHOD]: 'POST',
         [constants.HTTP2_HEADER_PATH]: paths[stream % 3] ?? '/',
@@ -238,6 +282,13 @@ async function oversize(): Promise<void> {
 function anonymous(): Client {
   const roots = Buffer.from(target().options.tls.trustRoots);
   return new Client(target().member.addr, credentials.createSsl(roots), channelOptions('manager'));
+}
+
+function deliver(tls: VoterTls, value: DeliverOpening): DeliverStream {
+  const source = new RenewableProof(clientProof(tls));
+  const opening = { $case: 'deliver', value } as const;
+  const { addr } = target().member;
+  return dial({ addr, source, opening, codec: delivering, clock: systemClock });
 }
 
 function votersClient(tls: VoterTls): VotersClient {

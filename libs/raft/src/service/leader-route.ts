@@ -1,8 +1,9 @@
 import { type ChannelCredentials, Metadata } from '@grpc/grpc-js';
-import { channelOptions } from '@shoal/pki';
-import { ClusterMembershipClient, LogClient } from '@shoal/proto';
+import { type CertificateSource, channelOptions } from '@shoal/pki';
+import { ClusterMembershipClient } from '@shoal/proto';
 import type { Clock, Timer } from '@shoal/runtime';
 import type { Member } from '../types.ts';
+import { VoterClient } from '../wire/voter-client.ts';
 import type { LogFailure } from './served-log.ts';
 
 /** Calls that wait for a leader at once. */
@@ -17,9 +18,9 @@ export type Leadership =
 
 export type FoundLeader = Exclude<Leadership, { kind: 'none' }>;
 
-/** Clients of the leader's services; they share one connection. */
+/** Clients of the leader's services; their calls share one connection. */
 export interface LeaderClients {
-  readonly log: LogClient;
+  readonly log: VoterClient;
   readonly membership: ClusterMembershipClient;
   close(): void;
 }
@@ -37,10 +38,13 @@ export function isForwarded(call: { readonly metadata?: Metadata }): boolean {
   return call.metadata?.get(forwardedHeader)[0] === '1';
 }
 
-export function leaderClients(addr: string, credentials: ChannelCredentials): LeaderClients {
-  const options = channelOptions('manager');
-  const log = new LogClient(addr, credentials, options);
-  const membership = new ClusterMembershipClient(addr, credentials, options);
+export function leaderClients(
+  addr: string,
+  source: CertificateSource,
+  credentials: ChannelCredentials,
+): LeaderClients {
+  const log = new VoterClient(addr, source);
+  const membership = new ClusterMembershipClient(addr, credentials, channelOptions('manager'));
   return {
     log,
     membership,

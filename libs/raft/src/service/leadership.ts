@@ -1,13 +1,13 @@
 import { memberOf } from '../core/membership.ts';
 import { majority } from '../core/quorum.ts';
 import type { RaftNode } from '../node/raft-node.ts';
-import type { GrpcTransport } from './grpc-transport.ts';
 import type { Leadership } from './leader-route.ts';
+import type { PeerTransport } from './peer-transport.ts';
 
 export const leadsHere: Leadership = { kind: 'here' };
 
 /** Where the leader is; if nowhere, how many managers are missing. */
-export function leadership(node: RaftNode, transport: GrpcTransport): Leadership {
+export function leadership(node: RaftNode, transport: PeerTransport): Leadership {
   const { id, leader, membership } = node.status;
   const member = leader === 0 || leader === id ? undefined : memberOf(membership, leader);
   if (member !== undefined) return { kind: 'peer', member };

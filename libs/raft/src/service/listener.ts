@@ -1,9 +1,15 @@
-import { createServer, type Socket, type Server as SocketServer } from 'node:net';
-import type { Server, ServerCredentials } from '@grpc/grpc-js';
+import type { Socket } from 'node:net';
+import { createServer, type TLSSocket } from 'node:tls';
+import { type Server, ServerCredentials } from '@grpc/grpc-js';
 import { parseHostPort } from '@shoal/runtime';
+import { logProtocol } from '../wire/protocol.ts';
+import type { VoterCredentials } from './voter-credentials.ts';
 
 /** Connections at once, whether or not they have proved anything; the cluster needs a few for each manager. */
 export const connectionsMax = 1_024;
+/** A handshake that takes longer is broken off, milliseconds. */
+export const handshakeMsMax = 10_000;
+const grpcProtocol = 'h2';
 
 /** Where a server listens. */
 export interface Listener {
@@ -14,30 +20,56 @@ export interface Listener {
   destroy(): void;
 }
 
+export interface ListenOptions {
+  readonly grpc: Server;
+  /** Takes connections of the log's own protocol. */
+  readonly log: (socket: TLSSocket) => void;
+  readonly credentials: VoterCredentials;
+  /** `host:port` */
+  readonly address: string;
+}
+
 /**
- * Listens for a gRPC server with a bound on connections. Answers leave at once: the small ones of
- * many callers must not wait for each other's acknowledgement by TCP.
+ * Listens for gRPC and for the log's own protocol, told apart in the handshake, with a bound on connections.
+ * Answers leave at once: the small ones of many callers must not wait for each other's acknowledgement by TCP.
  * @throws when the address is taken or not one of this host.
  */
-export function listen(
-  server: Server,
-  credentials: ServerCredentials,
-  address: string,
-): Promise<Listener> {
+export function listen({ grpc, log, credentials, address }: ListenOptions): Promise<Listener> {
   const parsed = parseHostPort(address);
   if (parsed === undefined) return Promise.reject(new Error(`${address} is not an address`));
   const { host, port } = parsed;
-  const injector = server.createConnectionInjector(credentials);
+  // The connections it is given are secure already.
+  const injector = grpc.createConnectionInjector(ServerCredentials.createInsecure());
   const open = new Set<Socket>();
-  const sockets: SocketServer = createServer({ noDelay: true }, (socket) => {
+  const sockets = createServer({
+    ...credentials.server,
+    ALPNProtocols: [logProtocol, grpcProtocol],
+    // Who asks for a certificate has none yet: callers without one are told apart at each call.
+    requestCert: true,
+    rejectUnauthorized: false,
+    noDelay: true,
+    handshakeTimeout: handshakeMsMax,
+  });
+  const forgetRenewals = credentials.source.onChange(() =>
+    sockets.setSecureContext(credentials.server),
+  );
+  sockets.on('connection', (socket) => {
     open.add(socket);
     socket.on('close', () => open.delete(socket));
     // A connection that breaks before it is secure has no other listener.
     socket.on('error', () => undefined);
-    injector.injectConnection(socket);
+  });
+  sockets.on('secureConnection', (socket) => {
+    socket.on('error', () => undefined);
+    if (socket.alpnProtocol === logProtocol) log(socket);
+    else if (socket.alpnProtocol === grpcProtocol) injector.injectConnection(socket);
+    else socket.destroy();
   });
   sockets.maxConnections = connectionsMax;
-  const close = (): void => void sockets.close();
+  const close = (): void => {
+    forgetRenewals();
+    sockets.close();
+  };
   const destroy = (): void => {
     close();
     for (const socket of open) socket.destroy();

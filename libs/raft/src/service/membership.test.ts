@@ -46,6 +46,11 @@ describe('joining', () => {
     const fourth = await three.newcomer(4);
     const voters = await three.join(fourth, follower as HarnessVoter);
     expect(voters.map(({ id }) => id)).toEqual([1, 2, 3, 4]);
+    // The others may have committed it without the newcomer, which then is about to hear of it.
+    await eventually(
+      async () => (await membersOf(fourth)).voters.length === 4,
+      'the newcomer knows that it counts',
+    );
     expect(await membersOf(fourth)).toEqual({ voters: [1, 2, 3, 4], learners: [] });
     const leader = await three.leader();
     const { committed } = await leader.voter.status();

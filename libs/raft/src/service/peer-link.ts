@@ -1,8 +1,8 @@
 import { setImmediate } from 'node:timers';
-import type { ClientWritableStream } from '@grpc/grpc-js';
-import type { DeliverResponse, VoterMessages, VotersClient } from '@shoal/proto';
+import type { DeliverOpening } from '@shoal/proto';
 import { type Clock, errorMessage, type Logger, type Random, type Timer } from '@shoal/runtime';
 import type { VoterId } from '../types.ts';
+import type { DeliverStream } from '../wire/protocol.ts';
 import { Outbox } from './outbox.ts';
 
 /** Pause before a lost stream is opened again, doubled up to the maximum, milliseconds. */
@@ -31,14 +31,12 @@ export interface PeerLinkOptions {
   readonly addr: string;
   /** Where this voter listens, told to the peer when a stream opens. */
   readonly ownAddr: () => string;
-  /** A client with a connection of its own. */
-  readonly connect: (addr: string) => VotersClient;
+  /** Opens a stream of its own to the voter at this address. */
+  readonly dial: (addr: string, opening: DeliverOpening, openMsMax: number) => DeliverStream;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
 }
-
-type Stream = ClientWritableStream<VoterMessages>;
 
 /** The way to one peer: one stream, opened again for as long as the link is. */
 export class PeerLink {
@@ -46,11 +44,9 @@ export class PeerLink {
   readonly addr: string;
   readonly #options: PeerLinkOptions;
   readonly #outbox = new Outbox();
-  #client: VotersClient | undefined;
-  #stream: Stream | undefined;
+  #stream: DeliverStream | undefined;
   #accepted = false;
   #acceptedAt = 0;
-  #greeted = false;
   #underWay = 0;
   #flushing = false;
   #flushingSoon = false;
@@ -112,33 +108,25 @@ export class PeerLink {
   }
 
   #open(): void {
-    const { addr, connect, clock } = this.#options;
-    const client = connect(addr);
-    const stream: Stream = client.deliver((error, _response: DeliverResponse) => {
-      this.#ended(stream, error === null ? 'the peer ended the stream' : errorMessage(error));
-    });
-    this.#client = client;
+    const { self, peer, addr, ownAddr, dial } = this.#options;
+    const opening = { from: self, to: peer, fromAddr: ownAddr() };
+    const stream = dial(addr, opening, openMsMax);
     this.#stream = stream;
-    this.#greeted = false;
     this.#underWay = 0;
-    stream.on('metadata', () => this.#opened(stream));
-    // The callback above hears of it as well.
-    stream.on('error', () => undefined);
-    this.#timer = clock.after(openMsMax, () => this.#ended(stream, 'no answer from the peer'));
-    // Opens the connection although there may be nothing to say yet.
-    this.#write(stream, []);
+    stream.on('open', () => this.#opened(stream));
+    stream.on('end', () => this.#ended(stream, 'the peer ended the stream'));
+    stream.on('error', (error) => this.#ended(stream, errorMessage(error)));
   }
 
-  #opened(stream: Stream): void {
+  #opened(stream: DeliverStream): void {
     if (this.#stream !== stream) return;
-    this.#timer?.cancel();
     const { peer, addr, clock, logger } = this.#options;
     this.#accepted = true;
     this.#acceptedAt = clock.monotonic();
     logger.info({ peer, addr }, 'peer_connected');
   }
 
-  #ended(stream: Stream, reason: string): void {
+  #ended(stream: DeliverStream, reason: string): void {
     if (this.#stream !== stream) return;
     const { peer, addr, clock, random, logger } = this.#options;
     const level = this.#accepted || this.#failures === 0 ? 'warn' : 'debug';
@@ -163,8 +151,6 @@ export class PeerLink {
     this.#accepted = false;
     this.#outbox.clear();
     stream?.cancel();
-    this.#client?.close();
-    this.#client = undefined;
   }
 
   #flush(): void {
@@ -175,15 +161,14 @@ export class PeerLink {
       this.#write(stream, this.#outbox.take());
   }
 
-  #write(stream: Stream, messages: Buffer[]): void {
-    const { self, peer, ownAddr } = this.#options;
-    const fromAddr = this.#greeted ? '' : ownAddr();
-    this.#greeted = true;
+  #write(stream: DeliverStream, messages: readonly Buffer[]): void {
     this.#underWay += 1;
-    stream.write({ from: self, to: peer, messages, fromAddr }, () => {
+    const written = (): void => {
       if (this.#stream !== stream) return;
       this.#underWay -= 1;
       this.#flush();
-    });
+    };
+    for (const [at, message] of messages.entries())
+      stream.write(message, at === messages.length - 1 ? written : undefined);
   }
 }

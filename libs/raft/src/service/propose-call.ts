@@ -1,8 +1,8 @@
-import { Metadata, type ServerDuplexStream } from '@grpc/grpc-js';
-import type { Proposal, ProposeRequest, ProposeResponse } from '@shoal/proto';
+import type { Proposal, ProposeRequest } from '@shoal/proto';
 import { decodeTransaction } from '@shoal/state';
+import type { ServedProposals } from '../wire/protocol.ts';
 import { type Batcher, type Checked, failure } from './batcher.ts';
-import { isForwarded, type LeaderRoute } from './leader-route.ts';
+import type { LeaderRoute } from './leader-route.ts';
 import { type Answer, responseOf } from './propose-answer.ts';
 import { forwardedMax, type ProposeForward } from './propose-forward.ts';
 import type { ServedLog } from './served-log.ts';
@@ -18,12 +18,12 @@ export interface ProposeTargets {
   readonly forward?: ProposeForward | undefined;
 }
 
-/** Serves one stream of proposals and read-index questions. */
+/** Serves one stream of proposals and read-index questions; `forwarded`: by another voter. */
 export function servePropose(
-  call: ServerDuplexStream<ProposeRequest, ProposeResponse>,
+  stream: ServedProposals,
+  forwarded: boolean,
   targets: ProposeTargets,
 ): void {
-  const forwarded = isForwarded(call);
   const mayWait = forwarded ? forwardedMax : unansweredMax;
   let unanswered = 0;
   let open = true;
@@ -31,10 +31,10 @@ export function servePropose(
     if (!open) return;
     const response = responseOf(requestId, result);
     // A client that does not read its answers is not read from either.
-    if (!call.write(response)) call.pause();
+    if (!stream.write(response)) stream.pause();
   };
-  call.on('drain', () => call.resume());
-  call.on('data', (request: ProposeRequest) => {
+  stream.on('drain', () => stream.resume());
+  stream.on('data', (request) => {
     const { requestId, body } = request;
     if (unanswered >= mayWait)
       return answer(requestId, failure('busy', 'too many requests of this stream wait'));
@@ -47,14 +47,11 @@ export function servePropose(
   const close = (): void => {
     open = false;
   };
-  call.on('error', close);
-  call.on('cancelled', close);
-  call.on('end', () => {
+  stream.on('cancelled', close);
+  stream.on('end', () => {
     close();
-    call.end();
+    stream.end();
   });
-  // One who passes proposals on sends nothing before it knows that they arrive.
-  if (forwarded) call.sendMetadata(new Metadata());
 }
 
 async function handle(

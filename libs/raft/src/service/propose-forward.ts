@@ -1,5 +1,4 @@
-import type { ClientDuplexStream } from '@grpc/grpc-js';
-import type { Proposal, ProposeRequest, ProposeResponse } from '@shoal/proto';
+import type { Proposal, ProposeResponse } from '@shoal/proto';
 import {
   type Clock,
   errorMessage,
@@ -8,7 +7,8 @@ import {
   type Timer,
 } from '@shoal/runtime';
 import type { Member, VoterId } from '../types.ts';
-import { forwardedMetadata, type LeaderRoute } from './leader-route.ts';
+import type { ProposeStream } from '../wire/protocol.ts';
+import type { LeaderRoute } from './leader-route.ts';
 import { type Answer, failureOf } from './propose-answer.ts';
 
 /** Proposals passed on and not answered yet, with those that wait for a leader; more are `busy`. */
@@ -29,7 +29,7 @@ interface Item {
 interface LeaderStream {
   readonly leader: VoterId;
   readonly addr: string;
-  readonly call: ClientDuplexStream<ProposeRequest, ProposeResponse>;
+  readonly call: ProposeStream;
   /** The leader has accepted the stream: from here on what is written may be committed. */
   accepted: boolean;
   blocked: boolean;
@@ -138,7 +138,7 @@ export class ProposeForward {
   }
 
   #open(member: Member): LeaderStream {
-    const call = this.#options.route.clientsOf(member).log.propose(forwardedMetadata());
+    const call = this.#options.route.clientsOf(member).log.propose({ forwarded: true });
     const { id: leader, addr } = member;
     const stream: LeaderStream = { leader, addr, call, accepted: false, blocked: false };
     const ended = (reason: string): void => {
@@ -146,7 +146,7 @@ export class ProposeForward {
       this.#dropStream(reason);
       this.#retryLater();
     };
-    call.on('metadata', () => {
+    call.on('open', () => {
       stream.accepted = true;
       if (this.#stream === stream) this.#flush();
     });
@@ -154,7 +154,7 @@ export class ProposeForward {
       stream.blocked = false;
       if (this.#stream === stream) this.#flush();
     });
-    call.on('data', (response: ProposeResponse) => this.#answered(response));
+    call.on('data', (response) => this.#answered(response));
     call.on('error', (error) => ended(errorMessage(error)));
     call.on('end', () => ended('the leader ended the stream'));
     return stream;

@@ -15,12 +15,15 @@ import { RaftNode } from '../node/raft-node.ts';
 import type { LogStorage } from '../storage.ts';
 import type { VoterId } from '../types.ts';
 import { openLogStorage } from '../wal/log-storage.ts';
+import { dial } from '../wire/dial.ts';
+import { delivering } from '../wire/protocol.ts';
 import { type Admission, type AnyCall, admitManagers } from './admission.ts';
-import { GrpcTransport } from './grpc-transport.ts';
 import { LeaderRoute, leaderClients } from './leader-route.ts';
 import { leadership, leadsHere } from './leadership.ts';
+import { LogConnections } from './log-connections.ts';
 import { MemberKeeper } from './member-keeper.ts';
 import { MembershipCalls } from './membership-call.ts';
+import { PeerTransport } from './peer-transport.ts';
 import { type OwnStatus, wireStatus } from './status-call.ts';
 import { VoterCredentials } from './voter-credentials.ts';
 import { figuresOf, RoleWatch } from './voter-figures.ts';
@@ -46,7 +49,7 @@ interface Parts {
 
 interface OpenLog {
   readonly node: RaftNode;
-  readonly transport: GrpcTransport;
+  readonly transport: PeerTransport;
   readonly route: LeaderRoute;
   readonly roles: RoleWatch;
   readonly writes: WriteTimes;
@@ -60,6 +63,8 @@ interface Service {
 /** A voter that runs on this thread, ready to be served. */
 export interface RunningVoter {
   readonly services: readonly Service[];
+  /** For the log's own protocol. */
+  readonly connections: LogConnections;
   readonly credentials: VoterCredentials;
   readonly admit: (call: AnyCall) => Admission;
   status(): Promise<VoterStatus>;
@@ -95,7 +100,17 @@ export async function openVoter(options: VoterOptions, logger: Logger): Promise<
   const log = await openLog({ options, storage, machine, credentials, admit, parts });
   const served = serve({ log, machine, credentials, admit, parts });
   if (options.raft?.snapshotIntervalEntries === undefined) followInterval(log.node, machine);
+  const connections = new LogConnections({
+    admit,
+    propose: (stream, forwarded, nodeId) => {
+      if (forwarded) stream.on('data', () => log.transport.proposedFrom(nodeId));
+      served.service.serveProposals(stream, forwarded);
+    },
+    deliver: (stream, opening, nodeId) => log.transport.deliver(stream, opening, nodeId),
+    clock: parts.clock,
+  });
   return {
+    connections,
     services: [served.service, served.membership, log.transport],
     credentials,
     admit,
@@ -152,8 +167,13 @@ async function openLog(start: {
   writes.watch(storage, parts.clock);
   const roles = new RoleWatch();
   const raft = completeOptions(options.raft);
-  const transport = new GrpcTransport({
+  const { source } = credentials;
+  const transport = new PeerTransport({
     self,
+    dial: (addr, value, openMsMax) => {
+      const opening = { $case: 'deliver', value } as const;
+      return dial({ addr, source, opening, codec: delivering, clock: parts.clock, openMsMax });
+    },
     connect: (addr) => new VotersClient(addr, credentials.channel, peerOptions()),
     admit,
     received: () => route.check(),
@@ -162,7 +182,7 @@ async function openLog(start: {
   let leading = false;
   const route = new LeaderRoute({
     current: () => (leading ? leadsHere : leadership(node, transport)),
-    connect: (addr) => leaderClients(addr, credentials.channel),
+    connect: (addr) => leaderClients(addr, source, credentials.channel),
     clock: parts.clock,
     waitMsMax: 2 * raft.tickMs * raft.electionTicks,
   });

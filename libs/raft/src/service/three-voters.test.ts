@@ -1,11 +1,7 @@
 import type { ClientDuplexStream } from '@grpc/grpc-js';
-import {
-  type HoldLeaseRequest,
-  type HoldLeaseResponse,
-  type LogClient,
-  LogErrorCode,
-} from '@shoal/proto';
+import { type HoldLeaseRequest, type HoldLeaseResponse, LogErrorCode } from '@shoal/proto';
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import type { VoterClient } from '../wire/voter-client.ts';
 import { ClusterHarness, type HarnessVoter } from './testing/cluster-harness.ts';
 import { eventually } from './testing/eventually.ts';
 import { createNode, Proposer, transaction } from './testing/proposer.ts';
@@ -25,7 +21,7 @@ async function start(count: number, raft = {}): Promise<ClusterHarness> {
 }
 
 /** Retries until the log takes it; ids are chosen so that a repetition is refused by the state. */
-async function write(client: LogClient, id: string): Promise<number> {
+async function write(client: VoterClient, id: string): Promise<number> {
   const once = transaction([createNode(id)]);
   for (;;) {
     const proposer = new Proposer(client);
@@ -113,7 +109,7 @@ class Holder {
   readonly call: ClientDuplexStream<HoldLeaseRequest, HoldLeaseResponse>;
   error: string | undefined;
 
-  constructor(client: LogClient, id: string, nodeId: string) {
+  constructor(client: VoterClient, id: string, nodeId: string) {
     this.call = client.holdLease();
     this.call.on('data', ({ epoch }: HoldLeaseResponse) => this.epochs.push(epoch));
     this.call.on('error', (error) => {

@@ -1,21 +1,34 @@
-import type { ChannelCredentials, ServerCredentials } from '@grpc/grpc-js';
-import { channelCredentials, type Proof, RenewableProof, serverCredentials } from '@shoal/pki';
+import type { ChannelCredentials } from '@grpc/grpc-js';
+import { type CertificateSource, channelCredentials, type Proof, RenewableProof } from '@shoal/pki';
 import type { VoterTls } from './worker-protocol.ts';
+
+/** What a TLS server shows and trusts, PEM. */
+export interface ServerContext {
+  readonly ca: string;
+  readonly cert: string;
+  readonly key: string;
+}
 
 /**
  * The voter's proof and the roots it trusts, for both sides of its connections. A renewal counts for
  * every handshake after it; connections that stand are not touched.
  */
 export class VoterCredentials {
-  readonly server: ServerCredentials;
   readonly channel: ChannelCredentials;
   readonly #proof: RenewableProof;
 
   constructor(tls: VoterTls) {
     this.#proof = new RenewableProof(proofFrom(tls));
-    // Who asks for a certificate has none yet: callers without one are told apart at each call.
-    this.server = serverCredentials(this.#proof, 'optional');
     this.channel = channelCredentials(this.#proof);
+  }
+
+  get source(): CertificateSource {
+    return this.#proof;
+  }
+
+  get server(): ServerContext {
+    const { caCertificate: ca, certificate: cert, key } = this.#proof.current();
+    return { ca, cert, key };
   }
 
   renew(tls: VoterTls): void {

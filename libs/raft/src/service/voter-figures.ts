@@ -1,6 +1,6 @@
 import type { Role } from '../core/state.ts';
 import type { RaftNode } from '../node/raft-node.ts';
-import type { GrpcTransport } from './grpc-transport.ts';
+import type { PeerTransport } from './peer-transport.ts';
 import type { VoterFigures } from './worker-protocol.ts';
 import type { WriteTimes } from './write-times.ts';
 
@@ -21,7 +21,7 @@ export class RoleWatch {
 export function figuresOf(
   log: {
     readonly node: RaftNode;
-    readonly transport: GrpcTransport;
+    readonly transport: PeerTransport;
     readonly roles: RoleWatch;
     readonly writes: WriteTimes;
   },

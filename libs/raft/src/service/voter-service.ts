@@ -14,13 +14,12 @@ import {
   type LogServer,
   LogService,
   type Proposal,
-  type ProposeRequest,
-  type ProposeResponse,
   type StatusRequest,
   type StatusResponse,
 } from '@shoal/proto';
 import type { Clock, Logger, Random, Timer } from '@shoal/runtime';
 import { encodeTransaction, type Outcome, type Transaction } from '@shoal/state';
+import type { ServedProposals } from '../wire/protocol.ts';
 import type { Admission, AnyCall } from './admission.ts';
 import { Batcher } from './batcher.ts';
 import { FollowerFeed, ImageSlots } from './follower-feed.ts';
@@ -66,6 +65,7 @@ export class VoterService {
   readonly #feeds = new Map<FollowerFeed, () => void>();
   readonly #slots = new ImageSlots(imagesMax);
   readonly #duplex = new Set<NodeJS.EventEmitter>();
+  readonly #proposals = new Set<ServedProposals>();
   readonly #forward: ProposeForward | undefined;
   #stallCheck: Timer | undefined;
 
@@ -107,12 +107,6 @@ export class VoterService {
       follow: (call: ServerWritableStream<FollowRequest, FollowResponse>) => {
         if (this.#admitStream(call) !== undefined) this.#follow(call);
       },
-      propose: (call: ServerDuplexStream<ProposeRequest, ProposeResponse>) => {
-        if (this.#admitStream(call) === undefined) return;
-        this.#track(call);
-        const { log, route } = this.#options;
-        servePropose(call, { log, batcher: this.#batcher, route, forward: this.#forward });
-      },
       holdLease: (call: ServerDuplexStream<HoldLeaseRequest, HoldLeaseResponse>) => {
         const nodeId = this.#admitStream(call);
         if (nodeId === undefined) return;
@@ -128,6 +122,19 @@ export class VoterService {
         else void this.status(isForwarded(call)).then((response) => callback(null, response));
       },
     };
+  }
+
+  /** Serves one stream of proposals of a manager; `forwarded`: another voter has passed them on. */
+  serveProposals(stream: ServedProposals, forwarded: boolean): void {
+    const { log, route } = this.#options;
+    this.#proposals.add(stream);
+    stream.on('close', () => this.#proposals.delete(stream));
+    servePropose(stream, forwarded, {
+      log,
+      batcher: this.#batcher,
+      route,
+      forward: this.#forward,
+    });
   }
 
   /** `own`: without asking the leader. Never fails. */
@@ -171,6 +178,7 @@ export class VoterService {
     this.#stallCheck?.cancel();
     for (const cut of this.#feeds.values()) cut();
     for (const call of this.#duplex) call.emit('error', ending);
+    for (const stream of this.#proposals) stream.end();
   }
 
   async #holdLease(

@@ -44,7 +44,12 @@ async function run(options: VoterOptions): Promise<void> {
   const bridge = new AuthorityBridge((call) => authority.ask(call), systemClock);
   for (const { definition, implementation } of [...voter.services, bridge])
     server.addService(definition, implementation);
-  listener = await listen(server, voter.credentials.server, options.listen);
+  listener = await listen({
+    grpc: server,
+    log: (socket) => voter.connections.accept(socket),
+    credentials: voter.credentials,
+    address: options.listen,
+  });
   const { port: listening } = listener;
   logger.info({ listen: options.listen, port: listening }, 'voter_started');
   port.on('message', (message: ToVoter) => {

@@ -155,7 +155,7 @@ class SegmentedLog implements LogStorage {
     invariant(!this.#storing, 'calls of store are made one at a time');
     this.#storing = true;
     try {
-      const segment = await this.#segmentFor(work);
+      const segment = this.#fitting(work) ?? (await this.#segmentFor(work));
       this.#suspect = true;
       const replaced = this.#replaced;
       await segment.append({ ...work, replaced });
@@ -257,11 +257,19 @@ class SegmentedLog implements LogStorage {
     await this.#unlock();
   }
 
+  /** The segment that is written, if the work may go there. */
+  #fitting(work: StoreWork): SegmentFile | undefined {
+    const active = this.#active;
+    const fits =
+      active?.key === (this.#cipher?.current ?? 0) && !this.#suspect && active.hasRoomFor(work);
+    return fits ? active : undefined;
+  }
+
   /** The segment to write to, a new one where needed. @throws DiskError */
   async #segmentFor(work: StoreWork): Promise<SegmentFile> {
+    const fitting = this.#fitting(work);
+    if (fitting !== undefined) return fitting;
     const active = this.#active;
-    const sameKey = active?.key === (this.#cipher?.current ?? 0);
-    if (active !== undefined && sameKey && !this.#suspect && active.hasRoomFor(work)) return active;
     if (active !== undefined) await this.#retire(active);
     await this.#spare;
     const { disk, directory, random } = this.#options;

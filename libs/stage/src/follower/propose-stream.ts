@@ -1,6 +1,10 @@
-import type { ClientDuplexStream } from '@grpc/grpc-js';
-import type { LogClient, LogError, ProposeRequest, ProposeResponse } from '@shoal/proto';
-import { LogErrorCode } from '@shoal/proto';
+import {
+  type LogError,
+  LogErrorCode,
+  type ProposeRequest,
+  type ProposeResponse,
+} from '@shoal/proto';
+import type { ProposeStream as Call, VoterClient } from '@shoal/raft/client';
 import { type Clock, errorMessage, type LogIndex, type Random, type Timer } from '@shoal/runtime';
 import type { ProposalFailure } from '../replica.ts';
 import type { Part } from './proposals.ts';
@@ -31,11 +35,12 @@ type InFlight =
 
 /** The one long-lived stream that carries this process's proposals and read-index questions. */
 export class ProposeStream {
-  readonly #client: () => LogClient;
+  readonly #client: () => VoterClient;
   readonly #cursor: () => LogIndex;
+  readonly #follows: () => boolean;
   readonly #connection: Reconnecting;
   readonly #inFlight = new Map<number, InFlight>();
-  #call: ClientDuplexStream<ProposeRequest, ProposeResponse> | undefined;
+  #call: Call | undefined;
   #queue: Part[] = [];
   #readers: ReadWaiter[] = [];
   #requestId = 0;
@@ -54,15 +59,21 @@ export class ProposeStream {
   #trouble = '';
 
   constructor(options: {
-    readonly client: () => LogClient;
+    readonly client: () => VoterClient;
     /** Where the state of this replica stands. */
     readonly cursor: () => LogIndex;
+    /**
+     * Whether this replica has begun to follow the log. What is written before would come to it inside its
+     * first snapshot, where no outcome can be told.
+     */
+    readonly follows: () => boolean;
     readonly clock: Clock;
     readonly random: Random;
     readonly onDown: (reason: string, delayMs: number) => void;
   }) {
     this.#client = options.client;
     this.#cursor = options.cursor;
+    this.#follows = options.follows;
     this.#clock = options.clock;
     this.#connection = new Reconnecting({
       clock: options.clock,
@@ -117,6 +128,7 @@ export class ProposeStream {
    * come so far, is not in the log and is said again.
    */
   seen(): void {
+    if (this.#queue.length > 0) this.#schedule();
     if (!this.#held.some(({ index }) => index <= this.#cursor())) return;
     const known = this.#held.filter(({ index }) => index <= this.#cursor());
     this.#held = this.#held.filter((held) => !known.includes(held));
@@ -169,7 +181,7 @@ export class ProposeStream {
       this.#readers = [];
       this.#write(call, { kind: 'read', waiters }, { $case: 'readIndex', value: {} });
     }
-    if (!this.#greet(call)) return;
+    if (!this.#greet(call) || !this.#follows()) return;
     if (this.#doubtful.length > 0 && this.#mayWrite()) {
       const parts = this.#doubtful;
       this.#doubtful = [];
@@ -192,7 +204,7 @@ export class ProposeStream {
    * Proposals wait until the voter has answered a first question: what was handed to a stream that never came
    * about would count as possibly written.
    */
-  #greet(call: ClientDuplexStream<ProposeRequest, ProposeResponse>): boolean {
+  #greet(call: Call): boolean {
     if (!this.#greeted && this.#inFlight.size === 0)
       this.#write(call, { kind: 'read', waiters: [] }, { $case: 'readIndex', value: {} });
     return this.#greeted;
@@ -219,11 +231,7 @@ export class ProposeStream {
     return this.#queue.splice(0, taken).filter((part) => !part.proposal.done);
   }
 
-  #write(
-    call: ClientDuplexStream<ProposeRequest, ProposeResponse>,
-    what: InFlight,
-    body: NonNullable<ProposeRequest['body']>,
-  ): void {
+  #write(call: Call, what: InFlight, body: NonNullable<ProposeRequest['body']>): void {
     this.#requestId += 1;
     this.#inFlight.set(this.#requestId, what);
     this.#blocked = !call.write({ requestId: this.#requestId, body });
@@ -239,7 +247,7 @@ export class ProposeStream {
     this.#call = call;
     this.#blocked = false;
     this.#greeted = false;
-    call.on('data', (response: ProposeResponse) => this.#answered(response));
+    call.on('data', (response) => this.#answered(response));
     call.on('drain', () => {
       this.#blocked = false;
       this.#flush();

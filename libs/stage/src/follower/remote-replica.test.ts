@@ -115,7 +115,7 @@ describe('RemoteReplica', () => {
     await harness.crash();
     const meanwhile = replica.propose([write(replica, 'meanwhile')]);
     await harness.restart();
-    expect((await meanwhile).kind).toBe('applied');
+    expect(await meanwhile).toMatchObject({ kind: 'applied' });
     expect(replica.view.nodes.get('before')).toBeDefined();
     expect(replica.view.nodes.get('meanwhile')).toBeDefined();
     expect(events).not.toContain('reset');

@@ -1,4 +1,4 @@
-import type { LogClient } from '@shoal/proto';
+import type { VoterClient } from '@shoal/raft/client';
 import type { Clock, Logger, LogIndex, Monotonic, Random, Timer } from '@shoal/runtime';
 import { encodeTransaction, type StateView, type Transaction } from '@shoal/state';
 import type { ProposalFailure, ProposalResult, Replica, ReplicaEvent } from '../replica.ts';
@@ -30,7 +30,7 @@ export type ReplicaStream = 'follow' | 'propose';
 
 export interface RemoteReplicaOptions {
   /** The client of the voter to turn to; asked for anew at every attempt. */
-  readonly client: (stream: ReplicaStream) => LogClient;
+  readonly client: (stream: ReplicaStream) => VoterClient;
   /** Who follows, for the voter's logs and metrics. */
   readonly follower: string;
   readonly clock: Clock;
@@ -81,6 +81,7 @@ export class RemoteReplica implements Replica {
     this.#propose = new ProposeStream({
       client: () => client('propose'),
       cursor: () => this.#state.cursor,
+      follows: () => this.#state.ready,
       clock,
       random,
       onDown: down('propose'),

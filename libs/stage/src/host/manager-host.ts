@@ -4,7 +4,7 @@ import {
   type IdentityState,
   watchIdentity,
 } from '@shoal/pki';
-import type { LogClient } from '@shoal/proto';
+import type { VoterClient } from '@shoal/raft/client';
 import type { Clock, Logger, Random } from '@shoal/runtime';
 import { RemoteReplica, type ReplicaStream } from '../follower/remote-replica.ts';
 import { VoterClients } from './voter-clients.ts';
@@ -17,7 +17,7 @@ export interface ManagerSession {
   readonly proof: CertificateSource;
   readonly replica: RemoteReplica;
   /** For the next attempt at a lease: a client of the host's own voter, or of another while that is away. */
-  readonly leaseClient: () => LogClient;
+  readonly leaseClient: () => VoterClient;
 }
 
 /** What a process does while its host is a manager. */
@@ -136,11 +136,11 @@ class ActiveSession {
     this.#identity = identity;
     const home = (): void => replica.reconnect('the own voter is back');
     const clients = new VoterClients(identity, clock, random, home);
-    const client = (stream: ReplicaStream): LogClient => clients.next(stream);
+    const client = (stream: ReplicaStream): VoterClient => clients.next(stream);
     const follower = `${name}@${identity.nodeId}`;
     const replica = new RemoteReplica({ client, follower, clock, random, logger });
     this.#clients = clients;
-    const leaseClient = (): LogClient => clients.next('lease');
+    const leaseClient = (): VoterClient => clients.next('lease');
     this.session = { identity, proof: clients.proof, replica, leaseClient };
     this.#work = options.start(this.session);
   }

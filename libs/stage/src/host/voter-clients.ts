@@ -1,6 +1,6 @@
 import { connectivityState } from '@grpc/grpc-js';
-import { channelCredentials, channelOptions, type Identity, RenewableProof } from '@shoal/pki';
-import { LogClient } from '@shoal/proto';
+import { type Identity, RenewableProof } from '@shoal/pki';
+import { VoterClient } from '@shoal/raft/client';
 import type { Clock, Random, Timer } from '@shoal/runtime';
 
 /** How long a stream that had to turn to another host's voter stays there at least, milliseconds. */
@@ -24,7 +24,7 @@ interface Way {
 }
 
 interface Known {
-  readonly client: LogClient;
+  readonly client: VoterClient;
   /** Looks whether the connection came about. */
   check: Timer | undefined;
 }
@@ -56,7 +56,7 @@ export class VoterClients {
   }
 
   /** For the next attempt at a stream: whoever the last one was with had no luck, or is gone. */
-  next(stream: VoterStream): LogClient {
+  next(stream: VoterStream): VoterClient {
     const way = this.#ways.get(stream) ?? { round: [], at: '' };
     way.round = way.round.filter((address) => this.#isMember(address));
     if (way.round.length === 0) way.round = this.#newRound();
@@ -105,11 +105,10 @@ export class VoterClients {
     return round;
   }
 
-  #client(address: string): LogClient {
+  #client(address: string): VoterClient {
     let known = this.#known.get(address);
     if (known === undefined) {
-      const credentials = channelCredentials(this.proof);
-      const client = new LogClient(address, credentials, channelOptions('manager'));
+      const client = new VoterClient(address, this.proof, this.#clock);
       known = { client, check: undefined };
       this.#known.set(address, known);
     }
@@ -160,6 +159,6 @@ export class VoterClients {
 }
 
 /** Also begins to connect. */
-function isReady(client: LogClient): boolean {
+function isReady(client: VoterClient): boolean {
   return client.getChannel().getConnectivityState(true) === connectivityState.READY;
 }

@@ -3,12 +3,12 @@ import {
   EntryKind,
   type FollowRequest,
   type FollowResponse,
-  type LogClient,
   type LogEntry,
   LogErrorCode,
   type ProposeRequest,
   type ProposeResponse,
 } from '@shoal/proto';
+import type { VoterClient } from '@shoal/raft/client';
 import { type Clock, invariant, type LogIndex } from '@shoal/runtime';
 import { encodePayload, type Outcome, State, type Transaction } from '@shoal/state';
 
@@ -72,13 +72,13 @@ export class FakeVoters {
   }
 
   /** A voter's address is its number. */
-  client(at: number): LogClient {
+  client(at: number): VoterClient {
     const voter = this.#at(at);
     const calls = {
       follow: (request: FollowRequest) => new FakeFollow(this, voter, request),
       propose: () => new FakePropose(this, voter),
     };
-    return calls as unknown as LogClient;
+    return calls as unknown as VoterClient;
   }
 
   /** How many follow `at`. */

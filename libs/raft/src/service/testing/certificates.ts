@@ -6,6 +6,7 @@ import {
   createNodeKey,
   issueCertificate,
   type NodeRole,
+  type Proof,
 } from '@shoal/pki';
 import { systemClock, systemRandom } from '@shoal/runtime';
 import type { VoterTls } from '../worker-protocol.ts';
@@ -36,6 +37,11 @@ export async function proofOf(
 }
 
 /** What a client proves itself with. */
-export function credentialsOf({ trustRoots, certificate, key }: VoterTls): ChannelCredentials {
-  return channelCredentials({ caCertificate: trustRoots, certificate, key });
+export function clientProof({ trustRoots, certificate, key }: VoterTls): Proof {
+  return { caCertificate: trustRoots, certificate, key };
+}
+
+/** The same in gRPC's form. */
+export function credentialsOf(tls: VoterTls): ChannelCredentials {
+  return channelCredentials(clientProof(tls));
 }

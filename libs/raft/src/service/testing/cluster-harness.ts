@@ -3,9 +3,10 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ClusterCa, channelOptions, type NodeRole } from '@shoal/pki';
-import { ClusterMembershipClient, type LogClient, type VoterMember } from '@shoal/proto';
+import { ClusterMembershipClient, type VoterMember } from '@shoal/proto';
 import type { RaftOptions } from '../../node/options.ts';
 import type { Member, Membership, VoterId } from '../../types.ts';
+import type { VoterClient } from '../../wire/voter-client.ts';
 import { type StartVoterOptions, startVoter, type Voter } from '../start-voter.ts';
 import type { VoterStatus, VoterTls } from '../worker-protocol.ts';
 import { credentialsOf, newAuthority, proofOf } from './certificates.ts';
@@ -116,7 +117,7 @@ export class ClusterHarness {
   }
 
   /** A client of one voter, by default with that voter's own certificate. */
-  client(to: HarnessVoter, tls: VoterTls = to.options.tls): LogClient {
+  client(to: HarnessVoter, tls: VoterTls = to.options.tls): VoterClient {
     const client = clientTo(to.member.addr, tls);
     this.#closers.push(() => client.close());
     return client;

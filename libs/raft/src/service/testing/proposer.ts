@@ -1,5 +1,4 @@
-import type { ClientDuplexStream } from '@grpc/grpc-js';
-import type { LogClient, ProposeRequest, ProposeResponse } from '@shoal/proto';
+import type { ProposeRequest, ProposeResponse } from '@shoal/proto';
 import { newId, systemRandom } from '@shoal/runtime';
 import {
   type Change,
@@ -8,22 +7,22 @@ import {
   type Node,
   type Transaction,
 } from '@shoal/state';
+import type { ProposeStream } from '../../wire/protocol.ts';
+import type { VoterClient } from '../../wire/voter-client.ts';
 
 /** One stream of proposals, as a test writes to it. */
 export class Proposer {
-  readonly #call: ClientDuplexStream<ProposeRequest, ProposeResponse>;
+  readonly #call: ProposeStream;
   readonly #waiting = new Map<number, (response: ProposeResponse) => void>();
   #id = 0;
   error: string | undefined;
 
-  constructor(client: LogClient) {
+  constructor(client: VoterClient) {
     this.#call = client.propose();
     this.#call.on('error', (error) => {
       this.error = error.message;
     });
-    this.#call.on('data', (response: ProposeResponse) =>
-      this.#waiting.get(response.requestId)?.(response),
-    );
+    this.#call.on('data', (response) => this.#waiting.get(response.requestId)?.(response));
   }
 
   send(body: NonNullable<ProposeRequest['body']>): Promise<ProposeResponse> {

@@ -1,13 +1,14 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type ClusterCa, channelOptions, type NodeRole } from '@shoal/pki';
-import { LogClient, type StatusResponse } from '@shoal/proto';
+import type { ClusterCa, NodeRole } from '@shoal/pki';
+import type { LogClient, StatusResponse } from '@shoal/proto';
 import type { RaftOptions } from '../../node/options.ts';
 import type { VoterId } from '../../types.ts';
+import { VoterClient } from '../../wire/voter-client.ts';
 import { startVoter, type Voter } from '../start-voter.ts';
 import type { VoterOptions, VoterTls } from '../worker-protocol.ts';
-import { credentialsOf, newAuthority, proofOf } from './certificates.ts';
+import { clientProof, newAuthority, proofOf } from './certificates.ts';
 
 const nodeId = 'node000000000000000000000';
 
@@ -16,7 +17,7 @@ export class VoterHarness {
   readonly nodeId = nodeId;
   readonly options: VoterOptions;
   readonly #ca: ClusterCa;
-  readonly #clients = new Set<LogClient>();
+  readonly #clients = new Set<VoterClient>();
   #port = 0;
   voter: Voter;
 
@@ -56,12 +57,12 @@ export class VoterHarness {
     this.voter = await startVoter({ ...this.options, listen: `127.0.0.1:${this.#port}` });
   }
 
-  client(): LogClient {
+  client(): VoterClient {
     return this.#client(this.options.tls);
   }
 
   /** A client that proves another role or node. */
-  async clientAs(nodeId: string, role: NodeRole): Promise<LogClient> {
+  async clientAs(nodeId: string, role: NodeRole): Promise<VoterClient> {
     return this.#client(await proofOf(this.#ca, nodeId, role));
   }
 
@@ -76,7 +77,7 @@ export class VoterHarness {
     await rm(this.options.dataDir, { recursive: true, force: true });
   }
 
-  #client(tls: VoterTls): LogClient {
+  #client(tls: VoterTls): VoterClient {
     const client = clientTo(`127.0.0.1:${this.voter.port}`, tls);
     this.#clients.add(client);
     return client;
@@ -84,8 +85,8 @@ export class VoterHarness {
 }
 
 /** A client of the log at `addr` that proves itself with `tls`. */
-export function clientTo(addr: string, tls: VoterTls): LogClient {
-  return new LogClient(addr, credentialsOf(tls), channelOptions('manager'));
+export function clientTo(addr: string, tls: VoterTls): VoterClient {
+  return new VoterClient(addr, clientProof(tls));
 }
 
 /** What the voter says of itself over gRPC. */

@@ -13,10 +13,12 @@ import {
   type ClientDuplexStream,
   type ClientOptions,
   type ClientReadableStream,
+  type ClientUnaryCall,
   type ClientWritableStream,
   type handleBidiStreamingCall,
   type handleClientStreamingCall,
   type handleServerStreamingCall,
+  type handleUnaryCall,
   makeGenericClientConstructor,
   type Metadata,
   type ServiceError,
@@ -44,6 +46,12 @@ export interface AgentMessage {
     | //
     /** The host's description changed. */
     { $case: "description"; value: Buffer }
+    | //
+    /** What the host serves in its networks, when it changed and every few seconds. */
+    { $case: "networkDigests"; value: NetworkDigests }
+    | //
+    /** Answer to a `PathCheck`. */
+    { $case: "pathResults"; value: PathResults }
     | undefined;
 }
 
@@ -85,7 +93,46 @@ export interface DispatcherMessage {
     | //
     /** What the agent must know of the swarm changed. */
     { $case: "swarm"; value: SwarmView }
+    | //
+    /** All networks that the node must have. */
+    { $case: "networks"; value: NodeNetworks }
+    | //
+    /** All endpoints of one network as the log implies them: the host served something else for too long, or is new in it. */
+    { $case: "networkRecords"; value: NetworkRecords }
+    | //
+    /** Which other hosts can be reached? */
+    { $case: "pathCheck"; value: PathCheck }
     | undefined;
+}
+
+export interface NodeNetworks {
+  /** NodeNetwork of libs/overlay, as JSON. */
+  networks: Buffer[];
+}
+
+export interface NetworkRecords {
+  networkId: string;
+  /** EndpointRecord of libs/overlay, as JSON. */
+  records: Buffer[];
+}
+
+export interface NetworkDigests {
+  /** Of every network that the host has records of. */
+  digests: NetworkDigest[];
+  /** Ids of all containers run by hand that are in networks here; others of the node can go. */
+  attachments: string[];
+  /** False while the host does not know its containers: no attachment can go. */
+  attachmentsKnown: boolean;
+}
+
+export interface NetworkDigest {
+  networkId: string;
+  /** Hexadecimal, over what is served; see `servedDigest` of libs/overlay. Empty: nothing is known of that consumer. */
+  names: string;
+  balancer: string;
+  peers: string;
+  /** What consumers could not do, one sentence each. */
+  problems: string[];
 }
 
 export interface Registered {
@@ -107,6 +154,8 @@ export interface SwarmView {
   trustRoots: string;
   /** PEM of the root that nodes should have their certificates of. */
   issuer: string;
+  /** Keys of the hosts' gossip, the one to seal with first. */
+  gossipKeys: Buffer[];
 }
 
 /** A manager, once for each of its dispatchers. */
@@ -188,6 +237,121 @@ export interface LogLine {
 export interface PublishLogsResponse {
 }
 
+export interface AttachContainerRequest {
+  networkId: string;
+  /** Empty for a new attachment; otherwise the one that gets another name. */
+  attachmentId: string;
+  /** Name of the container, empty while it is not known. */
+  name: string;
+  /** The address asked for, without prefix length; empty for any. */
+  wanted: string;
+}
+
+export interface AttachContainerResponse {
+  attachmentId: string;
+  /** With prefix length. */
+  addresses: string[];
+  /** EndpointRecord of libs/state, as JSON. */
+  record: Buffer;
+  /** One sentence; nothing was attached then. */
+  problem: string;
+}
+
+export interface DetachContainerRequest {
+  attachmentId: string;
+}
+
+export interface DetachContainerResponse {
+}
+
+export interface VerifyNetworksRequest {
+  /** Empty for all. */
+  networkId: string;
+}
+
+export interface VerifyNetworksResponse {
+  nodes: NodeDrift[];
+}
+
+export interface NodeDrift {
+  nodeId: string;
+  networks: NetworkDrift[];
+}
+
+export interface NetworkDrift {
+  networkId: string;
+  served: NetworkDigest | undefined;
+  implied:
+    | NetworkDigest
+    | undefined;
+  /** How long they have differed, milliseconds; 0 when they agree. */
+  differsMs: number;
+  /** Records that were sent to the node because of it, since its session began. */
+  repairs: number;
+}
+
+export interface CheckNetworksRequest {
+  /** How long a host may try, milliseconds. */
+  timeoutMs: number;
+}
+
+export interface CheckNetworksResponse {
+  nodes: NodePaths[];
+}
+
+export interface NodePaths {
+  nodeId: string;
+  results: PathResult[];
+  /** The host did not answer in time. */
+  silent: boolean;
+}
+
+export interface PathCheck {
+  id: string;
+  targets: PathTarget[];
+  timeoutMs: number;
+}
+
+export interface PathTarget {
+  nodeId: string;
+  /** Without port. */
+  addr: string;
+}
+
+export interface PathResults {
+  id: string;
+  results: PathResult[];
+}
+
+export interface PathResult {
+  /** The host that was to be reached. */
+  nodeId: string;
+  /** Such as `gossip 7946/udp` or `overlay 4789/udp`. */
+  path: string;
+  ok: boolean;
+  /** Why not, one sentence; empty when it is ok. */
+  cause: string;
+}
+
+export interface TaskDocumentsRequest {
+  taskId: string;
+}
+
+export interface TaskDocumentsResponse {
+  documents: TaskDocument[];
+}
+
+/** The content of one secret or config. */
+export interface TaskDocument {
+  /** `secret` or `config`. */
+  kind: string;
+  id: string;
+  name: string;
+  data: Buffer;
+  /** The template language of the content; empty when it is none. */
+  templating: string;
+}
+
 function createBaseAgentMessage(): AgentMessage {
   return { body: undefined };
 }
@@ -206,6 +370,12 @@ export const AgentMessage: MessageFns<AgentMessage> = {
         break;
       case "description":
         writer.uint32(34).bytes(message.body.value);
+        break;
+      case "networkDigests":
+        NetworkDigests.encode(message.body.value, writer.uint32(42).fork()).join();
+        break;
+      case "pathResults":
+        PathResults.encode(message.body.value, writer.uint32(50).fork()).join();
         break;
     }
     return writer;
@@ -256,6 +426,22 @@ export const AgentMessage: MessageFns<AgentMessage> = {
             message.body = { $case: "description", value: Buffer.from(reader.bytes()) };
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.body = { $case: "networkDigests", value: NetworkDigests.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.body = { $case: "pathResults", value: PathResults.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -295,6 +481,18 @@ export const AgentMessage: MessageFns<AgentMessage> = {
       case "description": {
         if (object.body?.value !== undefined && object.body?.value !== null) {
           message.body = { $case: "description", value: object.body.value };
+        }
+        break;
+      }
+      case "networkDigests": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "networkDigests", value: NetworkDigests.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "pathResults": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "pathResults", value: PathResults.fromPartial(object.body.value) };
         }
         break;
       }
@@ -587,6 +785,15 @@ export const DispatcherMessage: MessageFns<DispatcherMessage> = {
       case "swarm":
         SwarmView.encode(message.body.value, writer.uint32(58).fork()).join();
         break;
+      case "networks":
+        NodeNetworks.encode(message.body.value, writer.uint32(66).fork()).join();
+        break;
+      case "networkRecords":
+        NetworkRecords.encode(message.body.value, writer.uint32(74).fork()).join();
+        break;
+      case "pathCheck":
+        PathCheck.encode(message.body.value, writer.uint32(82).fork()).join();
+        break;
     }
     return writer;
   },
@@ -660,6 +867,30 @@ export const DispatcherMessage: MessageFns<DispatcherMessage> = {
             message.body = { $case: "swarm", value: SwarmView.decode(reader, reader.uint32()) };
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.body = { $case: "networks", value: NodeNetworks.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.body = { $case: "networkRecords", value: NetworkRecords.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.body = { $case: "pathCheck", value: PathCheck.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -720,7 +951,329 @@ export const DispatcherMessage: MessageFns<DispatcherMessage> = {
         }
         break;
       }
+      case "networks": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "networks", value: NodeNetworks.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "networkRecords": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "networkRecords", value: NetworkRecords.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "pathCheck": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "pathCheck", value: PathCheck.fromPartial(object.body.value) };
+        }
+        break;
+      }
     }
+    return message;
+  },
+};
+
+function createBaseNodeNetworks(): NodeNetworks {
+  return { networks: [] };
+}
+
+export const NodeNetworks: MessageFns<NodeNetworks> = {
+  encode(message: NodeNetworks, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.networks) {
+      writer.uint32(10).bytes(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): NodeNetworks {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNodeNetworks();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.networks.push(Buffer.from(reader.bytes()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<NodeNetworks>): NodeNetworks {
+    return NodeNetworks.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<NodeNetworks>): NodeNetworks {
+    const message = createBaseNodeNetworks();
+    message.networks = object.networks?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseNetworkRecords(): NetworkRecords {
+  return { networkId: "", records: [] };
+}
+
+export const NetworkRecords: MessageFns<NetworkRecords> = {
+  encode(message: NetworkRecords, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.networkId !== "") {
+      writer.uint32(10).string(message.networkId);
+    }
+    for (const v of message.records) {
+      writer.uint32(18).bytes(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): NetworkRecords {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNetworkRecords();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.networkId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.records.push(Buffer.from(reader.bytes()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<NetworkRecords>): NetworkRecords {
+    return NetworkRecords.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<NetworkRecords>): NetworkRecords {
+    const message = createBaseNetworkRecords();
+    message.networkId = object.networkId ?? "";
+    message.records = object.records?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseNetworkDigests(): NetworkDigests {
+  return { digests: [], attachments: [], attachmentsKnown: false };
+}
+
+export const NetworkDigests: MessageFns<NetworkDigests> = {
+  encode(message: NetworkDigests, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.digests) {
+      NetworkDigest.encode(v!, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.attachments) {
+      writer.uint32(18).string(v!);
+    }
+    if (message.attachmentsKnown !== false) {
+      writer.uint32(24).bool(message.attachmentsKnown);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): NetworkDigests {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNetworkDigests();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.digests.push(NetworkDigest.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.attachments.push(reader.string());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.attachmentsKnown = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<NetworkDigests>): NetworkDigests {
+    return NetworkDigests.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<NetworkDigests>): NetworkDigests {
+    const message = createBaseNetworkDigests();
+    message.digests = object.digests?.map((e) => NetworkDigest.fromPartial(e)) || [];
+    message.attachments = object.attachments?.map((e) => e) || [];
+    message.attachmentsKnown = object.attachmentsKnown ?? false;
+    return message;
+  },
+};
+
+function createBaseNetworkDigest(): NetworkDigest {
+  return { networkId: "", names: "", balancer: "", peers: "", problems: [] };
+}
+
+export const NetworkDigest: MessageFns<NetworkDigest> = {
+  encode(message: NetworkDigest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.networkId !== "") {
+      writer.uint32(10).string(message.networkId);
+    }
+    if (message.names !== "") {
+      writer.uint32(18).string(message.names);
+    }
+    if (message.balancer !== "") {
+      writer.uint32(26).string(message.balancer);
+    }
+    if (message.peers !== "") {
+      writer.uint32(34).string(message.peers);
+    }
+    for (const v of message.problems) {
+      writer.uint32(42).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): NetworkDigest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNetworkDigest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.networkId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.names = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.balancer = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.peers = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.problems.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<NetworkDigest>): NetworkDigest {
+    return NetworkDigest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<NetworkDigest>): NetworkDigest {
+    const message = createBaseNetworkDigest();
+    message.networkId = object.networkId ?? "";
+    message.names = object.names ?? "";
+    message.balancer = object.balancer ?? "";
+    message.peers = object.peers ?? "";
+    message.problems = object.problems?.map((e) => e) || [];
     return message;
   },
 };
@@ -862,7 +1415,7 @@ export const HeartbeatAck: MessageFns<HeartbeatAck> = {
 };
 
 function createBaseSwarmView(): SwarmView {
-  return { node: Buffer.alloc(0), managers: [], trustRoots: "", issuer: "" };
+  return { node: Buffer.alloc(0), managers: [], trustRoots: "", issuer: "", gossipKeys: [] };
 }
 
 export const SwarmView: MessageFns<SwarmView> = {
@@ -878,6 +1431,9 @@ export const SwarmView: MessageFns<SwarmView> = {
     }
     if (message.issuer !== "") {
       writer.uint32(34).string(message.issuer);
+    }
+    for (const v of message.gossipKeys) {
+      writer.uint32(42).bytes(v!);
     }
     return writer;
   },
@@ -927,6 +1483,14 @@ export const SwarmView: MessageFns<SwarmView> = {
             message.issuer = reader.string();
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.gossipKeys.push(Buffer.from(reader.bytes()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -948,6 +1512,7 @@ export const SwarmView: MessageFns<SwarmView> = {
     message.managers = object.managers?.map((e) => Manager.fromPartial(e)) || [];
     message.trustRoots = object.trustRoots ?? "";
     message.issuer = object.issuer ?? "";
+    message.gossipKeys = object.gossipKeys?.map((e) => e) || [];
     return message;
   },
 };
@@ -1755,6 +2320,1276 @@ export const PublishLogsResponse: MessageFns<PublishLogsResponse> = {
   },
 };
 
+function createBaseAttachContainerRequest(): AttachContainerRequest {
+  return { networkId: "", attachmentId: "", name: "", wanted: "" };
+}
+
+export const AttachContainerRequest: MessageFns<AttachContainerRequest> = {
+  encode(message: AttachContainerRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.networkId !== "") {
+      writer.uint32(10).string(message.networkId);
+    }
+    if (message.attachmentId !== "") {
+      writer.uint32(18).string(message.attachmentId);
+    }
+    if (message.name !== "") {
+      writer.uint32(26).string(message.name);
+    }
+    if (message.wanted !== "") {
+      writer.uint32(34).string(message.wanted);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AttachContainerRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAttachContainerRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.networkId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.attachmentId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.wanted = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<AttachContainerRequest>): AttachContainerRequest {
+    return AttachContainerRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<AttachContainerRequest>): AttachContainerRequest {
+    const message = createBaseAttachContainerRequest();
+    message.networkId = object.networkId ?? "";
+    message.attachmentId = object.attachmentId ?? "";
+    message.name = object.name ?? "";
+    message.wanted = object.wanted ?? "";
+    return message;
+  },
+};
+
+function createBaseAttachContainerResponse(): AttachContainerResponse {
+  return { attachmentId: "", addresses: [], record: Buffer.alloc(0), problem: "" };
+}
+
+export const AttachContainerResponse: MessageFns<AttachContainerResponse> = {
+  encode(message: AttachContainerResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.attachmentId !== "") {
+      writer.uint32(10).string(message.attachmentId);
+    }
+    for (const v of message.addresses) {
+      writer.uint32(18).string(v!);
+    }
+    if (message.record.length !== 0) {
+      writer.uint32(26).bytes(message.record);
+    }
+    if (message.problem !== "") {
+      writer.uint32(34).string(message.problem);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AttachContainerResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAttachContainerResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.attachmentId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.addresses.push(reader.string());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.record = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.problem = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<AttachContainerResponse>): AttachContainerResponse {
+    return AttachContainerResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<AttachContainerResponse>): AttachContainerResponse {
+    const message = createBaseAttachContainerResponse();
+    message.attachmentId = object.attachmentId ?? "";
+    message.addresses = object.addresses?.map((e) => e) || [];
+    message.record = object.record ?? Buffer.alloc(0);
+    message.problem = object.problem ?? "";
+    return message;
+  },
+};
+
+function createBaseDetachContainerRequest(): DetachContainerRequest {
+  return { attachmentId: "" };
+}
+
+export const DetachContainerRequest: MessageFns<DetachContainerRequest> = {
+  encode(message: DetachContainerRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.attachmentId !== "") {
+      writer.uint32(10).string(message.attachmentId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DetachContainerRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDetachContainerRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.attachmentId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<DetachContainerRequest>): DetachContainerRequest {
+    return DetachContainerRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DetachContainerRequest>): DetachContainerRequest {
+    const message = createBaseDetachContainerRequest();
+    message.attachmentId = object.attachmentId ?? "";
+    return message;
+  },
+};
+
+function createBaseDetachContainerResponse(): DetachContainerResponse {
+  return {};
+}
+
+export const DetachContainerResponse: MessageFns<DetachContainerResponse> = {
+  encode(_: DetachContainerResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DetachContainerResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDetachContainerResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<DetachContainerResponse>): DetachContainerResponse {
+    return DetachContainerResponse.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<DetachContainerResponse>): DetachContainerResponse {
+    const message = createBaseDetachContainerResponse();
+    return message;
+  },
+};
+
+function createBaseVerifyNetworksRequest(): VerifyNetworksRequest {
+  return { networkId: "" };
+}
+
+export const VerifyNetworksRequest: MessageFns<VerifyNetworksRequest> = {
+  encode(message: VerifyNetworksRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.networkId !== "") {
+      writer.uint32(10).string(message.networkId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): VerifyNetworksRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseVerifyNetworksRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.networkId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<VerifyNetworksRequest>): VerifyNetworksRequest {
+    return VerifyNetworksRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<VerifyNetworksRequest>): VerifyNetworksRequest {
+    const message = createBaseVerifyNetworksRequest();
+    message.networkId = object.networkId ?? "";
+    return message;
+  },
+};
+
+function createBaseVerifyNetworksResponse(): VerifyNetworksResponse {
+  return { nodes: [] };
+}
+
+export const VerifyNetworksResponse: MessageFns<VerifyNetworksResponse> = {
+  encode(message: VerifyNetworksResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.nodes) {
+      NodeDrift.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): VerifyNetworksResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseVerifyNetworksResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.nodes.push(NodeDrift.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<VerifyNetworksResponse>): VerifyNetworksResponse {
+    return VerifyNetworksResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<VerifyNetworksResponse>): VerifyNetworksResponse {
+    const message = createBaseVerifyNetworksResponse();
+    message.nodes = object.nodes?.map((e) => NodeDrift.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseNodeDrift(): NodeDrift {
+  return { nodeId: "", networks: [] };
+}
+
+export const NodeDrift: MessageFns<NodeDrift> = {
+  encode(message: NodeDrift, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.nodeId !== "") {
+      writer.uint32(10).string(message.nodeId);
+    }
+    for (const v of message.networks) {
+      NetworkDrift.encode(v!, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): NodeDrift {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNodeDrift();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.nodeId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.networks.push(NetworkDrift.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<NodeDrift>): NodeDrift {
+    return NodeDrift.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<NodeDrift>): NodeDrift {
+    const message = createBaseNodeDrift();
+    message.nodeId = object.nodeId ?? "";
+    message.networks = object.networks?.map((e) => NetworkDrift.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseNetworkDrift(): NetworkDrift {
+  return { networkId: "", served: undefined, implied: undefined, differsMs: 0, repairs: 0 };
+}
+
+export const NetworkDrift: MessageFns<NetworkDrift> = {
+  encode(message: NetworkDrift, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.networkId !== "") {
+      writer.uint32(10).string(message.networkId);
+    }
+    if (message.served !== undefined) {
+      NetworkDigest.encode(message.served, writer.uint32(18).fork()).join();
+    }
+    if (message.implied !== undefined) {
+      NetworkDigest.encode(message.implied, writer.uint32(26).fork()).join();
+    }
+    if (message.differsMs !== 0) {
+      writer.uint32(32).uint32(message.differsMs);
+    }
+    if (message.repairs !== 0) {
+      writer.uint32(40).uint32(message.repairs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): NetworkDrift {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNetworkDrift();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.networkId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.served = NetworkDigest.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.implied = NetworkDigest.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.differsMs = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.repairs = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<NetworkDrift>): NetworkDrift {
+    return NetworkDrift.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<NetworkDrift>): NetworkDrift {
+    const message = createBaseNetworkDrift();
+    message.networkId = object.networkId ?? "";
+    message.served = (object.served !== undefined && object.served !== null)
+      ? NetworkDigest.fromPartial(object.served)
+      : undefined;
+    message.implied = (object.implied !== undefined && object.implied !== null)
+      ? NetworkDigest.fromPartial(object.implied)
+      : undefined;
+    message.differsMs = object.differsMs ?? 0;
+    message.repairs = object.repairs ?? 0;
+    return message;
+  },
+};
+
+function createBaseCheckNetworksRequest(): CheckNetworksRequest {
+  return { timeoutMs: 0 };
+}
+
+export const CheckNetworksRequest: MessageFns<CheckNetworksRequest> = {
+  encode(message: CheckNetworksRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.timeoutMs !== 0) {
+      writer.uint32(8).uint32(message.timeoutMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CheckNetworksRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCheckNetworksRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.timeoutMs = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<CheckNetworksRequest>): CheckNetworksRequest {
+    return CheckNetworksRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CheckNetworksRequest>): CheckNetworksRequest {
+    const message = createBaseCheckNetworksRequest();
+    message.timeoutMs = object.timeoutMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseCheckNetworksResponse(): CheckNetworksResponse {
+  return { nodes: [] };
+}
+
+export const CheckNetworksResponse: MessageFns<CheckNetworksResponse> = {
+  encode(message: CheckNetworksResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.nodes) {
+      NodePaths.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CheckNetworksResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCheckNetworksResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.nodes.push(NodePaths.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<CheckNetworksResponse>): CheckNetworksResponse {
+    return CheckNetworksResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CheckNetworksResponse>): CheckNetworksResponse {
+    const message = createBaseCheckNetworksResponse();
+    message.nodes = object.nodes?.map((e) => NodePaths.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseNodePaths(): NodePaths {
+  return { nodeId: "", results: [], silent: false };
+}
+
+export const NodePaths: MessageFns<NodePaths> = {
+  encode(message: NodePaths, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.nodeId !== "") {
+      writer.uint32(10).string(message.nodeId);
+    }
+    for (const v of message.results) {
+      PathResult.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.silent !== false) {
+      writer.uint32(24).bool(message.silent);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): NodePaths {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNodePaths();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.nodeId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.results.push(PathResult.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.silent = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<NodePaths>): NodePaths {
+    return NodePaths.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<NodePaths>): NodePaths {
+    const message = createBaseNodePaths();
+    message.nodeId = object.nodeId ?? "";
+    message.results = object.results?.map((e) => PathResult.fromPartial(e)) || [];
+    message.silent = object.silent ?? false;
+    return message;
+  },
+};
+
+function createBasePathCheck(): PathCheck {
+  return { id: "", targets: [], timeoutMs: 0 };
+}
+
+export const PathCheck: MessageFns<PathCheck> = {
+  encode(message: PathCheck, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    for (const v of message.targets) {
+      PathTarget.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.timeoutMs !== 0) {
+      writer.uint32(24).uint32(message.timeoutMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PathCheck {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePathCheck();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.targets.push(PathTarget.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.timeoutMs = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PathCheck>): PathCheck {
+    return PathCheck.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PathCheck>): PathCheck {
+    const message = createBasePathCheck();
+    message.id = object.id ?? "";
+    message.targets = object.targets?.map((e) => PathTarget.fromPartial(e)) || [];
+    message.timeoutMs = object.timeoutMs ?? 0;
+    return message;
+  },
+};
+
+function createBasePathTarget(): PathTarget {
+  return { nodeId: "", addr: "" };
+}
+
+export const PathTarget: MessageFns<PathTarget> = {
+  encode(message: PathTarget, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.nodeId !== "") {
+      writer.uint32(10).string(message.nodeId);
+    }
+    if (message.addr !== "") {
+      writer.uint32(18).string(message.addr);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PathTarget {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePathTarget();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.nodeId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.addr = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PathTarget>): PathTarget {
+    return PathTarget.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PathTarget>): PathTarget {
+    const message = createBasePathTarget();
+    message.nodeId = object.nodeId ?? "";
+    message.addr = object.addr ?? "";
+    return message;
+  },
+};
+
+function createBasePathResults(): PathResults {
+  return { id: "", results: [] };
+}
+
+export const PathResults: MessageFns<PathResults> = {
+  encode(message: PathResults, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    for (const v of message.results) {
+      PathResult.encode(v!, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PathResults {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePathResults();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.results.push(PathResult.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PathResults>): PathResults {
+    return PathResults.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PathResults>): PathResults {
+    const message = createBasePathResults();
+    message.id = object.id ?? "";
+    message.results = object.results?.map((e) => PathResult.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBasePathResult(): PathResult {
+  return { nodeId: "", path: "", ok: false, cause: "" };
+}
+
+export const PathResult: MessageFns<PathResult> = {
+  encode(message: PathResult, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.nodeId !== "") {
+      writer.uint32(10).string(message.nodeId);
+    }
+    if (message.path !== "") {
+      writer.uint32(18).string(message.path);
+    }
+    if (message.ok !== false) {
+      writer.uint32(24).bool(message.ok);
+    }
+    if (message.cause !== "") {
+      writer.uint32(34).string(message.cause);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PathResult {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePathResult();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.nodeId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.path = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.ok = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.cause = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PathResult>): PathResult {
+    return PathResult.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PathResult>): PathResult {
+    const message = createBasePathResult();
+    message.nodeId = object.nodeId ?? "";
+    message.path = object.path ?? "";
+    message.ok = object.ok ?? false;
+    message.cause = object.cause ?? "";
+    return message;
+  },
+};
+
+function createBaseTaskDocumentsRequest(): TaskDocumentsRequest {
+  return { taskId: "" };
+}
+
+export const TaskDocumentsRequest: MessageFns<TaskDocumentsRequest> = {
+  encode(message: TaskDocumentsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.taskId !== "") {
+      writer.uint32(10).string(message.taskId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TaskDocumentsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTaskDocumentsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.taskId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<TaskDocumentsRequest>): TaskDocumentsRequest {
+    return TaskDocumentsRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TaskDocumentsRequest>): TaskDocumentsRequest {
+    const message = createBaseTaskDocumentsRequest();
+    message.taskId = object.taskId ?? "";
+    return message;
+  },
+};
+
+function createBaseTaskDocumentsResponse(): TaskDocumentsResponse {
+  return { documents: [] };
+}
+
+export const TaskDocumentsResponse: MessageFns<TaskDocumentsResponse> = {
+  encode(message: TaskDocumentsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.documents) {
+      TaskDocument.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TaskDocumentsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTaskDocumentsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.documents.push(TaskDocument.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<TaskDocumentsResponse>): TaskDocumentsResponse {
+    return TaskDocumentsResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TaskDocumentsResponse>): TaskDocumentsResponse {
+    const message = createBaseTaskDocumentsResponse();
+    message.documents = object.documents?.map((e) => TaskDocument.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseTaskDocument(): TaskDocument {
+  return { kind: "", id: "", name: "", data: Buffer.alloc(0), templating: "" };
+}
+
+export const TaskDocument: MessageFns<TaskDocument> = {
+  encode(message: TaskDocument, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.kind !== "") {
+      writer.uint32(10).string(message.kind);
+    }
+    if (message.id !== "") {
+      writer.uint32(18).string(message.id);
+    }
+    if (message.name !== "") {
+      writer.uint32(26).string(message.name);
+    }
+    if (message.data.length !== 0) {
+      writer.uint32(34).bytes(message.data);
+    }
+    if (message.templating !== "") {
+      writer.uint32(42).string(message.templating);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TaskDocument {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTaskDocument();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.kind = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.data = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.templating = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<TaskDocument>): TaskDocument {
+    return TaskDocument.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TaskDocument>): TaskDocument {
+    const message = createBaseTaskDocument();
+    message.kind = object.kind ?? "";
+    message.id = object.id ?? "";
+    message.name = object.name ?? "";
+    message.data = object.data ?? Buffer.alloc(0);
+    message.templating = object.templating ?? "";
+    return message;
+  },
+};
+
 /** Served by every dispatcher on 2378. */
 export type DispatcherService = typeof DispatcherService;
 export const DispatcherService = {
@@ -1788,6 +3623,64 @@ export const DispatcherService = {
     responseSerialize: (value: LogLines): Buffer => Buffer.from(LogLines.encode(value).finish()),
     responseDeserialize: (value: Buffer): LogLines => LogLines.decode(value),
   },
+  /** An address for a container that was run by hand in an attachable network of the calling node. */
+  attachContainer: {
+    path: "/shoal.v1.Dispatcher/AttachContainer" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: AttachContainerRequest): Buffer =>
+      Buffer.from(AttachContainerRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): AttachContainerRequest => AttachContainerRequest.decode(value),
+    responseSerialize: (value: AttachContainerResponse): Buffer =>
+      Buffer.from(AttachContainerResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): AttachContainerResponse => AttachContainerResponse.decode(value),
+  },
+  /** The container is gone. Unknown ones are no error. */
+  detachContainer: {
+    path: "/shoal.v1.Dispatcher/DetachContainer" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: DetachContainerRequest): Buffer =>
+      Buffer.from(DetachContainerRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): DetachContainerRequest => DetachContainerRequest.decode(value),
+    responseSerialize: (value: DetachContainerResponse): Buffer =>
+      Buffer.from(DetachContainerResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): DetachContainerResponse => DetachContainerResponse.decode(value),
+  },
+  /** What the nodes whose sessions this dispatcher holds serve beside what the log implies. Managers only. */
+  verifyNetworks: {
+    path: "/shoal.v1.Dispatcher/VerifyNetworks" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: VerifyNetworksRequest): Buffer =>
+      Buffer.from(VerifyNetworksRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): VerifyNetworksRequest => VerifyNetworksRequest.decode(value),
+    responseSerialize: (value: VerifyNetworksResponse): Buffer =>
+      Buffer.from(VerifyNetworksResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): VerifyNetworksResponse => VerifyNetworksResponse.decode(value),
+  },
+  /** Lets those nodes try to reach other nodes, and answers with what they found. Managers only. */
+  checkNetworks: {
+    path: "/shoal.v1.Dispatcher/CheckNetworks" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: CheckNetworksRequest): Buffer => Buffer.from(CheckNetworksRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): CheckNetworksRequest => CheckNetworksRequest.decode(value),
+    responseSerialize: (value: CheckNetworksResponse): Buffer =>
+      Buffer.from(CheckNetworksResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): CheckNetworksResponse => CheckNetworksResponse.decode(value),
+  },
+  /** What a task of the calling node is given to read. Told to nobody else, and only while the task is to run. */
+  taskDocuments: {
+    path: "/shoal.v1.Dispatcher/TaskDocuments" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: TaskDocumentsRequest): Buffer => Buffer.from(TaskDocumentsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): TaskDocumentsRequest => TaskDocumentsRequest.decode(value),
+    responseSerialize: (value: TaskDocumentsResponse): Buffer =>
+      Buffer.from(TaskDocumentsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): TaskDocumentsResponse => TaskDocumentsResponse.decode(value),
+  },
 } as const;
 
 export interface DispatcherServer extends UntypedServiceImplementation {
@@ -1797,6 +3690,16 @@ export interface DispatcherServer extends UntypedServiceImplementation {
   publishLogs: handleClientStreamingCall<LogLines, PublishLogsResponse>;
   /** Log lines of the given tasks from the nodes whose sessions this dispatcher holds. Managers only. */
   subscribeLogs: handleServerStreamingCall<LogSubscription, LogLines>;
+  /** An address for a container that was run by hand in an attachable network of the calling node. */
+  attachContainer: handleUnaryCall<AttachContainerRequest, AttachContainerResponse>;
+  /** The container is gone. Unknown ones are no error. */
+  detachContainer: handleUnaryCall<DetachContainerRequest, DetachContainerResponse>;
+  /** What the nodes whose sessions this dispatcher holds serve beside what the log implies. Managers only. */
+  verifyNetworks: handleUnaryCall<VerifyNetworksRequest, VerifyNetworksResponse>;
+  /** Lets those nodes try to reach other nodes, and answers with what they found. Managers only. */
+  checkNetworks: handleUnaryCall<CheckNetworksRequest, CheckNetworksResponse>;
+  /** What a task of the calling node is given to read. Told to nobody else, and only while the task is to run. */
+  taskDocuments: handleUnaryCall<TaskDocumentsRequest, TaskDocumentsResponse>;
 }
 
 export interface DispatcherClient extends Client {
@@ -1828,6 +3731,86 @@ export interface DispatcherClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<LogLines>;
+  /** An address for a container that was run by hand in an attachable network of the calling node. */
+  attachContainer(
+    request: AttachContainerRequest,
+    callback: (error: ServiceError | null, response: AttachContainerResponse) => void,
+  ): ClientUnaryCall;
+  attachContainer(
+    request: AttachContainerRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: AttachContainerResponse) => void,
+  ): ClientUnaryCall;
+  attachContainer(
+    request: AttachContainerRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: AttachContainerResponse) => void,
+  ): ClientUnaryCall;
+  /** The container is gone. Unknown ones are no error. */
+  detachContainer(
+    request: DetachContainerRequest,
+    callback: (error: ServiceError | null, response: DetachContainerResponse) => void,
+  ): ClientUnaryCall;
+  detachContainer(
+    request: DetachContainerRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: DetachContainerResponse) => void,
+  ): ClientUnaryCall;
+  detachContainer(
+    request: DetachContainerRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: DetachContainerResponse) => void,
+  ): ClientUnaryCall;
+  /** What the nodes whose sessions this dispatcher holds serve beside what the log implies. Managers only. */
+  verifyNetworks(
+    request: VerifyNetworksRequest,
+    callback: (error: ServiceError | null, response: VerifyNetworksResponse) => void,
+  ): ClientUnaryCall;
+  verifyNetworks(
+    request: VerifyNetworksRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: VerifyNetworksResponse) => void,
+  ): ClientUnaryCall;
+  verifyNetworks(
+    request: VerifyNetworksRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: VerifyNetworksResponse) => void,
+  ): ClientUnaryCall;
+  /** Lets those nodes try to reach other nodes, and answers with what they found. Managers only. */
+  checkNetworks(
+    request: CheckNetworksRequest,
+    callback: (error: ServiceError | null, response: CheckNetworksResponse) => void,
+  ): ClientUnaryCall;
+  checkNetworks(
+    request: CheckNetworksRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: CheckNetworksResponse) => void,
+  ): ClientUnaryCall;
+  checkNetworks(
+    request: CheckNetworksRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: CheckNetworksResponse) => void,
+  ): ClientUnaryCall;
+  /** What a task of the calling node is given to read. Told to nobody else, and only while the task is to run. */
+  taskDocuments(
+    request: TaskDocumentsRequest,
+    callback: (error: ServiceError | null, response: TaskDocumentsResponse) => void,
+  ): ClientUnaryCall;
+  taskDocuments(
+    request: TaskDocumentsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: TaskDocumentsResponse) => void,
+  ): ClientUnaryCall;
+  taskDocuments(
+    request: TaskDocumentsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: TaskDocumentsResponse) => void,
+  ): ClientUnaryCall;
 }
 
 export const DispatcherClient = makeGenericClientConstructor(DispatcherService, "shoal.v1.Dispatcher") as unknown as {

@@ -32,6 +32,7 @@ export interface GossipPacket {
     | { $case: "nack"; value: number }
     | undefined;
   rumours: GossipRumour[];
+  tables: GossipTable[];
 }
 
 export interface GossipPing {
@@ -57,13 +58,124 @@ export interface GossipRumour {
   from: string;
 }
 
-/** The whole list of a host, over TCP; the answer is one too. */
+/** What is said of the records of one network. */
+export interface GossipTable {
+  /** Empty: the table of which hosts are in which network. */
+  network: string;
+  records: GossipRecord[];
+}
+
+/** One record as its owner wrote it. */
+export interface GossipRecord {
+  /** Node id of the host that alone may write it. */
+  owner: string;
+  id: string;
+  /** Lamport time of the owner's writing. */
+  time: number;
+  /** Absent: the owner has withdrawn it. */
+  value?:
+    | Buffer
+    | undefined;
+  /** Since the owner wrote it. */
+  ageMs: number;
+}
+
+/** One message of a TCP connection: length (4 bytes, big endian), then this, sealed. */
+export interface GossipFrame {
+  /** The asker's own; answers carry the question's. */
+  sequence: number;
+  body:
+    | //
+    /** First message of a connection: who it is that asks. */
+    { $case: "hello"; value: GossipRumour }
+    | { $case: "question"; value: GossipQuestion }
+    | { $case: "answer"; value: GossipAnswer }
+    | undefined;
+}
+
+export interface GossipQuestion {
+  body: { $case: "reach"; value: GossipReach } | //
+  /** All members the asker knows; the answer is such a list too. */
+  { $case: "members"; value: GossipList } | //
+  /** How the asker's tables stand. */
+  { $case: "digests"; value: GossipDigests } | //
+  /** What the asker has; the answer is what it lacks. */
+  { $case: "records"; value: GossipExchange } | //
+  /** Records that must be served before they are acknowledged. */
+  { $case: "push"; value: GossipTable } | undefined;
+}
+
+/** Are you there, and do you know the same members? */
+export interface GossipReach {
+  /** Who is meant: another host may have the address by now, and does not answer. */
+  target: string;
+  /** Over the members that the asker knows; empty: it does not mind. */
+  digest: Buffer;
+}
+
+export interface GossipAnswer {
+  body:
+    | //
+    /** Whether the same members are known. */
+    { $case: "reached"; value: boolean }
+    | { $case: "members"; value: GossipList }
+    | //
+    /** Of the tables that differ. */
+    { $case: "owners"; value: GossipOwners }
+    | { $case: "records"; value: GossipTables }
+    | { $case: "pushed"; value: boolean }
+    | undefined;
+}
+
 export interface GossipList {
   members: GossipRumour[];
 }
 
+export interface GossipDigests {
+  tables: GossipTableDigest[];
+}
+
+export interface GossipTableDigest {
+  network: string;
+  /** 8 bytes over all records that are shown. */
+  digest: Buffer;
+}
+
+export interface GossipOwners {
+  tables: GossipTableOwners[];
+}
+
+export interface GossipTableOwners {
+  network: string;
+  owners: GossipOwnerDigest[];
+  /** The host is not in the network. */
+  absent: boolean;
+}
+
+export interface GossipOwnerDigest {
+  owner: string;
+  digest: Buffer;
+}
+
+export interface GossipExchange {
+  tables: GossipTableExchange[];
+}
+
+export interface GossipTableExchange {
+  /** All the asker's records of `owners`. */
+  table:
+    | GossipTable
+    | undefined;
+  /** Whose records the asker wants to compare. */
+  owners: string[];
+}
+
+export interface GossipTables {
+  tables: GossipTable[];
+}
+
 function createBaseGossipPacket(): GossipPacket {
-  return { from: "", probe: undefined, rumours: [] };
+  return { from: "", probe: undefined, rumours: [], tables: [] };
 }
 
 export const GossipPacket: MessageFns<GossipPacket> = {
@@ -87,6 +199,9 @@ export const GossipPacket: MessageFns<GossipPacket> = {
     }
     for (const v of message.rumours) {
       GossipRumour.encode(v!, writer.uint32(50).fork()).join();
+    }
+    for (const v of message.tables) {
+      GossipTable.encode(v!, writer.uint32(58).fork()).join();
     }
     return writer;
   },
@@ -152,6 +267,14 @@ export const GossipPacket: MessageFns<GossipPacket> = {
             message.rumours.push(GossipRumour.decode(reader, reader.uint32()));
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.tables.push(GossipTable.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -197,6 +320,7 @@ export const GossipPacket: MessageFns<GossipPacket> = {
       }
     }
     message.rumours = object.rumours?.map((e) => GossipRumour.fromPartial(e)) || [];
+    message.tables = object.tables?.map((e) => GossipTable.fromPartial(e)) || [];
     return message;
   },
 };
@@ -450,6 +574,617 @@ export const GossipRumour: MessageFns<GossipRumour> = {
   },
 };
 
+function createBaseGossipTable(): GossipTable {
+  return { network: "", records: [] };
+}
+
+export const GossipTable: MessageFns<GossipTable> = {
+  encode(message: GossipTable, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.network !== "") {
+      writer.uint32(10).string(message.network);
+    }
+    for (const v of message.records) {
+      GossipRecord.encode(v!, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GossipTable {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGossipTable();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.network = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.records.push(GossipRecord.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GossipTable>): GossipTable {
+    return GossipTable.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GossipTable>): GossipTable {
+    const message = createBaseGossipTable();
+    message.network = object.network ?? "";
+    message.records = object.records?.map((e) => GossipRecord.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseGossipRecord(): GossipRecord {
+  return { owner: "", id: "", time: 0, value: undefined, ageMs: 0 };
+}
+
+export const GossipRecord: MessageFns<GossipRecord> = {
+  encode(message: GossipRecord, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.owner !== "") {
+      writer.uint32(10).string(message.owner);
+    }
+    if (message.id !== "") {
+      writer.uint32(18).string(message.id);
+    }
+    if (message.time !== 0) {
+      writer.uint32(24).uint64(message.time);
+    }
+    if (message.value !== undefined) {
+      writer.uint32(34).bytes(message.value);
+    }
+    if (message.ageMs !== 0) {
+      writer.uint32(40).uint64(message.ageMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GossipRecord {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGossipRecord();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.owner = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.time = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.value = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.ageMs = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GossipRecord>): GossipRecord {
+    return GossipRecord.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GossipRecord>): GossipRecord {
+    const message = createBaseGossipRecord();
+    message.owner = object.owner ?? "";
+    message.id = object.id ?? "";
+    message.time = object.time ?? 0;
+    message.value = object.value ?? undefined;
+    message.ageMs = object.ageMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseGossipFrame(): GossipFrame {
+  return { sequence: 0, body: undefined };
+}
+
+export const GossipFrame: MessageFns<GossipFrame> = {
+  encode(message: GossipFrame, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sequence !== 0) {
+      writer.uint32(8).uint32(message.sequence);
+    }
+    switch (message.body?.$case) {
+      case "hello":
+        GossipRumour.encode(message.body.value, writer.uint32(18).fork()).join();
+        break;
+      case "question":
+        GossipQuestion.encode(message.body.value, writer.uint32(26).fork()).join();
+        break;
+      case "answer":
+        GossipAnswer.encode(message.body.value, writer.uint32(34).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GossipFrame {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGossipFrame();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.sequence = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.body = { $case: "hello", value: GossipRumour.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.body = { $case: "question", value: GossipQuestion.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.body = { $case: "answer", value: GossipAnswer.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GossipFrame>): GossipFrame {
+    return GossipFrame.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GossipFrame>): GossipFrame {
+    const message = createBaseGossipFrame();
+    message.sequence = object.sequence ?? 0;
+    switch (object.body?.$case) {
+      case "hello": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "hello", value: GossipRumour.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "question": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "question", value: GossipQuestion.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "answer": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "answer", value: GossipAnswer.fromPartial(object.body.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseGossipQuestion(): GossipQuestion {
+  return { body: undefined };
+}
+
+export const GossipQuestion: MessageFns<GossipQuestion> = {
+  encode(message: GossipQuestion, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.body?.$case) {
+      case "reach":
+        GossipReach.encode(message.body.value, writer.uint32(10).fork()).join();
+        break;
+      case "members":
+        GossipList.encode(message.body.value, writer.uint32(18).fork()).join();
+        break;
+      case "digests":
+        GossipDigests.encode(message.body.value, writer.uint32(26).fork()).join();
+        break;
+      case "records":
+        GossipExchange.encode(message.body.value, writer.uint32(34).fork()).join();
+        break;
+      case "push":
+        GossipTable.encode(message.body.value, writer.uint32(42).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GossipQuestion {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGossipQuestion();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.body = { $case: "reach", value: GossipReach.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.body = { $case: "members", value: GossipList.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.body = { $case: "digests", value: GossipDigests.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.body = { $case: "records", value: GossipExchange.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.body = { $case: "push", value: GossipTable.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GossipQuestion>): GossipQuestion {
+    return GossipQuestion.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GossipQuestion>): GossipQuestion {
+    const message = createBaseGossipQuestion();
+    switch (object.body?.$case) {
+      case "reach": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "reach", value: GossipReach.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "members": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "members", value: GossipList.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "digests": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "digests", value: GossipDigests.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "records": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "records", value: GossipExchange.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "push": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "push", value: GossipTable.fromPartial(object.body.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseGossipReach(): GossipReach {
+  return { target: "", digest: Buffer.alloc(0) };
+}
+
+export const GossipReach: MessageFns<GossipReach> = {
+  encode(message: GossipReach, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.target !== "") {
+      writer.uint32(10).string(message.target);
+    }
+    if (message.digest.length !== 0) {
+      writer.uint32(18).bytes(message.digest);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GossipReach {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGossipReach();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.target = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.digest = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GossipReach>): GossipReach {
+    return GossipReach.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GossipReach>): GossipReach {
+    const message = createBaseGossipReach();
+    message.target = object.target ?? "";
+    message.digest = object.digest ?? Buffer.alloc(0);
+    return message;
+  },
+};
+
+function createBaseGossipAnswer(): GossipAnswer {
+  return { body: undefined };
+}
+
+export const GossipAnswer: MessageFns<GossipAnswer> = {
+  encode(message: GossipAnswer, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.body?.$case) {
+      case "reached":
+        writer.uint32(8).bool(message.body.value);
+        break;
+      case "members":
+        GossipList.encode(message.body.value, writer.uint32(18).fork()).join();
+        break;
+      case "owners":
+        GossipOwners.encode(message.body.value, writer.uint32(26).fork()).join();
+        break;
+      case "records":
+        GossipTables.encode(message.body.value, writer.uint32(34).fork()).join();
+        break;
+      case "pushed":
+        writer.uint32(40).bool(message.body.value);
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GossipAnswer {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGossipAnswer();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.body = { $case: "reached", value: reader.bool() };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.body = { $case: "members", value: GossipList.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.body = { $case: "owners", value: GossipOwners.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.body = { $case: "records", value: GossipTables.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.body = { $case: "pushed", value: reader.bool() };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GossipAnswer>): GossipAnswer {
+    return GossipAnswer.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GossipAnswer>): GossipAnswer {
+    const message = createBaseGossipAnswer();
+    switch (object.body?.$case) {
+      case "reached": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "reached", value: object.body.value };
+        }
+        break;
+      }
+      case "members": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "members", value: GossipList.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "owners": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "owners", value: GossipOwners.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "records": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "records", value: GossipTables.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "pushed": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "pushed", value: object.body.value };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
 function createBaseGossipList(): GossipList {
   return { members: [] };
 }
@@ -505,6 +1240,508 @@ export const GossipList: MessageFns<GossipList> = {
   },
 };
 
+function createBaseGossipDigests(): GossipDigests {
+  return { tables: [] };
+}
+
+export const GossipDigests: MessageFns<GossipDigests> = {
+  encode(message: GossipDigests, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.tables) {
+      GossipTableDigest.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GossipDigests {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGossipDigests();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.tables.push(GossipTableDigest.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GossipDigests>): GossipDigests {
+    return GossipDigests.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GossipDigests>): GossipDigests {
+    const message = createBaseGossipDigests();
+    message.tables = object.tables?.map((e) => GossipTableDigest.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseGossipTableDigest(): GossipTableDigest {
+  return { network: "", digest: Buffer.alloc(0) };
+}
+
+export const GossipTableDigest: MessageFns<GossipTableDigest> = {
+  encode(message: GossipTableDigest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.network !== "") {
+      writer.uint32(10).string(message.network);
+    }
+    if (message.digest.length !== 0) {
+      writer.uint32(18).bytes(message.digest);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GossipTableDigest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGossipTableDigest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.network = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.digest = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GossipTableDigest>): GossipTableDigest {
+    return GossipTableDigest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GossipTableDigest>): GossipTableDigest {
+    const message = createBaseGossipTableDigest();
+    message.network = object.network ?? "";
+    message.digest = object.digest ?? Buffer.alloc(0);
+    return message;
+  },
+};
+
+function createBaseGossipOwners(): GossipOwners {
+  return { tables: [] };
+}
+
+export const GossipOwners: MessageFns<GossipOwners> = {
+  encode(message: GossipOwners, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.tables) {
+      GossipTableOwners.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GossipOwners {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGossipOwners();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.tables.push(GossipTableOwners.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GossipOwners>): GossipOwners {
+    return GossipOwners.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GossipOwners>): GossipOwners {
+    const message = createBaseGossipOwners();
+    message.tables = object.tables?.map((e) => GossipTableOwners.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseGossipTableOwners(): GossipTableOwners {
+  return { network: "", owners: [], absent: false };
+}
+
+export const GossipTableOwners: MessageFns<GossipTableOwners> = {
+  encode(message: GossipTableOwners, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.network !== "") {
+      writer.uint32(10).string(message.network);
+    }
+    for (const v of message.owners) {
+      GossipOwnerDigest.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.absent !== false) {
+      writer.uint32(24).bool(message.absent);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GossipTableOwners {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGossipTableOwners();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.network = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.owners.push(GossipOwnerDigest.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.absent = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GossipTableOwners>): GossipTableOwners {
+    return GossipTableOwners.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GossipTableOwners>): GossipTableOwners {
+    const message = createBaseGossipTableOwners();
+    message.network = object.network ?? "";
+    message.owners = object.owners?.map((e) => GossipOwnerDigest.fromPartial(e)) || [];
+    message.absent = object.absent ?? false;
+    return message;
+  },
+};
+
+function createBaseGossipOwnerDigest(): GossipOwnerDigest {
+  return { owner: "", digest: Buffer.alloc(0) };
+}
+
+export const GossipOwnerDigest: MessageFns<GossipOwnerDigest> = {
+  encode(message: GossipOwnerDigest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.owner !== "") {
+      writer.uint32(10).string(message.owner);
+    }
+    if (message.digest.length !== 0) {
+      writer.uint32(18).bytes(message.digest);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GossipOwnerDigest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGossipOwnerDigest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.owner = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.digest = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GossipOwnerDigest>): GossipOwnerDigest {
+    return GossipOwnerDigest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GossipOwnerDigest>): GossipOwnerDigest {
+    const message = createBaseGossipOwnerDigest();
+    message.owner = object.owner ?? "";
+    message.digest = object.digest ?? Buffer.alloc(0);
+    return message;
+  },
+};
+
+function createBaseGossipExchange(): GossipExchange {
+  return { tables: [] };
+}
+
+export const GossipExchange: MessageFns<GossipExchange> = {
+  encode(message: GossipExchange, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.tables) {
+      GossipTableExchange.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GossipExchange {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGossipExchange();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.tables.push(GossipTableExchange.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GossipExchange>): GossipExchange {
+    return GossipExchange.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GossipExchange>): GossipExchange {
+    const message = createBaseGossipExchange();
+    message.tables = object.tables?.map((e) => GossipTableExchange.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseGossipTableExchange(): GossipTableExchange {
+  return { table: undefined, owners: [] };
+}
+
+export const GossipTableExchange: MessageFns<GossipTableExchange> = {
+  encode(message: GossipTableExchange, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.table !== undefined) {
+      GossipTable.encode(message.table, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.owners) {
+      writer.uint32(18).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GossipTableExchange {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGossipTableExchange();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.table = GossipTable.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.owners.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GossipTableExchange>): GossipTableExchange {
+    return GossipTableExchange.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GossipTableExchange>): GossipTableExchange {
+    const message = createBaseGossipTableExchange();
+    message.table = (object.table !== undefined && object.table !== null)
+      ? GossipTable.fromPartial(object.table)
+      : undefined;
+    message.owners = object.owners?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseGossipTables(): GossipTables {
+  return { tables: [] };
+}
+
+export const GossipTables: MessageFns<GossipTables> = {
+  encode(message: GossipTables, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.tables) {
+      GossipTable.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GossipTables {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGossipTables();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.tables.push(GossipTable.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GossipTables>): GossipTables {
+    return GossipTables.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GossipTables>): GossipTables {
+    const message = createBaseGossipTables();
+    message.tables = object.tables?.map((e) => GossipTable.fromPartial(e)) || [];
+    return message;
+  },
+};
+
 type Builtin = Date | Function | Uint8Array | string | number | boolean | undefined;
 
 type DeepPartial<T> = T extends Builtin ? T
@@ -513,6 +1750,17 @@ type DeepPartial<T> = T extends Builtin ? T
   : T extends { $case: string; value: unknown } ? { $case: T["$case"]; value?: DeepPartial<T["value"]> }
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
+
+function longToNumber(int64: { toString(): string }): number {
+  const num = globalThis.Number(int64.toString());
+  if (num > globalThis.Number.MAX_SAFE_INTEGER) {
+    throw new globalThis.Error("Value is larger than Number.MAX_SAFE_INTEGER");
+  }
+  if (num < globalThis.Number.MIN_SAFE_INTEGER) {
+    throw new globalThis.Error("Value is smaller than Number.MIN_SAFE_INTEGER");
+  }
+  return num;
+}
 
 interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;

@@ -56,6 +56,47 @@ export namespace LogErrorCode {
   export type UNRECOGNIZED = typeof LogErrorCode.UNRECOGNIZED;
 }
 
+/**
+ * The protocol `shoal-log/1`, on the cluster port (2377) beside gRPC and told apart from it in the TLS handshake
+ * (ALPN). It carries what a write waits for: proposals, and the messages between voters. Every message is
+ * preceded by its length, 4 bytes with the highest first; a message without a byte is a sign of life, which the
+ * server answers with another. The client says first what the connection is for; the server answers once
+ * with LogOpeningAnswer. Managers only.
+ */
+export interface LogOpening {
+  body: { $case: "propose"; value: ProposeOpening } | { $case: "deliver"; value: DeliverOpening } | undefined;
+}
+
+/**
+ * From here on the client sends a ProposeRequest in each message, pipelined. Every one gets a ProposeResponse with
+ * its `request_id`, in any order.
+ */
+export interface ProposeOpening {
+  /** Passed on by another voter; never passed on again. */
+  forwarded: boolean;
+}
+
+/**
+ * From here on the client sends a VoterMessage in each message. They may be lost, never changed. There is one
+ * connection for each peer and direction; the sender's certificate must be that of the member it speaks for.
+ */
+export interface DeliverOpening {
+  /** Who speaks to whom. A voter takes only what is meant for it. */
+  from: number;
+  to: number;
+  /** Where the sender listens, for one who does not know it yet. */
+  fromAddr: string;
+}
+
+export interface LogOpeningAnswer {
+  body: { $case: "accepted"; value: OpeningAccepted } | //
+  /** One sentence for people; the connection ends. */
+  { $case: "refused"; value: string } | undefined;
+}
+
+export interface OpeningAccepted {
+}
+
 export interface FollowRequest {
   /** The last index the follower has; 0 asks for a snapshot first. */
   after: number;
@@ -201,19 +242,6 @@ export interface LeaveVoterRequest {
 export interface LeaveVoterResponse {
 }
 
-export interface VoterMessages {
-  /** Who speaks to whom; the same all along a stream. A voter takes only what is meant for it. */
-  from: number;
-  to: number;
-  /** Each a VoterMessage: entries for several peers are encoded once. */
-  messages: Buffer[];
-  /** In the first of a stream: where the sender listens, for one who does not know it yet. */
-  fromAddr: string;
-}
-
-export interface DeliverResponse {
-}
-
 /** Raft's messages, as `core/messages.ts` in libs/raft explains them. */
 export interface VoterMessage {
   term: number;
@@ -323,6 +351,345 @@ export interface SnapshotEnd {
 
 export interface InstallSnapshotResponse {
 }
+
+function createBaseLogOpening(): LogOpening {
+  return { body: undefined };
+}
+
+export const LogOpening: MessageFns<LogOpening> = {
+  encode(message: LogOpening, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.body?.$case) {
+      case "propose":
+        ProposeOpening.encode(message.body.value, writer.uint32(10).fork()).join();
+        break;
+      case "deliver":
+        DeliverOpening.encode(message.body.value, writer.uint32(18).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LogOpening {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLogOpening();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.body = { $case: "propose", value: ProposeOpening.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.body = { $case: "deliver", value: DeliverOpening.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<LogOpening>): LogOpening {
+    return LogOpening.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<LogOpening>): LogOpening {
+    const message = createBaseLogOpening();
+    switch (object.body?.$case) {
+      case "propose": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "propose", value: ProposeOpening.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "deliver": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "deliver", value: DeliverOpening.fromPartial(object.body.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseProposeOpening(): ProposeOpening {
+  return { forwarded: false };
+}
+
+export const ProposeOpening: MessageFns<ProposeOpening> = {
+  encode(message: ProposeOpening, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.forwarded !== false) {
+      writer.uint32(8).bool(message.forwarded);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ProposeOpening {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseProposeOpening();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.forwarded = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ProposeOpening>): ProposeOpening {
+    return ProposeOpening.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ProposeOpening>): ProposeOpening {
+    const message = createBaseProposeOpening();
+    message.forwarded = object.forwarded ?? false;
+    return message;
+  },
+};
+
+function createBaseDeliverOpening(): DeliverOpening {
+  return { from: 0, to: 0, fromAddr: "" };
+}
+
+export const DeliverOpening: MessageFns<DeliverOpening> = {
+  encode(message: DeliverOpening, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.from !== 0) {
+      writer.uint32(8).uint64(message.from);
+    }
+    if (message.to !== 0) {
+      writer.uint32(16).uint64(message.to);
+    }
+    if (message.fromAddr !== "") {
+      writer.uint32(26).string(message.fromAddr);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeliverOpening {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeliverOpening();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.from = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.to = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.fromAddr = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<DeliverOpening>): DeliverOpening {
+    return DeliverOpening.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DeliverOpening>): DeliverOpening {
+    const message = createBaseDeliverOpening();
+    message.from = object.from ?? 0;
+    message.to = object.to ?? 0;
+    message.fromAddr = object.fromAddr ?? "";
+    return message;
+  },
+};
+
+function createBaseLogOpeningAnswer(): LogOpeningAnswer {
+  return { body: undefined };
+}
+
+export const LogOpeningAnswer: MessageFns<LogOpeningAnswer> = {
+  encode(message: LogOpeningAnswer, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.body?.$case) {
+      case "accepted":
+        OpeningAccepted.encode(message.body.value, writer.uint32(10).fork()).join();
+        break;
+      case "refused":
+        writer.uint32(18).string(message.body.value);
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LogOpeningAnswer {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLogOpeningAnswer();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.body = { $case: "accepted", value: OpeningAccepted.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.body = { $case: "refused", value: reader.string() };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<LogOpeningAnswer>): LogOpeningAnswer {
+    return LogOpeningAnswer.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<LogOpeningAnswer>): LogOpeningAnswer {
+    const message = createBaseLogOpeningAnswer();
+    switch (object.body?.$case) {
+      case "accepted": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "accepted", value: OpeningAccepted.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "refused": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "refused", value: object.body.value };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseOpeningAccepted(): OpeningAccepted {
+  return {};
+}
+
+export const OpeningAccepted: MessageFns<OpeningAccepted> = {
+  encode(_: OpeningAccepted, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): OpeningAccepted {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseOpeningAccepted();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<OpeningAccepted>): OpeningAccepted {
+    return OpeningAccepted.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<OpeningAccepted>): OpeningAccepted {
+    const message = createBaseOpeningAccepted();
+    return message;
+  },
+};
 
 function createBaseFollowRequest(): FollowRequest {
   return { after: 0, follower: "" };
@@ -1975,140 +2342,6 @@ export const LeaveVoterResponse: MessageFns<LeaveVoterResponse> = {
   },
 };
 
-function createBaseVoterMessages(): VoterMessages {
-  return { from: 0, to: 0, messages: [], fromAddr: "" };
-}
-
-export const VoterMessages: MessageFns<VoterMessages> = {
-  encode(message: VoterMessages, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.from !== 0) {
-      writer.uint32(8).uint64(message.from);
-    }
-    if (message.to !== 0) {
-      writer.uint32(16).uint64(message.to);
-    }
-    for (const v of message.messages) {
-      writer.uint32(26).bytes(v!);
-    }
-    if (message.fromAddr !== "") {
-      writer.uint32(34).string(message.fromAddr);
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): VoterMessages {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseVoterMessages();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 8) {
-              break;
-            }
-
-            message.from = longToNumber(reader.uint64());
-            continue;
-          }
-          case 2: {
-            if (tag !== 16) {
-              break;
-            }
-
-            message.to = longToNumber(reader.uint64());
-            continue;
-          }
-          case 3: {
-            if (tag !== 26) {
-              break;
-            }
-
-            message.messages.push(Buffer.from(reader.bytes()));
-            continue;
-          }
-          case 4: {
-            if (tag !== 34) {
-              break;
-            }
-
-            message.fromAddr = reader.string();
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-
-  create(base?: DeepPartial<VoterMessages>): VoterMessages {
-    return VoterMessages.fromPartial(base ?? {});
-  },
-  fromPartial(object: DeepPartial<VoterMessages>): VoterMessages {
-    const message = createBaseVoterMessages();
-    message.from = object.from ?? 0;
-    message.to = object.to ?? 0;
-    message.messages = object.messages?.map((e) => e) || [];
-    message.fromAddr = object.fromAddr ?? "";
-    return message;
-  },
-};
-
-function createBaseDeliverResponse(): DeliverResponse {
-  return {};
-}
-
-export const DeliverResponse: MessageFns<DeliverResponse> = {
-  encode(_: DeliverResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): DeliverResponse {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseDeliverResponse();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-
-  create(base?: DeepPartial<DeliverResponse>): DeliverResponse {
-    return DeliverResponse.fromPartial(base ?? {});
-  },
-  fromPartial(_: DeepPartial<DeliverResponse>): DeliverResponse {
-    const message = createBaseDeliverResponse();
-    return message;
-  },
-};
-
 function createBaseVoterMessage(): VoterMessage {
   return { term: 0, body: undefined };
 }
@@ -3429,16 +3662,6 @@ export const LogService = {
     responseSerialize: (value: FollowResponse): Buffer => Buffer.from(FollowResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): FollowResponse => FollowResponse.decode(value),
   },
-  /** Proposals, pipelined. Every request gets one response with its `request_id`, in any order. */
-  propose: {
-    path: "/shoal.v1.Log/Propose" as const,
-    requestStream: true as const,
-    responseStream: true as const,
-    requestSerialize: (value: ProposeRequest): Buffer => Buffer.from(ProposeRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): ProposeRequest => ProposeRequest.decode(value),
-    responseSerialize: (value: ProposeResponse): Buffer => Buffer.from(ProposeResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): ProposeResponse => ProposeResponse.decode(value),
-  },
   /** Grants a lease and keeps it for as long as the stream lives and renewals arrive in time. */
   holdLease: {
     path: "/shoal.v1.Log/HoldLease" as const,
@@ -3464,8 +3687,6 @@ export const LogService = {
 export interface LogServer extends UntypedServiceImplementation {
   /** The committed log as it grows: a snapshot when `after` is too old or 0, then entries. Never ends by itself. */
   follow: handleServerStreamingCall<FollowRequest, FollowResponse>;
-  /** Proposals, pipelined. Every request gets one response with its `request_id`, in any order. */
-  propose: handleBidiStreamingCall<ProposeRequest, ProposeResponse>;
   /** Grants a lease and keeps it for as long as the stream lives and renewals arrive in time. */
   holdLease: handleBidiStreamingCall<HoldLeaseRequest, HoldLeaseResponse>;
   /** Where the log stands, for people and health checks. */
@@ -3480,10 +3701,6 @@ export interface LogClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<FollowResponse>;
-  /** Proposals, pipelined. Every request gets one response with its `request_id`, in any order. */
-  propose(): ClientDuplexStream<ProposeRequest, ProposeResponse>;
-  propose(options: Partial<CallOptions>): ClientDuplexStream<ProposeRequest, ProposeResponse>;
-  propose(metadata: Metadata, options?: Partial<CallOptions>): ClientDuplexStream<ProposeRequest, ProposeResponse>;
   /** Grants a lease and keeps it for as long as the stream lives and renewals arrive in time. */
   holdLease(): ClientDuplexStream<HoldLeaseRequest, HoldLeaseResponse>;
   holdLease(options: Partial<CallOptions>): ClientDuplexStream<HoldLeaseRequest, HoldLeaseResponse>;
@@ -3592,21 +3809,11 @@ export const ClusterMembershipClient = makeGenericClientConstructor(
 };
 
 /**
- * What voters say to each other; served by every voter. The sender's certificate must be that of the
- * member it speaks for.
+ * What voters send each other besides messages; served by every voter. The sender's certificate must be that of
+ * the member it speaks for.
  */
 export type VotersService = typeof VotersService;
 export const VotersService = {
-  /** One stream for each peer and direction. Messages may be lost, never changed. */
-  deliver: {
-    path: "/shoal.v1.Voters/Deliver" as const,
-    requestStream: true as const,
-    responseStream: false as const,
-    requestSerialize: (value: VoterMessages): Buffer => Buffer.from(VoterMessages.encode(value).finish()),
-    requestDeserialize: (value: Buffer): VoterMessages => VoterMessages.decode(value),
-    responseSerialize: (value: DeliverResponse): Buffer => Buffer.from(DeliverResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): DeliverResponse => DeliverResponse.decode(value),
-  },
   /** One snapshot, in pieces. */
   installSnapshot: {
     path: "/shoal.v1.Voters/InstallSnapshot" as const,
@@ -3621,30 +3828,11 @@ export const VotersService = {
 } as const;
 
 export interface VotersServer extends UntypedServiceImplementation {
-  /** One stream for each peer and direction. Messages may be lost, never changed. */
-  deliver: handleClientStreamingCall<VoterMessages, DeliverResponse>;
   /** One snapshot, in pieces. */
   installSnapshot: handleClientStreamingCall<SnapshotPart, InstallSnapshotResponse>;
 }
 
 export interface VotersClient extends Client {
-  /** One stream for each peer and direction. Messages may be lost, never changed. */
-  deliver(
-    callback: (error: ServiceError | null, response: DeliverResponse) => void,
-  ): ClientWritableStream<VoterMessages>;
-  deliver(
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: DeliverResponse) => void,
-  ): ClientWritableStream<VoterMessages>;
-  deliver(
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: DeliverResponse) => void,
-  ): ClientWritableStream<VoterMessages>;
-  deliver(
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: DeliverResponse) => void,
-  ): ClientWritableStream<VoterMessages>;
   /** One snapshot, in pieces. */
   installSnapshot(
     callback: (error: ServiceError | null, response: InstallSnapshotResponse) => void,

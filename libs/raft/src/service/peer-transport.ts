@@ -1,16 +1,13 @@
-import {
-  Metadata,
-  type ServerReadableStream,
-  type sendUnaryData,
-  status,
-  type UntypedServiceImplementation,
+import type {
+  ServerReadableStream,
+  sendUnaryData,
+  UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 import {
-  type DeliverResponse,
+  type DeliverOpening,
   type InstallSnapshotResponse,
   type SnapshotHeader,
   type SnapshotPart,
-  type VoterMessages,
   type VotersClient,
   type VotersServer,
   VotersService,
@@ -19,6 +16,7 @@ import {
   type Clock,
   invariant,
   type Logger,
+  type Monotonic,
   type Random,
   type Term,
   type Timer,
@@ -27,8 +25,9 @@ import { decodeMembership } from '../core/membership.ts';
 import type { Envelope } from '../core/messages.ts';
 import type { Arrivals, Transport } from '../node/transport.ts';
 import type { Member, VoterId } from '../types.ts';
+import type { DeliverStream } from '../wire/protocol.ts';
 import type { Admission, AnyCall } from './admission.ts';
-import { PeerLink, type Urgency } from './peer-link.ts';
+import { PeerLink, type PeerLinkOptions, type Urgency } from './peer-link.ts';
 import { SnapshotReceive } from './snapshot-receive.ts';
 import { type SnapshotMessage, SnapshotSend } from './snapshot-send.ts';
 import {
@@ -44,8 +43,12 @@ export const strangersMax = 8;
 export const strangerQuietMsMax = 30_000;
 const sweepMs = 5_000;
 
-export interface GrpcTransportOptions {
+/** Who passed a proposal on so long ago waits for the next commits as well, milliseconds. */
+export const awaitsCommitMs = 1_000;
+
+export interface PeerTransportOptions {
   readonly self: VoterId;
+  readonly dial: PeerLinkOptions['dial'];
   /** A client with a connection of its own to the voter at this address. */
   readonly connect: (addr: string) => VotersClient;
   readonly admit: (call: AnyCall) => Admission;
@@ -75,19 +78,25 @@ interface Peer {
 
 type Accepted = Extract<StreamedMessage, { kind: 'append-accepted' }>;
 
-/** Carries raft's messages between voters: one long-lived gRPC stream for each peer and direction. */
-export class GrpcTransport implements Transport {
-  readonly #options: GrpcTransportOptions;
+/**
+ * Carries raft's messages between voters: one long-lived stream for each peer and direction, and gRPC for
+ * snapshots.
+ */
+export class PeerTransport implements Transport {
+  readonly #options: PeerTransportOptions;
   readonly #encoder = new MessageEncoder();
   readonly #peers = new Map<VoterId, Peer>();
   readonly #snapshots = new Map<VoterId, SnapshotSend>();
-  readonly #incoming = new Set<NodeJS.EventEmitter>();
+  readonly #incoming = new Set<DeliverStream>();
   #members: ReadonlyMap<VoterId, Member> = new Map();
+  /** Nodes whose proposals come here, and when the last one did. */
+  readonly #proposers = new Map<string, Monotonic>();
   #arrivals: Arrivals | undefined;
   #sweep: Timer | undefined;
   #forgetting = false;
+  #telling = false;
 
-  constructor(options: GrpcTransportOptions) {
+  constructor(options: PeerTransportOptions) {
     this.#options = options;
   }
 
@@ -97,10 +106,6 @@ export class GrpcTransport implements Transport {
 
   get implementation(): VotersServer & UntypedServiceImplementation {
     return {
-      deliver: (
-        call: ServerReadableStream<VoterMessages, DeliverResponse>,
-        callback: sendUnaryData<DeliverResponse>,
-      ) => this.#deliver(call, callback),
       installSnapshot: (
         call: ServerReadableStream<SnapshotPart, InstallSnapshotResponse>,
         callback: sendUnaryData<InstallSnapshotResponse>,
@@ -126,6 +131,7 @@ export class GrpcTransport implements Transport {
 
   members(members: readonly Member[]): void {
     this.#members = new Map(members.map((member) => [member.id, member]));
+    this.#proposers.clear();
     for (const member of members)
       if (member.id !== this.#options.self) this.#reach(member.id, member.addr);
   }
@@ -146,14 +152,23 @@ export class GrpcTransport implements Transport {
     this.#forgetSoon();
   }
 
+  /** The node has passed a proposal on. */
+  proposedFrom(nodeId: string): void {
+    this.#proposers.set(nodeId, this.#options.clock.monotonic());
+  }
+
+  awaitsCommit(to: VoterId): boolean {
+    const at = this.#proposers.get(this.#members.get(to)?.nodeId ?? '');
+    return at !== undefined && this.#options.clock.monotonic() - at < awaitsCommitMs;
+  }
+
   async stop(): Promise<void> {
     this.#arrivals = undefined;
     this.#sweep?.cancel();
     for (const { link } of this.#peers.values()) link.close();
     this.#peers.clear();
     for (const snapshot of this.#snapshots.values()) snapshot.cancel('the voter stops');
-    const ending = { code: status.UNAVAILABLE, details: 'this voter stops' };
-    for (const call of this.#incoming) call.emit('error', ending);
+    for (const stream of this.#incoming) stream.end();
     this.#incoming.clear();
   }
 
@@ -161,44 +176,29 @@ export class GrpcTransport implements Transport {
     const known = this.#peers.get(id);
     if (known?.link.addr === addr) return;
     known?.link.close();
-    const { self, connect, clock, random, logger } = this.#options;
+    const { self, dial, clock, random, logger } = this.#options;
     const ownAddr = (): string => this.#members.get(self)?.addr ?? '';
-    const link = new PeerLink({ self, peer: id, addr, ownAddr, connect, clock, random, logger });
+    const link = new PeerLink({ self, peer: id, addr, ownAddr, dial, clock, random, logger });
     this.#peers.set(id, { link, spokenAt: clock.monotonic(), accepted: undefined });
   }
 
-  #deliver(
-    call: ServerReadableStream<VoterMessages, DeliverResponse>,
-    callback: sendUnaryData<DeliverResponse>,
-  ): void {
-    const admission = this.#options.admit(call);
-    if (admission.kind === 'refused') {
-      callback(admission.error);
-      return;
-    }
-    let over = false;
-    const end = (error: { code: status; details: string } | null): void => {
-      if (over) return;
-      over = true;
-      this.#incoming.delete(call);
-      callback(error, {});
-    };
-    this.#incoming.add(call);
-    call.on('error', (error: unknown) => end(ended(error)));
-    call.on('end', () => end(null));
-    for (const event of ['cancelled', 'close'] as const)
-      call.on(event, () => {
-        over = true;
-        this.#incoming.delete(call);
-      });
-    call.on('data', (batch: VoterMessages) => {
-      if (over) return;
-      const wrong = this.#problem(batch.from, batch.to, admission.nodeId);
-      if (wrong !== undefined) end({ code: status.FAILED_PRECONDITION, details: wrong });
-      else this.#received(batch);
+  /** Takes what a peer sends; why not, if not. `nodeId` is what its certificate says. */
+  deliver(stream: DeliverStream, opening: DeliverOpening, nodeId: string): string | undefined {
+    const { from, to, fromAddr } = opening;
+    const problem = (): string | undefined => this.#problem(from, to, nodeId);
+    const refused = problem();
+    if (refused !== undefined) return refused;
+    const id = from as VoterId;
+    if (fromAddr !== '' && !this.#members.has(id)) this.#meet(id, fromAddr);
+    this.#incoming.add(stream);
+    stream.on('close', () => this.#incoming.delete(stream));
+    stream.on('end', () => stream.end());
+    stream.on('data', (bytes) => {
+      // Members come and go while a stream stands.
+      if (problem() === undefined) this.#received(id, bytes);
+      else stream.end();
     });
-    // The sender learns at once that its stream is accepted.
-    call.sendMetadata(new Metadata());
+    return undefined;
   }
 
   /** Why what `nodeId` says as voter `from` is not taken. */
@@ -212,15 +212,17 @@ export class GrpcTransport implements Transport {
       : `voter ${from} is not of node ${nodeId}`;
   }
 
-  #received({ from, messages, fromAddr }: VoterMessages): void {
-    const id = from as VoterId;
-    if (fromAddr !== '' && !this.#members.has(id)) this.#meet(id, fromAddr);
-    for (const bytes of messages) {
-      const message = decodeMessage(bytes);
-      if (message !== undefined) this.#arrivals?.received(id, message);
-      else this.#options.logger.warn({ peer: id }, 'peer_message_unknown');
-    }
-    this.#options.received();
+  #received(from: VoterId, bytes: Buffer): void {
+    const message = decodeMessage(bytes);
+    if (message !== undefined) this.#arrivals?.received(from, message);
+    else this.#options.logger.warn({ peer: from }, 'peer_message_unknown');
+    if (this.#telling) return;
+    this.#telling = true;
+    // Once for all that arrived together.
+    queueMicrotask(() => {
+      this.#telling = false;
+      this.#options.received();
+    });
   }
 
   /** One who is no member here: it may be one already elsewhere, or not know yet that it is none any more. */
@@ -323,11 +325,6 @@ function urgencyOf(message: StreamedMessage, accepted: Accepted | undefined): Ur
     message.term === accepted?.term &&
     message.match === accepted.match;
   return repeated ? 'linger' : 'now';
-}
-
-function ended(error: unknown): { code: status; details: string } {
-  const details = error instanceof Object && 'details' in error ? String(error.details) : '';
-  return { code: status.UNAVAILABLE, details };
 }
 
 function snapshotMessage(header: SnapshotHeader): SnapshotMessage | undefined {

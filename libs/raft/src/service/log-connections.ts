@@ -1,0 +1,96 @@
+import type { TLSSocket } from 'node:tls';
+import { type DeliverOpening, LogOpening, LogOpeningAnswer } from '@shoal/proto';
+import type { Clock, Timer } from '@shoal/runtime';
+import { FramedSocket, nobody } from '../wire/framed-socket.ts';
+import { FramedStream } from '../wire/message-stream.ts';
+import {
+  answering,
+  type DeliverStream,
+  delivering,
+  openingBytesMax,
+  type ServedProposals,
+} from '../wire/protocol.ts';
+import type { Admission, AnyCall } from './admission.ts';
+
+/** A connection that has not said by then what it is for is closed, milliseconds. */
+export const openingMsMax = 5_000;
+
+export interface LogConnectionsOptions {
+  readonly admit: (call: AnyCall) => Admission;
+  readonly propose: (stream: ServedProposals, forwarded: boolean, nodeId: string) => void;
+  /** Returns why the stream is not taken, if so. */
+  readonly deliver: (
+    stream: DeliverStream,
+    opening: DeliverOpening,
+    nodeId: string,
+  ) => string | undefined;
+  readonly clock: Clock;
+}
+
+/** The voter's side of the protocol `shoal-log`: who is it, what is the connection for. */
+export class LogConnections {
+  readonly #options: LogConnectionsOptions;
+
+  constructor(options: LogConnectionsOptions) {
+    this.#options = options;
+  }
+
+  /** A connection after its handshake; nothing has been read of it. */
+  accept(socket: TLSSocket): void {
+    const { clock } = this.#options;
+    const framed = new FramedSocket(socket, 'server', clock, openingBytesMax);
+    const late: Timer = clock.after(openingMsMax, () => framed.destroy());
+    framed.user = {
+      message: (bytes) => {
+        late.cancel();
+        this.#opened(socket, framed, bytes);
+      },
+      drained: () => undefined,
+      closed: () => late.cancel(),
+    };
+  }
+
+  #opened(socket: TLSSocket, framed: FramedSocket, bytes: Buffer): void {
+    const refused = this.#take(socket, framed, bytes);
+    if (refused === undefined) {
+      framed.write(answerOf({ $case: 'accepted', value: {} }));
+      return;
+    }
+    framed.user = nobody;
+    framed.write(answerOf({ $case: 'refused', value: refused }));
+    framed.end();
+  }
+
+  /** Hands the connection over; why not, if not. */
+  #take(socket: TLSSocket, framed: FramedSocket, bytes: Buffer): string | undefined {
+    const { admit, propose, deliver } = this.#options;
+    const admission = admit({ getAuthContext: () => authContextOf(socket) });
+    if (admission.kind === 'refused') return admission.error.message;
+    const body = bodyOf(bytes);
+    if (body === undefined) return 'not an opening that this voter knows';
+    framed.takeAll();
+    if (body.$case === 'deliver')
+      return deliver(new FramedStream(framed, 'server', delivering), body.value, admission.nodeId);
+    const stream = new FramedStream(framed, 'server', answering);
+    propose(stream, body.value.forwarded, admission.nodeId);
+    return undefined;
+  }
+}
+
+function answerOf(body: NonNullable<LogOpeningAnswer['body']>): Uint8Array {
+  return LogOpeningAnswer.encode({ body }).finish();
+}
+
+function bodyOf(bytes: Buffer): LogOpening['body'] {
+  try {
+    return LogOpening.decode(bytes).body;
+  } catch {
+    return undefined;
+  }
+}
+
+/** In the form in which gRPC has it: only a certificate that was verified counts. */
+function authContextOf(socket: TLSSocket): ReturnType<AnyCall['getAuthContext']> {
+  const certificate = socket.authorized ? socket.getPeerCertificate() : undefined;
+  return certificate?.raw === undefined ? {} : { sslPeerCertificate: certificate };
+}

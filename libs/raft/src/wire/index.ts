@@ -1,0 +1,3 @@
+export type { MessageStream, StreamEvents } from './message-stream.ts';
+export { logProtocol, type ProposeStream, type ServedProposals } from './protocol.ts';
+export { VoterClient } from './voter-client.ts';

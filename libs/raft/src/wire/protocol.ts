@@ -1,0 +1,30 @@
+import { ProposeRequest, ProposeResponse } from '@shoal/proto';
+import type { Codec, MessageStream } from './message-stream.ts';
+
+/** Name and version of the protocol, as the TLS handshake has it; see `log.proto`. */
+export const logProtocol = 'shoal-log/1';
+/** Largest opening, and answer to one. */
+export const openingBytesMax = 4 * 1024;
+
+/** The client's end of a stream of proposals and read-index questions. */
+export type ProposeStream = MessageStream<ProposeRequest, ProposeResponse>;
+/** And the voter's. */
+export type ServedProposals = MessageStream<ProposeResponse, ProposeRequest>;
+/** Raft's messages to one peer, encoded; nothing comes back. */
+export type DeliverStream = MessageStream<Uint8Array, Buffer>;
+
+export const proposing: Codec<ProposeRequest, ProposeResponse> = {
+  encode: (request) => ProposeRequest.encode(request).finish(),
+  decode: (bytes) => ProposeResponse.decode(bytes),
+};
+
+export const answering: Codec<ProposeResponse, ProposeRequest> = {
+  encode: (response) => ProposeResponse.encode(response).finish(),
+  decode: (bytes) => ProposeRequest.decode(bytes),
+};
+
+/** A peer's message that this version does not know is no reason to end the stream. */
+export const delivering: Codec<Uint8Array, Buffer> = {
+  encode: (message) => message,
+  decode: (bytes) => bytes,
+};
