@@ -6,7 +6,7 @@ export default defineConfig({
   test: {
     name: 'e2e',
     include: ['src/**/*.e2e.ts'],
-    exclude: ['src/managers/**', 'src/scheduling/**'],
+    exclude: ['src/managers/**', 'src/scheduling/**', 'src/ipvs/**', 'src/networking/**'],
     globalSetup: ['src/host/shared-engine.ts'],
     // One host after the other: two cores do not carry several swarms at once.
     fileParallelism: false,

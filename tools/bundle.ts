@@ -1,6 +1,6 @@
 /**
  * Bundles the app in the current folder to files that need nothing but Node:
- * `src/main.ts` to `dist/main.mjs`, and each worker thread the app starts to a file beside it.
+ * `src/main.ts` to `dist/main.mjs`, and each worker thread or child the app starts to a file beside it.
  */
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -9,9 +9,10 @@ import { build, type Plugin } from 'esbuild';
 const app = process.cwd();
 const root = join(import.meta.dirname, '..');
 
-/** Worker threads by app: name of the bundled file, and the source it is made of. */
+/** Worker threads and children by app: name of the bundled file, and the source it is made of. */
 const workers: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   api: { voter: join(root, 'libs/raft/src/service/voter.ts') },
+  dns: { bind: join(root, 'apps/dns/src/sockets/bind.ts') },
 };
 
 // Dependencies in CommonJS call require(), which a module does not have of itself.

@@ -35,6 +35,7 @@ const pureFolders: Readonly<Record<string, readonly Allowance[]>> = {
     { specifier: '@shoal/proto/entry' },
     // These parse and compare addresses and open nothing; the rest of node:net is sockets.
     { specifier: 'node:net', names: ['BlockList', 'isIP', 'isIPv4', 'isIPv6'] },
+    { specifier: 'ipaddr.js' },
     { specifier: 'zod' },
   ],
   'libs/raft/src/core/': [{ specifier: '@shoal/runtime' }],

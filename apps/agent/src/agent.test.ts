@@ -54,6 +54,7 @@ beforeEach(async () => {
       return identity;
     },
     engine,
+    runDir: dataDir,
     store,
     version: '0',
     clock,

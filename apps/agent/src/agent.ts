@@ -8,13 +8,18 @@ import {
   nodeTlsInfo,
   requestCertificate,
 } from '@shoal/pki';
-import type { SwarmView } from '@shoal/proto';
+import type { PathCheck, PathResults, SwarmView } from '@shoal/proto';
 import { type Clock, type Logger, parseHostPort, type Random, type Timer } from '@shoal/runtime';
 import type { Node, NodeDescription } from '@shoal/state';
 import { CertificateKeeper } from './certificate/keeper.ts';
 import type { Engine } from './executor/engine.ts';
+import { DocumentSource } from './files/document-source.ts';
+import { memoryFolder } from './files/memory-folder.ts';
+import { TaskFiles } from './files/task-files.ts';
 import { LogPublisher } from './logs/publisher.ts';
 import type { AgentMetrics } from './metrics.ts';
+import type { HostNetworking } from './network/host-networking.ts';
+import { noNetworking } from './network/task-networking.ts';
 import { Dispatchers } from './session/dispatchers.ts';
 import { Reporter } from './session/reporter.ts';
 import { Session } from './session/session.ts';
@@ -42,6 +47,10 @@ export interface AgentOptions {
   readonly updateIdentity: (change: (identity: Identity) => Identity) => Promise<Identity>;
   readonly engine: Engine;
   readonly store: StatusStore;
+  /** Absent: a host without overlay networks. Closed by its owner. */
+  readonly networking?: HostNetworking | undefined;
+  /** Where sockets are, and where it is in memory the files that tasks are given. */
+  readonly runDir: string;
   readonly version: string;
   readonly clock: Clock;
   readonly random: Random;
@@ -56,6 +65,8 @@ export class Agent {
   readonly #reporter = new Reporter();
   readonly #logs: LogPublisher;
   readonly #certificates: CertificateKeeper;
+  readonly #documents: DocumentSource;
+  readonly #files: TaskFiles;
   #identity: Identity;
   #worker: Worker | undefined;
   #description: NodeDescription | undefined;
@@ -72,6 +83,11 @@ export class Agent {
     this.#options = options;
     this.#identity = options.identity;
     this.#dispatchers = new Dispatchers(options.random);
+    this.#documents = new DocumentSource(options.clock);
+    this.#files = new TaskFiles({
+      folder: () => memoryFolder(options.runDir),
+      fetch: (taskId) => this.#documents.fetch(taskId),
+    });
     this.#configureDispatchers();
     this.#logs = new LogPublisher({
       nodeId: options.identity.nodeId,
@@ -162,7 +178,9 @@ export class Agent {
     } else {
       const TLSInfo = await nodeTlsInfo(this.#identity);
       if (this.#stopped) return;
-      this.#described({ ...described.value, TLSInfo });
+      const { dataPathAddr } = this.#identity;
+      const DataPathAddr = dataPathAddr === undefined ? {} : { DataPathAddr: dataPathAddr };
+      this.#described({ ...described.value, ...DataPathAddr, TLSInfo });
     }
     const delayMs = this.#description === undefined ? describeRetryMs : describeEveryMs;
     this.#describing = clock.after(delayMs, () => void this.#describe());
@@ -189,6 +207,8 @@ export class Agent {
       nodeId: this.#identity.nodeId,
       engine,
       store,
+      networking: this.#options.networking ?? noNetworking,
+      files: this.#files,
       node: () => this.#description ?? description,
       clock,
       logger,
@@ -213,7 +233,7 @@ export class Agent {
 
   #open(): void {
     this.#retry = undefined;
-    const { clock, logger, version, metrics } = this.#options;
+    const { networking, clock, logger, version, metrics } = this.#options;
     const address = this.#dispatchers.next();
     const description = this.#description;
     if (this.#stopped || description === undefined) return;
@@ -231,7 +251,7 @@ export class Agent {
       clock,
       logger,
       events: {
-        registered: (sessionId) => {
+        registered: (sessionId, client) => {
           this.#sessionId = sessionId;
           this.#failures = 0;
           this.#up = true;
@@ -239,7 +259,13 @@ export class Agent {
           metrics.sessionOpened();
           metrics.sessionUp(true);
           logger.info({ session: sessionId, dispatcher: address }, 'session_registered');
+          networking?.session(client);
+          this.#documents.session(client);
+          this.#serves();
         },
+        networks: (networks) => networking?.wanted(networks),
+        networkRecords: (networkId, records) => networking?.told(networkId, records),
+        pathsWanted: (check) => void this.#checkPaths(check),
         swarm: (view) => this.#swarm(view),
         assigned: (complete, assignments, removed) => {
           if (complete) this.#worker?.assignAll(assignments);
@@ -250,6 +276,8 @@ export class Agent {
         ended: (reason) => {
           this.#session = undefined;
           this.#up = false;
+          networking?.session(undefined);
+          this.#documents.session(undefined);
           metrics.sessionUp(false);
           this.#logs.cancelAll();
           this.#dispatchers.failed(address);
@@ -257,6 +285,20 @@ export class Agent {
         },
       },
     });
+  }
+
+  async #checkPaths(check: PathCheck): Promise<void> {
+    const none: PathResults = { id: check.id, results: [] };
+    const results = (await this.#options.networking?.check(check)) ?? none;
+    this.#session?.paths(results);
+  }
+
+  /** The dispatcher hears what is served here: now, and whenever that changes. */
+  #serves(): void {
+    const digests = this.#options.networking?.digests;
+    if (digests === undefined) return;
+    digests.onReport((report) => this.#session?.digests(report));
+    this.#session?.digests(digests.now());
   }
 
   #openLater(reason: string, address?: string): void {
@@ -272,6 +314,7 @@ export class Agent {
   }
 
   #swarm(view: SwarmView): void {
+    this.#options.networking?.swarm(view);
     this.#dispatchers.told(this.#others(view.managers));
     const node = JSON.parse(view.node.toString('utf8')) as Node;
     this.#certificates.told({ node, view });

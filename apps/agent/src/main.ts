@@ -5,6 +5,8 @@ import { z } from 'zod';
 import { Agent, type AgentOptions, statusFile } from './agent.ts';
 import { DockerEngine } from './executor/docker-engine.ts';
 import { type AgentMetrics, agentMetrics } from './metrics.ts';
+import { NetworkHost } from './network/network-host.ts';
+import { pluginSocketDefault } from './overlay/driver.ts';
 import { StatusStore } from './worker/status-store.ts';
 import { removeAllContainers } from './worker/worker.ts';
 
@@ -17,6 +19,10 @@ const schema = z.object({
     .regex(/^(unix:\/\/\/.+|tcp:\/\/[^/]+:\d+)$/, 'must look like unix:///var/run/docker.sock')
     .default('unix:///var/run/docker.sock')
     .describe('the Docker Engine'),
+  driverSocket: z
+    .string()
+    .default(pluginSocketDefault)
+    .describe('where the engine looks for its network driver'),
 });
 
 type Context = ProcessContext<z.output<typeof schema>>;
@@ -27,6 +33,7 @@ class Host {
   readonly #store: StatusStore;
   readonly #engine: DockerEngine;
   readonly #metrics: AgentMetrics;
+  readonly #networks: NetworkHost;
   readonly #unwatch: () => void;
   #agent: { readonly agent: Agent; readonly nodeId: string } | undefined;
   #wanted: IdentityState = { kind: 'none' };
@@ -34,15 +41,17 @@ class Host {
   #reason = 'the host is in no swarm';
   #stopped = false;
 
-  constructor(context: Context, store: StatusStore) {
+  constructor(context: Context, store: StatusStore, metrics: AgentMetrics, networks: NetworkHost) {
     this.#context = context;
     this.#store = store;
-    this.#metrics = agentMetrics(context.metrics);
+    this.#metrics = metrics;
+    this.#networks = networks;
     this.#engine = new DockerEngine({
       address: context.config.engine,
       processors: availableParallelism(),
       observe: this.#metrics.engineCall,
       monotonic: () => context.clock.monotonic(),
+      networks: networks.containers,
     });
     const { dataDir } = context.config;
     this.#unwatch = watchIdentity(dataDir, context.clock, (state) => this.#changed(state));
@@ -61,6 +70,7 @@ class Host {
     this.#unwatch();
     await this.#changing;
     await this.#agent?.agent.stop();
+    await this.#networks.close();
   }
 
   /** Changes are worked off one after the other; of those that come meanwhile the newest counts. */
@@ -100,7 +110,9 @@ class Host {
     if (this.#store.nodeId !== '' && this.#store.nodeId !== identity?.nodeId) {
       await this.#leave(this.#store.nodeId);
     }
-    if (identity !== undefined && !this.#stopped) this.#begin(identity);
+    if (this.#stopped) return;
+    if (identity === undefined) this.#networks.standAlone();
+    else await this.#begin(identity);
   }
 
   /** The swarm's containers go on while its keys are locked away. */
@@ -110,16 +122,21 @@ class Host {
     this.#reason = 'the swarm is locked: docker swarm unlock';
   }
 
-  #begin(identity: Identity): void {
+  async #begin(identity: Identity): Promise<void> {
     const { version, clock, random, logger } = this.#context;
     const metrics = this.#metrics;
     const [engine, store] = [this.#engine, this.#store];
     const { nodeId } = identity;
     const log = logger.child({ node: nodeId });
-    const { dataDir } = this.#context.config;
+    const { dataDir, runDir } = this.#context.config;
     const update: AgentOptions['updateIdentity'] = (change) => updateIdentity(dataDir, change);
+    const networking = await this.#networks.begin(identity);
+    if (this.#stopped) return;
     const parts = { identity, engine, store, version, clock, random, logger: log, metrics };
-    this.#agent = { agent: new Agent({ ...parts, updateIdentity: update }), nodeId };
+    this.#agent = {
+      agent: new Agent({ ...parts, networking, runDir, updateIdentity: update }),
+      nodeId,
+    };
   }
 
   /** Takes away what a node that is no more has run here. */
@@ -131,6 +148,7 @@ class Host {
       await new Promise<void>((resolve) => clock.after(leaveRetryMs, resolve));
     }
     if (this.#stopped) return;
+    await this.#networks.remove(nodeId);
     await this.#store.clear();
     this.#reason = 'the host is in no swarm';
     logger.info({ node: nodeId }, 'swarm_left');
@@ -142,12 +160,13 @@ await runProcess({
   version: '0.1.0',
   schema,
   async start(context) {
-    const store = await StatusStore.open(
-      statusFile(context.config.dataDir),
-      context.logger,
-      context.clock,
-    );
-    const host = new Host(context, store);
+    const { clock, random, logger, metrics: registry } = context;
+    const { dataDir, engine, driverSocket } = context.config;
+    const store = await StatusStore.open(statusFile(dataDir), logger, clock);
+    const metrics = agentMetrics(registry);
+    const observe = metrics.engineCall;
+    const parts = { dataDir, engine, driverSocket, clock, random, logger, registry, observe };
+    const host = new Host(context, store, metrics, await NetworkHost.open(parts));
     return { stop: () => host.stop(), health: () => host.health };
   },
 });

@@ -1,131 +1,33 @@
-import type { Instant, LogIndex } from '@shoal/runtime';
-import { expectIncrementalEqualsWhole } from '@shoal/stage/testing';
-import {
-  type Change,
-  type Meta,
-  type Network,
-  type PortConfig,
-  revisionId,
-  type ServiceSpec,
-  State,
-  type StateView,
-  type Task,
-} from '@shoal/state';
-import fc from 'fast-check';
+import type { StateView } from '@shoal/state';
 import { describe, expect, it } from 'vitest';
-import { createAllocator } from './allocator.ts';
+import { createAllocator, sharedKey } from './allocator.ts';
+import { FakeSwarm } from './testing/fake-swarm.ts';
+import {
+  container,
+  hostPort,
+  ingressPort,
+  moved,
+  network,
+  node,
+  now,
+  openPort,
+  removed,
+  service,
+  subnet,
+  task,
+} from './testing/objects.ts';
 
-const noMeta: Meta = { version: 0 as LogIndex, createdAt: 0 as Instant, updatedAt: 0 as Instant };
-const now = 1_700_000_000_000 as Instant;
-
-interface Parts {
-  readonly ports?: readonly PortConfig[];
-  readonly networks?: readonly string[];
+function addressesOf(view: StateView, id: string): readonly string[] {
+  return (view.tasks.get(id)?.networks ?? []).map(
+    ({ networkId, addresses }) => `${networkId} ${addresses.join(' ')}`,
+  );
 }
 
-function revision(serviceId: string, number: number, { ports = [], networks = [] }: Parts): Change {
-  const spec: ServiceSpec = {
-    Name: serviceId,
-    Labels: {},
-    TaskTemplate: {
-      ContainerSpec: { Image: 'busybox' },
-      ForceUpdate: 0,
-      Networks: networks.map((Target) => ({ Target })),
-    },
-    Mode: { Replicated: { Replicas: 1 } },
-    EndpointSpec: { Ports: ports },
-  };
-  const id = revisionId(serviceId, number);
-  return { op: 'create', table: 'revision', object: { id, meta: noMeta, serviceId, number, spec } };
-}
-
-function service(id: string, parts: Parts = {}): Change[] {
-  const endpoint = { revision: 0, ports: [], virtualIps: [] };
-  const object = { id, meta: noMeta, name: id, revision: 1, endpoint };
-  return [{ op: 'create', table: 'service', object }, revision(id, 1, parts)];
-}
-
-function network(id: string, predefined: boolean): Change {
-  const spec: Network['spec'] = {
-    Name: `name of ${id}`,
-    Labels: {},
-    Driver: 'host',
-    Internal: false,
-    Attachable: false,
-    Ingress: false,
-    Predefined: predefined,
-  };
-  return { op: 'create', table: 'network', object: { id, meta: noMeta, spec } };
-}
-
-function task(id: string, serviceId: string, change: Partial<Task> = {}): Change {
-  const object: Task = {
-    id,
-    meta: noMeta,
-    serviceId,
-    slot: 1,
-    nodeId: '',
-    revision: 1,
-    desired: 'running',
-    status: { state: 'new', at: now, message: 'created', err: '' },
-    ...change,
-  };
-  return { op: 'create', table: 'task', object };
-}
-
-/** The state after the allocator has done what it wants. */
-function allocated(...changes: readonly Change[]): StateView {
-  const state = new State();
-  const actor = { kind: 'user', name: 'fake' } as const;
-  const write = (all: readonly (readonly Change[])[]): void => {
-    const { index } = state.view;
-    const transactions = all.map((changes, at) => {
-      return { id: `${index}/${at}`, actor, reason: 'fake', decidedAt: index, changes };
-    });
-    const entry = state.applyTransactions((index + 1) as LogIndex, now, transactions);
-    for (const outcome of entry.outcomes) expect(outcome.kind).toBe('committed');
-  };
-  write([changes]);
-  for (let round = 0; round < 10; round += 1) {
-    const everything = { everything: true, changes: [], due: new Set<string>() };
-    const decisions = [...createAllocator().step(state.view, everything, now, () => true)];
-    if (decisions.length === 0) return state.view;
-    write(decisions.flatMap((decision) => (decision.kind === 'wake' ? [] : [decision.changes])));
-  }
-  throw new Error('the allocator is restless');
-}
-
-const hostPort: PortConfig = {
-  Protocol: 'tcp',
-  TargetPort: 80,
-  PublishedPort: 8080,
-  PublishMode: 'host',
-};
-const ingressPort: PortConfig = { ...hostPort, PublishMode: 'ingress' };
-
-describe('a service', () => {
-  it('gets the ports it publishes on the nodes, for its revision', () => {
-    const view = allocated(...service('web', { ports: [hostPort] }));
-    expect(view.services.get('web')?.endpoint).toEqual({
-      revision: 1,
-      ports: [hostPort],
-      virtualIps: [],
-    });
-  });
-
-  it('gets nothing while a port needs the ingress network, and its tasks say so', () => {
-    const view = allocated(...service('web', { ports: [ingressPort] }), task('one', 'web'));
-    expect(view.services.get('web')?.endpoint.revision).toBe(0);
-    expect(view.tasks.get('one')?.status).toMatchObject({
-      state: 'new',
-      err: 'ingress network is missing',
-    });
-  });
-});
+const ingress = network('ingress', { Ingress: true });
 
 describe('a new task', () => {
   it('becomes pending once its service has its endpoint', () => {
-    const view = allocated(...service('web'), task('one', 'web'));
+    const { view } = new FakeSwarm().write(...service('web'), task('one', 'web'));
     expect(view.tasks.get('one')?.status).toEqual({
       state: 'pending',
       at: now,
@@ -134,85 +36,163 @@ describe('a new task', () => {
     });
   });
 
-  it('on node-local networks needs nothing more', () => {
-    const view = allocated(
-      network('host', true),
-      ...service('web', { networks: ['host'] }),
+  it('gets an address in each network with the state that needs it', () => {
+    const { view } = new FakeSwarm().write(
+      ingress,
+      network('a'),
+      ...service('web', { networks: ['a'], ports: [ingressPort] }),
       task('one', 'web'),
+      task('two', 'web'),
     );
-    expect(view.tasks.get('one')?.status.state).toBe('pending');
+    expect(addressesOf(view, 'one')).toEqual(['a 10.0.1.3/24', 'ingress 10.0.0.3/24']);
+    expect(addressesOf(view, 'two')).toEqual(['a 10.0.1.4/24', 'ingress 10.0.0.4/24']);
+    expect(view.tasks.get('two')?.status.state).toBe('pending');
   });
 
-  it('says which network has no address for it', () => {
-    const view = allocated(
-      network('mesh', false),
-      ...service('web', { networks: ['mesh'] }),
+  it('keeps its addresses until it has ended', () => {
+    const swarm = new FakeSwarm().write(
+      network('a'),
+      ...service('web', { networks: ['a'] }),
       task('one', 'web'),
     );
-    expect(view.tasks.get('one')?.status).toMatchObject({
-      state: 'new',
-      err: 'network name of mesh has no address for the task yet',
-    });
+    const { view } = swarm;
+    swarm.write(...moved(view, 'one', 'running', ''));
+    expect(view.addresses('a').holder('10.0.0.3')).toEqual({ table: 'task', id: 'one' });
+    swarm.write(...moved(view, 'one', 'shutdown'));
+    expect(view.addresses('a').holder('10.0.0.3')).toBeUndefined();
+    expect(addressesOf(view, 'one')).toEqual(['a 10.0.0.3/24']);
+  });
+
+  it('does not get the address that another has just left', () => {
+    const swarm = new FakeSwarm().write(
+      network('a'),
+      ...service('web', { networks: ['a'] }),
+      task('one', 'web'),
+    );
+    swarm.write(...removed(swarm.view, 'task', 'one'), task('two', 'web'));
+    expect(addressesOf(swarm.view, 'two')).toEqual(['a 10.0.0.4/24']);
+  });
+
+  it('gets an address that became free once all others have had their turn', () => {
+    const swarm = new FakeSwarm().write(
+      subnet('a', '10.1.0.0/29'),
+      ...service('web', { networks: ['a'] }),
+      ...['one', 'two', 'three'].map((id) => task(id, 'web')),
+    );
+    swarm.write(...removed(swarm.view, 'task', 'one'));
+    swarm.write(task('four', 'web'));
+    swarm.write(task('five', 'web'));
+    expect(addressesOf(swarm.view, 'four')).toEqual(['a 10.1.0.6/29']);
+    expect(addressesOf(swarm.view, 'five')).toEqual(['a 10.1.0.3/29']);
+  });
+
+  it('names the network and the subnet that are full, and goes on when an address is free', () => {
+    const swarm = new FakeSwarm().write(
+      subnet('a', '10.1.0.0/29'),
+      ...service('web', { networks: ['a'] }),
+      ...['1', '2', '3', '4', '5', '6'].map((id) => task(id, 'web')),
+    );
+    const { view } = swarm;
+    for (const id of ['5', '6'])
+      expect(view.tasks.get(id)?.status).toMatchObject({
+        state: 'new',
+        err: 'network name of a has no free address left in 10.1.0.0/29: remove tasks or services that use it, or move to a network with a larger --subnet',
+      });
+    swarm.write(...moved(view, '1', 'failed'));
+    expect(view.tasks.get('5')?.status).toMatchObject({ state: 'pending', err: '' });
+    expect(view.tasks.get('6')?.status.state).toBe('new');
+    swarm.write(...removed(view, 'task', '2'));
+    expect(view.tasks.get('6')?.status).toMatchObject({ state: 'pending', err: '' });
+  });
+
+  it('takes nothing while one of its networks is full', () => {
+    const { view } = new FakeSwarm().write(
+      subnet('small', '10.1.0.0/30'),
+      network('a'),
+      ...service('web', { networks: ['a', 'small'], mode: 'dnsrr' }),
+      task('one', 'web'),
+      task('two', 'web'),
+    );
+    expect(view.tasks.get('two')?.status.state).toBe('new');
+    expect(view.addresses('a').count(4)).toBe(2);
   });
 
   it('that is called off before it got further ends here', () => {
-    const view = allocated(...service('web'), task('one', 'web', { desired: 'shutdown' }));
+    const { view } = new FakeSwarm().write(
+      ...service('web'),
+      task('one', 'web', { desired: 'shutdown' }),
+    );
     expect(view.tasks.get('one')?.status).toMatchObject({ state: 'shutdown', err: '' });
   });
 
   it('that is called off while it waits for the network ends too', () => {
-    const parts = { desired: 'shutdown' } as const;
-    const view = allocated(...service('web', { ports: [ingressPort] }), task('one', 'web', parts));
+    const { view } = new FakeSwarm().write(
+      ...service('web', { ports: [ingressPort] }),
+      task('one', 'web', { desired: 'shutdown' }),
+    );
     expect(view.tasks.get('one')?.status.state).toBe('shutdown');
   });
 
   it('that is to be removed stays as it is', () => {
-    const view = allocated(...service('web'), task('one', 'web', { desired: 'remove' }));
+    const { view } = new FakeSwarm().write(
+      ...service('web'),
+      task('one', 'web', { desired: 'remove' }),
+    );
     expect(view.tasks.get('one')?.status.state).toBe('new');
   });
 });
 
-type Move = (view: StateView) => readonly Change[];
-
-const moves: fc.Arbitrary<readonly Move[]> = fc.array(
-  fc
-    .record({
-      kind: fc.constantFrom('service', 'task', 'network', 'update', 'drop'),
-      id: fc.constantFrom('a', 'b', 'c'),
-      flag: fc.boolean(),
-    })
-    .map(({ kind, id, flag }): Move => {
-      const parts = { networks: flag ? ['net'] : [], ports: flag ? [] : [hostPort] };
-      if (kind === 'service') return () => service(id, parts);
-      if (kind === 'network') return () => [network('net', flag)];
-      if (kind === 'task') return (view) => [task(`${id}${view.tasks.size}`, id)];
-      if (kind === 'drop') return (view) => dropNetwork(view);
-      return (view) => nextRevision(view, id, parts);
-    }),
-  { maxLength: 20 },
-);
-
-function nextRevision(view: StateView, id: string, parts: Parts): readonly Change[] {
-  const current = view.services.get(id);
-  if (current === undefined) return [];
-  const number = current.revision + 1;
-  const object = { ...current, revision: number };
-  return [{ op: 'update', table: 'service', object }, revision(id, number, parts)];
-}
-
-function dropNetwork(view: StateView): readonly Change[] {
-  const current = view.networks.get('net');
-  if (current === undefined) return [];
-  return [{ op: 'delete', table: 'network', id: 'net', version: current.meta.version }];
-}
-
-describe('many small steps', () => {
-  it('end where a look at everything ends', () => {
-    fc.assert(
-      fc.property(moves, (sequence) => {
-        expectIncrementalEqualsWhole({ stage: createAllocator, moves: sequence });
-      }),
-      { numRuns: 100 },
+describe('where addresses are few', () => {
+  it('some are kept for the balancers of nodes that have none yet', () => {
+    const swarm = new FakeSwarm().write(
+      node('n1'),
+      subnet('a', '10.1.0.0/29'),
+      ...service('web', { networks: ['a'] }),
+      ...['1', '2', '3', '4'].map((id) => task(id, 'web')),
     );
+    const { view } = swarm;
+    expect(view.tasks.get('3')?.status.state).toBe('pending');
+    expect(view.tasks.get('4')?.status.state).toBe('new');
+    swarm.write(...moved(view, '1', 'assigned', 'n1'));
+    expect(view.attachments.get('a.n1')?.addresses).toEqual(['10.1.0.6/29']);
+    expect(view.tasks.get('4')?.status.state).toBe('new');
+    swarm.write(...moved(view, '1', 'failed'), ...removed(view, 'node', 'n1'));
+    expect(view.tasks.get('4')?.status.state).toBe('pending');
+  });
+});
+
+describe('an answer that came too late', () => {
+  it('is given again on the state as it is now', () => {
+    const swarm = new FakeSwarm().write(
+      node('n1'),
+      network('a'),
+      ...service('web', { networks: ['a'] }),
+    );
+    const { view } = swarm;
+    swarm.between = () => [container('c', 'a', 'n1', undefined, '10.0.0.3/24')];
+    swarm.write(task('one', 'web'));
+    expect(view.attachments.get('c')?.addresses).toEqual(['10.0.0.3/24']);
+    expect(addressesOf(view, 'one')).toEqual(['a 10.0.0.5/24']);
+  });
+});
+
+describe('replicas of the allocator', () => {
+  /** Keys of what a replica decides that owns the keys for which `mine` is true. */
+  function decided(mine: (key: string) => boolean): readonly string[] {
+    const { view } = new FakeSwarm({ name: 'allocator', step: () => [] }).write(
+      network('a'),
+      ...service('joined', { networks: ['a'] }),
+      ...service('open', { ports: [openPort] }),
+      ...service('alone', { ports: [hostPort] }),
+    );
+    const everything = { everything: true, changes: [], due: new Set<string>() };
+    const decisions = createAllocator().step(view, everything, now, mine);
+    return [...decisions].map(({ key }) => key);
+  }
+
+  it('leave to one what shares addresses or ports, and share the rest', () => {
+    expect(decided((key) => key === sharedKey)).toEqual(['a']);
+    expect(decided((key) => key === 'alone')).toEqual(['alone']);
+    expect(decided((key) => key === 'joined' || key === 'open' || key === 'a')).toEqual([]);
   });
 });

@@ -1,136 +1,193 @@
 import type { Instant } from '@shoal/runtime';
-import type { ChangeSet, Decision, Stage } from '@shoal/stage';
+import type { Decision, Stage } from '@shoal/stage';
 import {
-  type AppliedChange,
   type Change,
-  isBefore,
+  hasAddresses,
+  type Network,
   type Service,
   type StateView,
   type Task,
 } from '@shoal/state';
+import { Addresses, Cursors } from './addresses.ts';
+import { type AttachmentAnswer, settleBalancer, settleContainer } from './attachments.ts';
 import { allocateEndpoint, isEndpointAllocated, withEndpoint } from './endpoint.ts';
-import { networkObstacle } from './networks.ts';
+import { type Blocked, subnetsKey } from './obstacle.ts';
+import { Pools } from './pools.ts';
+import { type PortCursors, Ports } from './ports.ts';
+import { Resting } from './resting.ts';
+import { advance } from './tasks.ts';
+import { type Filling, FillingWatch } from './usage.ts';
+import { type Waiter, Waits } from './waits.ts';
+import { isOnItsOwn, Work } from './work.ts';
 
 /** Tasks written in one transaction. */
 export const tasksPerTransaction = 100;
+/**
+ * All that shares addresses, subnets and ports is decided by the one replica that owns this key, so that
+ * replicas do not give the same ones. What needs none of these is shared out by service.
+ */
+export const sharedKey = 'addresses';
 
 /**
- * Gives services their published ports and lets a new task go on to the scheduler once it has all it
- * needs of the network; until then the task says what it waits for. Decisions are keyed by service.
+ * Gives networks their subnets, services their virtual addresses and published ports, nodes and containers
+ * their addresses, and new tasks theirs; with them a task goes on to the scheduler. Until then it says what
+ * it waits for. Decisions are keyed by service, network or attachment.
  */
-export function createAllocator(): Stage {
+export function createAllocator({ onFilling }: AllocatorOptions = {}): Stage {
+  const caches: Caches = {
+    cursors: new Cursors(),
+    ports: new Map(),
+    waits: new Waits(),
+    resting: new Resting(),
+    filling: new FillingWatch(onFilling ?? (() => undefined)),
+  };
   return {
     name: 'allocator',
     *step(view, changed, now, mine) {
-      for (const [serviceId, tasks] of tasksToLookAt(view, changed))
-        if (mine(serviceId)) yield* allocate(view, serviceId, tasks, now);
+      const work = new Work(view, changed, caches.waits);
+      for (const change of changed.changes)
+        if (change.table === 'network' && change.after === undefined) {
+          caches.cursors.forget(change.id);
+          if (change.before !== undefined) caches.resting.deleted(change.before, now);
+        }
+      for (const id of work.used) caches.filling.look(view, id);
+      yield* new Step(view, now, mine, caches).decide(work);
     },
   };
 }
 
-/** Service id → its new tasks; services whose endpoint may need work are there without tasks too. */
-function tasksToLookAt(view: StateView, changed: ChangeSet): Map<string, Set<Task>> {
-  const found = new Map<string, Set<Task>>();
-  const note = (serviceId: string): Set<Task> => {
-    const tasks = found.get(serviceId) ?? new Set();
-    found.set(serviceId, tasks);
-    return tasks;
-  };
-  const noteAll = (serviceId: string): void => {
-    const tasks = note(serviceId);
-    for (const task of view.tasks.byService(serviceId)) if (isOurs(task)) tasks.add(task);
-  };
-  const networksChanged = changed.changes.some(({ table }) => table === 'network');
-  if (changed.everything) for (const { id } of view.services.values()) note(id);
-  if (changed.everything || networksChanged)
-    for (const task of view.tasks.byState('new')) if (isOurs(task)) note(task.serviceId).add(task);
-  for (const serviceId of changed.due) noteAll(serviceId);
-  for (const change of changed.changes) {
-    if (change.table === 'service' && isEndpointConcerned(change)) noteAll(change.id);
-    if (change.table !== 'task') continue;
-    const task = view.tasks.get(change.id);
-    if (task === undefined || !isOurs(task)) continue;
-    if (change.before === undefined || isCalledOff(task)) note(task.serviceId).add(task);
+export interface AllocatorOptions {
+  /** Told once when a network has few addresses left. */
+  readonly onFilling?: ((filling: Filling) => void) | undefined;
+}
+
+/** What an allocator remembers. Lost with the process, and never decisive for who gets something. */
+interface Caches {
+  readonly cursors: Cursors;
+  readonly ports: PortCursors;
+  readonly waits: Waits;
+  readonly resting: Resting;
+  readonly filling: FillingWatch;
+}
+
+/** One step: what it gives is taken for the rest of it, though the state does not know yet. */
+class Step {
+  readonly #view: StateView;
+  readonly #now: Instant;
+  readonly #mine: (key: string) => boolean;
+  readonly #waits: Waits;
+  readonly #resting: Resting;
+  readonly #addresses: Addresses;
+  readonly #ports: Ports;
+
+  constructor(view: StateView, now: Instant, mine: (key: string) => boolean, caches: Caches) {
+    this.#view = view;
+    this.#now = now;
+    this.#mine = mine;
+    this.#waits = caches.waits;
+    this.#resting = caches.resting;
+    this.#addresses = new Addresses(view, caches.cursors);
+    this.#ports = new Ports(view, caches.ports);
   }
-  return found;
-}
 
-/** A new task that is to go on, or to end here. Those that are to be removed the orchestrator deletes. */
-function isOurs(task: Task): boolean {
-  return task.status.state === 'new' && (!isBefore('complete', task.desired) || isCalledOff(task));
-}
-
-function isCalledOff({ status, desired }: Task): boolean {
-  return status.state === 'new' && desired === 'shutdown';
-}
-
-function isEndpointConcerned({ before, after }: AppliedChange & { table: 'service' }): boolean {
-  return before?.revision !== after?.revision || before?.endpoint !== after?.endpoint;
-}
-
-function* allocate(
-  view: StateView,
-  serviceId: string,
-  tasks: ReadonlySet<Task>,
-  now: Instant,
-): Iterable<Decision> {
-  const service = view.services.get(serviceId);
-  if (service === undefined) return;
-  const obstacle = yield* allocateService(view, service);
-  if (obstacle === undefined) return;
-  const changes = [...tasks].flatMap((task) => advance(view, task, obstacle, now) ?? []);
-  for (let from = 0; from < changes.length; from += tasksPerTransaction)
-    yield {
-      kind: 'transaction',
-      key: serviceId,
-      reason: 'pending task scheduling',
-      changes: changes.slice(from, from + tasksPerTransaction),
-    };
-}
-
-/** What the service's tasks wait for, empty for nothing; undefined while an answer is being written. */
-function* allocateService(
-  view: StateView,
-  service: Service,
-): Generator<Decision, string | undefined> {
-  if (isEndpointAllocated(service)) return '';
-  const revision = view.revisions.of(service.id, service.revision);
-  if (revision === undefined) return undefined;
-  const allocation = allocateEndpoint(revision);
-  if (allocation.kind === 'waits') return allocation.message;
-  yield {
-    kind: 'transaction',
-    key: service.id,
-    reason: 'endpoint allocated',
-    changes: [withEndpoint(service, allocation.endpoint)],
-  };
-  return undefined;
-}
-
-/** Lets the task go on or ends it, or notes why it waits; undefined when the note is there already. */
-function advance(
-  view: StateView,
-  task: Task,
-  serviceObstacle: string,
-  now: Instant,
-): Change | undefined {
-  if (isCalledOff(task)) {
-    const status = { ...task.status, state: 'shutdown' as const, at: now, err: '' };
-    return { op: 'update', table: 'task', object: { ...task, status } };
+  *decide(work: Work): Iterable<Decision> {
+    const owner = this.#mine(sharedKey);
+    if (owner) yield* this.#networks(work.networks);
+    if (owner) yield* this.#attachments(work);
+    for (const [serviceId, tasks] of work.services) {
+      const service = this.#view.services.get(serviceId);
+      if (service === undefined) continue;
+      if (isOnItsOwn(this.#view, service) ? this.#mine(serviceId) : owner)
+        yield* this.#service(service, tasks);
+    }
   }
-  const revision = view.revisions.of(task.serviceId, task.revision);
-  if (revision === undefined) return undefined;
-  const err = serviceObstacle === '' ? networkObstacle(view, revision) : serviceObstacle;
-  if (err !== '' && err === task.status.err) return undefined;
-  const status =
-    err === ''
-      ? {
-          ...task.status,
-          state: 'pending' as const,
-          message: 'pending task scheduling',
-          at: now,
-          err,
-        }
-      : { ...task.status, at: now, err };
-  return { op: 'update', table: 'task', object: { ...task, status } };
+
+  *#networks(ids: ReadonlySet<string>): Iterable<Decision> {
+    let pools: Pools | undefined;
+    for (const id of ids) {
+      const network = this.#view.networks.get(id);
+      if (network === undefined || network.allocation !== undefined || !hasAddresses(network))
+        continue;
+      pools ??= new Pools(this.#view, this.#resting.at(this.#now));
+      const change = this.#network(pools, network);
+      if (change !== undefined) yield transaction(id, 'subnets allocated', [change]);
+    }
+  }
+
+  #network(pools: Pools, network: Network): Change | undefined {
+    const { problem, ...rest } = network;
+    const answer = pools.allocate(network);
+    if (answer.kind === 'allocated') {
+      const allocation = { subnets: answer.subnets, at: this.#now };
+      return { op: 'update', table: 'network', object: { ...rest, allocation } };
+    }
+    this.#waits.add(subnetsKey, { kind: 'network', id: network.id });
+    if (problem === answer.message) return undefined;
+    return { op: 'update', table: 'network', object: { ...rest, problem: answer.message } };
+  }
+
+  /** Before the tasks: a node must get its balancer where there are few addresses. */
+  *#attachments(work: Work): Iterable<Decision> {
+    const pairs = [...work.pairs];
+    for (const id of work.attachments) {
+      const attachment = this.#view.attachments.get(id);
+      if (attachment === undefined) continue;
+      if (attachment.kind === 'node') pairs.push(attachment);
+      else yield* this.#attached(id, settleContainer(this.#view, attachment, this.#addresses));
+    }
+    const seen = new Set<string>();
+    for (const pair of pairs) {
+      const id = `${pair.networkId}.${pair.nodeId}`;
+      if (seen.has(id)) continue;
+      seen.add(id);
+      yield* this.#attached(id, settleBalancer(this.#view, pair, this.#addresses));
+    }
+  }
+
+  *#attached(id: string, { change, waitsFor }: AttachmentAnswer): Iterable<Decision> {
+    this.#wait(waitsFor ?? [], { kind: 'attachment', id });
+    if (change === undefined) return;
+    const reason = change.op === 'delete' ? 'address not needed any more' : 'address allocated';
+    yield transaction(id, reason, [change]);
+  }
+
+  *#service(service: Service, tasks: ReadonlySet<Task>): Iterable<Decision> {
+    const { id } = service;
+    const waiter: Waiter = { kind: 'service', id };
+    let block: Blocked | undefined;
+    if (!isEndpointAllocated(service)) {
+      const revision = this.#view.revisions.of(id, service.revision);
+      if (revision === undefined) return;
+      const answer = allocateEndpoint(this.#view, service, revision, this.#addresses, this.#ports);
+      if (answer.kind === 'allocated') {
+        yield transaction(id, 'endpoint allocated', [withEndpoint(service, answer.endpoint)]);
+        return;
+      }
+      block = answer;
+      this.#wait(
+        block.obstacles.map((one) => one.waitsFor),
+        waiter,
+      );
+    }
+    const changes: Change[] = [];
+    for (const task of tasks) {
+      const advanced = advance(this.#view, task, block, this.#addresses, this.#now);
+      if (advanced.change !== undefined) changes.push(advanced.change);
+      this.#wait(advanced.waitsFor, waiter);
+    }
+    for (let from = 0; from < changes.length; from += tasksPerTransaction)
+      yield transaction(
+        id,
+        'pending task scheduling',
+        changes.slice(from, from + tasksPerTransaction),
+      );
+  }
+
+  #wait(waitsFor: readonly string[], waiter: Waiter): void {
+    for (const one of waitsFor) this.#waits.add(one, waiter);
+  }
+}
+
+function transaction(key: string, reason: string, changes: readonly Change[]): Decision {
+  return { kind: 'transaction', key, reason, changes };
 }

@@ -1,4 +1,20 @@
 import { runStageProcess } from '@shoal/stage/host';
 import { createAllocator } from './allocator.ts';
+import { UsageMetric } from './usage-metric.ts';
 
-await runStageProcess({ name: 'allocator', version: '0.1.0', stage: () => createAllocator() });
+let usage: UsageMetric | undefined;
+
+await runStageProcess({
+  name: 'allocator',
+  version: '0.1.0',
+  stage: ({ replica }, { logger, metrics }) => {
+    if (usage === undefined) {
+      usage = new UsageMetric();
+      usage.register(metrics);
+    }
+    usage.follow(replica.view);
+    return createAllocator({
+      onFilling: (filling) => logger.warn({ ...filling }, 'network_filling'),
+    });
+  },
+});

@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { hostNetworksSocket } from '@shoal/overlay';
 import { voterMetrics } from '@shoal/raft/service';
 import type { Clock, HostPort, Logger, LogLevel, Random } from '@shoal/runtime';
 import type { Health, Running } from '@shoal/runtime/process';
@@ -15,6 +16,7 @@ import { listenTcp, listenUnix } from './http/listen.ts';
 import { apiMetrics } from './http/metrics.ts';
 import { createApiServer } from './http/server.ts';
 import { dispatcherLogs } from './logs/log-source.ts';
+import { agentAttach } from './networks/attach.ts';
 import { Engine, type EngineAddress } from './proxy/engine.ts';
 
 /** Time for answers under way when the process is asked to stop, milliseconds. */
@@ -72,7 +74,8 @@ export async function startApi(options: ApiOptions): Promise<Running> {
   voterMetrics(options.metrics, async () => host.voter?.status());
   const logs = dispatcherLogs;
   const explain = schedulerRecords(clock);
-  const context = { host, engine, events, logs, explain, dataDir, clock, random, logger };
+  const attach = agentAttach(hostNetworksSocket(dataDir), clock);
+  const context = { host, engine, events, logs, explain, attach, dataDir, clock, random, logger };
   // The log's recovery may take a while; requests wait for it a little and then are told so.
   const started = host.start();
   const known = learnEngine(engine, options);

@@ -3,6 +3,7 @@ import type { SwarmHost } from './cluster/standing.ts';
 import type { SwarmEvents } from './events/swarm-events.ts';
 import type { ExplainSource } from './explain/source.ts';
 import type { LogSource } from './logs/log-source.ts';
+import type { AttachNetwork } from './networks/attach.ts';
 import type { Engine } from './proxy/engine.ts';
 
 /** What the routes work with. */
@@ -12,6 +13,7 @@ export interface ApiContext {
   readonly events: SwarmEvents;
   readonly logs: LogSource;
   readonly explain: ExplainSource;
+  readonly attach: AttachNetwork;
   readonly dataDir: string;
   readonly clock: Clock;
   readonly random: Random;

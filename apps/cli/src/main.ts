@@ -1,10 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
+import { addDoctorCommand } from './command/doctor.ts';
 import { down } from './command/down.ts';
 import { addExplainCommand } from './command/explain.ts';
 import { bench, images, runOne, simulate } from './command/foreground.ts';
 import { logs } from './command/logs.ts';
+import { addNetCommands } from './command/net.ts';
 import { addPlanCommands } from './command/plan.ts';
 import { addRevisionCommands } from './command/revisions.ts';
 import { addSettingsCommands } from './command/settings.ts';
@@ -135,8 +137,15 @@ shoal
   .command('test')
   .description('run the tests: all of them, or a suite (see CONTRIBUTING.md)')
   .argument('[suite]')
-  .action(async (suite: string | undefined) => {
-    process.exitCode = await test(root, suite, terminal);
+  .option('--ipvs', 'with networking: load balancing by IPVS, in a virtual machine', false)
+  .action(async (suite: string | undefined, options: { ipvs: boolean }) => {
+    if (options.ipvs && suite !== 'networking') {
+      throw new CommandError(
+        '--ipvs goes with networking: ./shoal test networking --ipvs',
+        exitUsage,
+      );
+    }
+    process.exitCode = await test(root, options.ipvs ? 'ipvs' : suite, terminal);
   });
 
 shoal
@@ -168,7 +177,9 @@ shoal
     process.exitCode = await images(root, engine);
   });
 
+addDoctorCommand(shoal, terminal);
 addExplainCommand(shoal, terminal);
+addNetCommands(shoal, terminal);
 addPlanCommands(shoal, terminal);
 addRevisionCommands(shoal, terminal);
 addSettingsCommands(shoal, terminal);

@@ -1,5 +1,5 @@
-import { type CertificateSource, type Identity, serverCredentials, unseal } from '@shoal/pki';
-import { formatHostPort, type HostPort, parseHostPort } from '@shoal/runtime';
+import { type CertificateSource, type Identity, seal, serverCredentials, unseal } from '@shoal/pki';
+import { formatHostPort, type HostPort, parseHostPort, type Random } from '@shoal/runtime';
 import { hostPort, type ProcessContext, runProcess } from '@shoal/runtime/process';
 import { LeaseHolder } from '@shoal/stage';
 import { ManagerHost, type ManagerSession, type ManagerWork } from '@shoal/stage/host';
@@ -7,6 +7,7 @@ import type { Revision } from '@shoal/state';
 import { z } from 'zod';
 import { Dispatcher } from './core/dispatcher.ts';
 import type { DispatcherMetrics } from './core/metrics.ts';
+import type { KeySeal } from './network/keys.ts';
 import { dispatcherMetrics } from './server/metrics.ts';
 import { type DispatcherServer, serveDispatcher } from './server/server.ts';
 
@@ -57,6 +58,7 @@ class Serving implements ManagerWork {
       replica,
       lease: this.#lease,
       openRegistryAuth: (revision) => openAuth(identity, revision),
+      keySeal: keySealOf(identity, random),
       clock,
       random,
       logger,
@@ -123,6 +125,14 @@ function openAuth(identity: Identity, revision: Revision): string | undefined {
   if (registryAuth === undefined || identity.sealKey === undefined) return undefined;
   const place = `revision/${registryAuthFrom}/registry-auth`;
   return unseal(identity.sealKey, registryAuth, place)?.toString('utf8');
+}
+
+function keySealOf({ sealKey }: Identity, random: Random): KeySeal {
+  return {
+    open: (sealed, place) => (sealKey === undefined ? undefined : unseal(sealKey, sealed, place)),
+    seal: (plain, place) =>
+      sealKey === undefined ? undefined : seal(sealKey, plain, place, random),
+  };
 }
 
 await runProcess({

@@ -6,8 +6,6 @@ import { waitsForNode } from './standing.ts';
 export class Group {
   readonly serviceId: string;
   readonly revision: number;
-  /** The revision's id. */
-  readonly key: string;
   /** Where the journal was when the group was last looked at. */
   lookedAt = -1;
   /** What all waiting tasks say since `textAt`; undefined when that is not known. */
@@ -20,10 +18,9 @@ export class Group {
   #left = 0;
   #isSorted = true;
 
-  constructor(serviceId: string, revision: number, key: string) {
+  constructor(serviceId: string, revision: number) {
     this.serviceId = serviceId;
     this.revision = revision;
-    this.key = key;
   }
 
   /** Tasks that wait. */

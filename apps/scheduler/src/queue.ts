@@ -1,10 +1,11 @@
-import { type AppliedChange, revisionId, type StateView, type Task } from '@shoal/state';
+import type { AppliedChange, StateView, Task } from '@shoal/state';
 import { Group } from './group.ts';
 import { standing } from './standing.ts';
 
 /** Who waits, and what has to be looked at in the next step. A cache of the state, like the ledger. */
 export class Queue {
-  readonly #groups = new Map<string, Group>();
+  /** Service id → its groups: one, but while its revisions change. */
+  readonly #groups = new Map<string, readonly Group[]>();
   /** Node id → tasks whose node was chosen at their creation. */
   readonly #preassigned = new Map<string, Set<string>>();
   readonly #calledOff = new Set<string>();
@@ -24,25 +25,22 @@ export class Queue {
   }
 
   apply(change: AppliedChange): void {
-    if (change.table === 'network') for (const group of this.#groups.values()) this.refresh(group);
+    if (change.table === 'network')
+      for (const groups of this.#groups.values()) for (const group of groups) this.refresh(group);
     if (change.table === 'task') this.#applyTask(change.before, change.after);
   }
 
   /** Looks at everything of the service again: what was decided for it was refused, or a gate opened. */
   recheck(serviceId: string, view: StateView): void {
-    for (const { id } of view.revisions.byService(serviceId)) {
-      const group = this.#groups.get(id);
-      if (group !== undefined) this.refresh(group);
-    }
+    for (const group of this.#groups.get(serviceId) ?? []) this.refresh(group);
     if (this.#preassigned.size === 0) return;
     for (const task of view.tasks.byService(serviceId))
       if (this.#preassigned.get(task.nodeId)?.has(task.id)) this.#freshPreassigned.add(task.id);
   }
 
-  /** Looks at the group of the revision again, which may have a text to write by now. */
-  recheckText(revision: string): void {
-    const group = this.#groups.get(revision);
-    if (group !== undefined) this.#fresh.add(group);
+  /** Looks at the groups of the service again, which may have a text to write by now. */
+  recheckText(serviceId: string): void {
+    for (const group of this.#groups.get(serviceId) ?? []) this.#fresh.add(group);
   }
 
   /** Groups with something to look at, longest waiting first. */
@@ -108,16 +106,16 @@ export class Queue {
   }
 
   #groupOf({ serviceId, revision }: Task): Group {
-    const key = revisionId(serviceId, revision);
-    const known = this.#groups.get(key);
-    if (known !== undefined) return known;
-    const group = new Group(serviceId, revision, key);
-    this.#groups.set(key, group);
+    const known = this.#groups.get(serviceId);
+    const same = known?.find((group) => group.revision === revision);
+    if (same !== undefined) return same;
+    const group = new Group(serviceId, revision);
+    this.#groups.set(serviceId, known === undefined ? [group] : [...known, group]);
     return group;
   }
 
   #leave(task: Task): void {
-    this.#calledOff.delete(task.id);
+    if (this.#calledOff.size > 0) this.#calledOff.delete(task.id);
     if (task.nodeId !== '') {
       this.#freshPreassigned.delete(task.id);
       const preassigned = this.#preassigned.get(task.nodeId);
@@ -126,14 +124,18 @@ export class Queue {
       return;
     }
     if (standing(task) !== 'waits') return;
-    const group = this.#groups.get(revisionId(task.serviceId, task.revision));
+    const group = this.#groups
+      .get(task.serviceId)
+      ?.find(({ revision }) => revision === task.revision);
     if (group === undefined) return;
     group.remove();
     if (group.size === 0) this.#drop(group);
   }
 
   #drop(group: Group): void {
-    this.#groups.delete(group.key);
+    const others = this.#groups.get(group.serviceId)?.filter((one) => one !== group) ?? [];
+    if (others.length > 0) this.#groups.set(group.serviceId, others);
+    else this.#groups.delete(group.serviceId);
     this.#fresh.delete(group);
     this.#waiting.delete(group);
   }

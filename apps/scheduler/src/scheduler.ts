@@ -34,6 +34,11 @@ const moreKey = 'more';
 const textKeyPrefix = 'text ';
 const nodeKeyPrefix = 'node ';
 
+/** One for each group: those of one service have times of their own. */
+function textKey({ serviceId, revision }: Group): string {
+  return `${textKeyPrefix}${revision} ${serviceId}`;
+}
+
 export interface SchedulerOptions {
   /** Writes down why; it costs nothing where there is none. */
   readonly recorder?: Recorder | undefined;
@@ -91,7 +96,8 @@ function remember(changed: ChangeSet, { board, queue, awareness }: Parts): void 
   ledger.takeBack();
   awareness.take(changed);
   for (const key of changed.due) {
-    if (key.startsWith(textKeyPrefix)) queue.recheckText(key.slice(textKeyPrefix.length));
+    if (key.startsWith(textKeyPrefix))
+      queue.recheckText(key.slice(key.indexOf(' ', textKeyPrefix.length) + 1));
     else if (key.startsWith(nodeKeyPrefix)) queue.recheckNode(key.slice(nodeKeyPrefix.length));
     else if (key !== moreKey) queue.recheck(key, view);
   }
@@ -231,8 +237,7 @@ class Round {
       if (due > now) next = Math.min(next, due);
       else if (task.status.err !== err) this.#decide(group.serviceId, err, [this.#text(task, err)]);
     }
-    if (next < Number.POSITIVE_INFINITY)
-      this.#wake(`${textKeyPrefix}${group.key}`, next as Instant);
+    if (next < Number.POSITIVE_INFINITY) this.#wake(textKey(group), next as Instant);
     if (left.length === 0 && placed.length < group.size) return;
     group.lookedAt = ledger.journal.position;
     this.#queue.looked(group, left.length > 0);
@@ -292,7 +297,7 @@ class Round {
   #explain(group: Group, err: string, placed: number): void {
     const { now, view } = this.#board;
     if (group.text === err) return;
-    const key = `${textKeyPrefix}${group.key}`;
+    const key = textKey(group);
     if (group.text !== undefined && group.textAt + textRefreshMs > now) {
       this.#wake(key, (group.textAt + textRefreshMs) as Instant);
       return;

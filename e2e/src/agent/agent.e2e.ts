@@ -34,6 +34,7 @@ describe('an agent on a real engine', () => {
       }),
       store: await StatusStore.open(statusFile(dataDir), silentLogger, systemClock),
       version: '0.0.0',
+      runDir: dataDir,
       clock: systemClock,
       random: systemRandom,
       logger: silentLogger,

@@ -10,6 +10,8 @@ declare module 'vitest' {
   interface ProvidedContext {
     /** Address of the engine whose containers are the machines. */
     outerEngine: string;
+    /** Its process: the network between the machines is in its network namespace. */
+    outerEnginePid: number;
     /** Folder that all machines keep compiled code in. */
     codeCache: string;
   }
@@ -44,6 +46,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const codeCache = join(directory, 'code');
   mkdirSync(codeCache, { recursive: true });
   project.provide('outerEngine', engine.url);
+  project.provide('outerEnginePid', engine.pid);
   project.provide('codeCache', codeCache);
   return close;
 }

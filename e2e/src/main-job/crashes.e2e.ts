@@ -28,40 +28,40 @@ async function starts(service: string): Promise<readonly string[]> {
 }
 
 describe('kill -9 of one process', () => {
-  test.each(['api', 'orchestrator', 'allocator', 'scheduler', 'dispatcher', 'agent'])(
-    '%s',
-    async (process_) => {
-      const name = `after-${process_}`;
-      const before = await starts('steady');
-      const pid = await host.pidOf(process_);
-      await host.docker(
-        'service',
-        'create',
-        '-d',
-        '--name',
-        name,
-        '--replicas',
-        '0',
-        'busybox',
-        'sleep',
-        '1d',
-      );
-      process.kill(pid, 'SIGKILL');
-      await eventually(
-        'docker service ls answers again',
-        async () => {
-          const out = await host.docker('service', 'ls', '--format', '{{.Name}}');
-          return out.includes(name);
-        },
-        2000,
-      );
-      expect(await host.pidOf(process_).catch(() => 0)).not.toBe(pid);
-      await host.docker('service', 'scale', '-d', `${name}=1`);
-      await host.converged(name, '1/1');
-      await host.docker('service', 'rm', name);
-      expect(await starts('steady')).toEqual(before);
-    },
-  );
+  test.each([
+    ...['api', 'orchestrator', 'allocator', 'scheduler', 'dispatcher'],
+    ...['agent', 'dns', 'ingress-lb'],
+  ])('%s', async (process_) => {
+    const name = `after-${process_}`;
+    const before = await starts('steady');
+    const pid = await host.pidOf(process_);
+    await host.docker(
+      'service',
+      'create',
+      '-d',
+      '--name',
+      name,
+      '--replicas',
+      '0',
+      'busybox',
+      'sleep',
+      '1d',
+    );
+    process.kill(pid, 'SIGKILL');
+    await eventually(
+      'docker service ls answers again',
+      async () => {
+        const out = await host.docker('service', 'ls', '--format', '{{.Name}}');
+        return out.includes(name);
+      },
+      2000,
+    );
+    expect(await host.pidOf(process_).catch(() => 0)).not.toBe(pid);
+    await host.docker('service', 'scale', '-d', `${name}=1`);
+    await host.converged(name, '1/1');
+    await host.docker('service', 'rm', name);
+    expect(await starts('steady')).toEqual(before);
+  });
 
   test('docker service ls answers within 2 s of the restart of the api', async () => {
     const pid = await host.pidOf('api');

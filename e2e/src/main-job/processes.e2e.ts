@@ -8,7 +8,8 @@ import { repository } from '../host/engine.ts';
 import { Host } from '../host/host.ts';
 import { eventually } from '../host/wait.ts';
 
-const processes = ['api', 'orchestrator', 'allocator', 'scheduler', 'dispatcher', 'agent'];
+const followers = ['api', 'orchestrator', 'allocator', 'scheduler', 'dispatcher'];
+const processes = [...followers, 'agent', 'dns', 'ingress-lb'];
 let host: Host;
 
 beforeAll(async () => {
@@ -36,7 +37,7 @@ describe('each process', () => {
       expect(stdout).toMatch(/^PROCESS +ROLE +PID +UPTIME +RESTARTS +HEALTH +LOG/);
       return processes.every((name) =>
         new RegExp(
-          `\\n${name} +\\S+ +\\d+ +\\S+ +0 +healthy +${name === 'agent' ? '-' : '[1-9]\\d*'}`,
+          `\\n${name} +\\S+ +\\d+ +\\S+ +0 +healthy +${followers.includes(name) ? '[1-9]\\d*' : '-'}`,
         ).test(stdout),
       );
     });

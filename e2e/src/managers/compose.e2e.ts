@@ -8,8 +8,8 @@ import { Fleet } from '../hosts/fleet.ts';
 import type { Machine } from '../hosts/machine.ts';
 import { allReady, join as joinSwarm } from './swarm.ts';
 
-const apps = ['agent', 'scheduler', 'dispatcher', 'allocator', 'orchestrator', 'api'];
-const workerApps = ['agent', 'api'];
+const workerApps = ['dns', 'ingress-lb', 'agent', 'api'];
+const apps = [...workerApps, 'scheduler', 'dispatcher', 'allocator', 'orchestrator'];
 
 let fleet: Fleet;
 let m1: Machine;
@@ -85,7 +85,7 @@ test('they make a swarm that runs a service, and every scheduler has a lease of 
   });
 });
 
-test('a worker is two services, and joins', async () => {
+test('a worker is four services, and joins', async () => {
   await compose(w1, 'worker.yml', 'up', '--detach');
   for (const app of workerApps) {
     const isHealthy = async () => `${await health(w1, app)}` === 'healthy';

@@ -5,6 +5,9 @@ import { parseArgs } from 'node:util';
 import { systemClock } from '@shoal/runtime';
 import {
   type ControlPlaneOutcome,
+  type GossipOutcome,
+  gossipThread,
+  measureGossip,
   runSeeds,
   type SeedOutcome,
   type VotersOutcome,
@@ -13,31 +16,45 @@ import { z } from 'zod';
 import { controlPlaneThread } from './control-plane.ts';
 
 const hourMs = 3_600_000;
-const progressEvery = { voters: 100, 'control-plane': 10 } as const;
+const progressEvery = { voters: 100, 'control-plane': 10, gossip: 50 } as const;
 
 const schema = z.object({
-  of: z.enum(['voters', 'control-plane', 'all']).default('all').describe('what to simulate'),
+  of: z
+    .enum(['voters', 'control-plane', 'gossip', 'all'])
+    .default('all')
+    .describe('what to simulate'),
   seeds: z.coerce.number().int().min(1).default(1_000).describe('how many seeds to run of each'),
   from: z.coerce.number().int().min(0).optional(),
   hours: z.coerce.number().positive().optional(),
   threads: z.coerce.number().int().min(1).max(256).default(availableParallelism()),
+  hosts: z
+    .string()
+    .transform((list) => list.split(',').map(Number))
+    .pipe(z.array(z.number().int().min(2).max(1_000)))
+    .optional(),
 });
 
-const usage = `shoal simulate [--of voters|control-plane|all] [--seeds 1000] [--from <seed>] [--hours <h>] [--threads <n>]
+const usage = `shoal simulate [--of voters|control-plane|gossip|all] [--seeds 1000] [--from <seed>] [--hours <h>] [--threads <n>]
+       shoal simulate --of gossip --hosts 10,30,100,300,1000
 
 voters         clusters of 3, 5 and 7 voters under faults drawn from a seed
 control-plane  all stages, with 1, 2, 4 and 8 schedulers, under users and faults drawn from a seed
+gossip         3 to 20 hosts that publish endpoints, under faults drawn from a seed
 --from   run the seeds from this one on (one seed again: --of <what> --from <seed> --seeds 1); fresh ones otherwise
---hours  go on with fresh seeds for so long`;
+--hours  go on with fresh seeds for so long
+--hosts  instead of seeds: how long a record takes, and what hosts send, in clusters of these sizes`;
 
-type What = 'voters' | 'control-plane';
-type Outcome = VotersOutcome | ControlPlaneOutcome;
+type What = 'voters' | 'control-plane' | 'gossip';
+type Outcome = VotersOutcome | ControlPlaneOutcome | GossipOutcome;
 
 function options(): z.output<typeof schema> {
   try {
     const option = { type: 'string' } as const;
     const { values } = parseArgs({
-      options: { of: option, seeds: option, from: option, hours: option, threads: option },
+      options: {
+        ...{ of: option, seeds: option, from: option, hours: option },
+        ...{ threads: option, hosts: option },
+      },
     });
     return schema.parse(values);
   } catch (error) {
@@ -79,14 +96,28 @@ async function simulate(what: What, threads: number): Promise<void> {
     return 'go-on';
   };
   if (what === 'voters') await runSeeds<VotersOutcome>(seedsOf(given), threads, heard);
+  else if (what === 'gossip')
+    await runSeeds<GossipOutcome>(seedsOf(given), threads, heard, gossipThread);
   else await runSeeds<ControlPlaneOutcome>(seedsOf(given), threads, heard, controlPlaneThread);
   console.log(summary());
 }
 
-if (given.of === 'all') {
-  // Half of the threads each, and one at least.
-  const threads = Math.max(1, Math.floor(given.threads / 2));
-  await Promise.all([simulate('voters', threads), simulate('control-plane', threads)]);
+async function measure(sizes: readonly number[]): Promise<void> {
+  for (const hosts of sizes) {
+    const { convergenceMs, slowestMs, quietBytesPerSecond, busyBytesPerSecond } =
+      await measureGossip(hosts);
+    const time = `a record is everywhere after ${convergenceMs} ms, ${slowestMs} ms at most`;
+    const traffic = `${quietBytesPerSecond} B/s a host at rest, ${busyBytesPerSecond} with a change a second`;
+    console.log(`${hosts} hosts: ${time}; ${traffic}`);
+  }
+}
+
+if (given.hosts !== undefined) await measure(given.hosts);
+else if (given.of === 'all') {
+  // A third of the threads each, and one at least.
+  const threads = Math.max(1, Math.floor(given.threads / 3));
+  const all = ['voters', 'control-plane', 'gossip'] as const;
+  await Promise.all(all.map((what) => simulate(what, threads)));
 } else await simulate(given.of, given.threads);
 
 if (broken?.result.outcome.kind === 'broken') {

@@ -35,6 +35,9 @@ export function invalidArgument(description: string): ApiError {
 
 export type ObjectKind = 'service' | 'node' | 'task' | 'network' | 'secret' | 'config';
 
+/** What an update names the version of. */
+export type VersionedKind = 'service' | 'node' | 'swarm' | 'secret' | 'config';
+
 const leaving =
   'You are attempting to leave the swarm on a node that is participating as a manager. ';
 const suppressed =
@@ -92,10 +95,18 @@ export const apiErrors = {
     ),
   outOfSequence: () => rpcError('Unknown', 'update out of sequence'),
   /** `given` is the query value as it came; an absent one counts as empty. */
-  badVersion: (kind: 'service' | 'node' | 'swarm', given: string) =>
+  badVersion: (kind: VersionedKind, given: string) =>
     new ApiError(
       400,
-      `invalid ${kind} version '${given}': strconv.ParseUint: parsing ${JSON.stringify(given)}: invalid syntax`,
+      kind === 'secret' || kind === 'config'
+        ? `invalid ${kind} version`
+        : `invalid ${kind} version '${given}': strconv.ParseUint: parsing ${JSON.stringify(given)}: invalid syntax`,
+    ),
+  documentExists: (kind: 'secret' | 'config', name: string) =>
+    rpcError('AlreadyExists', `${kind} ${name} already exists`),
+  documentInUse: (kind: 'secret' | 'config', name: string, services: readonly string[]) =>
+    invalidArgument(
+      `${kind} '${name}' is in use by the following service${services.length > 1 ? 's' : ''}: ${services.join(', ')}`,
     ),
   nameConflict: (name: string) =>
     rpcError(
@@ -108,6 +119,24 @@ export const apiErrors = {
   modeChange: () => rpcError('Unimplemented', 'service mode change is not allowed'),
   badRollback: (value: string) => new ApiError(500, `unrecognized rollback option ${value}`),
   badRegistryAuthFrom: () => new ApiError(500, 'unsupported registryAuthFrom value'),
+  networkExists: (name: string) => new ApiError(409, `network with name ${name} already exists`),
+  /** `by` is what a network that is to be removed is still needed for. */
+  networkInUse: (id: string, by: 'service' | 'task', byId: string) =>
+    rpcError('FailedPrecondition', `network ${id} is in use by ${by} ${byId}`),
+  ingressInUse: (serviceId: string) =>
+    rpcError(
+      'FailedPrecondition',
+      `ingress network cannot be removed because service ${serviceId} depends on it`,
+    ),
+  ingressExists: (id: string) =>
+    rpcError('AlreadyExists', `ingress network (${id}) is already present`),
+  predefinedNetwork: (name: string) =>
+    new ApiError(403, `${name} is a pre-defined network and cannot be removed`),
+  notAttachable: (network: string) =>
+    new ApiError(
+      500,
+      `Could not attach to network ${network}: ${rpcError('PermissionDenied', `network ${network} not manually attachable`).message}`,
+    ),
   quorumLoss: () =>
     rpcError(
       'FailedPrecondition',

@@ -5,7 +5,7 @@ import { nanoTime } from './time.ts';
 
 /** One line of `GET /events`. */
 export interface SwarmEvent {
-  readonly Type: 'service' | 'node' | 'network';
+  readonly Type: 'service' | 'node' | 'network' | 'secret' | 'config';
   readonly Action: 'create' | 'update' | 'remove';
   readonly Actor: { readonly ID: string; readonly Attributes: Readonly<Record<string, string>> };
   readonly scope: 'swarm';
@@ -57,6 +57,11 @@ function subjectOf(
       if (network === undefined || network.spec.Predefined) return undefined;
       return { type: 'network', attributes: { name: network.spec.Name } };
     }
+    case 'secret':
+    case 'config': {
+      const name = (change.after ?? change.before)?.spec.Name ?? '';
+      return { type: change.table, attributes: { name } };
+    }
     default:
       return undefined;
   }
@@ -103,6 +108,11 @@ function moved(
     : { [`${name}.new`]: after, [`${name}.old`]: before };
 }
 
+const filteredKinds = [
+  ...['container', 'image', 'volume', 'plugin', 'daemon'],
+  ...['service', 'node', 'network', 'secret', 'config'],
+];
+
 /** Docker's event filters, as far as they concern swarm events; unknown keys are ignored. */
 export function eventPasses(filters: Filters, event: SwarmEvent): boolean {
   const { ID, Attributes } = event.Actor;
@@ -112,8 +122,8 @@ export function eventPasses(filters: Filters, event: SwarmEvent): boolean {
     passes(filters, 'event', (action) => event.Action === action) &&
     passes(filters, 'scope', (scope) => scope === 'swarm') &&
     // A filter on another kind of object leaves no swarm event of this kind.
-    ['container', 'image', 'volume', 'plugin', 'daemon', 'service', 'node', 'network'].every(
-      (kind) => passes(filters, kind, (value) => kind === event.Type && isActor(value)),
+    filteredKinds.every((kind) =>
+      passes(filters, kind, (value) => kind === event.Type && isActor(value)),
     ) &&
     passes(filters, 'label', () => false)
   );

@@ -61,6 +61,8 @@ export const filterKeys = {
   services: ['name', 'id', 'label', 'mode', 'runtime'],
   nodes: ['name', 'id', 'label', 'node.label', 'role', 'membership'],
   tasks: ['name', 'id', 'label', 'service', 'node', 'desired-state', 'runtime', '_up-to-date'],
+  networks: ['driver', 'type', 'name', 'id', 'label', 'scope', 'dangling'],
+  networksPrune: ['label', 'label!', 'until'],
   secrets: ['names', 'name', 'id', 'label'],
   configs: ['name', 'id', 'label'],
 } as const;

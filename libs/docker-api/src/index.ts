@@ -1,10 +1,19 @@
 export {
+  type DocumentKind,
+  type DocumentRequest,
+  documentBytesMax,
+  parseDocument,
+  parseNewDocument,
+} from './documents/request.ts';
+export { configShape, documentFilter, secretShape } from './documents/shape.ts';
+export {
   ApiError,
   apiErrors,
   invalidArgument,
   type ObjectKind,
   type RpcCode,
   rpcError,
+  type VersionedKind,
 } from './errors.ts';
 export { eventPasses, type SwarmEvent, swarmEvent } from './events.ts';
 export { type Filters, filterKeys, hasLabels, parseFilters, passes } from './filters.ts';
@@ -21,10 +30,21 @@ export {
   logStreams,
   parseLogOptions,
 } from './logs.ts';
+export { type FilteredNetwork, networkFilter } from './network/filter.ts';
+export { isPredefinedName, standInLabel } from './network/names.ts';
+export { networkSpec } from './network/spec.ts';
+export {
+  type ConnectRequest,
+  isForSwarm,
+  type NetworkRequest,
+  parseConnectRequest,
+  parseNetworkRequest,
+} from './requests/network.ts';
 export { parseNodeSpec } from './requests/node-spec.ts';
 export {
   type ClusterSpecRequest,
   clusterDefaults,
+  defaultDataPathPort,
   mergeClusterSpec,
   parseSwarmInit,
   parseSwarmJoin,
@@ -34,13 +54,25 @@ export {
   type SwarmJoin,
   type SwarmUpdate,
 } from './requests/swarm.ts';
-export { resolveNetwork, resolveNode, resolveService, resolveTask } from './resolve.ts';
+export {
+  resolveDocument,
+  resolveNetwork,
+  resolveNode,
+  resolveService,
+  resolveTask,
+} from './resolve.ts';
 export { isImageReference } from './service/image.ts';
-export type { NormalisedSpec, Reference } from './service/normalise.ts';
+export type { NormalisedSpec } from './service/normalise.ts';
 export { parseServiceSpec } from './service/parse.ts';
 export { randomName } from './service/random-name.ts';
 export { type Surroundings, validateServiceSpec } from './service/validate.ts';
-export { networkShape, predefinedLabel } from './shapes/network.ts';
+export { type NetworkShape, networkShape, predefinedLabel } from './shapes/network.ts';
+export {
+  balancerShape,
+  type ContainerShape,
+  networkServicesShape,
+  peersShape,
+} from './shapes/network-detail.ts';
 export { nodeFilter, nodeShape, type Quorum, type Reachability } from './shapes/node.ts';
 export {
   currentRevision,

@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
+import type { ServiceSpec } from '@shoal/state';
 import { describe, expect, test } from 'vitest';
 import { ApiError } from './errors.ts';
 import { parseJson } from './json.ts';
@@ -65,6 +66,15 @@ function judged(form: RegExp): readonly Exchange[] {
 
 const bodyOf = ({ req }: Exchange): unknown => req.body?.json ?? parseJson(req.body?.text ?? '');
 
+/** The secrets and configs that the recorded engine had, by id. */
+function namesById({ TaskTemplate }: ServiceSpec): ReadonlyMap<string, string> {
+  const { Secrets = [], Configs = [] } = TaskTemplate.ContainerSpec;
+  return new Map([
+    ...Secrets.map(({ SecretID, SecretName }) => [SecretID, SecretName] as const),
+    ...Configs.map(({ ConfigID, ConfigName }) => [ConfigID, ConfigName] as const),
+  ]);
+}
+
 describe.skipIf(!isThere)('the recorded requests are judged as the engine judged them', () => {
   test('services/create', () => {
     const all = judged(/\/services\/create$/);
@@ -74,9 +84,13 @@ describe.skipIf(!isThere)('the recorded requests are judged as the engine judged
         const parsed = parseServiceSpec(bodyOf(exchange), maxVersion);
         const spec = { ...parsed.spec, Name: parsed.spec.Name || 'named_later' };
         // What the recorded engine had and this cluster has not: secrets, configs, an ingress network.
-        const references = exchange.res.status === 201 ? [] : parsed.references;
-        const surroundings = { ingressNetwork: 'ingress', published: [] };
-        validateServiceSpec({ spec, references }, surroundings);
+        const documents = exchange.res.status === 201 ? namesById(spec) : new Map<string, string>();
+        const surroundings = {
+          documentName: (_kind: string, id: string) => documents.get(id),
+          ingress: { id: 'ingress', name: 'ingress' },
+          published: [],
+        };
+        validateServiceSpec({ spec }, surroundings);
       });
       expect({ step: exchange.step, result }).toEqual({
         step: exchange.step,

@@ -1,5 +1,17 @@
-import type { Network, Node, Service, StateObject, StateView, TableView, Task } from '@shoal/state';
+import type {
+  Config,
+  DocumentTableView,
+  Network,
+  Node,
+  Secret,
+  Service,
+  StateObject,
+  StateView,
+  TableView,
+  Task,
+} from '@shoal/state';
 import { taskName } from '@shoal/state';
+import type { DocumentKind } from './documents/request.ts';
 import { apiErrors, type ObjectKind } from './errors.ts';
 
 /** One more than needed to see that a prefix is ambiguous, and enough to count small crowds. */
@@ -29,6 +41,17 @@ export function resolveService(view: StateView, ref: string): Service {
   return resolve('service', view.services, ref, (name) => {
     const service = view.services.byName(name);
     return service === undefined ? [] : [service];
+  });
+}
+
+export function resolveDocument(view: StateView, kind: 'secret', ref: string): Secret;
+export function resolveDocument(view: StateView, kind: 'config', ref: string): Config;
+export function resolveDocument(view: StateView, kind: DocumentKind, ref: string): Secret | Config;
+export function resolveDocument(view: StateView, kind: DocumentKind, ref: string): Secret | Config {
+  const table: DocumentTableView<Secret | Config> = kind === 'secret' ? view.secrets : view.configs;
+  return resolve(kind, table, ref, (name) => {
+    const document = table.byName(name);
+    return document === undefined ? [] : [document];
   });
 }
 

@@ -1,87 +1,58 @@
-import {
-  GossipList as WireList,
-  GossipPacket as WirePacket,
-  GossipRumour as WireRumour,
-  GossipStanding as WireStanding,
-} from '@shoal/proto';
-import { formatHostPort, parseHostPort } from '@shoal/runtime';
-import { membersMax } from './limits.ts';
-import type { Member, Rumour, Standing } from './member.ts';
+import { GossipPacket as WirePacket } from '@shoal/proto';
+import { formatHostPort } from '@shoal/runtime';
+import type { Rumour } from './member.ts';
+import type { TableRecord } from './tables/record.ts';
 import type { Packet, Probe } from './transport.ts';
+import {
+  addressFromWire,
+  allOf,
+  decoded,
+  isId,
+  rumourFromWire,
+  rumourToWire,
+  tableFromWire,
+  tableToWire,
+} from './wire.ts';
 
 /** News in one packet; more do not fit anyway. */
-const rumoursInPacketMax = 256;
-const idCharactersMax = 64;
+const newsInPacketMax = 256;
+/** Tags, lengths and numbers of a rumour, and brackets and port of its address. */
+const rumourFixedBytes = 32;
+/** Tags, lengths and numbers of a record. */
+const recordFixedBytes = 40;
 
-const toWire: Readonly<Record<Standing, WireStanding>> = {
-  alive: WireStanding.ALIVE,
-  suspect: WireStanding.SUSPECT,
-  dead: WireStanding.DEAD,
-  left: WireStanding.LEFT,
-};
-const fromWire = new Map(
-  (Object.keys(toWire) as Standing[]).map((standing) => [toWire[standing], standing]),
-);
-
-export function encodePacket({ from, probe, rumours }: Packet): Uint8Array {
-  const wire = { from, probe: probeToWire(probe), rumours: rumours.map(rumourToWire) };
-  return WirePacket.encode(wire).finish();
+export function encodePacket({ from, probe, rumours, tables }: Packet): Uint8Array {
+  return WirePacket.encode({
+    from,
+    probe: probeToWire(probe),
+    rumours: rumours.map(rumourToWire),
+    tables: tables.map(tableToWire),
+  }).finish();
 }
 
 /** Undefined for anything that {@link encodePacket} would not make: it comes from the network. */
 export function decodePacket(bytes: Uint8Array): Packet | undefined {
   const wire = decoded(bytes, WirePacket.decode);
   if (wire === undefined || !isId(wire.from)) return undefined;
-  if (wire.rumours.length > rumoursInPacketMax) return undefined;
-  const probe = probeFromWire(wire.probe);
-  const rumours = rumoursFromWire(wire.rumours);
-  if (probe === 'malformed' || rumours === undefined) return undefined;
-  return { from: wire.from, probe, rumours };
-}
-
-export function encodeList(list: readonly Member[]): Uint8Array {
-  const members = list.map((member) => rumourToWire({ ...member, from: '' }));
-  return WireList.encode({ members }).finish();
-}
-
-/** Undefined for anything that {@link encodeList} would not make. */
-export function decodeList(bytes: Uint8Array): readonly Member[] | undefined {
-  const wire = decoded(bytes, WireList.decode);
-  if (wire === undefined || wire.members.length > membersMax) return undefined;
-  return rumoursFromWire(wire.members)?.map(({ from: _from, ...member }) => member);
-}
-
-/** Bytes that the news take in a packet: tag and length besides its own. */
-export function rumourBytes(rumour: Rumour): number {
-  return WireRumour.encode(rumourToWire(rumour)).finish().length + 3;
-}
-
-function decoded<T>(bytes: Uint8Array, decode: (bytes: Uint8Array) => T): T | undefined {
-  try {
-    return decode(bytes);
-  } catch {
+  if (wire.rumours.length > newsInPacketMax || wire.tables.length > newsInPacketMax)
     return undefined;
-  }
+  const probe = probeFromWire(wire.probe);
+  const rumours = allOf(wire.rumours, rumourFromWire);
+  const tables = allOf(wire.tables, tableFromWire);
+  if (probe === 'malformed' || rumours === undefined || tables === undefined) return undefined;
+  return { from: wire.from, probe, rumours, tables };
 }
 
-function isId(text: string): boolean {
-  return text.length > 0 && text.length <= idCharactersMax;
+/** At most so many bytes does the news take in a packet; reckoned, for it is asked often. */
+export function rumourBytes({ id, addr, from }: Rumour): number {
+  const texts = Buffer.byteLength(id) + Buffer.byteLength(from) + addr.host.length;
+  return texts + rumourFixedBytes;
 }
 
-function rumourToWire({ id, addr, incarnation, standing, from }: Rumour): WireRumour {
-  return { id, addr: formatHostPort(addr), incarnation, standing: toWire[standing], from };
-}
-
-function rumoursFromWire(wire: readonly WireRumour[]): readonly Rumour[] | undefined {
-  const rumours: Rumour[] = [];
-  for (const { id, addr: text, incarnation, standing: number, from } of wire) {
-    const addr = parseHostPort(text);
-    const standing = fromWire.get(number);
-    const isSound = isId(id) && from.length <= idCharactersMax;
-    if (addr === undefined || standing === undefined || !isSound) return undefined;
-    rumours.push({ id, addr, incarnation, standing, from });
-  }
-  return rumours;
+/** At most so many bytes does the record take in a message. */
+export function recordBytes({ owner, id, value }: TableRecord): number {
+  const texts = Buffer.byteLength(owner) + Buffer.byteLength(id);
+  return texts + (value?.length ?? 0) + recordFixedBytes;
 }
 
 function probeToWire(probe: Probe | undefined): WirePacket['probe'] {
@@ -112,7 +83,7 @@ function probeFromWire(wire: WirePacket['probe']): Probe | undefined | 'malforme
     }
     case 'pingRequest': {
       const { sequence, target, addr: text } = wire.value;
-      const addr = parseHostPort(text);
+      const addr = addressFromWire(text);
       if (addr === undefined || !isId(target)) return 'malformed';
       return { kind: 'ping-request', sequence, target, addr };
     }

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject } from 'node:crypto';
 import { invariant, type Random } from '@shoal/runtime';
 
 const cipher = 'aes-256-gcm';
@@ -25,7 +25,7 @@ export interface GossipKey {
  */
 export class Keyring {
   readonly #random: Random;
-  #keys = new Map<number, Uint8Array>();
+  #keys = new Map<number, KeyObject>();
   #primary = 0;
 
   constructor(random: Random, keys: readonly GossipKey[], primary: number) {
@@ -38,7 +38,7 @@ export class Keyring {
     invariant(known, 'the primary key is one of the keys', { primary });
     for (const { number, key } of keys)
       invariant(key.length === gossipKeyBytes, 'a gossip key has 32 bytes', { number });
-    this.#keys = new Map(keys.map(({ number, key }) => [number & 0xffff, key]));
+    this.#keys = new Map(keys.map(({ number, key }) => [number & 0xffff, createSecretKey(key)]));
     this.#primary = primary & 0xffff;
   }
 

@@ -8,6 +8,8 @@ export const probeAnswerMs = 500;
 export const helpersMax = 3;
 /** Pending news go out so often, milliseconds. */
 export const gossipEveryMs = 200;
+/** Of this pause, the share that passes at least: not all hosts in the same moment. */
+export const paceShare = 0.9;
 /** Members that get them each time, whatever the size of the cluster. */
 export const gossipFanOut = 3;
 /** The whole list is exchanged with one member so often, milliseconds; less often in large clusters. */
@@ -30,13 +32,57 @@ export const awarenessMax = 8;
 export const goneKeptMs = 24 * 60 * 60_000;
 /** And told what is said of it for so long, in case it lives. */
 export const gossipToGoneMs = 30_000;
-/** Largest packet, bytes: fits the least IPv6 path with room for headers. */
-export const packetBytesMax = 1_200;
+/** Largest packet, sealed, bytes; as in Swarm. */
+export const packetBytesMax = 1_400;
 /** News waiting to be passed on; of more, the most often told go first. */
 export const rumoursMax = 4_096;
 /** Members that are remembered, gone ones included. */
 export const membersMax = 20_000;
 /** Probes of this host, and those it does for others, that wait for an answer. */
 export const probesMax = 256;
-/** A sync with one of the dead is tried so often, milliseconds: after a partition nobody else would begin. */
-export const reconnectEveryMs = 5_000;
+/** A sync with some of the dead is tried so often, milliseconds: after a partition nobody else would begin. */
+export const reconnectEveryMs = 2_000;
+/** So many of them each time, for some may really be dead. */
+export const reconnectFanOut = 2;
+/** Who sends a packet and is not known is asked who is there, not more often than this, milliseconds. */
+export const strangersEveryMs = 1_000;
+/** A withdrawn record is remembered so long after it was, milliseconds; as in Swarm. */
+export const tombstoneKeptMs = 30 * 60_000;
+/** Records of a host that is gone are kept so long, hidden, milliseconds; as in Swarm. */
+export const absentKeptMs = 30 * 60_000;
+/**
+ * What a host published before it was restarted stays its own for so long after it says what it has,
+ * milliseconds: its containers run on, and are published again one by one.
+ */
+export const inheritedKeptMs = 30_000;
+/** Records of one network, withdrawn ones included. */
+export const recordsMax = 131_072;
+/** Records of one network waiting to be passed on. */
+export const tableBroadcastsMax = 4_096;
+/** Tables are compared with another host of each network so often, milliseconds. */
+export const tableSyncEveryMs = 3_000;
+/** And after a host came, a network was joined or something was learned by comparing, milliseconds. */
+export const tableSyncSoonMs = 500;
+/** So many times one after the other. */
+export const tableSyncsSoon = 5;
+/** Hosts that tables are compared with each time, so that each network has its turn. */
+export const tableSyncPeersMax = 4;
+/** Records in one message of a connection, bytes; the rest follows with the next comparison. */
+export const exchangeBytesMax = 1_048_576;
+/** Largest message of a connection, bytes. */
+export const frameBytesMax = 4 * 1_048_576;
+/** Largest message before it is known that the other has the key, bytes. */
+export const helloBytesMax = 1_024;
+/** What was published must not wait longer for the acknowledgement of other hosts, milliseconds. */
+export const pushWaitMs = 2_000;
+/** Hosts that are told of a record directly at the same time. */
+export const pushesAtOnceMax = 64;
+/** Records of tables are cleaned up so often, milliseconds. */
+export const sweepEveryMs = 10_000;
+/** Hosts that others are found by are asked again so often while none of them is there, milliseconds. */
+export const seedsEveryMs = 2_000;
+/**
+ * A new key seals so long after this host has heard of it, milliseconds: by then others have too, also who
+ * was cut off from the managers for a while. Keys are made twice a day, and three are kept.
+ */
+export const keyPromotedAfterMs = 60 * 60_000;

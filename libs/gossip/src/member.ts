@@ -35,3 +35,7 @@ export function supersedes(news: Member, known: Member): boolean {
 export function isGone({ standing }: Pick<Member, 'standing'>): boolean {
   return standing === 'dead' || standing === 'left';
 }
+
+export function isSameAddress(a: HostPort, b: HostPort): boolean {
+  return a.host === b.host && a.port === b.port;
+}

@@ -1,19 +1,38 @@
-import { type Clock, type HostPort, invariant, type Random, type Timer } from '@shoal/runtime';
+import {
+  type Clock,
+  formatHostPort,
+  type HostPort,
+  invariant,
+  type Monotonic,
+  type Random,
+  type Timer,
+} from '@shoal/runtime';
 import { Awareness } from './awareness.ts';
+import { rumourBytes } from './codec.ts';
+import { digestOf, digestText } from './digest.ts';
 import {
   confirmationsMax,
-  gossipEveryMs,
   gossipFanOut,
   gossipToGoneMs,
   packetBytesMax,
   reconnectEveryMs,
+  reconnectFanOut,
+  strangersEveryMs,
   syncEveryMs,
   syncEveryMsFirst,
   syncScaleFrom,
 } from './limits.ts';
-import { isGone, type Member, type Rumour, type Standing, supersedes } from './member.ts';
+import {
+  isGone,
+  isSameAddress,
+  type Member,
+  type Rumour,
+  type Standing,
+  supersedes,
+} from './member.ts';
 import { Members } from './members.ts';
 import { Prober } from './prober.ts';
+import { Rounds } from './rounds.ts';
 import { Rumours, retransmissions } from './rumours.ts';
 import { suspicionMs } from './suspicion.ts';
 import type { GossipTransport, Packet, Probe } from './transport.ts';
@@ -47,39 +66,49 @@ export class Membership {
   readonly #rumours = new Rumours();
   readonly #awareness = new Awareness();
   readonly #prober: Prober;
+  readonly #rounds: Rounds;
   readonly #suspicions = new Map<string, Suspicion>();
   #timers: Timer[] = [];
   #incarnation = 0;
+  /** Undefined when something has changed since. */
+  #digest: string | undefined;
+  /** When a stranger was last asked who is there. */
+  #metAt: Monotonic | undefined;
   #left = false;
+  #stopped = false;
   /** Syncs since the start: the first ones come quickly, for a newcomer is easily missed. */
   #syncs = 0;
 
   constructor(options: MembershipOptions) {
     this.#options = options;
     const { clock, random } = options;
+    this.#rounds = new Rounds({
+      ...{ clock, random },
+      hasNews: () => this.#rumours.size > 0,
+      tell: () => this.tellNews(),
+    });
     this.#prober = new Prober({
       members: this.#members,
       awareness: this.#awareness,
       clock,
       random,
-      reach: (to) => options.transport.reach(to),
+      reach: async ({ addr, id: target }) => {
+        const answer = await options.transport.ask(addr, { kind: 'reach', target, digest: '' });
+        return answer !== undefined;
+      },
       send: (to, probe, about) => this.#send(to, probe, about),
       failed: (member) => this.#failed(member),
     });
     this.#prober.start();
     this.#every(
-      () => gossipEveryMs,
-      () => this.#gossip(),
-    );
-    this.#every(
       () => this.#syncPauseMs(),
-      () => void this.#syncWithOne('alive'),
+      () => void this.#compareWithOne(),
     );
     this.#every(
       () => reconnectEveryMs,
       () => {
         this.#members.sweep(clock.monotonic());
-        void this.#syncWithOne('dead');
+        for (const { addr } of this.#some('dead', reconnectFanOut)) void this.#sync(addr);
       },
     );
   }
@@ -93,6 +122,24 @@ export class Membership {
   /** All that are not gone, this host among them. */
   get present(): readonly Member[] {
     return [this.self, ...[...this.#members.all()].filter((member) => !isGone(member))];
+  }
+
+  /** Everybody this host has heard of, those that are gone too, without itself. */
+  get others(): readonly Member[] {
+    return [...this.#members.all()];
+  }
+
+  /** Over all that are not gone: who has the same digest thinks the same of the same members. */
+  digest(): string {
+    this.#digest ??= this.#computeDigest();
+    return this.#digest;
+  }
+
+  #computeDigest(): string {
+    let digest = 0n;
+    for (const { id, addr, incarnation, standing } of this.present)
+      digest ^= digestOf(JSON.stringify([id, formatHostPort(addr), incarnation, standing]));
+    return digestText(digest);
   }
 
   member(id: string): Member | undefined {
@@ -114,10 +161,13 @@ export class Membership {
   leave(): void {
     this.#left = true;
     this.#incarnation += 1;
-    this.#rumours.add({ ...this.self, from: this.#options.id });
+    this.#digest = undefined;
+    this.#tell({ ...this.self, from: this.#options.id });
   }
 
   stop(): void {
+    this.#stopped = true;
+    this.#rounds.stop();
     this.#prober.stop();
     for (const timer of this.#timers) timer.cancel();
     for (const { timer } of this.#suspicions.values()) timer.cancel();
@@ -127,14 +177,27 @@ export class Membership {
   /** One datagram, from the address it came from. */
   receive(packet: Packet, from: HostPort): void {
     for (const rumour of packet.rumours) this.#hear(rumour);
-    if (packet.probe !== undefined) this.#probed(packet.probe, from);
+    if (this.member(packet.from) === undefined) this.#meet(from);
+    if (packet.probe !== undefined) this.#probed(packet.probe, packet.from, from);
   }
 
-  /** Another host's list; gives this host's. */
+  /** It knows this host, which does not know it: one of them has missed something. */
+  #meet(stranger: HostPort): void {
+    const now = this.#options.clock.monotonic();
+    if (this.#metAt !== undefined && now - this.#metAt < strangersEveryMs) return;
+    this.#metAt = now;
+    void this.#sync(stranger);
+  }
+
+  /** A host spoke of itself. */
+  greet(member: Member): void {
+    this.#hear({ ...member, from: member.id });
+  }
+
+  /** Another host's list; gives this host's, in which it has contradicted what is not so. */
   answerSync(list: readonly Member[]): readonly Member[] {
-    const own = this.#list();
     this.#merge(list);
-    return own;
+    return this.#list();
   }
 
   #every(pauseMs: () => number, act: () => void): void {
@@ -150,11 +213,10 @@ export class Membership {
     arm();
   }
 
-  #probed(probe: Probe, from: HostPort): void {
+  #probed(probe: Probe, asker: string, from: HostPort): void {
     switch (probe.kind) {
       case 'ping':
-        if (probe.target === this.#options.id)
-          this.#send(from, { kind: 'ack', sequence: probe.sequence });
+        if (probe.target === this.#options.id) this.#acknowledge(probe.sequence, asker, from);
         return;
       case 'ping-request': {
         const { sequence, target: id, addr } = probe;
@@ -169,6 +231,15 @@ export class Membership {
         this.#prober.doubted(probe.sequence);
         return;
     }
+  }
+
+  /** A recorded ping must not make this host send more than it got to somebody else. */
+  #acknowledge(sequence: number, asker: string, from: HostPort): void {
+    const { id, transport } = this.#options;
+    const probe: Probe = { kind: 'ack', sequence };
+    const known = this.#members.get(asker)?.addr;
+    if (known !== undefined && isSameAddress(known, from)) this.#send(from, probe);
+    else transport.send(from, { from: id, probe, rumours: [], tables: [] });
   }
 
   #hear(rumour: Rumour): void {
@@ -186,23 +257,34 @@ export class Membership {
   }
 
   /** Whatever is said of this host that is not so is contradicted (SWIM, 4.2). */
-  #hearOfSelf({ incarnation, standing }: Rumour): void {
-    const isSo = standing === this.self.standing && incarnation === this.#incarnation;
-    if (isSo || incarnation < this.#incarnation) return;
+  #hearOfSelf({ incarnation, standing, addr }: Rumour): void {
+    const { self } = this;
+    const isSo =
+      standing === self.standing &&
+      incarnation === self.incarnation &&
+      isSameAddress(addr, self.addr);
+    if (isSo) return;
+    if (incarnation < this.#incarnation) {
+      // Whoever says so has missed the contradiction.
+      if (standing !== 'alive') this.#tell({ ...self, from: this.#options.id });
+      return;
+    }
     this.#incarnation = incarnation + 1;
+    this.#digest = undefined;
     // Suspected without cause: this host is the slow one.
     if (standing === 'suspect') this.#awareness.note(1);
-    this.#rumours.add({ ...this.self, from: this.#options.id });
+    this.#tell({ ...this.self, from: this.#options.id });
   }
 
   #adopt(rumour: Rumour, before: Member | undefined): void {
     const { from: _from, ...member } = rumour;
     if (!this.#members.put(member, this.#options.clock.monotonic())) return;
+    this.#digest = undefined;
     this.#suspicions.get(member.id)?.timer.cancel();
     this.#suspicions.delete(member.id);
     if (member.standing === 'suspect') this.#suspect(rumour);
-    this.#rumours.add(rumour);
-    const same = before?.standing === member.standing && before.addr === member.addr;
+    this.#tell(rumour);
+    const same = before?.standing === member.standing && isSameAddress(before.addr, member.addr);
     if (!same) this.#options.changed(member, before);
   }
 
@@ -223,7 +305,7 @@ export class Membership {
     const leftMs = Math.max(0, this.#patienceMs(suspicion.from.size - 1) - elapsed);
     suspicion.timer.cancel();
     suspicion.timer = clock.after(leftMs, () => this.#giveUp(rumour.id));
-    this.#rumours.add(rumour);
+    this.#tell(rumour);
   }
 
   #patienceMs(confirmations: number): number {
@@ -242,7 +324,13 @@ export class Membership {
     this.#hear({ ...known, standing: 'suspect', from: this.#options.id });
   }
 
-  #gossip(): void {
+  #tell(rumour: Rumour): void {
+    this.#rumours.add(rumour);
+    this.#rounds.wake();
+  }
+
+  /** Some members, however many there are, get a packet of news. */
+  tellNews(): void {
     if (this.#rumours.size === 0) return;
     const { clock, random } = this.#options;
     const now = clock.monotonic();
@@ -258,16 +346,16 @@ export class Membership {
     const first: Rumour[] =
       about !== undefined && about.standing !== 'alive' ? [{ ...about, from: id }] : [];
     let left = packetBytesMax - headBytes;
-    for (const rumour of first) left -= transport.bytesOf(rumour);
+    for (const rumour of first) left -= rumourBytes(rumour);
     const times = retransmissions(this.#members.present + 1);
     const rumours = this.#rumours.take(times, (rumour) => {
-      const bytes = transport.bytesOf(rumour);
+      const bytes = rumourBytes(rumour);
       if (bytes > left) return false;
       left -= bytes;
       return true;
     });
     if (probe === undefined && rumours.length === 0) return;
-    transport.send(to, { from: id, probe, rumours: [...first, ...rumours] });
+    transport.send(to, { from: id, probe, rumours: [...first, ...rumours], tables: [] });
   }
 
   #syncPauseMs(): number {
@@ -280,18 +368,26 @@ export class Membership {
     return syncEveryMs * (1 + Math.max(0, Math.ceil(Math.log2(members / syncScaleFrom))));
   }
 
-  async #syncWithOne(standing: 'alive' | 'dead'): Promise<void> {
+  /** Only where the lists differ do they travel. */
+  async #compareWithOne(): Promise<void> {
+    const [member] = this.#some('alive', 1);
+    if (member === undefined) return;
+    const question = { kind: 'reach', target: member.id, digest: this.digest() } as const;
+    const answer = await this.#options.transport.ask(member.addr, question);
+    if (answer?.kind === 'reached' && !answer.same) await this.#sync(member.addr);
+  }
+
+  #some(standing: Standing, count: number): readonly Member[] {
     const { clock, random } = this.#options;
-    const [member] = this.#members.pick(1, random, clock.monotonic(), (other) => {
-      return other.standing === standing;
-    });
-    if (member !== undefined) await this.#sync(member.addr);
+    const fits = (other: Member): boolean => other.standing === standing;
+    return this.#members.pick(count, random, clock.monotonic(), fits);
   }
 
   async #sync(addr: HostPort): Promise<boolean> {
-    const answer = await this.#options.transport.sync(addr, this.#list());
-    if (answer === undefined) return false;
-    this.#merge(answer);
+    const list = this.#list();
+    const answer = await this.#options.transport.ask(addr, { kind: 'members', list });
+    if (answer?.kind !== 'members' || this.#stopped) return false;
+    this.#merge(answer.list);
     return true;
   }
 

@@ -13,7 +13,7 @@ export interface ProberOptions {
   readonly awareness: Awareness;
   readonly clock: Clock;
   readonly random: Random;
-  readonly reach: (to: HostPort) => Promise<boolean>;
+  readonly reach: (member: Member) => Promise<boolean>;
   readonly send: (to: HostPort, probe: Probe, about?: Member) => void;
   /** It answered neither this host nor its helpers. */
   readonly failed: (member: Member) => void;
@@ -129,9 +129,10 @@ export class Prober {
     send(member.addr, { kind: 'ping', sequence, target: member.id }, member);
   }
 
-  #askOthers({ id, addr }: Member, sequence: number): number {
+  #askOthers(member: Member, sequence: number): number {
+    const { id, addr } = member;
     const { members, random, clock, send, reach } = this.#options;
-    void reach(addr).then((answers) => {
+    void reach(member).then((answers) => {
       if (answers) this.acknowledged(sequence);
     });
     const helpers = members.pick(helpersMax, random, clock.monotonic(), (member) => {

@@ -37,6 +37,8 @@ const nodeFile = z.object({
   voterId: z.number().int().min(0).default(0),
   /** How other hosts reach this one, without port. */
   advertiseAddr: z.string(),
+  /** Where the host's tunnels to others end, canonical; absent: where it is reached. */
+  dataPathAddr: z.string().optional(),
   /** Where the cluster port listens, `host:port`; empty on workers. */
   listenAddr: z.string(),
   /** The log as this host reaches its own voter, `host:port`; empty on workers. */

@@ -9,6 +9,16 @@ export {
   simulateControlPlane,
 } from './control-plane/index.ts';
 export { FakeAgent, type SessionOpener, type SessionPeer } from './fake-agent.ts';
+export { type GossipGrowth, measureGossip } from './gossip/growth.ts';
+export {
+  GossipChaos,
+  type GossipOutcome,
+  type GossipPlan,
+  type GossipReport,
+  gossipPlan,
+  gossipThread,
+  simulateGossip,
+} from './gossip/index.ts';
 export { type NetworkFaults, SimulatedNetwork } from './network.ts';
 export { SeededRandom } from './random.ts';
 export type { ControlParts, DispatcherFactory } from './stage-process.ts';

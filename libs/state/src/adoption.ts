@@ -1,5 +1,5 @@
 import type { Instant, LogIndex } from '@shoal/runtime';
-import type { Meta, StateObject, TableName, Tables, Task } from './objects.ts';
+import type { Meta, StateObject, TableName, Tables, Task, TaskAttachment } from './objects.ts';
 
 /** Different strings kept for sharing; beyond that the pool starts afresh. */
 const pooledStringsMax = 4_096;
@@ -40,12 +40,17 @@ export class Adoption {
       meta,
       serviceId: before?.serviceId ?? this.#shared(task.serviceId),
       nodeId: before?.nodeId === task.nodeId ? before.nodeId : this.#shared(task.nodeId),
+      ...(task.networks && { networks: before?.networks ?? this.#networks(task.networks) }),
       status: {
         ...status,
         message: this.#shared(status.message),
         err: this.#shared(status.err),
       },
     };
+  }
+
+  #networks(networks: readonly TaskAttachment[]): readonly TaskAttachment[] {
+    return networks.map((one) => ({ ...one, networkId: this.#shared(one.networkId) }));
   }
 
   #shared(text: string): string {

@@ -59,7 +59,7 @@ export class Applier {
     if (lease !== undefined && leases.get(lease.id)?.meta.version !== lease.epoch)
       return this.#refused(id, -1, { kind: 'stale-lease', lease: lease.id, epoch: lease.epoch });
     this.#begin = this.#written.length;
-    this.#deleted = [];
+    if (this.#deleted.length > 0) this.#deleted = [];
     for (let at = 0; at < changes.length; at += 1) {
       const refusal = this.#change(changes[at] as Change);
       if (refusal !== undefined) return this.#undone(id, at, refusal);
@@ -98,15 +98,16 @@ export class Applier {
 
   #update<T extends TableName>({ table, object }: Update<T>): Refusal | undefined {
     const { id } = object;
-    const before = this.#tables.of(table).get(id);
-    if (before === undefined) return { kind: 'not-found', table, id };
+    const row = this.#tables.of(table).row(id);
+    if (row === undefined) return { kind: 'not-found', table, id };
+    const before = row.value;
     const refusal =
       this.#conflict(table, before, object.meta.version) ??
       rulesOf(table).update?.(this.#tables, before, object);
     if (refusal !== undefined) return refusal;
     const meta = this.#adoption.meta(this.#index, before.meta.createdAt, this.#time);
     const after = this.#adoption.adopt(table, object, before, meta);
-    this.#tables.replace(table, before, after);
+    this.#tables.replace(table, row, after);
     this.#written.push({ table, id, before, after });
     return undefined;
   }
@@ -166,7 +167,11 @@ export class Applier {
       invariant(row !== undefined, 'a delete without its row', { table });
       this.#tables.reinsert(table, row as Row<Tables[TableName]>);
     } else if (before === undefined) this.#tables.remove(table, after as Tables[TableName]);
-    else this.#tables.replace(table, after as Tables[TableName], before as Tables[TableName]);
+    else {
+      const row = this.#tables.of(table).row(before.id);
+      invariant(row !== undefined, 'an update without its row', { table });
+      this.#tables.replace(table, row, before as Tables[TableName]);
+    }
   }
 
   #refused(transaction: string, change: number, refusal: Refusal): Outcome {

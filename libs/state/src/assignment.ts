@@ -1,3 +1,4 @@
+import type { EndpointRecord } from './endpoint-record.ts';
 import type { GenericResource, Labels, PortConfig, TaskTemplate } from './spec.ts';
 import type { TaskState } from './task-state.ts';
 
@@ -18,8 +19,20 @@ export interface TaskAssignment {
   readonly hostPorts: readonly PortConfig[];
   /** Names (not ids) of node-local networks the container joins: `host`, `bridge`, or none. */
   readonly localNetworks: readonly string[];
+  /** The overlay networks it joins, in the order of its spec, the ingress network last; absent without any. */
+  readonly networks?: readonly TaskNetwork[] | undefined;
   /** Base64url of Docker's AuthConfig, for pulling; absent when the user gave none. */
   readonly registryAuth?: string | undefined;
+}
+
+/** What a task is in one of its networks; part of its assignment. */
+export interface TaskNetwork {
+  readonly networkId: string;
+  /** The task's addresses with prefix length, at most one of each family. */
+  readonly addresses: readonly string[];
+  readonly driverOptions: Readonly<Record<string, string>>;
+  /** Everything others must know, with `serving` false; the agent decides when it serves. */
+  readonly record: EndpointRecord;
 }
 
 /** Swarm's display and container name: `<service>.<slot>.<task id>`, the node id where there is no slot. */

@@ -1,4 +1,4 @@
-import type { Instant, LogIndex } from '@shoal/runtime';
+import { type Instant, invariant, type LogIndex } from '@shoal/runtime';
 import { Applier } from './applier.ts';
 import type { StateObject, TableName, Tables } from './objects.ts';
 import { StateTables, tableOrder } from './tables/state-tables.ts';
@@ -59,7 +59,11 @@ export class Fork {
   #put({ table, before, after }: AppliedChange): void {
     if (after === undefined) this.#tables.remove(table, before as Tables[TableName]);
     else if (before === undefined) this.#tables.insert(table, after);
-    else this.#tables.replace(table, before, after);
+    else {
+      const row = this.#tables.of(table).row(before.id);
+      invariant(row !== undefined, 'a change of what is not there', { table });
+      this.#tables.replace(table, row, after);
+    }
   }
 }
 

@@ -1,4 +1,8 @@
+export * from './address/address.ts';
+export * from './address/cidr.ts';
+export { macOf } from './address/mac.ts';
 export * from './assignment.ts';
+export { attachedNetworks, hasAddresses, publishesIngress } from './attached-networks.ts';
 export {
   changesMax,
   idCharsMax,
@@ -36,6 +40,7 @@ export {
   replicasOnNode,
 } from './demand.ts';
 export { checkDependencyCycle, cycleSearchMax, dependencyCycle } from './dependency-cycle.ts';
+export type { EndpointRecord, RecordPort, RecordService } from './endpoint-record.ts';
 export { Fork, forkOf, forkSliceObjects } from './fork.ts';
 export {
   isJob,
@@ -108,14 +113,31 @@ export {
   restartBackoffLabel,
 } from './labels/restart.ts';
 export { isSticky, localVolumes } from './local-volumes.ts';
+export {
+  networkSpecFault,
+  subnetsMax,
+  uniqueLocalRange,
+  vniMax,
+  vniOption,
+  vxlanIds,
+} from './network-spec.ts';
 export * from './objects.ts';
 export * from './policy.ts';
 export { describeRefusal } from './refusal-text.ts';
 export { sameTask } from './same-task.ts';
 export * from './spec.ts';
 export { type Restore, State } from './state.ts';
+export { type SubnetBlock, subnetBlocks } from './subnet-blocks.ts';
+export {
+  attachmentsOf,
+  type HeldAddress,
+  heldAddresses,
+  ingressPortsOf,
+  portKey,
+} from './tables/held.ts';
 export * from './task-state.ts';
 export { type Expansion, expandTemplate, type TemplateSubject } from './template/expand.ts';
+export { CallProblem, type Lookups } from './template/functions.ts';
 export * from './transaction.ts';
 export { isUpToDate, meetsPlacement, type TaskAge, taskAge } from './up-to-date.ts';
 export * from './view.ts';

@@ -1,6 +1,7 @@
 import type { Instant, LogIndex } from '@shoal/runtime';
 import type {
   ClusterSpec,
+  DocumentSpec,
   GenericResource,
   NetworkSpec,
   NodeDescription,
@@ -37,9 +38,20 @@ export interface Cluster extends StateObject {
   readonly unlockKey?: { readonly key: Sealed; readonly version: number } | undefined;
   /** Nodes that were removed, with the end of their newest certificate: until then it proves nothing. */
   readonly removedNodes?: Readonly<Record<string, Instant>> | undefined;
+  /** What the hosts' gossip is sealed with. */
+  readonly networkKeys?: NetworkKeys | undefined;
   readonly defaultAddressPool: readonly string[];
   readonly subnetSize: number;
   readonly dataPathPort: number;
+  /** The ingress network was made once: when it is missing since, its removal was asked for. */
+  readonly ingressMade?: true | undefined;
+}
+
+/** A ring of keys, newest first. The newest is only known yet; the one before it seals. */
+export interface NetworkKeys {
+  /** `time` grows with each key that was ever made. */
+  readonly keys: readonly { readonly key: Sealed; readonly time: number }[];
+  readonly rotatedAt: Instant;
 }
 
 /** The cluster's root of trust; certificates are PEM. */
@@ -149,6 +161,7 @@ export interface Endpoint {
   /** The revision this was allocated for; 0 when nothing was yet. */
   readonly revision: number;
   readonly ports: readonly PortConfig[];
+  /** `addr` is canonical, with prefix length; one entry for each family of a network. */
   readonly virtualIps: readonly { readonly networkId: string; readonly addr: string }[];
 }
 
@@ -193,6 +206,18 @@ export interface Task extends StateObject {
   readonly restart?: TaskRestart | undefined;
   /** Present when the scheduler, with the desired state, made the task give way to another one. */
   readonly displaced?: TaskDisplaced | undefined;
+  /**
+   * Its networks of the swarm, in the order of its spec, the ingress network last; written by the
+   * allocator with `pending`. The addresses are the task's until it is in a final state or deleted.
+   */
+  readonly networks?: readonly TaskAttachment[] | undefined;
+}
+
+/** What a task has of one network. */
+export interface TaskAttachment {
+  readonly networkId: string;
+  /** With prefix length, canonical; at most one of each family. */
+  readonly addresses: readonly string[];
 }
 
 /** Why a task was told to stop before its time. */
@@ -240,6 +265,48 @@ export interface ContainerStatus {
 
 export interface Network extends StateObject {
   readonly spec: NetworkSpec;
+  /** Written once by the allocator, and then never changed; node-local networks have none. */
+  readonly allocation?: NetworkAllocation | undefined;
+  /** Why there is no allocation, one sentence for people. */
+  readonly problem?: string | undefined;
+}
+
+export interface NetworkAllocation {
+  /** In the order of the spec, IPv4 before IPv6 where the spec names none. */
+  readonly subnets: readonly NetworkSubnet[];
+  /** When it was given. */
+  readonly at: Instant;
+}
+
+export interface NetworkSubnet {
+  /** Canonical CIDR without host bits, such as `10.0.1.0/24`. */
+  readonly subnet: string;
+  /** Canonical, without prefix length. */
+  readonly gateway: string;
+  /** VXLAN network identifier. The subnets of one network share one, unless its user gave several. */
+  readonly vni: number;
+}
+
+/** An address that something else than a task has in a network. */
+export interface Attachment extends StateObject {
+  /** Of kind `node`: `<network id>.<node id>`, see {@link nodeAttachmentId}. */
+  readonly id: string;
+  readonly networkId: string;
+  readonly nodeId: string;
+  /** `node`: the balancer of that node; `container`: a container that somebody runs by hand there. */
+  readonly kind: 'node' | 'container';
+  /** Name of the container. */
+  readonly name?: string | undefined;
+  /** The address that was asked for, without prefix length, as its user wrote it. */
+  readonly wanted?: string | undefined;
+  /** With prefix length, canonical, at most one of each family; empty until they are given. */
+  readonly addresses: readonly string[];
+  /** Why it has no address, one sentence for people. */
+  readonly problem?: string | undefined;
+}
+
+export function nodeAttachmentId(networkId: string, nodeId: string): string {
+  return `${networkId}.${nodeId}`;
 }
 
 /**
@@ -273,6 +340,19 @@ export function volumeHomeId(serviceId: string, slot: number): string {
   return `${serviceId}.${slot}`;
 }
 
+/** Something that only the tasks which name it may read. Content and name never change. */
+export interface Secret extends StateObject {
+  readonly spec: DocumentSpec;
+  readonly data: Sealed;
+}
+
+/** A file that tasks are given. Content and name never change. */
+export interface Config extends StateObject {
+  readonly spec: DocumentSpec;
+  /** Base64. */
+  readonly data: string;
+}
+
 /** Every table of the state and what it holds. */
 export interface Tables {
   readonly cluster: Cluster;
@@ -283,6 +363,9 @@ export interface Tables {
   readonly network: Network;
   readonly lease: Lease;
   readonly volumeHome: VolumeHome;
+  readonly attachment: Attachment;
+  readonly secret: Secret;
+  readonly config: Config;
 }
 
 export type TableName = keyof Tables;

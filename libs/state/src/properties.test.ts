@@ -12,6 +12,8 @@ const runs = { numRuns: 120 };
 const timeoutMs = 60_000;
 
 const everyRefusal: readonly Refusal['kind'][] = [
+  'address-outside',
+  'address-taken',
   'already-exists',
   'host-port-taken',
   'immutable',
@@ -22,10 +24,13 @@ const everyRefusal: readonly Refusal['kind'][] = [
   'name-conflict',
   'not-found',
   'over-capacity',
+  'port-taken',
   'stale-lease',
   'state-moved-back',
+  'subnet-overlap',
   'too-many-replicas',
   'version-conflict',
+  'vni-taken',
 ];
 
 /** One entry of a history: its plans, made whole on what the model knows at that moment. */

@@ -26,6 +26,16 @@ export function describeRefusal(refusal: Refusal): string {
       return `task ${refusal.task} needs host port ${refusal.protocol}/${refusal.port}, which is taken on node ${refusal.node}`;
     case 'too-many-replicas':
       return `node ${refusal.node} has its maximum of ${refusal.max} replicas of the service of task ${refusal.task}`;
+    case 'address-taken':
+      return `address ${refusal.address} of network ${refusal.network} is taken by ${refusal.holder.table} ${refusal.holder.id}`;
+    case 'address-outside':
+      return `address ${refusal.address} of ${refusal.table} ${refusal.id} is not one of a subnet of network ${refusal.network}`;
+    case 'subnet-overlap':
+      return `subnet ${refusal.subnet} of network ${refusal.network} overlaps with ${refusal.other} of network ${refusal.holder}`;
+    case 'vni-taken':
+      return `VXLAN identifier ${refusal.vni} of network ${refusal.network} is taken by network ${refusal.holder}`;
+    case 'port-taken':
+      return `port ${refusal.port} of service ${refusal.service} is published by service ${refusal.holder} already`;
     case 'last-manager':
       return `node ${refusal.node} is the last manager of the swarm and cannot be demoted`;
     case 'is-manager':

@@ -64,6 +64,8 @@ export interface ContainerSpec {
         readonly Options?: readonly string[] | undefined;
       }
     | undefined;
+  readonly Secrets?: readonly SecretReference[] | undefined;
+  readonly Configs?: readonly ConfigReference[] | undefined;
   readonly Isolation?: string | undefined;
   readonly Sysctls?: Labels | undefined;
   readonly CapabilityAdd?: readonly string[] | undefined;
@@ -189,6 +191,8 @@ export interface NodeDescription {
    * `sha256:…`, at most {@link imagesMax}. Absent when the agent does not say.
    */
   readonly Images?: readonly string[] | undefined;
+  /** Where the host's tunnels end when that is another address than it is reached at; canonical. */
+  readonly DataPathAddr?: string | undefined;
   readonly TLSInfo?:
     | {
         readonly TrustRoot: string;
@@ -229,6 +233,42 @@ export interface ExternalCa {
   readonly CACert?: string | undefined;
 }
 
+/** Where a secret or config lies in the container, and whose it is there. */
+export interface FileTarget {
+  /** Absolute, or relative to `/run/secrets` (secrets) or `/` (configs). */
+  readonly Name: string;
+  /** Numbers, as texts. */
+  readonly UID: string;
+  readonly GID: string;
+  /** Permission bits. */
+  readonly Mode: number;
+}
+
+export interface SecretReference {
+  readonly SecretID: string;
+  readonly SecretName: string;
+  /** Absent: the secret is only for templates of other files. */
+  readonly File?: FileTarget | undefined;
+}
+
+export interface ConfigReference {
+  readonly ConfigID: string;
+  readonly ConfigName: string;
+  readonly File?: FileTarget | undefined;
+  /** For the container's runtime, not a file. */
+  readonly Runtime?: Readonly<Record<string, never>> | undefined;
+}
+
+/** What people say of a secret or config besides its content. */
+export interface DocumentSpec {
+  readonly Name: string;
+  readonly Labels: Labels;
+  /** Content that is a template is expanded for each task. */
+  readonly Templating?:
+    | { readonly Name: string; readonly Options?: Labels | undefined }
+    | undefined;
+}
+
 export interface NetworkSpec {
   readonly Name: string;
   readonly Labels: Labels;
@@ -238,4 +278,24 @@ export interface NetworkSpec {
   readonly Ingress: boolean;
   /** A node-local network that every cluster knows by name (`host`, `bridge`); hidden from lists. */
   readonly Predefined: boolean;
+  /** `swarm`, where the user said it. */
+  readonly Scope?: string | undefined;
+  readonly EnableIPv6?: boolean | undefined;
+  readonly IPAM?: IpamSpec | undefined;
+  readonly DriverOptions?: Labels | undefined;
+}
+
+export interface IpamSpec {
+  readonly Driver?: { readonly Name: string; readonly Options?: Labels | undefined } | undefined;
+  readonly Configs?: readonly IpamConfig[] | undefined;
+}
+
+export interface IpamConfig {
+  /** CIDR; absent: the next free block of the cluster's pools. */
+  readonly Subnet?: string | undefined;
+  /** CIDR within the subnet that addresses are taken from. */
+  readonly IPRange?: string | undefined;
+  readonly Gateway?: string | undefined;
+  /** Names of addresses that nobody is given. */
+  readonly AuxAddresses?: Readonly<Record<string, string>> | undefined;
 }

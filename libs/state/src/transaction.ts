@@ -110,6 +110,45 @@ export type Refusal =
       readonly node: string;
       readonly max: number;
     }
+  /** Somebody else has the address already: an older log index decides. */
+  | {
+      readonly kind: 'address-taken';
+      readonly table: TableName;
+      readonly id: string;
+      readonly network: string;
+      readonly address: string;
+      readonly holder: { readonly table: TableName; readonly id: string };
+    }
+  /** The network has no subnet with the address and prefix length; or the subnet is not one. */
+  | {
+      readonly kind: 'address-outside';
+      readonly table: TableName;
+      readonly id: string;
+      readonly network: string;
+      readonly address: string;
+    }
+  | {
+      readonly kind: 'subnet-overlap';
+      readonly network: string;
+      readonly subnet: string;
+      /** The network with the subnet `other`. */
+      readonly holder: string;
+      readonly other: string;
+    }
+  | {
+      readonly kind: 'vni-taken';
+      readonly network: string;
+      readonly vni: number;
+      readonly holder: string;
+    }
+  /** A port of the routing mesh is published by another service. */
+  | {
+      readonly kind: 'port-taken';
+      readonly service: string;
+      /** `tcp/8080`. */
+      readonly port: string;
+      readonly holder: string;
+    }
   /** Its demotion would leave the cluster without manager. */
   | { readonly kind: 'last-manager'; readonly node: string }
   /** It must be demoted before it can be removed. */

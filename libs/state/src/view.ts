@@ -1,10 +1,14 @@
 import type { LogIndex } from '@shoal/runtime';
+import type { Family } from './address/address.ts';
 import type {
+  Attachment,
   Cluster,
+  Config,
   Lease,
   Network,
   Node,
   Revision,
+  Secret,
   Service,
   StateObject,
   Task,
@@ -24,6 +28,18 @@ export interface TableView<T extends StateObject> {
 export interface ServiceTableView extends TableView<Service> {
   /** Names are matched without regard to case, as in Swarm. */
   byName(name: string): Service | undefined;
+  /**
+   * Services whose current revision attaches its tasks to the network; of the ingress network: those
+   * that publish ports by the routing mesh.
+   */
+  byNetwork(networkId: string): readonly Service[];
+  /** Services whose current revision gives its tasks the secret or config. */
+  byDocument(kind: 'secret' | 'config', id: string): readonly Service[];
+}
+
+/** Secrets, or configs. */
+export interface DocumentTableView<T extends Secret | Config> extends TableView<T> {
+  byName(name: string): T | undefined;
 }
 
 export interface NodeTableView extends TableView<Node> {
@@ -33,6 +49,8 @@ export interface NodeTableView extends TableView<Node> {
 
 export interface NetworkTableView extends TableView<Network> {
   byName(name: string): Network | undefined;
+  /** The network of the routing mesh; there is one at most. */
+  readonly ingress: Network | undefined;
 }
 
 export interface RevisionTableView extends TableView<Revision> {
@@ -46,6 +64,8 @@ export interface TaskTableView extends TableView<Task> {
   bySlot(serviceId: string, slot: number): Iterable<Task>;
   byState(state: TaskState): Iterable<Task>;
   countByService(serviceId: string): number;
+  /** Tasks that have addresses in the network: given, and not in a final state. */
+  byNetwork(networkId: string): Iterable<Task>;
 }
 
 export interface LeaseTableView extends TableView<Lease> {
@@ -55,6 +75,29 @@ export interface LeaseTableView extends TableView<Lease> {
 export interface VolumeHomeTableView extends TableView<VolumeHome> {
   of(serviceId: string, slot: number): VolumeHome | undefined;
   byService(serviceId: string): Iterable<VolumeHome>;
+}
+
+export interface AttachmentTableView extends TableView<Attachment> {
+  byNode(nodeId: string): Iterable<Attachment>;
+  byNetwork(networkId: string): Iterable<Attachment>;
+  /** Attachments of the kind that have been given their addresses. */
+  countByNetwork(networkId: string, kind: Attachment['kind']): number;
+}
+
+/** Who has an address: the network itself (gateway, reserved), a service (virtual), a task, an attachment. */
+export interface AddressHolder {
+  readonly table: 'network' | 'service' | 'task' | 'attachment';
+  readonly id: string;
+}
+
+/** The addresses of one network that are taken; kept up to date at every apply. */
+export interface AddressUse {
+  /** Addresses taken of one family. */
+  count(family: Family): number;
+  /** `address` is canonical, without prefix length. */
+  holder(address: string): AddressHolder | undefined;
+  /** Canonical, without prefix length, in no particular order. */
+  addresses(): Iterable<string>;
 }
 
 /** What is taken on a node by tasks that hold their reservation; kept up to date at every apply. */
@@ -86,5 +129,13 @@ export interface StateView {
   readonly networks: NetworkTableView;
   readonly leases: LeaseTableView;
   readonly volumeHomes: VolumeHomeTableView;
+  readonly attachments: AttachmentTableView;
+  readonly secrets: DocumentTableView<Secret>;
+  readonly configs: DocumentTableView<Config>;
   usage(nodeId: string): NodeUsage;
+  addresses(networkId: string): AddressUse;
+  /** Ports of the routing mesh, `tcp/8080` → id of the service that has it. */
+  readonly ingressPorts: ReadonlyMap<string, string>;
+  /** VXLAN network identifier → id of the network that has it. */
+  readonly vnis: ReadonlyMap<number, string>;
 }

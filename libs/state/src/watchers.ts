@@ -98,7 +98,7 @@ function serviceOf(change: AppliedChange): string | undefined {
 function nodesOf(change: AppliedChange): ReadonlySet<string> {
   const nodes = new Set<string>();
   if (change.table === 'node') nodes.add(change.id);
-  if (change.table === 'task' || change.table === 'lease') {
+  if (change.table === 'task' || change.table === 'lease' || change.table === 'attachment') {
     if (change.before?.nodeId) nodes.add(change.before.nodeId);
     if (change.after?.nodeId) nodes.add(change.after.nodeId);
   }

@@ -49,6 +49,7 @@ function swarm(role: NodeRole, roots: readonly FakeAuthority[], managers: Manage
       managers,
       trustRoots: certificates.join(''),
       issuer: certificates.at(-1) ?? '',
+      gossipKeys: [],
     },
   };
 }

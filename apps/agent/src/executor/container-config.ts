@@ -1,5 +1,7 @@
+import { searchDomain } from '@shoal/overlay';
 import {
   type ContainerSpec,
+  familyOf,
   type Mount,
   type NodeDescription,
   type PortConfig,
@@ -8,6 +10,11 @@ import {
   type TemplateSubject,
   taskName,
 } from '@shoal/state';
+import {
+  type ContainerNetwork,
+  type ContainerNetworkPlan,
+  noNetworks,
+} from './container-networks.ts';
 import { expandTemplate, templateSubject } from './template.ts';
 
 /** Marks containers as tasks, and whose. */
@@ -37,9 +44,15 @@ export function containerName(task: TaskAssignment): string {
 
 /**
  * The engine's body of `POST /containers/create` for a task.
+ * @param plan its overlay networks; those that `atOnce` leaves out are joined one by one afterwards.
  * @throws TemplateError when a template cannot be expanded.
  */
-export function containerConfig(task: TaskAssignment, node: NodeDescription): object {
+export function containerConfig(
+  task: TaskAssignment,
+  node: NodeDescription,
+  plan: ContainerNetworkPlan = noNetworks,
+  atOnce = 1,
+): object {
   const { template } = task;
   const spec = template.ContainerSpec;
   const context = templateSubject(task, node);
@@ -59,7 +72,8 @@ export function containerConfig(task: TaskAssignment, node: NodeDescription): ob
     OpenStdin: spec.OpenStdin ?? false,
     Healthcheck: spec.Healthcheck,
     ExposedPorts: portKeys(task.hostPorts, {}),
-    HostConfig: hostConfig(task, context),
+    HostConfig: hostConfig(task, context, plan),
+    NetworkingConfig: networkingConfig(plan.networks.slice(0, atOnce)),
   });
 }
 
@@ -99,13 +113,36 @@ function resourceEnvironment({ genericResources, template }: TaskAssignment): st
   return [...values].map(([kind, all]) => `DOCKER_RESOURCE_${kind.toUpperCase()}=${all.join(',')}`);
 }
 
-function hostConfig(task: TaskAssignment, context: TemplateSubject): object {
+/** No aliases: the engine would answer them with this container alone, and only on this host. */
+function networkingConfig(networks: readonly ContainerNetwork[]): object | undefined {
+  if (networks.length === 0) return undefined;
+  return {
+    EndpointsConfig: Object.fromEntries(networks.map((each) => [each.name, endpoint(each)])),
+  };
+}
+
+/** How a container is in one of the engine's networks. */
+export function endpoint({ addresses, driverOptions }: ContainerNetwork): object {
+  return {
+    IPAMConfig: withoutAbsent({
+      IPv4Address: addresses.find((address) => familyOf(address) === 4),
+      IPv6Address: addresses.find((address) => familyOf(address) === 6),
+    }),
+    DriverOpts: driverOptions,
+  };
+}
+
+function hostConfig(
+  task: TaskAssignment,
+  context: TemplateSubject,
+  { networks, nameservers }: ContainerNetworkPlan,
+): object {
   const { template } = task;
   const spec = template.ContainerSpec;
   const { Limits: limits, Reservations: reservations } = template.Resources ?? {};
   const log = template.LogDriver;
   return withoutAbsent({
-    NetworkMode: task.localNetworks[0] ?? 'default',
+    NetworkMode: networks[0]?.name ?? task.localNetworks[0] ?? 'default',
     PortBindings: portBindings(task.hostPorts),
     RestartPolicy: { Name: 'no' },
     Mounts: nonEmpty(spec.Mounts?.map((mount) => expandMount(mount, context))),
@@ -114,8 +151,8 @@ function hostConfig(task: TaskAssignment, context: TemplateSubject): object {
     ReadonlyRootfs: spec.ReadOnly ?? false,
     Isolation: spec.Isolation === 'default' ? undefined : spec.Isolation,
     ExtraHosts: nonEmpty(extraHosts(spec.Hosts ?? [])),
-    Dns: nonEmpty(spec.DNSConfig?.Nameservers),
-    DnsSearch: nonEmpty(spec.DNSConfig?.Search),
+    Dns: nonEmpty(networks.length > 0 ? nameservers : spec.DNSConfig?.Nameservers),
+    DnsSearch: nonEmpty(searchDomains(spec, networks.length > 0)),
     DnsOptions: nonEmpty(spec.DNSConfig?.Options),
     Sysctls: spec.Sysctls,
     CapAdd: nonEmpty(spec.CapabilityAdd),
@@ -126,6 +163,15 @@ function hostConfig(task: TaskAssignment, context: TemplateSubject): object {
     LogConfig: log === undefined ? undefined : { Type: log.Name, Config: log.Options ?? {} },
     ...amounts(limits, reservations),
   });
+}
+
+/** With `ndots` single words come to our resolver only with a domain behind them. */
+function searchDomains(
+  { DNSConfig: { Search = [], Options = [] } = {} }: ContainerSpec,
+  inOverlay: boolean,
+): readonly string[] {
+  const dotted = Options.some((option) => /^ndots:[1-9]/.test(option));
+  return inOverlay && dotted ? [...Search, searchDomain] : Search;
 }
 
 function amounts(limits: Resources | undefined, reservations: Resources | undefined): object {

@@ -3,7 +3,12 @@ import { errorMessage, type Monotonic } from '@shoal/runtime';
 import type { NodeDescription, TaskAssignment } from '@shoal/state';
 import { z } from 'zod';
 import { formatMoment, LogReader, type LogRecord, type LogRequest } from '../logs/records.ts';
-import { containerConfig, containerName, swarmLabels } from './container-config.ts';
+import { containerConfig, containerName, endpoint, swarmLabels } from './container-config.ts';
+import {
+  type ContainerNetwork,
+  type ContainerNetworks,
+  noContainerNetworks,
+} from './container-networks.ts';
 import type { ContainerEvent, Engine, EngineResult, TaskContainer } from './engine.ts';
 import {
   imagesAnswer,
@@ -43,21 +48,40 @@ export interface DockerEngineOptions {
   readonly processors: number;
   readonly observe: CallObserver;
   readonly monotonic: () => Monotonic;
+  /** Absent: a host without overlay networks. */
+  readonly networks?: ContainerNetworks | undefined;
 }
 
+/** First API with which a container can be created in several networks at once. */
+const severalNetworksSince = { major: 1, minor: 44 } as const;
+
 const created = z.object({ Id: z.string() });
+const madeContainer = z.object({
+  Id: z.string(),
+  State: z.object({ Status: z.string() }),
+  Config: z.object({ Labels: z.record(z.string(), z.string()).nullish() }),
+  NetworkSettings: z.object({ Networks: z.record(z.string(), z.unknown()).nullish() }),
+});
 const ttyAnswer = z.object({ Config: z.object({ Tty: z.boolean() }) });
+
+/** A network that a container joins after it was created. */
+interface Connection {
+  readonly name: string;
+  readonly config?: object | undefined;
+}
 
 /** Docker through its Engine API, unversioned: every engine speaks its own newest. */
 export class DockerEngine implements Engine {
   readonly #http: EngineHttp;
   readonly #monotonic: () => Monotonic;
+  readonly #networks: ContainerNetworks;
   readonly #works: Limiter;
   readonly #stops = new Limiter(stopsMax);
   #images: { readonly names: readonly string[]; readonly at: Monotonic } | undefined;
 
   constructor(options: DockerEngineOptions) {
     this.#monotonic = options.monotonic;
+    this.#networks = options.networks ?? noContainerNetworks;
     const { perProcessor, least, most } = worksAtOnce;
     const works = perProcessor * options.processors;
     this.#works = new Limiter(Math.min(Math.max(works, least), most));
@@ -86,29 +110,60 @@ export class DockerEngine implements Engine {
     assignment: TaskAssignment,
     node: NodeDescription,
   ): Promise<EngineResult<{ readonly id: string }>> {
+    const planned = this.#networks.plan(assignment);
+    if (planned.kind === 'failed') return planned;
+    const { networks } = planned.value;
+    const atOnce = takesSeveralNetworks(this.#http.version) ? networks.length : 1;
     let body: object;
     try {
-      body = containerConfig(assignment, node);
+      body = containerConfig(assignment, node, planned.value, atOnce);
     } catch (error) {
       if (!(error instanceof TemplateError)) throw error;
       return { kind: 'failed', failure: { kind: 'refused', message: error.message } };
     }
-    const query = { name: containerName(assignment) };
-    const path = '/containers/create';
-    const result = await this.#works.run(() =>
-      this.#http.json('create', { method: 'POST', path, query, body }, created),
-    );
-    if (result.kind === 'failed') return result;
-    const id = result.value.Id;
-    for (const network of assignment.localNetworks.slice(1)) {
+    const name = containerName(assignment);
+    const call = { method: 'POST' as const, path: '/containers/create', query: { name }, body };
+    const made = await this.#works.run(() => this.#http.json('create', call, created));
+    const later = connections(assignment.localNetworks, networks, atOnce);
+    if (made.kind === 'failed') {
+      if (made.failure.kind !== 'conflict' || later.length === 0) return made;
+      const completed = await this.#complete(assignment, later);
+      return completed.kind === 'failed' ? completed : made;
+    }
+    const id = made.value.Id;
+    const joined = await this.#connect(id, later);
+    return joined.kind === 'failed' ? joined : { kind: 'ok', value: { id } };
+  }
+
+  async #connect(id: string, networks: readonly Connection[]): Promise<EngineResult<undefined>> {
+    for (const { name, config } of networks) {
       const joined = await this.#http.run('network_connect', {
         method: 'POST',
-        path: `/networks/${encodeURIComponent(network)}/connect`,
-        body: { Container: id },
+        path: `/networks/${encodeURIComponent(name)}/connect`,
+        body: { Container: id, EndpointConfig: config },
       });
       if (joined.kind === 'failed') return joined;
     }
-    return { kind: 'ok', value: { id } };
+    return { kind: 'ok', value: undefined };
+  }
+
+  /** The container of an earlier attempt may lack what comes after its creation. */
+  async #complete(
+    assignment: TaskAssignment,
+    networks: readonly Connection[],
+  ): Promise<EngineResult<undefined>> {
+    const path = `/containers/${encodeURIComponent(containerName(assignment))}/json`;
+    const found = await this.#http.json('inspect', { method: 'GET', path }, madeContainer);
+    if (found.kind === 'failed') return found;
+    const { Id, State, Config, NetworkSettings } = found.value;
+    const isOurs =
+      Config.Labels?.[swarmLabels.taskId] === assignment.taskId && State.Status === 'created';
+    if (!isOurs) return { kind: 'ok', value: undefined };
+    const there = NetworkSettings.Networks ?? {};
+    return this.#connect(
+      Id,
+      networks.filter((each) => there[each.name] === undefined),
+    );
   }
 
   async pull(
@@ -233,6 +288,24 @@ async function* readRecords(stream: IncomingMessage, tty: boolean): AsyncGenerat
   const reader = new LogReader(tty);
   for await (const chunk of stream) yield* reader.push(chunk as Buffer);
   yield* reader.end();
+}
+
+/** Networks that a container joins after its creation; it is made in the first of all in any case. */
+function connections(
+  localNetworks: readonly string[],
+  networks: readonly ContainerNetwork[],
+  atOnce: number,
+): readonly Connection[] {
+  return [
+    ...networks.slice(atOnce).map((each) => ({ name: each.name, config: endpoint(each) })),
+    ...localNetworks.slice(networks.length > 0 ? 0 : 1).map((name) => ({ name })),
+  ];
+}
+
+function takesSeveralNetworks(version: string): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  const { major: first, minor: since } = severalNetworksSince;
+  return major > first || (major === first && minor >= since);
 }
 
 function hasTag(image: string): boolean {

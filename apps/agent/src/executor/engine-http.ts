@@ -47,6 +47,7 @@ export class EngineHttp {
   readonly #modem: Docker['modem'];
   readonly #observe: CallObserver;
   readonly #monotonic: () => number;
+  #version = '';
 
   /** `address` is `unix:///path` or `tcp://host:port`. */
   constructor(address: string, observe: CallObserver, monotonic: () => number) {
@@ -61,6 +62,11 @@ export class EngineHttp {
     this.#modem = new Docker(options).modem;
     this.#observe = observe;
     this.#monotonic = monotonic;
+  }
+
+  /** Version of the API that the engine spoke last, such as `1.44`; empty before it has answered. */
+  get version(): string {
+    return this.#version;
   }
 
   /** `name` is that of the metric. The stream is the caller's to read or destroy. */
@@ -110,8 +116,10 @@ export class EngineHttp {
           ...(call.signal === undefined ? {} : { abortSignal: call.signal }),
         } as unknown as Parameters<Docker['modem']['dial']>[0],
         (error: unknown, stream: unknown) => {
-          if (error) resolve({ kind: 'failed', failure: unreachable(error) });
-          else resolve(answered(stream as IncomingMessage));
+          if (error) return resolve({ kind: 'failed', failure: unreachable(error) });
+          const answer = stream as IncomingMessage;
+          this.#version = String(answer.headers['api-version'] ?? this.#version);
+          resolve(answered(answer));
         },
       );
     });

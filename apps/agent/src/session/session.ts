@@ -1,4 +1,5 @@
 import { type ChannelCredentials, type ClientDuplexStream, connectivityState } from '@grpc/grpc-js';
+import type { NodeNetwork } from '@shoal/overlay';
 import { channelOptions } from '@shoal/pki';
 import {
   type AgentMessage,
@@ -6,23 +7,32 @@ import {
   DispatcherClient,
   type DispatcherMessage,
   type LogSubscription,
+  type NetworkDigests,
+  type PathCheck,
+  type PathResults,
   type SwarmView,
 } from '@shoal/proto';
 import { assertNever, type Clock, errorMessage, type Logger, type Timer } from '@shoal/runtime';
-import type { NodeDescription, TaskAssignment } from '@shoal/state';
+import type { EndpointRecord, NodeDescription, TaskAssignment } from '@shoal/state';
 import { holdMsMax, type Reporter } from './reporter.ts';
 
 /** Time for the dispatcher to take the connection, to answer a registration, and to answer a heartbeat; milliseconds. */
 const answerMsMax = { connection: 2_000, registration: 10_000, heartbeat: 4_000 } as const;
 
+/** Longest message of a dispatcher, bytes: all records of a network come in one. */
+const messageBytesMax = 64 * 1024 * 1024;
+
 export interface SessionEvents {
-  registered(sessionId: string): void;
+  registered(sessionId: string, client: DispatcherClient): void;
   swarm(view: SwarmView): void;
   assigned(
     complete: boolean,
     assignments: readonly TaskAssignment[],
     removed: readonly string[],
   ): void;
+  networks(networks: readonly NodeNetwork[]): void;
+  networkRecords(networkId: string, records: readonly EndpointRecord[]): void;
+  pathsWanted(check: PathCheck): void;
   logsWanted(client: DispatcherClient, subscription: LogSubscription): void;
   logsCancelled(id: string): void;
   /** Called once. */
@@ -62,6 +72,7 @@ export class Session {
       ...channelOptions('manager'),
       // Each session has its connection, so that the end of one is the end of its connection.
       'grpc.use_local_subchannel_pool': 1,
+      'grpc.max_receive_message_length': messageBytesMax,
     });
     this.#call = this.#client.session();
     this.#call.on('data', (message: DispatcherMessage) => this.#received(message));
@@ -102,6 +113,17 @@ export class Session {
     this.#write({ $case: 'description', value: Buffer.from(JSON.stringify(description)) });
   }
 
+  /** What the host serves in its networks. */
+  digests(digests: NetworkDigests): void {
+    if (!this.#registered || this.#over) return;
+    this.#write({ $case: 'networkDigests', value: digests });
+  }
+
+  paths(results: PathResults): void {
+    if (!this.#registered || this.#over) return;
+    this.#write({ $case: 'pathResults', value: results });
+  }
+
   end(reason: string): void {
     if (this.#over) return;
     this.#over = true;
@@ -126,7 +148,7 @@ export class Session {
       case 'registered':
         this.#registered = true;
         this.#beatIn(body.value.heartbeatMs);
-        events.registered(body.value.sessionId);
+        events.registered(body.value.sessionId, this.#client);
         if (body.value.swarm !== undefined) events.swarm(body.value.swarm);
         this.report();
         return;
@@ -149,6 +171,20 @@ export class Session {
       case 'swarm':
         events.swarm(body.value);
         return;
+      case 'networks':
+        events.networks(body.value.networks.map((each) => read<NodeNetwork>(each)));
+        return;
+      case 'networkRecords': {
+        const { networkId, records } = body.value;
+        events.networkRecords(
+          networkId,
+          records.map((each) => read<EndpointRecord>(each)),
+        );
+        return;
+      }
+      case 'pathCheck':
+        events.pathsWanted(body.value);
+        return;
       default:
         assertNever(body);
         return;
@@ -161,9 +197,7 @@ export class Session {
       return;
     }
     this.#assignments = resultsIn;
-    const tasks = assignments.map(
-      ({ task }) => JSON.parse(task.toString('utf8')) as TaskAssignment,
-    );
+    const tasks = assignments.map(({ task }) => read<TaskAssignment>(task));
     this.#options.events.assigned(complete, tasks, removed);
   }
 
@@ -182,4 +216,9 @@ export class Session {
       this.end('the dispatcher does not answer'),
     );
   }
+}
+
+/** JSON that our own dispatcher wrote. */
+function read<T>(bytes: Buffer): T {
+  return JSON.parse(bytes.toString('utf8')) as T;
 }

@@ -2,6 +2,8 @@ import { type Instant, silentLogger } from '@shoal/runtime';
 import { FakeClock } from '@shoal/stage/testing';
 import type { NodeDescription, TaskAssignment, TaskStatus } from '@shoal/state';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { TaskFiles } from '../files/task-files.ts';
+import { noNetworking } from '../network/task-networking.ts';
 import { FakeEngine } from '../testing/fake-engine.ts';
 import { TaskRunner } from './task-runner.ts';
 
@@ -41,6 +43,11 @@ beforeEach(async () => {
     assignment,
     status: { state: 'assigned', at: 0 as Instant, message: '', err: '' },
     engine,
+    networking: noNetworking,
+    files: new TaskFiles({
+      folder: async () => ({ kind: 'none', message: 'not asked for' }),
+      fetch: async () => [],
+    }),
     node: () => node,
     pull: async () => ({ kind: 'ok', value: undefined }),
     clock: new FakeClock(1),

@@ -16,6 +16,8 @@ import {
   type EngineResult,
   type TaskContainer,
 } from '../executor/engine.ts';
+import type { TaskFiles } from '../files/task-files.ts';
+import type { TaskNetworking } from '../network/task-networking.ts';
 import { type Act, type ActEnd, nextMove, passed, settle } from '../task/machine.ts';
 
 /** Pause before work that could not be done is tried again, milliseconds. */
@@ -30,6 +32,8 @@ export interface TaskRunnerOptions {
   readonly assignment: TaskAssignment;
   readonly status: TaskStatus;
   readonly engine: Engine;
+  readonly networking: TaskNetworking;
+  readonly files: TaskFiles;
   readonly node: () => NodeDescription;
   /** Fetches an image that is missing; works for the same image are done once. */
   readonly pull: (
@@ -83,10 +87,12 @@ export class TaskRunner {
     return this.#name;
   }
 
-  /** The desired state only grows. */
+  /** The desired state only grows. What is said of the networks counts from the next work on. */
   update(assignment: TaskAssignment): void {
-    if (!isBefore(this.#assignment.desired, assignment.desired)) return;
+    const { desired } = this.#assignment;
+    if (isBefore(assignment.desired, desired)) return;
     this.#assignment = assignment;
+    if (assignment.desired === desired) return;
     if (!isBefore(assignment.desired, 'shutdown')) this.#work?.abort();
     this.#poke();
   }
@@ -98,6 +104,8 @@ export class TaskRunner {
     // Once stopped, stopped: the removal that follows tells nothing new.
     if (this.#event?.kind === 'died') return;
     this.#event = event;
+    // Before anything else: others still send to it.
+    if (event.kind === 'died') this.#options.networking.gone(this.#assignment.taskId);
     this.#poke();
   }
 
@@ -128,7 +136,15 @@ export class TaskRunner {
   /** Lets go of the task and takes its container away. False when the engine could not be asked. */
   async remove(): Promise<boolean> {
     await this.close();
-    return removeContainer(this.#options.engine, this.#name, isTerminal(this.#status.state));
+    const { engine, networking, files } = this.#options;
+    const { taskId } = this.#assignment;
+    const isStopped = isTerminal(this.#status.state);
+    if (!isStopped) await networking.drain(taskId, this.#status.container?.pid);
+    const gone = await removeContainer(engine, this.#name, isStopped);
+    if (!gone) return false;
+    networking.gone(taskId);
+    await files.remove(taskId);
+    return true;
   }
 
   async #run(): Promise<void> {
@@ -184,12 +200,36 @@ export class TaskRunner {
   }
 
   async #prepare(signal: AbortSignal): Promise<Attempt> {
-    let created = await this.#options.engine.create(this.#assignment, this.#options.node());
+    const networks = await this.#options.networking.prepare(this.#assignment);
+    if (signal.aborted) return { kind: 'overtaken' };
+    if (networks.kind === 'impossible') return { kind: 'fatal', message: networks.message };
+    if (networks.kind === 'waiting') {
+      this.#progress(networks.message);
+      return { kind: 'retry', message: networks.message };
+    }
+    const node = this.#options.node();
+    const files = await this.#options.files.prepare(this.#assignment, node);
+    if (signal.aborted) return { kind: 'overtaken' };
+    if (files.kind === 'impossible') return { kind: 'fatal', message: files.message };
+    if (files.kind === 'waiting') {
+      this.#progress(files.message);
+      return { kind: 'retry', message: files.message };
+    }
+    return this.#create(files.assignment, node, signal);
+  }
+
+  /** `assignment` is the task's, with the files it is given among its mounts. */
+  async #create(
+    assignment: TaskAssignment,
+    node: NodeDescription,
+    signal: AbortSignal,
+  ): Promise<Attempt> {
+    let created = await this.#options.engine.create(assignment, node);
     if (created.kind === 'failed' && created.failure.kind === 'not-found') {
       const missing = created.failure;
       if (signal.aborted) return { kind: 'overtaken' };
       const pulled = await this.#options.pull(this.#assignment, signal, (text) =>
-        this.#progress(text),
+        this.#progress(`pulling image, ${text}`),
       );
       if (signal.aborted) return { kind: 'overtaken' };
       if (pulled.kind === 'failed') {
@@ -199,7 +239,7 @@ export class TaskRunner {
         // In Swarm the pull's own error is for the log; the task says what it could not find.
         return { kind: 'fatal', message: missing.message };
       }
-      created = await this.#options.engine.create(this.#assignment, this.#options.node());
+      created = await this.#options.engine.create(assignment, node);
     }
     if (created.kind === 'ok') {
       return { kind: 'done', container: { id: created.value.id, pid: 0, exitCode: 0 } };
@@ -229,6 +269,7 @@ export class TaskRunner {
     const container = this.#status.container?.id ?? this.#name;
     const looked = this.#resumed ? await engine.inspect(container) : undefined;
     if (looked?.kind === 'failed') return failed(looked);
+    this.#options.networking.joined(this.#assignment, this.#status.container?.id ?? '');
     if (looked === undefined || looked.value.state === 'created') {
       const started = await engine.start(container);
       if (started.kind === 'failed') return startFailed(started);
@@ -238,7 +279,9 @@ export class TaskRunner {
       const died = this.#takeDeath();
       return died ?? failed(running);
     }
-    return this.#untilHealthy(running.value, signal);
+    const end = await this.#untilHealthy(running.value, signal);
+    if (end.kind === 'done') await this.#options.networking.serve(this.#assignment.taskId);
+    return end;
   }
 
   async #untilHealthy(started: TaskContainer, signal: AbortSignal): Promise<Attempt> {
@@ -273,6 +316,7 @@ export class TaskRunner {
       }
       if (found.value.state !== 'running') return stopped(found.value);
       if (found.value.health === 'unhealthy') return this.#unhealthy(found.value.id);
+      this.#options.networking.restored(this.#assignment, found.value.id);
       this.#resumed = false;
     }
     for (;;) {
@@ -286,7 +330,11 @@ export class TaskRunner {
   }
 
   async #unhealthy(containerId: string): Promise<Attempt> {
-    const { engine } = this.#options;
+    const { engine, clock } = this.#options;
+    // The log must not imply that others send to it while it stops.
+    if (this.#status.state === 'running' && this.#status.err === '') {
+      this.#set({ ...this.#status, err: unhealthyReason, at: clock.now() });
+    }
     const ended = await this.#stopContainer(containerId);
     if (ended.kind === 'failed' && ended.failure.kind === 'unreachable') return failed(ended);
     const found = await engine.inspect(containerId);
@@ -294,8 +342,12 @@ export class TaskRunner {
     return this.#exit(containerId, found.value.exitCode, unhealthyReason);
   }
 
+  /** First nobody sends to it any more. */
   #stopContainer(container: string): Promise<EngineResult<undefined>> {
-    const ended = this.#options.engine.stop(container, graceOf(this.#assignment));
+    const { engine, networking } = this.#options;
+    const ended = networking
+      .drain(this.#assignment.taskId, this.#status.container?.pid)
+      .then(() => engine.stop(container, graceOf(this.#assignment)));
     return Promise.race([ended, this.#released.promise]);
   }
 
@@ -329,13 +381,15 @@ export class TaskRunner {
 
   #progress(text: string): void {
     if (this.#status.state !== 'preparing' || this.#closed) return;
-    const message = `preparing: pulling image, ${text}`;
+    const message = `preparing: ${text}`;
+    if (message === this.#status.message) return;
     this.#set({ ...this.#status, message, at: this.#options.clock.now() });
   }
 
   #set(status: TaskStatus): void {
     this.#status = status;
     const { taskId, desired } = this.#assignment;
+    if (isTerminal(status.state)) this.#options.networking.gone(taskId);
     const isPassing =
       isBefore(status.state, 'running') && nextMove(status.state, desired).kind !== 'rest';
     this.#options.onStatus(taskId, status, isPassing);

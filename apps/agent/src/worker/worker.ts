@@ -6,7 +6,9 @@ import {
   type TaskStatus,
 } from '@shoal/state';
 import type { ContainerEvent, Engine, TaskContainer } from '../executor/engine.ts';
+import type { TaskFiles } from '../files/task-files.ts';
 import type { AgentMetrics } from '../metrics.ts';
+import type { TaskNetworking } from '../network/task-networking.ts';
 import { ImagePulls } from './image-pulls.ts';
 import type { StatusStore } from './status-store.ts';
 import {
@@ -23,6 +25,8 @@ export interface WorkerOptions {
   readonly nodeId: string;
   readonly engine: Engine;
   readonly store: StatusStore;
+  readonly networking: TaskNetworking;
+  readonly files: TaskFiles;
   readonly node: () => NodeDescription;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -74,12 +78,17 @@ export class Worker {
     this.#assigned.clear();
     for (const assignment of assignments) this.#assigned.set(assignment.taskId, assignment);
     this.#complete = true;
+    this.#options.networking.assigned(assignments);
+    void this.#options.files.keepOnly(
+      new Set([...this.#assigned.keys(), ...this.#removing.keys()]),
+    );
     this.#reconcile();
   }
 
   assign(assignments: readonly TaskAssignment[], removed: readonly string[]): void {
     for (const assignment of assignments) this.#assigned.set(assignment.taskId, assignment);
     for (const taskId of removed) this.#assigned.delete(taskId);
+    this.#options.networking.assigned(assignments);
     this.#reconcile();
   }
 
@@ -108,7 +117,7 @@ export class Worker {
   }
 
   #begin(assignment: TaskAssignment, container: TaskContainer | undefined): void {
-    const { engine, store, node, clock, logger } = this.#options;
+    const { engine, store, networking, files, node, clock, logger } = this.#options;
     const { taskId } = assignment;
     const kept = store.get(taskId);
     const status: TaskStatus = kept ?? {
@@ -121,6 +130,8 @@ export class Worker {
       assignment,
       status,
       engine,
+      networking,
+      files,
       node,
       pull: (...pull) => this.#pulls.pull(...pull),
       clock,
@@ -171,13 +182,15 @@ export class Worker {
   }
 
   async #removeStray(taskId: string, containers: readonly TaskContainer[]): Promise<void> {
-    const { engine, logger, metrics, store } = this.#options;
+    const { engine, networking, files, logger, metrics, store } = this.#options;
+    networking.gone(taskId);
     for (const { id, state } of containers) {
       logger.info({ task: taskId, container: id }, 'unassigned_container_removed');
       if (await removeContainer(engine, id, state !== 'running')) {
         metrics.containerRemoved('unassigned');
       }
     }
+    await files.remove(taskId);
     store.delete(taskId);
     this.#removing.delete(taskId);
   }
@@ -227,6 +240,8 @@ export class Worker {
       found.set(container.taskId, [...(found.get(container.taskId) ?? []), container]);
     }
     this.#found = found;
+    const running = containers.filter(({ state }) => state === 'running');
+    this.#options.networking.found(new Set(running.map(({ taskId }) => taskId)));
     for (const [taskId, runner] of this.#runners) {
       if (isTerminal(runner.status.state)) continue;
       const running = found.get(taskId)?.[0]?.state === 'running';

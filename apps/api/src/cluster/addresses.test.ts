@@ -1,5 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { type HostNetwork, reachedLocally, resolveAdvertise, resolveListen } from './addresses.ts';
+import {
+  type HostNetwork,
+  reachedLocally,
+  resolveAdvertise,
+  resolveDataPath,
+  resolveListen,
+} from './addresses.ts';
 
 const one = (name: string, ...addresses: string[]) => ({
   name,
@@ -82,6 +88,23 @@ describe('what to advertise', () => {
     const none = { interfaces: [one('lo', '127.0.0.1')], defaultInterface: undefined };
     expect(() => resolveAdvertise('', everywhere, none)).toThrow(
       "could not find the system's IP address",
+    );
+  });
+});
+
+describe('where the tunnels end', () => {
+  test.each([
+    ['', undefined],
+    ['10.9.9.9', '10.9.9.9'],
+    ['FD00:0::9', 'fd00::9'],
+    ['eth0', '10.0.0.5'],
+  ])('"%s"', (text, address) => {
+    expect(resolveDataPath(text, plain)).toBe(address);
+  });
+
+  test.each(['nope0', '0.0.0.0', '::', '10.0.0.1:4789'])('%s is no place for that', (text) => {
+    expect(() => resolveDataPath(text, plain)).toThrow(
+      'data path address must be a non-zero IP address or network interface (without a port number)',
     );
   });
 });

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { ApiError } from '@shoal/docker-api';
 import { formatHostPort, type HostPort, parseHostPort } from '@shoal/runtime';
+import { canonical } from '@shoal/state';
 
 /** The addresses of one network interface, in the system's order. */
 export interface HostInterface {
@@ -62,15 +63,19 @@ export function resolveAdvertise(text: string, listen: HostPort, network: HostNe
   return isUnspecified(listen.host) ? systemAddress(network) : { address: listen.host, others: [] };
 }
 
-/** @throws ApiError when the text is neither an address nor an interface. */
-export function checkDataPath(text: string, network: HostNetwork): void {
-  if (text === '') return;
+/**
+ * Where the tunnels of this host end, canonical; undefined when nothing was asked for.
+ * @throws ApiError when the text is neither an address nor an interface
+ */
+export function resolveDataPath(text: string, network: HostNetwork): string | undefined {
+  if (text === '') return undefined;
   const address = isIP(text) === 0 ? addressOf(text, network) : text;
   if (address === undefined || isUnspecified(address))
     throw new ApiError(
       400,
       'data path address must be a non-zero IP address or network interface (without a port number)',
     );
+  return canonical(address);
 }
 
 export function isUnspecified(host: string): boolean {

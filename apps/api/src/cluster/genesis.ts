@@ -39,6 +39,8 @@ export interface Place {
   readonly listen: HostPort;
   readonly advertise: string;
   readonly dispatcher: HostPort;
+  /** Where the tunnels of the host end, when that is another address. */
+  readonly dataPath?: string | undefined;
 }
 
 /** Makes the root of trust, the first node's certificate and what the first transaction writes. */
@@ -71,6 +73,7 @@ export async function conceive(
     role: 'manager',
     voterId: newVoterId(random),
     advertiseAddr: place.advertise,
+    ...(place.dataPath === undefined ? {} : { dataPathAddr: place.dataPath }),
     listenAddr: formatHostPort(place.listen),
     logAddr: reachedLocally(place.listen),
     dispatcherAddr: reachedLocally(place.dispatcher),
@@ -105,6 +108,7 @@ export async function conceive(
     defaultAddressPool: request.defaultAddressPool,
     subnetSize: request.subnetSize,
     dataPathPort: request.dataPathPort,
+    ingressMade: true,
   };
   const node: Node = {
     id: nodeId,
@@ -137,7 +141,26 @@ export async function conceive(
       { op: 'create', table: 'cluster', object: cluster },
       { op: 'create', table: 'node', object: node },
       ...networks,
+      { op: 'create', table: 'network', object: ingressNetwork(random) },
     ],
+  };
+}
+
+/** The network of the routing mesh, as every swarm begins with it; the allocator gives it its subnet. */
+export function ingressNetwork(random: Random): Network {
+  return {
+    id: newId(random),
+    meta: blankMeta,
+    spec: {
+      Name: 'ingress',
+      Labels: {},
+      Driver: 'overlay',
+      Internal: false,
+      Attachable: false,
+      Ingress: true,
+      Predefined: false,
+      Scope: 'swarm',
+    },
   };
 }
 

@@ -54,7 +54,7 @@ test.each(['manager', 'worker'] as const)(
     const stored = state.view.cluster;
     if (stored === undefined) throw new Error('no cluster');
     const spec = { ...clusterDefaults, Labels: { now: 'alone' } };
-    const outcomes = apply(2, recoveryChanges(state.view, stored, 'self', spec));
+    const outcomes = apply(2, recoveryChanges(state.view, { ...stored, spec }, 'self'));
     expect(outcomes).toMatchObject([{ kind: 'committed' }]);
     const { view } = state;
     expect(view.cluster?.spec.Labels).toEqual({ now: 'alone' });

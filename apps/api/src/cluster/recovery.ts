@@ -1,8 +1,14 @@
-import { ApiError, mergeClusterSpec, type SwarmInit } from '@shoal/docker-api';
+import { ApiError, defaultDataPathPort, mergeClusterSpec, type SwarmInit } from '@shoal/docker-api';
 import { type Identity, updateIdentity } from '@shoal/pki';
 import { errorMessage, formatHostPort, newId, parseHostPort } from '@shoal/runtime';
-import type { Change, Cluster, ClusterSpec, StateView } from '@shoal/state';
-import { defaultListen, reachedLocally, resolveAdvertise, resolveListen } from './addresses.ts';
+import type { Change, Cluster, StateView } from '@shoal/state';
+import {
+  defaultListen,
+  reachedLocally,
+  resolveAdvertise,
+  resolveDataPath,
+  resolveListen,
+} from './addresses.ts';
 import { ownMember } from './ask-managers.ts';
 import { writeFirstMembership } from './first-membership.ts';
 import type { HostedManager, VoterStart } from './hosted-manager.ts';
@@ -60,6 +66,7 @@ async function relocate(
     request.advertiseAddr === ''
       ? identity.advertiseAddr
       : resolveAdvertise(request.advertiseAddr, listen, found).address;
+  const dataPathAddr = resolveDataPath(request.dataPathAddr, found);
   const at = (port: number): string => formatHostPort({ host: advertiseAddr, port });
   const own = {
     nodeId: identity.nodeId,
@@ -69,6 +76,7 @@ async function relocate(
   return updateIdentity(dataDir, (before) => ({
     ...before,
     advertiseAddr,
+    ...(dataPathAddr === undefined ? {} : { dataPathAddr }),
     listenAddr: formatHostPort(listen),
     logAddr: reachedLocally(listen),
     managers: [own],
@@ -94,7 +102,11 @@ async function forgetOthers(
       actor: { kind: 'user', name: 'docker swarm init --force-new-cluster' },
       reason: 'the swarm is made anew of one manager',
       decidedAt: view.index,
-      changes: recoveryChanges(view, view.cluster, identity.nodeId, spec),
+      changes: recoveryChanges(
+        view,
+        { ...view.cluster, spec, ...askedAddresses(request) },
+        identity.nodeId,
+      ),
     } as const;
     const result = await within(clock, writeMsMax, replica.propose([transaction]));
     const [outcome] = result?.kind === 'applied' ? result.outcomes : [];
@@ -102,6 +114,15 @@ async function forgetOthers(
     trouble = result?.kind === 'failed' ? result.message : 'the change was refused';
   }
   throw new Error(trouble);
+}
+
+/** Where new networks get their addresses and tunnels end, as far as the user says it anew. */
+function askedAddresses(request: SwarmInit): Partial<Cluster> {
+  const { defaultAddressPool, subnetSize, dataPathPort } = request;
+  return {
+    ...(defaultAddressPool.length === 0 ? {} : { defaultAddressPool, subnetSize }),
+    ...(dataPathPort === defaultDataPathPort ? {} : { dataPathPort }),
+  };
 }
 
 /** What the other managers' nodes say after `docker swarm init --force-new-cluster`. */
@@ -115,7 +136,6 @@ export function recoveryChanges(
   view: StateView,
   cluster: Cluster,
   nodeId: string,
-  spec: ClusterSpec,
 ): readonly Change[] {
   const changes: Change[] = [];
   for (const node of view.nodes.values()) {
@@ -135,5 +155,5 @@ export function recoveryChanges(
       changes.push({ op: 'update', table: 'node', object });
     }
   }
-  return [...changes, { op: 'update', table: 'cluster', object: { ...cluster, spec } }];
+  return [...changes, { op: 'update', table: 'cluster', object: cluster }];
 }

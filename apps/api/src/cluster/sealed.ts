@@ -9,13 +9,18 @@ export const sealedPlaces = {
   joinToken: (clusterId: string, role: 'worker' | 'manager') =>
     `cluster/${clusterId}/join-token/${role}`,
   registryAuth: (revisionId: string) => `revision/${revisionId}/registry-auth`,
+  secret: (secretId: string) => `secret/${secretId}`,
 } as const;
 
-/** What was sealed for `place` by a manager of this cluster; that it opens is certain. */
+/** What was sealed for `place` by a manager of this cluster, as text; that it opens is certain. */
 export function openSealed(sealKey: Buffer, value: Sealed, place: string): string {
+  return openSealedBytes(sealKey, value, place).toString('utf8');
+}
+
+export function openSealedBytes(sealKey: Buffer, value: Sealed, place: string): Buffer {
   const opened = unseal(sealKey, value, place);
   invariant(opened !== undefined, 'a sealed value of the cluster does not open', { place });
-  return opened.toString('utf8');
+  return opened;
 }
 
 /** A fresh token for a role, as the state keeps it. */

@@ -39,7 +39,8 @@ export async function writeNewest(
   }
 }
 
-async function commit(
+/** The same, giving back why it was refused. @throws ApiError when the log could not take it */
+export async function commit(
   context: ApiContext,
   manager: Manager,
   command: string,
@@ -65,11 +66,24 @@ export function refusalError(refusal: Refusal): ApiError {
     case 'version-conflict':
       return apiErrors.outOfSequence();
     case 'name-conflict':
-      return apiErrors.nameConflict(refusal.name);
+      return refusal.table === 'network'
+        ? apiErrors.networkExists(refusal.name)
+        : apiErrors.nameConflict(refusal.name);
     case 'not-found':
       if (refusal.table === 'service' || refusal.table === 'node')
         return apiErrors.notFound(refusal.table, refusal.id);
       return rpcError('NotFound', describeRefusal(refusal));
+    case 'in-use':
+      if (refusal.table === 'network')
+        return apiErrors.networkInUse(
+          refusal.id,
+          refusal.by === 'service' ? 'service' : 'task',
+          refusal.byId,
+        );
+      return rpcError('FailedPrecondition', describeRefusal(refusal));
+    case 'already-exists':
+      if (refusal.table === 'network') return apiErrors.ingressExists(refusal.id);
+      return rpcError('AlreadyExists', describeRefusal(refusal));
     case 'last-manager':
       return apiErrors.lastManager();
     case 'is-manager':

@@ -6,6 +6,7 @@ import {
   isJsonContentType,
   maxVersion,
   parseJson,
+  type VersionedKind,
 } from '@shoal/docker-api';
 import { invariant } from '@shoal/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -52,7 +53,7 @@ export function refOf(request: FastifyRequest): string {
 }
 
 /** An object's version as `?version=N` names it. @throws ApiError 400 in Docker's words. */
-export function versionOf(request: FastifyRequest, kind: 'service' | 'node' | 'swarm'): number {
+export function versionOf(request: FastifyRequest, kind: VersionedKind): number {
   const given = queryOf(request)['version'] ?? '';
   if (!/^\d+$/.test(given) || !Number.isSafeInteger(Number(given)))
     throw apiErrors.badVersion(kind, given);

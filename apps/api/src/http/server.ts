@@ -5,11 +5,13 @@ import { untilTakenUp } from '../cluster/access.ts';
 import type { ApiContext } from '../context.ts';
 import { ownerOf } from '../proxy/ownership.ts';
 import { proxyRequest, proxyUpgrade } from '../proxy/proxy.ts';
+import { containerRoutes } from '../routes/containers.ts';
+import { documentRoutes } from '../routes/documents.ts';
 import { networkRoutes } from '../routes/networks.ts';
 import { nodeRoutes } from '../routes/nodes.ts';
-import { secretRoutes } from '../routes/secrets.ts';
 import { serviceRoutes } from '../routes/services.ts';
 import { shoalExplainRoutes } from '../routes/shoal-explain.ts';
+import { shoalNetRoutes } from '../routes/shoal-net.ts';
 import { shoalPlanRoutes } from '../routes/shoal-plan.ts';
 import { shoalServiceRoutes } from '../routes/shoal-services.ts';
 import { shoalSettingsRoutes } from '../routes/shoal-settings.ts';
@@ -81,10 +83,12 @@ export async function createApiServer(
     serviceRoutes,
     taskRoutes,
     networkRoutes,
-    secretRoutes,
+    containerRoutes,
+    documentRoutes,
     shoalServiceRoutes,
     shoalPlanRoutes,
     shoalExplainRoutes,
+    shoalNetRoutes,
     shoalSettingsRoutes,
   ])
     register(app, context);

@@ -119,6 +119,13 @@ export class Engine {
     }
   }
 
+  /** Removes something; gives the status of the answer. @throws EngineAwayError */
+  async delete(path: string): Promise<number> {
+    const response = await this.#send('DELETE', path);
+    response.resume();
+    return response.statusCode ?? 0;
+  }
+
   #send(method: string, path: string): Promise<IncomingMessage> {
     return new Promise((resolve, reject) => {
       const request = this.request({ method, path, headers: { host: 'docker' } });

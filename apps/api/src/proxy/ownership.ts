@@ -19,6 +19,7 @@ const swarmRoots = new Set([
   'configs',
   'events',
   'info',
+  'networks',
   'nodes',
   'secrets',
   'services',
@@ -31,18 +32,14 @@ const swarmRoots = new Set([
 export type Owner = 'engine' | 'cluster' | 'nobody';
 
 /**
- * Whose a request is. Networks are of both: what is asked of all of them, or creates one, is the
- * cluster's business, which passes on what is local.
+ * Whose a request is. Networks are of both: they are the cluster's business, which passes on what is
+ * local. So is making a container, because it may join a network of the swarm.
  */
 export function ownerOf(method: string, path: string): Owner {
   const parts = (path.split('?')[0] ?? '').split('/').filter((part) => part !== '');
   const root = parts[0] ?? '';
+  if (method === 'POST' && root === 'containers' && parts[1] === 'create' && parts.length === 2)
+    return 'cluster';
   if (engineRoots.has(root)) return 'engine';
-  if (root === 'networks') {
-    if (parts.length === 1) return method === 'GET' || method === 'HEAD' ? 'cluster' : 'nobody';
-    if (parts.length === 2 && method === 'POST' && parts[1] === 'create') return 'cluster';
-    if (parts.length === 2 && (method === 'GET' || method === 'DELETE')) return 'cluster';
-    return 'engine';
-  }
   return swarmRoots.has(root) ? 'cluster' : 'nobody';
 }

@@ -5,6 +5,8 @@ import { type Engine, EngineAwayError } from './engine.ts';
 
 /** Largest body of a request that asks for an upgrade, such as the options of an exec. */
 const upgradeBodyBytesMax = 4 * 1024 * 1024;
+/** How a body is told from what follows it. */
+const framing = new Set(['content-length', 'transfer-encoding']);
 /** These belong to one connection and are made anew for the other. */
 const hopByHop = new Set(['connection', 'keep-alive', 'proxy-connection', 'upgrade']);
 
@@ -24,7 +26,8 @@ export function sendToEngine(
   response: ServerResponse,
   read: { readonly url: string; readonly body: string },
 ): Promise<void> {
-  return pass(engine, request, response, read.url, (upstream) => upstream.end(read.body));
+  const { url, body } = read;
+  return pass(engine, request, response, url, (upstream) => upstream.end(body), body);
 }
 
 async function pass(
@@ -33,6 +36,7 @@ async function pass(
   response: ServerResponse,
   url: string,
   send: (upstream: ClientRequest) => unknown,
+  body?: string,
 ): Promise<void> {
   let path: string;
   try {
@@ -41,7 +45,8 @@ async function pass(
     return refuse(response, error);
   }
   const headers = withoutHopByHop(request.rawHeaders);
-  const upstream = engine.request({ method: request.method ?? 'GET', path, headers });
+  const sent = body === undefined ? headers : measured(headers, body);
+  const upstream = engine.request({ method: request.method ?? 'GET', path, headers: sent });
   let answered = false;
   upstream.once('response', (answer) => {
     answered = true;
@@ -78,6 +83,12 @@ function refuse(response: ServerResponse, error: unknown): void {
   const body = JSON.stringify({ message: errorMessage(error) });
   const status = error instanceof EngineAwayError ? 503 : 500;
   response.writeHead(status, { 'content-type': 'application/json' }).end(`${body}\n`);
+}
+
+/** With the length of a body that may be another one than the client measured. */
+function measured(headers: readonly string[], body: string): string[] {
+  const kept = headers.filter((_, at) => !framing.has(headers[at - (at % 2)]?.toLowerCase() ?? ''));
+  return [...kept, 'Content-Length', String(Buffer.byteLength(body))];
 }
 
 function withoutHopByHop(raw: readonly string[]): string[] {

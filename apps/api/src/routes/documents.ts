@@ -1,34 +1,139 @@
-import { ApiError, apiErrors, filterKeys, parseFilters } from '@shoal/docker-api';
+import {
+  apiErrors,
+  configShape,
+  type DocumentKind,
+  type DocumentRequest,
+  documentFilter,
+  filterKeys,
+  invalidArgument,
+  parseDocument,
+  parseFilters,
+  parseNewDocument,
+  resolveDocument,
+  secretShape,
+} from '@shoal/docker-api';
+import { seal } from '@shoal/pki';
+import { type LogIndex, newId } from '@shoal/runtime';
+import type { Change, Config, Secret, StateView } from '@shoal/state';
 import type { FastifyInstance } from 'fastify';
 import { managerToRead, managerToWrite } from '../cluster/access.ts';
+import { blankMeta } from '../cluster/genesis.ts';
+import { openSealedBytes, sealedPlaces } from '../cluster/sealed.ts';
+import type { Manager } from '../cluster/standing.ts';
+import { commit, refusalError, write, writeNewest } from '../cluster/write.ts';
 import type { ApiContext } from '../context.ts';
-import { queryOf, refOf, sendJson } from '../http/exchange.ts';
+import { jsonBody, queryOf, refOf, sendEmpty, sendJson, versionOf } from '../http/exchange.ts';
 
-/** Secrets and configs, of which this cluster can hold none yet: lists are empty, creating says so. */
-export function secretRoutes(app: FastifyInstance, context: ApiContext): void {
+/** Secrets and configs: what tasks are given to read. A secret's content comes in here and never out. */
+export function documentRoutes(app: FastifyInstance, context: ApiContext): void {
   for (const kind of ['secret', 'config'] as const) {
-    const root = `/${kind}s`;
-    app.get(root, async (request, reply) => {
-      await managerToRead(context, reply);
-      parseFilters(queryOf(request)['filters'], filterKeys[`${kind}s`]);
-      return sendJson(reply, 200, []);
-    });
-    app.post(`${root}/create`, async () => {
-      await managerToWrite(context);
-      throw new ApiError(501, `${kind}s are not available in this version`);
-    });
-    for (const [method, url] of [
-      ['GET', `${root}/:ref`],
-      ['DELETE', `${root}/:ref`],
-      ['POST', `${root}/:ref/update`],
-    ] as const)
-      app.route({
-        method,
-        url,
-        handler: async (request, reply) => {
-          await (method === 'GET' ? managerToRead(context, reply) : managerToWrite(context));
-          throw apiErrors.notFound(kind, refOf(request));
-        },
-      });
+    readRoutes(app, context, kind);
+    writeRoutes(app, context, kind);
   }
+}
+
+function readRoutes(app: FastifyInstance, context: ApiContext, kind: DocumentKind): void {
+  app.get(`/${kind}s`, async (request, reply) => {
+    const { replica } = await managerToRead(context, reply);
+    const filters = parseFilters(queryOf(request)['filters'], filterKeys[`${kind}s`]);
+    const shown = [...allOf(replica.view, kind)].filter(documentFilter(filters));
+    return sendJson(reply, 200, shown.map(shapeOf));
+  });
+  app.get(`/${kind}s/:ref`, async (request, reply) => {
+    const { replica } = await managerToRead(context, reply);
+    const found = resolveDocument(replica.view, kind, refOf(request));
+    return sendJson(reply, 200, shapeOf(found));
+  });
+}
+
+function writeRoutes(app: FastifyInstance, context: ApiContext, kind: DocumentKind): void {
+  app.post(`/${kind}s/create`, async (request, reply) => {
+    const body = jsonBody(request);
+    const manager = await managerToWrite(context);
+    const asked = parseNewDocument(kind, body);
+    const id = newId(context.random);
+    const change = creation(context, manager, kind, { id, asked });
+    const refusal = await commit(context, manager, `docker ${kind} create`, [change]);
+    if (refusal?.kind === 'name-conflict') throw apiErrors.documentExists(kind, asked.spec.Name);
+    if (refusal !== undefined) throw refusalError(refusal);
+    return sendJson(reply, 201, { ID: id });
+  });
+  app.post(`/${kind}s/:ref/update`, async (request, reply) => {
+    const body = jsonBody(request);
+    const version = versionOf(request, kind) as LogIndex;
+    const manager = await managerToWrite(context);
+    const asked = parseDocument(kind, body);
+    const found = resolveDocument(manager.replica.view, kind, refOf(request));
+    if (!isSame(manager, found, asked)) throw invalidArgument('only updates to Labels are allowed');
+    const change = relabelled(found, asked.spec.Labels, version);
+    await write(context, manager, `docker ${kind} update`, [change]);
+    return sendEmpty(reply);
+  });
+  app.delete(`/${kind}s/:ref`, async (request, reply) => {
+    const manager = await managerToWrite(context);
+    const { view } = manager.replica;
+    const { id } = resolveDocument(view, kind, refOf(request));
+    await writeNewest(context, manager, `docker ${kind} rm`, () => {
+      const found = resolveDocument(view, kind, id);
+      const users = view.services.byDocument(kind, id).map(({ name }) => name);
+      if (users.length > 0) throw apiErrors.documentInUse(kind, found.spec.Name, users);
+      return [{ op: 'delete', table: kind, id, version: found.meta.version }];
+    });
+    return sendEmpty(reply, 204);
+  });
+}
+
+function allOf(view: StateView, kind: DocumentKind): Iterable<Secret | Config> {
+  return kind === 'secret' ? view.secrets.values() : view.configs.values();
+}
+
+function isSecret(document: Secret | Config): document is Secret {
+  return typeof document.data !== 'string';
+}
+
+function shapeOf(document: Secret | Config) {
+  return isSecret(document) ? secretShape(document) : configShape(document);
+}
+
+function creation(
+  { random }: Pick<ApiContext, 'random'>,
+  { sealKey }: Manager,
+  kind: DocumentKind,
+  { id, asked }: { readonly id: string; readonly asked: DocumentRequest },
+): Change {
+  const { spec } = asked;
+  if (kind === 'config') {
+    const object: Config = { id, meta: blankMeta, spec, data: asked.data.toString('base64') };
+    return { op: 'create', table: 'config', object };
+  }
+  const data = seal(sealKey, asked.data, sealedPlaces.secret(id), random);
+  return { op: 'create', table: 'secret', object: { id, meta: blankMeta, spec, data } };
+}
+
+/** Whether nothing but labels differs; content that is left out is no difference. */
+function isSame(
+  { sealKey }: Manager,
+  found: Secret | Config,
+  { spec, data }: DocumentRequest,
+): boolean {
+  if (spec.Name !== '' && spec.Name !== found.spec.Name) return false;
+  if (spec.Templating !== undefined && spec.Templating.Name !== found.spec.Templating?.Name)
+    return false;
+  if (data.length === 0) return true;
+  const known = isSecret(found)
+    ? openSealedBytes(sealKey, found.data, sealedPlaces.secret(found.id))
+    : Buffer.from(found.data, 'base64');
+  return known.equals(data);
+}
+
+function relabelled(
+  found: Secret | Config,
+  Labels: Secret['spec']['Labels'],
+  version: LogIndex,
+): Change {
+  const spec = { ...found.spec, Labels };
+  const meta = { ...found.meta, version };
+  return isSecret(found)
+    ? { op: 'update', table: 'secret', object: { ...found, meta, spec } }
+    : { op: 'update', table: 'config', object: { ...found, meta, spec } };
 }

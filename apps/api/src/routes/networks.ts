@@ -1,67 +1,196 @@
-import { ApiError, apiErrors, networkShape } from '@shoal/docker-api';
+import {
+  apiErrors,
+  filterKeys,
+  isForSwarm,
+  isTrue,
+  type NetworkRequest,
+  networkFilter,
+  networkSpec,
+  parseConnectRequest,
+  parseFilters,
+  parseNetworkRequest,
+} from '@shoal/docker-api';
+import { newId } from '@shoal/runtime';
 import type { Network } from '@shoal/state';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { managerToRead } from '../cluster/access.ts';
+import { managerToRead, managerToWrite } from '../cluster/access.ts';
+import { blankMeta } from '../cluster/genesis.ts';
+import { write } from '../cluster/write.ts';
 import type { ApiContext } from '../context.ts';
 import { arrivalOf, jsonBody, queryOf, refOf, sendJson } from '../http/exchange.ts';
+import { inspectNetwork, listNetworks, standIns, standsFor } from '../networks/engine-networks.ts';
+import { findNetwork, findShown, ownNetworks } from '../networks/find.ts';
+import { pruneEngine, pruneSwarm } from '../networks/prune.ts';
+import { removeNetwork } from '../networks/removal.ts';
+import { engineNetworkFor } from '../networks/run-attached.ts';
+import {
+  inspected,
+  isStandIn,
+  type Listed,
+  listedOfEngine,
+  listedOfSwarm,
+  shownOfEngine,
+} from '../networks/shown.ts';
 import { proxyRequest, sendToEngine } from '../proxy/proxy.ts';
 
 /**
- * Networks of the host and of the cluster under one roof. The cluster's are the hidden twins of
- * `host` and `bridge`, by which services name them; everything else is the engine's.
+ * Networks of the host and of the swarm under one roof. A manager knows the swarm's; a worker shows what
+ * stands on it for them. Everything else is the engine's.
  */
 export function networkRoutes(app: FastifyInstance, context: ApiContext): void {
-  app.get('/networks', (request, reply) => toEngine(context, request, reply));
-  app.get('/networks/:ref', async (request, reply) => {
-    const ref = refOf(request);
-    const scope = queryOf(request)['scope'] ?? '';
-    const network = await swarmNetwork(context, reply, ref, scope === 'swarm');
-    if (network !== undefined) return sendJson(reply, 200, networkShape(network));
-    if (scope === 'swarm') throw apiErrors.notFound('network', ref);
-    return toEngine(context, request, reply);
+  const { engine, host } = context;
+  app.get('/networks', async (request, reply) => {
+    if (!isMember(context)) return toEngine(context, request, reply);
+    const filters = parseFilters(queryOf(request)['filters'], filterKeys.networks);
+    const isShown = networkFilter(filters);
+    const own = await listNetworks(engine, arrivalOf(request).url);
+    const shared = (await sharedNetworks(context, reply)).filter(isShown);
+    return sendJson(reply, 200, [
+      ...shared.map(({ shape }) => shape),
+      ...own.filter((network) => !isStandIn(network)),
+    ]);
   });
-  app.delete('/networks/:ref', async (request, reply) => {
-    const network = await swarmNetwork(context, reply, refOf(request), false);
-    if (network !== undefined)
-      throw new ApiError(
-        403,
-        `${network.spec.Name} is a pre-defined network and cannot be removed`,
-      );
-    return toEngine(context, request, reply);
+  app.get('/networks/:ref', async (request, reply) => {
+    if (!isMember(context)) return toEngine(context, request, reply);
+    return sendJson(reply, 200, await inspect(context, request, reply));
   });
   app.post('/networks/create', async (request, reply) => {
-    if (isForSwarm(jsonBody(request))) {
-      if (context.host.standing.kind !== 'manager') throw apiErrors.notManagerForNetwork();
-      throw new ApiError(
-        501,
-        'overlay networks are not available in this version: services can use the networks host and bridge',
-      );
+    const asked = parseNetworkRequest(jsonBody(request));
+    if (isForSwarm(asked)) {
+      if (host.standing.kind !== 'manager') throw apiErrors.notManagerForNetwork();
+      return sendJson(reply, 201, { Id: await create(context, asked), Warning: '' });
     }
-    reply.hijack();
-    await sendToEngine(context.engine, request.raw, reply.raw, {
-      url: arrivalOf(request).url,
-      body: typeof request.body === 'string' ? request.body : '',
-    });
-    return reply;
+    if (host.standing.kind === 'manager') {
+      const { view } = (await managerToRead(context, reply)).replica;
+      const taken = view.networks.byName(asked.Name ?? '');
+      if (taken !== undefined && !taken.spec.Predefined)
+        throw apiErrors.networkExists(taken.spec.Name);
+    }
+    return toEngineRead(context, request, reply, arrivalOf(request).url);
+  });
+  app.delete('/networks/:ref', async (request, reply) => {
+    if (!isMember(context)) return toEngine(context, request, reply);
+    const ref = refOf(request);
+    if (host.standing.kind === 'worker') {
+      const shown = (await standIns(engine)).map(shownOfEngine);
+      if (findShown(shown, ref) !== undefined) throw apiErrors.worker();
+      return toEngine(context, request, reply);
+    }
+    const manager = await managerToWrite(context);
+    const found = await findNetwork(engine, manager.replica.view, ref, '');
+    if (found.kind === 'engine') return toEngine(context, request, reply);
+    await removeNetwork(context, manager, found.network.id, 'docker network rm');
+    return reply.code(204).send();
+  });
+  app.post('/networks/prune', async (request, reply) => {
+    if (!isMember(context)) return toEngineRead(context, request, reply, arrivalOf(request).url);
+    const filters = parseFilters(queryOf(request)['filters'], filterKeys.networksPrune);
+    const local = await pruneEngine(context, filters);
+    const shared =
+      host.standing.kind === 'manager'
+        ? await pruneSwarm(context, await managerToWrite(context), filters)
+        : [];
+    const removed = [...local, ...shared];
+    return sendJson(reply, 200, { NetworksDeleted: removed.length === 0 ? null : removed });
+  });
+  app.post('/networks/:ref/connect', async (request, reply) => {
+    parseConnectRequest(jsonBody(request));
+    const engineNetwork = await engineNetworkFor(context, refOf(request));
+    return toEngineRead(context, request, reply, forNetwork(request, engineNetwork));
+  });
+  app.post('/networks/:ref/disconnect', async (request, reply) => {
+    const engineNetwork = await standInOf(context, refOf(request));
+    return toEngineRead(context, request, reply, forNetwork(request, engineNetwork));
   });
 }
 
-/** By id always; by name only where the swarm's own are asked for. */
-async function swarmNetwork(
-  context: ApiContext,
-  reply: FastifyReply,
-  ref: string,
-  byName: boolean,
-): Promise<Network | undefined> {
-  if (context.host.standing.kind !== 'manager') return undefined;
-  const { networks } = (await managerToRead(context, reply)).replica.view;
-  return networks.get(ref) ?? (byName ? networks.byName(ref) : undefined);
+/** Others know nothing of a swarm: their networks are the engine's. */
+function isMember({ host }: ApiContext): boolean {
+  return host.standing.kind === 'manager' || host.standing.kind === 'worker';
 }
 
-function isForSwarm(body: unknown): boolean {
-  if (typeof body !== 'object' || body === null) return false;
-  const of = (key: string): unknown => Reflect.get(body, key);
-  return of('Driver') === 'overlay' || of('Scope') === 'swarm' || of('Ingress') === true;
+async function sharedNetworks(context: ApiContext, reply: FastifyReply): Promise<Listed[]> {
+  if (context.host.standing.kind === 'worker')
+    return (await standIns(context.engine)).map(listedOfEngine);
+  return listedOfSwarm((await managerToRead(context, reply)).replica.view);
+}
+
+async function inspect(
+  context: ApiContext,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<object> {
+  const { engine, host } = context;
+  const ref = refOf(request);
+  const { scope = '', verbose } = queryOf(request);
+  if (host.standing.kind === 'worker') {
+    const shown = (await standIns(engine)).map((standIn) => ({
+      ...shownOfEngine(standIn),
+      standIn,
+    }));
+    const found = findShown(shown, ref);
+    const path = found === undefined ? arrivalOf(request).url : `/networks/${found.standIn.Id}`;
+    const network = await inspectNetwork(engine, path);
+    return isStandIn(network) ? shownOfEngine(network) : network;
+  }
+  const manager = await managerToRead(context, reply);
+  const { view } = manager.replica;
+  const found = await findNetwork(engine, view, ref, scope);
+  const show = (network: Network): Promise<object> =>
+    inspected(engine, view, network, manager.identity.nodeId, isTrue(verbose));
+  if (found.kind === 'swarm') return show(found.network);
+  const network = await inspectNetwork(engine, arrivalOf(request).url);
+  const id = standsFor(network);
+  if (id === undefined) return network;
+  const stands = view.networks.get(id);
+  // What was made here for a network that is no more goes soon.
+  if (stands === undefined) throw apiErrors.notFound('network', ref);
+  return show(stands);
+}
+
+/** @throws ApiError */
+async function create(context: ApiContext, asked: NetworkRequest): Promise<string> {
+  const manager = await managerToWrite(context);
+  const local = new Set((await ownNetworks(context.engine)).map(({ Name }) => Name));
+  const object: Network = {
+    id: newId(context.random),
+    meta: blankMeta,
+    spec: networkSpec(manager.replica.view, asked, local),
+  };
+  await write(context, manager, 'docker network create', [
+    { op: 'create', table: 'network', object },
+  ]);
+  return object.id;
+}
+
+/** What stands on this host for the swarm's network; undefined for networks of the engine. */
+async function standInOf(context: ApiContext, ref: string): Promise<string | undefined> {
+  const { engine, host } = context;
+  switch (host.standing.kind) {
+    case 'manager': {
+      const { view } = (await managerToWrite(context)).replica;
+      const found = await findNetwork(engine, view, ref, '');
+      return found.kind === 'engine'
+        ? undefined
+        : (await standIns(engine, found.network.id))[0]?.Id;
+    }
+    case 'worker': {
+      const all = await standIns(engine);
+      return findShown(
+        all.map((standIn) => ({ ...shownOfEngine(standIn), standIn })),
+        ref,
+      )?.standIn.Id;
+    }
+    default:
+      return undefined;
+  }
+}
+
+/** The request's target with another network in it. */
+function forNetwork(request: FastifyRequest, engineNetwork: string | undefined): string {
+  const { url } = arrivalOf(request);
+  if (engineNetwork === undefined) return url;
+  return url.replace(/(\/networks\/)[^/?]+/, `$1${encodeURIComponent(engineNetwork)}`);
 }
 
 async function toEngine(
@@ -72,5 +201,18 @@ async function toEngine(
   reply.hijack();
   request.raw.url = arrivalOf(request).url;
   await proxyRequest(context.engine, request.raw, reply.raw);
+  return reply;
+}
+
+/** The same for a request whose body was read. */
+async function toEngineRead(
+  context: ApiContext,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  url: string,
+): Promise<FastifyReply> {
+  const body = typeof request.body === 'string' ? request.body : '';
+  reply.hijack();
+  await sendToEngine(context.engine, request.raw, reply.raw, { url, body });
   return reply;
 }

@@ -317,22 +317,10 @@ describe('a swarm', () => {
     expect(JSON.stringify([...revisions.values()])).not.toContain(secret);
   });
 
-  test('a service without a name gets one; ports of the mesh are refused', async () => {
+  test('a service without a name gets one', async () => {
     await site.ask('POST', '/services/create', service(''));
     const [only] = (await site.ask('GET', '/services')).json as Read[];
     expect(only?.Spec.Name).toMatch(/^[a-z]+_[a-z]+$/);
-    const Ports = [{ TargetPort: 80, PublishedPort: 80 }];
-    const mesh = await site.ask(
-      'POST',
-      '/services/create',
-      service('m', { EndpointSpec: { Ports } }),
-    );
-    expect(mesh).toMatchObject(
-      fail(
-        400,
-        'rpc error: code = FailedPrecondition desc = service needs ingress network, but no ingress network is present',
-      ),
-    );
   });
 
   test('the twins of host and bridge are found where they are asked for', async () => {

@@ -78,17 +78,22 @@ export function newRevision(
   };
 }
 
-/** What the other services leave free. */
+/** What the other services leave free: what they ask for, and what they were given. */
 export function surroundings(view: StateView, self: string | undefined): Surroundings {
-  const ingress = [...view.networks.values()].find(({ spec }) => spec.Ingress);
+  const { ingress } = view.networks;
   return {
-    ingressNetwork: ingress?.id,
+    documentName: (kind, id) =>
+      (kind === 'secret' ? view.secrets : view.configs).get(id)?.spec.Name,
+    ingress: ingress === undefined ? undefined : { id: ingress.id, name: ingress.spec.Name },
     published: [...view.services.values()]
       .filter(({ id }) => id !== self)
       .map((service) => ({
         serviceId: service.id,
         name: service.name,
-        ports: currentRevision(view, service).spec.EndpointSpec?.Ports ?? [],
+        ports: [
+          ...(currentRevision(view, service).spec.EndpointSpec?.Ports ?? []),
+          ...service.endpoint.ports,
+        ],
       })),
   };
 }

@@ -1,6 +1,9 @@
 import { ApiError, apiErrors, type NormalisedSpec } from '@shoal/docker-api';
-import type { StateView } from '@shoal/state';
+import type { Network, StateView } from '@shoal/state';
 import type { Engine } from '../proxy/engine.ts';
+
+/** Ids of networks that begin alike; two are enough to see that one is not meant. */
+const matchesMax = 2;
 
 /**
  * Puts ids in place of network names: clients may send either.
@@ -24,7 +27,7 @@ export async function resolveNetworks(
 }
 
 async function resolveOne(engine: Engine, view: StateView, target: string): Promise<string> {
-  const known = view.networks.get(target) ?? view.networks.byName(target);
+  const known = knownNetwork(view, target);
   if (known !== undefined) return known.id;
   if (target === 'none')
     throw new ApiError(
@@ -37,4 +40,12 @@ async function resolveOne(engine: Engine, view: StateView, target: string): Prom
     403,
     `The network ${target} cannot be used with services. Only networks scoped to the swarm can be used, such as those created with the overlay driver.`,
   );
+}
+
+/** By id, name or the start of an id. */
+function knownNetwork(view: StateView, target: string): Network | undefined {
+  const exact = view.networks.get(target) ?? view.networks.byName(target);
+  if (exact !== undefined || target === '') return exact;
+  const [found, another] = view.networks.byIdPrefix(target, matchesMax);
+  return another === undefined ? found : undefined;
 }

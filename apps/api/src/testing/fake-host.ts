@@ -18,6 +18,7 @@ import { SwarmEvents } from '../events/swarm-events.ts';
 import type { ExplainSource } from '../explain/source.ts';
 import { type ApiServer, createApiServer } from '../http/server.ts';
 import type { LogSource } from '../logs/log-source.ts';
+import type { AttachNetwork } from '../networks/attach.ts';
 import { Engine } from '../proxy/engine.ts';
 
 /** A host with a log in memory instead of a voter; everything above that is real. */
@@ -102,6 +103,8 @@ export class FakeSite {
   explain: ExplainSource = {
     ask: async () => ({ kind: 'silent', reason: 'no scheduler in this test' }),
   };
+  /** What the agent of this host says. */
+  attach: AttachNetwork = async () => ({ kind: 'refused', problem: 'no agent in this test' });
   readonly observed: string[] = [];
   readonly #engine: Server;
   #server: ApiServer | undefined;
@@ -123,6 +126,7 @@ export class FakeSite {
         events: this.events,
         logs,
         explain: { ask: (...about) => this.explain.ask(...about) },
+        attach: (network) => this.attach(network),
         dataDir: this.directory,
         clock: systemClock,
         random: systemRandom,

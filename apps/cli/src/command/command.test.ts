@@ -124,8 +124,12 @@ describe('the tests', () => {
       'e2e',
       'managers',
       'scheduling',
+      'networking',
     ]);
     expect(chooseSuites('types').map(({ program }) => program)).toEqual(['tsc']);
+    expect(chooseSuites('ipvs')).toMatchObject([
+      { args: ['run', '--reporter=verbose', '--config=vitest.ipvs.config.ts'] },
+    ]);
     expect(chooseSuites('main-job')).toMatchObject([
       {
         program: 'vitest',

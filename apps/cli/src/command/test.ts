@@ -4,7 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '@shoal/runtime';
 import { z } from 'zod';
-import { dockerEngine, ensurePrograms, networkTools, testPrograms } from '../host/preflight.ts';
+import {
+  dockerEngine,
+  ensurePrograms,
+  networkTools,
+  recommendedTools,
+  testPrograms,
+} from '../host/preflight.ts';
 import { CommandError, type Terminal } from '../terminal.ts';
 
 export interface Tally {
@@ -47,7 +53,7 @@ const endToEnd = (name: string, ...args: readonly string[]): Suite => ({
 });
 
 /** Vitest projects that are suites of their own. */
-const slowProjects = ['simulation', 'e2e', 'managers', 'scheduling'];
+const slowProjects = ['simulation', 'e2e', 'managers', 'scheduling', 'networking', 'ipvs'];
 
 /** Fast ones first: a formatting slip shows in seconds. */
 const allSuites: readonly Suite[] = [
@@ -59,12 +65,18 @@ const allSuites: readonly Suite[] = [
   endToEnd('e2e'),
   endToEnd('managers', '--config=vitest.managers.config.ts'),
   endToEnd('scheduling', '--config=vitest.scheduling.config.ts'),
+  endToEnd('networking', '--config=vitest.networking.config.ts'),
+];
+
+/** In virtual machines, which take minutes: run when they are asked for. */
+const machineSuites: readonly Suite[] = [
+  vitest('ipvs', 'e2e', '--reporter=verbose', '--config=vitest.ipvs.config.ts'),
 ];
 
 /** The suites to run; a name that is none of them is a part of the end-to-end suite. */
 export function chooseSuites(name: string | undefined): readonly Suite[] {
   if (name === undefined) return allSuites;
-  const known = allSuites.filter((suite) => suite.name === name);
+  const known = [...allSuites, ...machineSuites].filter((suite) => suite.name === name);
   return known.length > 0 ? known : [endToEnd(name, name)];
 }
 
@@ -81,7 +93,10 @@ export async function test(
   const rows: string[] = [];
   const suites = chooseSuites(name);
   if (suites.some(({ needsEngine }) => needsEngine)) {
-    await ensurePrograms([dockerEngine, ...testPrograms, ...networkTools], terminal);
+    await ensurePrograms(
+      [dockerEngine, ...testPrograms, ...networkTools, ...recommendedTools],
+      terminal,
+    );
   }
   for (const suite of suites) {
     terminal.say(`--- ${suite.name}`);

@@ -7,7 +7,13 @@ import { type HostConfig, hostArguments, hostFlags } from '../host/config.ts';
 import { engineAnswers, ensureEngine } from '../host/engine.ts';
 import { controlSocket, logDirectory, repositoryRoot } from '../host/layout.ts';
 import { hostPlan } from '../host/plan.ts';
-import { dockerEngine, ensurePrograms, networkTools } from '../host/preflight.ts';
+import {
+  dockerEngine,
+  ensurePrograms,
+  networkTools,
+  offerPrograms,
+  recommendedTools,
+} from '../host/preflight.ts';
 import { untilHealthy } from '../host/readiness.ts';
 import { askSupervisor } from '../supervisor/control.ts';
 import { runSupervisor } from '../supervisor/run.ts';
@@ -67,6 +73,7 @@ async function preflight(config: HostConfig, terminal: Terminal): Promise<void> 
   const engineRuns = await engineAnswers(config.engine);
   const needsEngine = !engineRuns && config.engine.startsWith('unix://');
   await ensurePrograms(needsEngine ? [dockerEngine, ...networkTools] : networkTools, terminal);
+  await offerPrograms(recommendedTools, terminal);
   await ensureEngine(config.engine, config.dataDir, systemClock, terminal);
 }
 

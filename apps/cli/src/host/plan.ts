@@ -9,6 +9,8 @@ export const processNames = [
   'scheduler',
   'dispatcher',
   'agent',
+  'dns',
+  'ingress-lb',
 ] as const;
 export type ProcessName = (typeof processNames)[number];
 

@@ -29,6 +29,11 @@ export const networkTools: readonly Requirement[] = [
   { program: 'nft', debianPackage: 'nftables', why: 'it balances load' },
 ];
 
+/** Without these a host works, but less well. */
+export const recommendedTools: readonly Requirement[] = [
+  { program: 'conntrack', debianPackage: 'conntrack', why: 'it ends flows of stopped tasks' },
+];
+
 /** Programs of root lie here even where a user's PATH does not have them. */
 const rootPaths = ['/usr/local/sbin', '/usr/sbin', '/sbin'];
 
@@ -84,6 +89,19 @@ export async function ensurePrograms(
   await aptGet(['install', '--yes', ...packages], terminal);
   const still = absent();
   if (still.length > 0) throw new CommandError(missingSentences(still).join('\nshoal: '));
+}
+
+/** Sees to it that the programs are there where that is possible, and says what is missing where not. */
+export async function offerPrograms(
+  wanted: readonly Requirement[],
+  terminal: Terminal,
+): Promise<void> {
+  try {
+    await ensurePrograms(wanted, terminal);
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    terminal.say(error.message);
+  }
 }
 
 function readOsRelease(): string {

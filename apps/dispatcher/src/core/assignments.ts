@@ -1,3 +1,4 @@
+import { taskNetworks } from '@shoal/overlay';
 import {
   isBefore,
   isTerminal,
@@ -44,6 +45,7 @@ export function assignmentOf(
   const { spec } = revision;
   const desired = desiredOf(task);
   const runs = isBefore(desired, 'shutdown');
+  const networks = taskNetworks(view, task);
   return {
     taskId: task.id,
     serviceId: task.serviceId,
@@ -56,6 +58,7 @@ export function assignmentOf(
     genericResources: task.genericResources,
     hostPorts: (spec.EndpointSpec?.Ports ?? []).filter((port) => port.PublishMode === 'host'),
     localNetworks: localNetworks(view, revision),
+    ...(networks.length === 0 ? {} : { networks }),
     // Who only stops needs no credentials.
     registryAuth: runs ? openRegistryAuth(revision) : undefined,
   };
@@ -70,11 +73,17 @@ function localNetworks(view: StateView, revision: Revision): readonly string[] {
   return names;
 }
 
+interface Sent {
+  readonly desired: TaskState;
+  /** As JSON; empty without networks. */
+  readonly networks: string;
+}
+
 /** What a node was told, and what it must be told next. */
 export class AssignmentSet {
   readonly #nodeId: string;
-  /** Desired state last sent, by task. */
-  readonly #sent = new Map<string, TaskState>();
+  /** What may change of an assignment, as last sent, by task. */
+  readonly #sent = new Map<string, Sent>();
   #dirty = new Set<string>();
 
   constructor(nodeId: string) {
@@ -103,10 +112,12 @@ export class AssignmentSet {
         continue;
       }
       const desired = desiredOf(task);
-      if (this.#sent.get(id) === desired) continue;
+      const networks = task.networks === undefined ? '' : JSON.stringify(taskNetworks(view, task));
+      const sent = this.#sent.get(id);
+      if (sent?.desired === desired && sent.networks === networks) continue;
       const assignment = assignmentOf(view, task, openRegistryAuth);
       if (assignment === undefined) continue;
-      this.#sent.set(id, desired);
+      this.#sent.set(id, { desired, networks });
       assignments.push(assignment);
     }
     this.#dirty.clear();

@@ -1,7 +1,16 @@
-import type { AgentMessage, LogLines, LogSubscription, Register, TaskStatuses } from '@shoal/proto';
+import type {
+  AgentMessage,
+  LogLines,
+  LogSubscription,
+  Register,
+  SwarmView,
+  TaskStatuses,
+} from '@shoal/proto';
 import { type Clock, type Logger, newId, type Random } from '@shoal/runtime';
 import { type LeaseSource, ownershipOf, type Replica, type ReplicaEvent } from '@shoal/stage';
 import type { AppliedChange, Node, StateView } from '@shoal/state';
+import type { KeySeal } from '../network/keys.ts';
+import { Networks } from '../network/networks.ts';
 import type { OpenRegistryAuth } from './assignments.ts';
 import {
   absencePeriods,
@@ -19,12 +28,15 @@ import { RegistrationLimit } from './registration-limit.ts';
 import { type AgentLink, type Refusal, Session } from './session.ts';
 import { readStatus, statusWrite } from './status-reports.ts';
 import { swarmView } from './swarm-view.ts';
+import { type TaskDocuments, taskDocuments } from './task-documents.ts';
 import { Writer } from './writer.ts';
 
 export interface DispatcherOptions {
   readonly replica: Replica;
   readonly lease: LeaseSource;
   readonly openRegistryAuth: OpenRegistryAuth;
+  /** For the keys of the hosts' gossip and the secrets of tasks; absent: neither is given. */
+  readonly keySeal?: KeySeal | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -51,6 +63,8 @@ export class Dispatcher {
   readonly #missing = new Set<string>();
   readonly #writer: Writer;
   readonly #logs: LogRelay;
+  /** Overlay networks: what nodes must have and serve. */
+  readonly networks: Networks;
   readonly #ends: (() => void)[] = [];
   #stopped = false;
 
@@ -63,11 +77,25 @@ export class Dispatcher {
       metrics: options.metrics,
       sessionOf: (nodeId) => this.#sessions.get(nodeId),
     });
+    this.networks = new Networks({
+      ...options,
+      view: () => options.replica.view,
+      seal: options.keySeal,
+      add: (write) => this.#writer.add(write),
+    });
     this.#ends.push(
       options.replica.subscribe((event) => this.#applied(event)),
       options.lease.subscribe(() => this.#watchNodes()),
     );
     this.#watchNodes();
+  }
+
+  /** What a task of the node is given to read. */
+  documents(nodeId: string, taskId: string): TaskDocuments {
+    const { replica, keySeal } = this.#options;
+    return taskDocuments(replica.view, { nodeId, taskId }, (sealed, place) =>
+      keySeal?.open(sealed, place),
+    );
   }
 
   get sessions(): number {
@@ -97,7 +125,7 @@ export class Dispatcher {
     const lease = this.#options.lease.current;
     if (lease === undefined) return this.#refuse('unavailable', 'the dispatcher has no lease');
     const view = this.#options.replica.view;
-    const swarm = this.knows(nodeId) ? swarmView(view, nodeId) : undefined;
+    const swarm = this.knows(nodeId) ? this.#swarmOf(nodeId) : undefined;
     if (swarm === undefined) return this.#refuse('not-found', `node ${nodeId} not found`);
     // Last: what this replica was not able to take is not the node's fault.
     if (!this.#limit.admit(nodeId, this.#options.clock.monotonic())) {
@@ -108,6 +136,7 @@ export class Dispatcher {
     const heartbeatMs = this.#beat(session);
     session.sendRegistered(heartbeatMs, swarm);
     this.#present(session);
+    this.networks.begin(session, message.previousSession !== '');
     session.sendComplete(view);
     return { kind: 'session', session };
   }
@@ -142,6 +171,12 @@ export class Dispatcher {
         this.#present(session);
         return;
       }
+      case 'networkDigests':
+        this.networks.received(session.nodeId, message.body.value);
+        return;
+      case 'pathResults':
+        this.networks.paths.answered(session.nodeId, message.body.value);
+        return;
       case 'register':
         this.#end(session, { kind: 'invalid', message: 'the session is registered' });
         return;
@@ -192,6 +227,7 @@ export class Dispatcher {
     }
     for (const nodeId of this.#liveness.nodes) this.#forgetWatch(nodeId);
     this.#logs.stop();
+    this.networks.stop();
     this.#writer.stop();
   }
 
@@ -237,6 +273,7 @@ export class Dispatcher {
   #forget(session: Session): void {
     this.#sessions.delete(session.nodeId);
     this.#logs.nodeGone(session.nodeId);
+    this.networks.end(session.nodeId);
     this.#options.metrics.sessions(this.#sessions.size);
     this.#options.logger.info({ node: session.nodeId, session: session.id }, 'session_closed');
   }
@@ -318,9 +355,10 @@ export class Dispatcher {
   #applied(event: ReplicaEvent): void {
     const { view } = this.#options.replica;
     if (event.kind === 'reset') {
+      this.networks.reset();
       for (const session of this.#sessions.values()) {
         session.sendComplete(view);
-        this.#sendSwarm(session, view);
+        this.#sendSwarm(session);
       }
       this.#watchNodes();
       return;
@@ -337,9 +375,13 @@ export class Dispatcher {
       else if (change.table === 'lease')
         leases ||= (change.before ?? change.after)?.stage === 'dispatcher';
     }
+    for (const taskId of this.networks.applied(event.entry.changes)) {
+      const session = this.#sessions.get(view.tasks.get(taskId)?.nodeId ?? '');
+      session?.touch(taskId);
+      if (session !== undefined) touched.add(session);
+    }
     for (const session of touched) session.flush(view);
-    if (leases || swarm)
-      for (const session of this.#sessions.values()) this.#sendSwarm(session, view);
+    if (leases || swarm) for (const session of this.#sessions.values()) this.#sendSwarm(session);
     if (leases) this.#watchNodes();
   }
 
@@ -362,7 +404,7 @@ export class Dispatcher {
       }
       return;
     }
-    if (session !== undefined) this.#sendSwarm(session, view);
+    if (session !== undefined) this.#sendSwarm(session);
     const { state, dispatcher } = node.status;
     const elsewhere = dispatcher !== this.#options.lease.current?.id && view.leases.get(dispatcher);
     if (session !== undefined && elsewhere && state === 'ready')
@@ -370,8 +412,13 @@ export class Dispatcher {
     this.#watchNode(node, view);
   }
 
-  #sendSwarm(session: Session, view: StateView): void {
-    const swarm = swarmView(view, session.nodeId);
+  #swarmOf(nodeId: string): SwarmView | undefined {
+    const { view } = this.#options.replica;
+    return swarmView(view, nodeId, this.networks.keys.ring(view.cluster));
+  }
+
+  #sendSwarm(session: Session): void {
+    const swarm = this.#swarmOf(session.nodeId);
     if (swarm !== undefined) session.sendSwarm(swarm);
   }
 

@@ -9,6 +9,8 @@ export interface DispatcherMetrics {
   write(outcome: 'committed' | 'obsolete' | 'retried' | 'dropped'): void;
   nodeDown(): void;
   logLines(count: number): void;
+  /** A node was told all of a network, because its `kind` differed from what the log implies. */
+  networkRepair(kind: 'names' | 'balancer' | 'peers'): void;
 }
 
 export const noMetrics: DispatcherMetrics = {
@@ -20,4 +22,5 @@ export const noMetrics: DispatcherMetrics = {
   write: () => undefined,
   nodeDown: () => undefined,
   logLines: () => undefined,
+  networkRepair: () => undefined,
 };

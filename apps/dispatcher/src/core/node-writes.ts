@@ -1,5 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
-import { imagesMax, type Node, type NodeDescription, type StateView } from '@shoal/state';
+import {
+  canonical,
+  imagesMax,
+  type Node,
+  type NodeDescription,
+  type StateView,
+} from '@shoal/state';
 import { z } from 'zod';
 import type { Write } from './writer.ts';
 
@@ -28,6 +34,10 @@ const descriptionShape = z.object({
   }),
   // A preference looks at it, nothing more: a list that cannot be read is none.
   Images: z.array(z.string().max(imageCharsMax)).max(imagesMax).optional().catch(undefined),
+  DataPathAddr: z
+    .string()
+    .refine((text) => canonical(text) === text && !text.includes('/'))
+    .optional(),
   TLSInfo: z
     .object({
       TrustRoot: z.string(),

@@ -20,7 +20,11 @@ export function managersOf(view: StateView): Manager[] {
 }
 
 /** What the agent of a node must know of the swarm; undefined for a node that is not in it. */
-export function swarmView(view: StateView, nodeId: string): SwarmView | undefined {
+export function swarmView(
+  view: StateView,
+  nodeId: string,
+  gossipKeys: readonly Buffer[],
+): SwarmView | undefined {
   const node = view.nodes.get(nodeId);
   if (node === undefined) return undefined;
   const { cluster } = view;
@@ -29,5 +33,6 @@ export function swarmView(view: StateView, nodeId: string): SwarmView | undefine
     managers: managersOf(view),
     trustRoots: cluster === undefined ? '' : trustRootsOf(cluster.rootCa),
     issuer: cluster === undefined ? '' : signingRoot(cluster.rootCa).certificate,
+    gossipKeys: [...gossipKeys],
   };
 }

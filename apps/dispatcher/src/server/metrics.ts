@@ -20,6 +20,11 @@ export function dispatcherMetrics(registry: Registry): DispatcherMetrics {
   const writes = counter('writes', 'Reported changes, by how they ended.', ['outcome']);
   const down = counter('nodes_down', 'Nodes marked as down.');
   const lines = counter('log_lines', 'Log lines relayed.');
+  const repairs = counter(
+    'network_repairs',
+    'Networks that a node was told anew because it served something else than the log implies.',
+    ['kind'],
+  );
   return {
     sessions: (open) => sessions.set(open),
     heartbeat: () => heartbeats.inc(),
@@ -35,5 +40,6 @@ export function dispatcherMetrics(registry: Registry): DispatcherMetrics {
     write: (outcome) => writes.inc({ outcome }),
     nodeDown: () => down.inc(),
     logLines: (count) => lines.inc(count),
+    networkRepair: (kind) => repairs.inc({ kind }),
   };
 }

@@ -20,6 +20,8 @@ import { formatHostPort, type HostPort, type Logger, statusOf } from '@shoal/run
 import type { Dispatcher } from '../core/dispatcher.ts';
 import type { LogSubscriber, PublishedLogs } from '../core/log-relay.ts';
 import type { AgentLink, Refusal, Session } from '../core/session.ts';
+import { documentsHandler } from './document-calls.ts';
+import { networkHandlers } from './network-calls.ts';
 
 /** Messages of an agent that may wait while its registration is under way. */
 const earlyMessagesMax = 64;
@@ -57,6 +59,8 @@ export async function serveDispatcher(options: ServeOptions): Promise<Dispatcher
     session: sessionHandler(options),
     publishLogs: publishHandler(options),
     subscribeLogs: subscribeHandler(options),
+    ...networkHandlers(options),
+    taskDocuments: documentsHandler(options),
   });
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync(formatHostPort(options.listen), options.credentials, (error, bound) =>

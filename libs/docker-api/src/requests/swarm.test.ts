@@ -37,6 +37,34 @@ describe('init', () => {
   });
 });
 
+describe('address pools', () => {
+  const init = (DefaultAddrPool: readonly string[], SubnetSize?: number) =>
+    parseSwarmInit({ ...listen, DefaultAddrPool, SubnetSize });
+
+  test('are kept as they were asked for', () => {
+    expect(init(['10.30.0.0/16', 'fd00:30::/48'], 26)).toMatchObject({
+      defaultAddressPool: ['10.30.0.0/16', 'fd00:30::/48'],
+      subnetSize: 26,
+    });
+    expect(init([])).toMatchObject({ defaultAddressPool: [], subnetSize: 24 });
+  });
+
+  test.each<[readonly string[], number, string]>([
+    [['nonsense'], 24, 'invalid CIDR address: nonsense'],
+    [['10.0.0.0/33'], 24, 'invalid CIDR address: 10.0.0.0/33'],
+    [['10.0.0.0/16'], 8, 'invalid CIDR: "10.0.0.0/16". Subnet size is too small for pool: 8'],
+    [['fd00::/96'], 24, 'invalid CIDR: "fd00::/96". Subnet size is too small for pool: 64'],
+    [['10.0.0.0/8'], 33, 'subnet size is out of range: 33'],
+    [
+      ['10.0.0.0/8', '10.9.0.0/16'],
+      24,
+      'default address pool 10.9.0.0/16 overlaps with 10.0.0.0/8',
+    ],
+  ])('%j in /%i are refused', (pools, size, message) => {
+    expect(() => init(pools, size)).toThrow(expect.objectContaining({ status: 500, message }));
+  });
+});
+
 describe('join', () => {
   const join = (...RemoteAddrs: string[]) => parseSwarmJoin({ ...listen, RemoteAddrs });
 

@@ -4,6 +4,7 @@ import type { ClusterSpec, ExternalCa, NodeSpec } from '@shoal/state';
 import { z } from 'zod';
 import { ApiError, apiErrors, invalidArgument } from '../errors.ts';
 import { decode } from '../json.ts';
+import { checkPools } from '../network/ipam.ts';
 import {
   flag,
   integer,
@@ -91,7 +92,8 @@ export const clusterDefaults: ClusterSpec = {
 
 const certExpiryMin = 3_600_000_000_000;
 const defaultSubnetSize = 24;
-const defaultDataPathPort = 4_789;
+/** UDP port of the tunnels between hosts when the user names none. */
+export const defaultDataPathPort = 4_789;
 const dataPathPorts = { min: 1_024, max: 49_151 } as const;
 
 /** What `POST /swarm/init` asks for; addresses are still texts that the host must resolve. */
@@ -281,16 +283,4 @@ function checkSpec({ CAConfig, Dispatcher }: ClusterSpec): void {
     throw invalidArgument('minimum certificate expiry time is: 1h0m0s');
   if (Dispatcher.HeartbeatPeriod < 0)
     throw invalidArgument('heartbeat time period cannot be a negative duration');
-}
-
-function checkPools(pools: readonly string[], subnetSize: number): void {
-  for (const pool of pools) {
-    const match = /^([0-9a-fA-F.:]+)\/(\d{1,3})$/.exec(pool);
-    if (match === null) throw new ApiError(500, `invalid CIDR address: ${pool}`);
-    if (Number(match[2]) > subnetSize)
-      throw new ApiError(
-        500,
-        `invalid CIDR: ${JSON.stringify(pool)}. Subnet size is too small for pool: ${subnetSize}`,
-      );
-  }
 }

@@ -1,16 +1,12 @@
-import type { ContainerSpec, Mount } from '@shoal/state';
+import type { ContainerSpec, FileTarget, Mount } from '@shoal/state';
 import { ApiError } from '../errors.ts';
 import type { ContainerSpecRequest, MountRequest } from '../requests/service-spec.ts';
-import type { Reference } from './normalise.ts';
 
 const mountTypes = ['bind', 'volume', 'tmpfs', 'npipe', 'cluster', 'image'] as const;
 const propagations = ['rprivate', 'private', 'rshared', 'shared', 'rslave', 'slave'];
 
-/** The container part of a task template; secrets and configs are handed out as references. */
-export function normaliseContainer(request: ContainerSpecRequest): {
-  readonly ContainerSpec: ContainerSpec;
-  readonly references: readonly Reference[];
-} {
+/** The container part of a task template. */
+export function normaliseContainer(request: ContainerSpecRequest): ContainerSpec {
   const { Secrets, Configs, Privileges, Isolation, ...rest } = request;
   const privileges = normalisePrivileges(Privileges);
   for (const config of Configs ?? []) {
@@ -19,23 +15,31 @@ export function normaliseContainer(request: ContainerSpecRequest): {
     if (config.File !== undefined && config.Runtime !== undefined)
       throw new ApiError(400, 'invalid Config: cannot specify both File and Runtime');
   }
-  const ContainerSpec: ContainerSpec = {
+  return {
     ...rest,
     Image: request.Image ?? '',
     Privileges: privileges,
     Mounts: request.Mounts?.map(normaliseMount),
     // Reads say `default` where nothing was asked for; what comes back from a read is the same spec.
     Isolation: Isolation?.toLowerCase() === 'default' ? undefined : Isolation?.toLowerCase(),
+    Secrets: Secrets?.map(({ SecretID = '', SecretName = '', File }) => ({
+      SecretID,
+      SecretName,
+      ...(File !== undefined && { File: fileTarget(File) }),
+    })),
+    Configs: Configs?.map(({ ConfigID = '', ConfigName = '', File, Runtime }) => ({
+      ConfigID,
+      ConfigName,
+      ...(File !== undefined && { File: fileTarget(File) }),
+      ...(Runtime !== undefined && { Runtime: {} }),
+    })),
   };
-  const references: Reference[] = [
-    ...(Secrets ?? []).map(({ SecretName, SecretID }) => reference('secret', SecretName, SecretID)),
-    ...(Configs ?? []).map(({ ConfigName, ConfigID }) => reference('config', ConfigName, ConfigID)),
-  ];
-  return { ContainerSpec, references };
 }
 
-function reference(kind: Reference['kind'], name = '', id = ''): Reference {
-  return { kind, name: id === '' ? '' : name };
+type FileRequest = NonNullable<NonNullable<ContainerSpecRequest['Secrets']>[number]['File']>;
+
+function fileTarget({ Name = '', UID = '', GID = '', Mode = 0 }: FileRequest): FileTarget {
+  return { Name, UID, GID, Mode };
 }
 
 function normalisePrivileges(

@@ -11,16 +11,9 @@ import { ApiError } from '../errors.ts';
 import type { ServiceSpecRequest, UpdateConfigRequest } from '../requests/service-spec.ts';
 import { normaliseContainer } from './container.ts';
 
-/** A reference to a secret or config, as the request names it. */
-export interface Reference {
-  readonly kind: 'secret' | 'config';
-  readonly name: string;
-}
-
-/** A spec in the form that is stored, with what it refers to outside the state's specs. */
+/** A spec in the form that is stored. */
 export interface NormalisedSpec {
   readonly spec: ServiceSpec;
-  readonly references: readonly Reference[];
 }
 
 /**
@@ -31,7 +24,7 @@ export interface NormalisedSpec {
 export function normaliseServiceSpec(request: ServiceSpecRequest): NormalisedSpec {
   const { TaskTemplate: template } = request;
   const container = containerOf(template);
-  const { ContainerSpec, references } = normaliseContainer(container);
+  const ContainerSpec = normaliseContainer(container);
   const RestartPolicy = normaliseRestart(template.RestartPolicy);
   const networks = template.Networks ?? request.Networks;
   const UpdateConfig = normaliseUpdate(request.UpdateConfig);
@@ -54,7 +47,6 @@ export function normaliseServiceSpec(request: ServiceSpecRequest): NormalisedSpe
   const Name = request.Name ?? '';
   return {
     spec: { Name, Labels, TaskTemplate, Mode, UpdateConfig, RollbackConfig, EndpointSpec },
-    references,
   };
 }
 

@@ -4,7 +4,9 @@ import { maxVersion } from '../version.ts';
 import { parseServiceSpec } from './parse.ts';
 import { type Surroundings, validateServiceSpec } from './validate.ts';
 
-const free: Surroundings = { ingressNetwork: undefined, published: [] };
+const documentName = (_kind: string, id: string): string | undefined =>
+  id.startsWith('id-of-') ? id.slice('id-of-'.length) : undefined;
+const free: Surroundings = { documentName, ingress: undefined, published: [] };
 const invalid = 'rpc error: code = InvalidArgument desc = ';
 
 type Body = Record<string, unknown>;
@@ -32,7 +34,8 @@ function errorOf(
 
 const host = { PublishMode: 'host' };
 const taken: Surroundings = {
-  ingressNetwork: 'ingress0',
+  documentName,
+  ingress: { id: 'ingress0', name: 'ingress' },
   published: [
     {
       serviceId: 'pub0',
@@ -263,7 +266,7 @@ describe('what the cluster store refuses', () => {
     ],
     [
       'secret',
-      body({}, { Secrets: [{ SecretID: 'nope', SecretName: 'nope' }] }),
+      body({}, { Secrets: [{ SecretID: 'nope', SecretName: 'nope', File: { Name: 'nope' } }] }),
       'secret not found: nope',
     ],
     [
@@ -272,14 +275,48 @@ describe('what the cluster store refuses', () => {
         {},
         {
           Secrets: [
-            { SecretID: 'a', SecretName: 'a' },
-            { SecretID: 'b', SecretName: 'b' },
+            { SecretID: 'a', SecretName: 'a', File: { Name: 'a' } },
+            { SecretID: 'b', SecretName: 'b', File: { Name: 'b' } },
           ],
         },
       ),
       'secrets not found: a, b',
     ],
     ['half a secret', body({}, { Secrets: [{ SecretName: 'a' }] }), 'malformed secret reference'],
+    [
+      'a secret that is to be nothing',
+      body({}, { Secrets: [{ SecretID: 'id-of-a', SecretName: 'a' }] }),
+      'malformed secret reference, no target provided',
+    ],
+    [
+      'a secret in a file without a name',
+      body({}, { Secrets: [{ SecretID: 'id-of-a', SecretName: 'a', File: {} }] }),
+      'malformed file secret reference, invalid target file name provided',
+    ],
+    [
+      'two secrets in one file',
+      body(
+        {},
+        {
+          Secrets: ['a', 'b'].map((name) => ({
+            SecretID: `id-of-${name}`,
+            SecretName: name,
+            File: { Name: 'x' },
+          })),
+        },
+      ),
+      "secret references 'a' and 'b' have a conflicting target: 'x'",
+    ],
+    [
+      'a secret of another name',
+      body({}, { Secrets: [{ SecretID: 'id-of-a', SecretName: 'b', File: { Name: 'x' } }] }),
+      'secret not found: b',
+    ],
+    [
+      'a credential spec from a config that is not given',
+      body({}, { Privileges: { CredentialSpec: { Config: 'c' } } }),
+      "CredentialSpec references config 'c', but that config isn't in config references with RuntimeTarget",
+    ],
   ])('%s', (_what, given, message) => {
     expect(errorOf(given)).toEqual({ status: 400, message: invalid + message });
   });

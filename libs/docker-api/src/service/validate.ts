@@ -8,9 +8,11 @@ import {
   type ServiceSpec,
   type UpdateConfig,
 } from '@shoal/state';
+import type { DocumentKind } from '../documents/request.ts';
 import { apiErrors, invalidArgument, rpcError } from '../errors.ts';
 import { isImageReference } from './image.ts';
-import type { NormalisedSpec, Reference } from './normalise.ts';
+import type { NormalisedSpec } from './normalise.ts';
+import { findDocuments, validateReferences } from './references.ts';
 import { checkTemplates } from './template.ts';
 
 const nanoCpusMin = 1_000_000;
@@ -21,8 +23,10 @@ const nameForm = /^[a-zA-Z0-9](?:[-_]*[A-Za-z0-9]+)*$/;
 
 /** What a spec is checked against besides itself. */
 export interface Surroundings {
-  /** The ingress network, when there is one: its id. */
-  readonly ingressNetwork: string | undefined;
+  /** The name of the secret or config with that id; undefined when there is none. */
+  readonly documentName: (kind: DocumentKind, id: string) => string | undefined;
+  /** The ingress network, when there is one. */
+  readonly ingress: { readonly id: string; readonly name: string } | undefined;
   /** Ports of all other services. */
   readonly published: readonly {
     readonly serviceId: string;
@@ -35,10 +39,7 @@ export interface Surroundings {
  * Checks what Swarm's control API checks, in its order.
  * @throws ApiError in Docker's words.
  */
-export function validateServiceSpec(
-  { spec, references }: NormalisedSpec,
-  surroundings: Surroundings,
-): void {
+export function validateServiceSpec({ spec }: NormalisedSpec, surroundings: Surroundings): void {
   const { TaskTemplate: template } = spec;
   validateName(spec.Name);
   validateResources(template.Resources?.Limits);
@@ -46,8 +47,7 @@ export function validateServiceSpec(
   validateRestart(spec);
   const constraints = parseConstraints(template.Placement?.Constraints ?? []);
   if (constraints.kind === 'invalid') throw rpcError('Unknown', constraints.message);
-  for (const { kind, name } of references)
-    if (name === '') throw invalidArgument(`malformed ${kind} reference`);
+  validateReferences(template.ContainerSpec);
   checkTemplates(spec);
   validateContainer(template.ContainerSpec);
   validateMode(spec);
@@ -55,13 +55,17 @@ export function validateServiceSpec(
   validateUpdate(spec.RollbackConfig);
   validateEndpoint(spec.EndpointSpec);
   const networks = template.Networks ?? [];
-  if (networks.some(({ Target }) => Target === surroundings.ingressNetwork))
-    throw invalidArgument('Service cannot be explicitly attached to the ingress network "ingress"');
+  const { ingress } = surroundings;
+  if (ingress !== undefined && networks.some(({ Target }) => Target === ingress.id))
+    throw invalidArgument(
+      `Service cannot be explicitly attached to the ingress network ${JSON.stringify(ingress.name)}`,
+    );
   validatePorts(spec, surroundings);
-  validateReferences(references);
+  findDocuments(template.ContainerSpec, surroundings);
 }
 
-function validateName(name: string): void {
+/** Of services and networks. @throws ApiError 400 */
+export function validateName(name: string): void {
   if (name === '') throw invalidArgument('meta: name must be provided');
   if (!nameForm.test(name)) throw invalidArgument('name must be valid as a DNS name component');
   if (name.length > nameCharsMax) throw invalidArgument('name must be 63 characters or fewer');
@@ -143,7 +147,7 @@ function validateEndpoint(endpoint: EndpointSpec | undefined): void {
 }
 
 /** Ports on the nodes themselves may coexist; an ingress port excludes every other use. */
-function validatePorts(spec: ServiceSpec, { published, ingressNetwork }: Surroundings): void {
+function validatePorts(spec: ServiceSpec, { published, ingress }: Surroundings): void {
   const ports = spec.EndpointSpec?.Ports ?? [];
   for (const port of ports) {
     if (port.PublishedPort === undefined) continue;
@@ -162,14 +166,5 @@ function validatePorts(spec: ServiceSpec, { published, ingressNetwork }: Surroun
     }
   }
   const needsIngress = ports.some(({ PublishMode }) => PublishMode === 'ingress');
-  if (needsIngress && ingressNetwork === undefined) throw apiErrors.noIngress();
-}
-
-/** This cluster keeps no secrets and configs, so none can be found. */
-function validateReferences(references: readonly Reference[]): void {
-  for (const kind of ['secret', 'config'] as const) {
-    const names = references.filter((one) => one.kind === kind).map(({ name }) => name);
-    if (names.length > 0)
-      throw invalidArgument(`${kind}${names.length > 1 ? 's' : ''} not found: ${names.join(', ')}`);
-  }
+  if (needsIngress && ingress === undefined) throw apiErrors.noIngress();
 }

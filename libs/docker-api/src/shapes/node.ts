@@ -43,9 +43,9 @@ export function nodeShape(node: Node, quorum: Quorum) {
   };
 }
 
-/** Without what Docker's own description does not have. */
-function describedShape({ Images: _, ...description }: NodeDescription) {
-  return { ...description, TLSInfo: description.TLSInfo ?? {} };
+/** What Docker's own description has, and nothing of ours. */
+function describedShape({ Hostname, Platform, Resources, Engine, TLSInfo }: NodeDescription) {
+  return { Hostname, Platform, Resources, Engine, TLSInfo: TLSInfo ?? {} };
 }
 
 /** @throws ApiError 500 for values that no node could ever have, as Docker does. */

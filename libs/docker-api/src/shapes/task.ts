@@ -3,6 +3,7 @@ import { ApiError } from '../errors.ts';
 import { type Filters, hasLabels, passes } from '../filters.ts';
 import { resolveNode, resolveService } from '../resolve.ts';
 import { rfc3339Nano } from '../time.ts';
+import { attachmentShapes } from './attachments.ts';
 import { metaShape, unlessEmpty, unlessNone, unlessZero } from './meta.ts';
 import { taskTemplateShape } from './service-spec.ts';
 
@@ -36,6 +37,7 @@ export function taskShape(view: StateView, task: Task) {
       PortStatus: { Ports: unlessNone(status.ports) },
     },
     DesiredState: task.desired,
+    NetworksAttachments: unlessNone(attachmentShapes(view, task)),
     JobIteration:
       task.jobIteration === undefined ? undefined : { Index: unlessZero(task.jobIteration) },
     Volumes: null,

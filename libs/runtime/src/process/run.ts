@@ -28,6 +28,8 @@ export const adminPorts: Readonly<Record<string, number>> = {
   scheduler: 9374,
   dispatcher: 9375,
   agent: 9376,
+  dns: 9377,
+  'ingress-lb': 9378,
 };
 
 /** Flags that every process has. */

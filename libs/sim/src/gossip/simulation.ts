@@ -1,27 +1,21 @@
-import {
-  encodePacket,
-  type GossipTransport,
-  type Member,
-  Membership,
-  type Packet,
-  rumourBytes,
-} from '@shoal/gossip';
-import { formatHostPort, type HostPort, type Instant } from '@shoal/runtime';
+import { Gossip, KeyRotation, type Membership } from '@shoal/gossip';
+import { type HostPort, type Instant, invariant } from '@shoal/runtime';
 import { SimulatedClock } from '../clock.ts';
 import { SeededRandom } from '../random.ts';
+import { type GossipFaults, GossipWire } from './wire.ts';
 
-/** How packets fare on their way. */
-export interface GossipFaults {
-  readonly delayMsMax: number;
-  readonly loss: number;
-  readonly duplication: number;
-}
+export type { GossipFaults } from './wire.ts';
 
-interface Host {
-  membership: Membership;
+/** What a host has in its networks, as its agent would know: network, then record, then value. */
+type Wanted = Map<string, Map<string, string>>;
+
+export interface SimulatedHost {
+  readonly id: string;
   readonly addr: HostPort;
+  readonly wanted: Wanted;
+  readonly keys: KeyRotation | undefined;
+  gossip: Gossip;
   up: boolean;
-  /** Added to every packet of its own and to it, milliseconds. */
   lagMs: number;
 }
 
@@ -29,54 +23,97 @@ interface Death {
   readonly id: string;
 }
 
-const quiet: GossipFaults = { delayMsMax: 5, loss: 0, duplication: 0 };
+/** Between looks at whether all agree, milliseconds. */
+const lookEveryMs = 50;
 const goodbyeMs = 1_000;
+
+export interface GossipSimulationOptions {
+  /** Packets are really sealed; otherwise only their size is counted. */
+  readonly sealed: boolean;
+}
 
 /** Many hosts that gossip, in one thread and a time of their own. */
 export class GossipSimulation {
   readonly clock = new SimulatedClock(0 as Instant);
-  readonly hosts = new Map<string, Host>();
-  readonly #addresses = new Map<string, string>();
-  readonly #random: SeededRandom;
-  /** Side of the split each host is on; those that are not named are on side 0. */
-  #sides = new Map<string, number>();
+  readonly hosts = new Map<string, SimulatedHost>();
+  readonly random: SeededRandom;
+  readonly #wire: GossipWire;
+  readonly #sealed: boolean;
   readonly #deaths: Death[] = [];
-  faults = quiet;
-  bytesSent = 0;
 
-  constructor(seed: number) {
-    this.#random = new SeededRandom(seed);
+  constructor(seed: number, options: GossipSimulationOptions = { sealed: false }) {
+    this.random = new SeededRandom(seed);
+    this.#wire = new GossipWire(this.clock, this.random.fork());
+    this.#sealed = options.sealed;
   }
 
-  /** Boots a host that knows the address of `seed` alone. */
-  async add(id: string, seed?: string): Promise<void> {
-    const number = this.hosts.size;
-    const addr: HostPort = { host: `10.0.${number >> 8}.${number & 255}`, port: 7946 };
-    this.hosts.set(id, { membership: this.#membership(id, addr), addr, up: true, lagMs: 0 });
-    this.#addresses.set(formatHostPort(addr), id);
-    await this.#join(id, seed);
+  get faults(): GossipFaults {
+    return this.#wire.faults;
   }
 
-  /** It comes back with nothing of what it knew. */
-  async restart(id: string, seed: string): Promise<void> {
-    const host = this.#host(id);
-    host.membership = this.#membership(id, host.addr);
+  set faults(faults: GossipFaults) {
+    this.#wire.faults = faults;
+  }
+
+  get bytesSent(): number {
+    return this.#wire.bytesSent;
+  }
+
+  /** Boots a host that knows the address of `seed` alone, at an address of its own if none is named. */
+  add(id: string, seed?: string, addr = this.#freeAddress()): SimulatedHost {
+    const keys = this.#sealed ? new KeyRotation(this.random.fork(), this.clock) : undefined;
+    keys?.replace([keyOf(1)]);
+    const wanted: Wanted = new Map();
+    const gossip = this.#gossip(id, addr, 0);
+    const host: SimulatedHost = { id, addr, wanted, keys, gossip, up: true, lagMs: 0 };
+    this.hosts.set(id, host);
+    const { lagMs: _lagMs, up: _up, ...fixed } = host;
+    this.#wire.connect(id, {
+      ...fixed,
+      get up() {
+        return host.up;
+      },
+      get lagMs() {
+        return host.lagMs;
+      },
+      receive: (packet, from) => host.gossip.receive(packet, from),
+      answer: (question) => host.gossip.answer(question),
+    });
+    this.#meet(host, seed === undefined ? [] : [seed]);
+    return host;
+  }
+
+  /**
+   * It comes back with nothing of what it knew, in no network; `firstTime` is where its Lamport clock begins.
+   */
+  restart(id: string, seeds: readonly string[], firstTime = 0): void {
+    const host = this.host(id);
+    host.gossip.stop();
+    host.gossip = this.#gossip(id, host.addr, firstTime);
     host.up = true;
-    await this.#join(id, seed);
+    this.#meet(host, seeds);
   }
 
-  async #join(id: string, seed: string | undefined): Promise<void> {
-    if (seed !== undefined) await this.#host(id).membership.join([this.#host(seed).addr]);
+  #freeAddress(): HostPort {
+    const number = this.hosts.size;
+    return { host: `10.0.${number >> 8}.${number & 255}`, port: 7946 };
   }
 
-  #membership(id: string, addr: HostPort): Membership {
-    return new Membership({
+  #meet(host: SimulatedHost, seeds: readonly string[]): void {
+    void host.gossip.seeds(seeds.map((seed) => this.host(seed).addr));
+  }
+
+  #gossip(id: string, addr: HostPort, firstTime: number): Gossip {
+    return new Gossip({
       id,
       addr,
-      transport: this.#transport(id),
+      transport: this.#wire.transport(id),
       clock: this.clock,
-      random: this.#random.fork(),
-      changed: ({ id: about, standing }) => {
+      random: this.random.fork(),
+      firstTime,
+      changed: () => undefined,
+      applied: () => Promise.resolve(),
+      memberChanged: ({ id: about, standing }) => {
         if (standing === 'dead') this.#deaths.push({ id: about });
       },
     });
@@ -84,13 +121,12 @@ export class GossipSimulation {
 
   /** It says goodbye, and stops soon after. */
   leave(id: string): void {
-    const { membership } = this.#host(id);
-    membership.leave();
+    this.host(id).gossip.depart();
     this.clock.after(goodbyeMs, () => this.kill(id));
   }
 
   slow(id: string, lagMs: number): void {
-    this.#host(id).lagMs = lagMs;
+    this.host(id).lagMs = lagMs;
   }
 
   /** How often a host gave another up. */
@@ -105,102 +141,126 @@ export class GossipSimulation {
 
   /** The power fails. */
   kill(id: string): void {
-    const host = this.#host(id);
+    const host = this.host(id);
     host.up = false;
-    host.membership.stop();
+    host.gossip.stop();
   }
 
-  /** Hosts of different sides do not hear each other. */
   split(sides: readonly (readonly string[])[]): void {
-    this.#sides = new Map(sides.flatMap((side, at) => side.map((id) => [id, at])));
+    this.#wire.split(sides);
   }
 
   heal(): void {
-    this.#sides.clear();
+    this.#wire.split([]);
+  }
+
+  join(id: string, network: string): void {
+    const { gossip, wanted } = this.host(id);
+    if (!wanted.has(network)) wanted.set(network, new Map());
+    gossip.join(network);
+  }
+
+  leaveNetwork(id: string, network: string): void {
+    const { gossip, wanted } = this.host(id);
+    wanted.delete(network);
+    gossip.leave(network);
+  }
+
+  /** Publishes, or withdraws, on a host that is in the network. */
+  put(id: string, network: string, record: string, value: string | undefined): void {
+    const { gossip, wanted } = this.host(id);
+    const records = wanted.get(network);
+    if (records === undefined) return;
+    if (value === undefined) records.delete(record);
+    else records.set(record, value);
+    gossip.put(network, record, value === undefined ? undefined : Buffer.from(value));
+  }
+
+  /** Says everything that the host has again, as its agent does after a restart. */
+  republish(id: string): void {
+    const { gossip, wanted } = this.host(id);
+    for (const [network, records] of wanted) {
+      gossip.join(network);
+      for (const [record, value] of records) gossip.put(network, record, Buffer.from(value));
+    }
+  }
+
+  /** What every host in the network is to show: the records of those that are up. */
+  expected(network: string): readonly string[] {
+    return [...this.hosts.values()]
+      .flatMap(({ id, up, wanted }) =>
+        up ? [...(wanted.get(network) ?? [])].map(([at, value]) => `${id} ${at} ${value}`) : [],
+      )
+      .sort();
+  }
+
+  shown(id: string, network: string): readonly string[] {
+    return this.host(id)
+      .gossip.tables.shown(network)
+      .map(({ owner, id: at, value }) => `${owner} ${at} ${Buffer.from(value).toString()}`)
+      .sort();
+  }
+
+  /** Whether the host shows the record of that owner with that value. */
+  shows(id: string, network: string, owner: string, record: string, value: string): boolean {
+    const entry = this.host(id).gossip.tables.value(network, owner, record);
+    return entry !== undefined && Buffer.from(entry).toString() === value;
+  }
+
+  /** Where a host shows something else than it should: one sentence each. */
+  differences(): readonly string[] {
+    const expected = new Map<string, string>();
+    return [...this.hosts.values()].flatMap(({ id, up, wanted }) =>
+      [...(up ? wanted.keys() : [])].flatMap((network) => {
+        const right = expected.get(network) ?? this.expected(network).join(', ');
+        expected.set(network, right);
+        const shown = this.shown(id, network).join(', ');
+        return shown === right ? [] : [`${id} shows in ${network}: ${shown}; right: ${right}`];
+      }),
+    );
   }
 
   /** How many of the hosts that are up see exactly those that are up. */
   agreeing(): number {
-    const up = [...this.hosts].filter(([, host]) => host.up);
-    let agreeing = 0;
-    for (const [, { membership }] of up) {
-      const present = membership.present;
-      if (present.length === up.length && present.every(({ id }) => this.#host(id).up))
-        agreeing += 1;
-    }
-    return agreeing;
+    const up = [...this.hosts.values()].filter((host) => host.up);
+    return up.filter(({ gossip }) => this.#seesAll(gossip.membership, up.length)).length;
+  }
+
+  #seesAll({ present }: Membership, up: number): boolean {
+    return present.length === up && present.every(({ id }) => this.host(id).up);
   }
 
   get up(): number {
     return [...this.hosts.values()].filter((host) => host.up).length;
   }
 
-  /** Milliseconds until all agree; undefined when they do not within `msMax`. */
-  async untilAgreed(msMax: number): Promise<number | undefined> {
-    const begin = this.clock.monotonic();
-    const stepMs = 100;
-    while (this.clock.monotonic() - begin < msMax) {
-      if (this.agreeing() === this.up) return this.clock.monotonic() - begin;
-      await this.clock.run(stepMs);
-    }
-    return this.agreeing() === this.up ? msMax : undefined;
+  /** Milliseconds until all hosts agree who is up; undefined when they do not within `msMax`. */
+  untilAgreed(msMax: number): Promise<number | undefined> {
+    return this.until(msMax, () => this.agreeing() === this.up);
   }
 
-  #host(id: string): Host {
+  /** The same until every host shows what it should. */
+  untilRight(msMax: number): Promise<number | undefined> {
+    return this.until(msMax, () => this.differences().length === 0);
+  }
+
+  async until(msMax: number, holds: () => boolean): Promise<number | undefined> {
+    const begin = this.clock.monotonic();
+    while (this.clock.monotonic() - begin < msMax) {
+      if (holds()) return this.clock.monotonic() - begin;
+      await this.clock.run(lookEveryMs);
+    }
+    return holds() ? msMax : undefined;
+  }
+
+  host(id: string): SimulatedHost {
     const host = this.hosts.get(id);
-    if (host === undefined) throw new Error(`no host ${id}`);
+    invariant(host !== undefined, 'the host was added', { id });
     return host;
   }
+}
 
-  #at(addr: HostPort): [string, Host] | undefined {
-    const id = this.#addresses.get(formatHostPort(addr));
-    return id === undefined ? undefined : [id, this.#host(id)];
-  }
-
-  #reaches(from: string, to: string): boolean {
-    const side = (id: string): number => this.#sides.get(id) ?? 0;
-    return this.#host(from).up && this.#host(to).up && side(from) === side(to);
-  }
-
-  #transport(id: string): GossipTransport {
-    return {
-      send: (to, packet) => this.#send(id, to, packet),
-      sync: (to, list) => this.#sync(id, to, list),
-      reach: (to) => this.#reach(id, to),
-      bytesOf: rumourBytes,
-    };
-  }
-
-  #send(from: string, to: HostPort, packet: Packet): void {
-    const sender = this.#host(from);
-    this.bytesSent += encodePacket(packet).length;
-    const found = this.#at(to);
-    if (found === undefined) return;
-    const [id, receiver] = found;
-    const { delayMsMax, loss, duplication } = this.faults;
-    const copies = this.#random.chance(loss) ? 0 : this.#random.chance(duplication) ? 2 : 1;
-    for (let copy = 0; copy < copies; copy += 1)
-      this.clock.after(this.#random.next() * delayMsMax + sender.lagMs + receiver.lagMs, () => {
-        if (this.#reaches(from, id)) receiver.membership.receive(packet, sender.addr);
-      });
-  }
-
-  #reach(from: string, to: HostPort): Promise<boolean> {
-    const found = this.#at(to);
-    return new Promise((resolve) =>
-      this.clock.after(2 * this.faults.delayMsMax, () =>
-        resolve(found !== undefined && this.#reaches(from, found[0])),
-      ),
-    );
-  }
-
-  #sync(
-    from: string,
-    to: HostPort,
-    list: readonly Member[],
-  ): Promise<readonly Member[] | undefined> {
-    const found = this.#at(to);
-    if (found === undefined || !this.#reaches(from, found[0])) return Promise.resolve(undefined);
-    return Promise.resolve(found[1].membership.answerSync(list));
-  }
+/** The cluster's key of that number. */
+export function keyOf(number: number): { readonly number: number; readonly key: Uint8Array } {
+  return { number, key: new Uint8Array(32).fill(number) };
 }

@@ -1,4 +1,5 @@
-import { revisionId, type TableName, volumeHomeId } from '../objects.ts';
+import { canonical } from '../address/address.ts';
+import { nodeAttachmentId, revisionId, type TableName, volumeHomeId } from '../objects.ts';
 import { taskStateRank } from '../task-state.ts';
 import { idCharsMax, listMax, nameCharsMax, nestingMax, textCharsMax } from './format.ts';
 
@@ -55,6 +56,9 @@ export const tableNames: ReadonlySet<unknown> = new Set<TableName>([
   'network',
   'lease',
   'volumeHome',
+  'attachment',
+  'secret',
+  'config',
 ]);
 
 export function isTableName(value: unknown): value is TableName {
@@ -75,20 +79,96 @@ const faults: { readonly [T in TableName]: (object: Fields) => Fault } = {
   service: serviceFault,
   revision: revisionFault,
   task: taskFault,
-  network: ({ spec }) =>
-    isFields(spec) && isName(spec['Name']) ? undefined : 'no spec with a name',
+  network: networkFault,
   lease: ({ stage, nodeId, address }) =>
     isId(stage) && isText(nodeId, idCharsMax) && isText(address, nameCharsMax)
       ? undefined
       : 'stage, nodeId or address is not a text',
   volumeHome: volumeHomeFault,
+  attachment: attachmentFault,
+  secret: ({ spec, data }) =>
+    documentFault(spec) ??
+    (isFields(data) && typeof data['sealed'] === 'string' ? undefined : 'no sealed data'),
+  config: ({ spec, data }) =>
+    documentFault(spec) ?? (typeof data === 'string' ? undefined : 'no data'),
 };
+
+function documentFault(spec: unknown): Fault {
+  return isFields(spec) && isName(spec['Name']) ? undefined : 'no spec with a name';
+}
 
 function volumeHomeFault({ id, serviceId, slot, nodeId, volumes }: Fields): Fault {
   if (!isId(serviceId) || !isCount(slot)) return 'no serviceId or slot';
   if (id !== volumeHomeId(serviceId, slot)) return 'the id does not fit serviceId and slot';
   if (!isId(nodeId)) return 'no nodeId';
   return isListOf(volumes, (name) => isText(name)) ? undefined : 'malformed volumes';
+}
+
+function networkFault({ spec, allocation, problem }: Fields): Fault {
+  if (!isFields(spec) || !isName(spec['Name'])) return 'no spec with a name';
+  if (!optional(spec['IPAM'], isIpam)) return 'malformed IPAM';
+  if (!optional(problem, (it) => isText(it))) return 'malformed problem';
+  return optional(allocation, isAllocation) ? undefined : 'malformed allocation';
+}
+
+function isIpam(value: unknown): boolean {
+  return isFields(value) && optional(value['Configs'], (list) => isListOf(list, isIpamConfig));
+}
+
+function isIpamConfig(value: unknown): boolean {
+  return (
+    isFields(value) &&
+    optional(
+      value['AuxAddresses'],
+      (aux) => isFields(aux) && Object.values(aux).every((it) => isText(it)),
+    )
+  );
+}
+
+function isAllocation(value: unknown): boolean {
+  return isFields(value) && isListOf(value['subnets'], isSubnet) && isTime(value['at']);
+}
+
+function isSubnet(value: unknown): boolean {
+  return (
+    isFields(value) &&
+    isAddressWithPrefix(value['subnet']) &&
+    isAddress(value['gateway']) &&
+    isCount(value['vni'])
+  );
+}
+
+/** Canonical, so that equal addresses are equal texts. */
+function isAddress(value: unknown): boolean {
+  return isText(value, nameCharsMax) && !value.includes('/') && canonical(value) === value;
+}
+
+function isAddressWithPrefix(value: unknown): boolean {
+  return isText(value, nameCharsMax) && value.includes('/') && canonical(value) === value;
+}
+
+function isAddressList(value: unknown): boolean {
+  return isListOf(value, isAddressWithPrefix);
+}
+
+function isTaskAttachment(value: unknown): boolean {
+  return isFields(value) && isId(value['networkId']) && isAddressList(value['addresses']);
+}
+
+function isVirtualIp(value: unknown): boolean {
+  return isFields(value) && isId(value['networkId']) && isAddressWithPrefix(value['addr']);
+}
+
+function attachmentFault(attachment: Fields): Fault {
+  const { id, networkId, nodeId, kind, name, wanted, addresses, problem } = attachment;
+  if (!isId(networkId) || !isId(nodeId)) return 'no networkId or nodeId';
+  if (!isOneOf(kind, 'node', 'container')) return 'kind is neither node nor container';
+  if (kind === 'node' && id !== nodeAttachmentId(networkId, nodeId))
+    return 'the id does not fit networkId and nodeId';
+  if (!optional(name, (it) => isText(it)) || !optional(problem, (it) => isText(it)))
+    return 'malformed name or problem';
+  if (!optional(wanted, (it) => isText(it, nameCharsMax))) return 'malformed wanted';
+  return isAddressList(addresses) ? undefined : 'malformed addresses';
 }
 
 function isName(value: unknown): boolean {
@@ -125,7 +205,9 @@ function serviceFault(service: Fields): Fault {
   if (!optional(cron, isCronStatus)) return 'malformed cron';
   if (!isFields(endpoint) || !isCount(endpoint['revision'])) return 'malformed endpoint';
   if (!isPortList(endpoint['ports'])) return 'malformed endpoint.ports';
-  return isListOf(endpoint['virtualIps'], isFields) ? undefined : 'malformed endpoint.virtualIps';
+  return isListOf(endpoint['virtualIps'], isVirtualIp)
+    ? undefined
+    : 'malformed endpoint.virtualIps';
 }
 
 function isJobStatus(value: unknown): boolean {
@@ -160,6 +242,11 @@ function revisionFault({ id, serviceId, number, spec, registryAuthFrom }: Fields
   if (!isFields(template) || !isFields(template['ContainerSpec']))
     return 'no TaskTemplate with a ContainerSpec';
   const { Resources, Placement, Networks } = template;
+  const { Secrets, Configs } = template['ContainerSpec'];
+  if (!optional(Secrets, (list) => isListOf(list, (it) => isFields(it) && isId(it['SecretID']))))
+    return 'malformed Secrets';
+  if (!optional(Configs, (list) => isListOf(list, (it) => isFields(it) && isId(it['ConfigID']))))
+    return 'malformed Configs';
   if (!optional(Resources, isRequirements)) return 'malformed Resources';
   if (!optional(Placement, isPlacement)) return 'malformed Placement';
   if (!optional(Networks, (list) => isListOf(list, isAttachment))) return 'malformed Networks';
@@ -234,6 +321,8 @@ function taskFault(task: Fields): Fault {
   if (!isNumber(revision)) return 'revision is no number from 1';
   if (!optional(genericResources, (list) => isListOf(list, isGenericResource)))
     return 'malformed genericResources';
+  if (!optional(task['networks'], (list) => isListOf(list, isTaskAttachment)))
+    return 'malformed networks';
   if (!isTaskState(desired)) return 'unknown desired state';
   if (!optional(jobIteration, isCount)) return 'jobIteration is no number from 0';
   if (!optional(task['movedFrom'], isId)) return 'malformed movedFrom';

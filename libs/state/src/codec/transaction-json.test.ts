@@ -1,10 +1,18 @@
 import type { Instant } from '@shoal/runtime';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { decodeTransaction, encodeTransaction, State, type VolumeHome } from '../index.ts';
+import {
+  decodeTransaction,
+  encodeTransaction,
+  type Service,
+  State,
+  type VolumeHome,
+} from '../index.ts';
 import { beginning } from '../testing/arbitrary.ts';
 import { applyNext, commit, imageOf, restored } from '../testing/bytes.ts';
 import {
+  allocated,
+  attachment,
   create,
   lease,
   meta,
@@ -29,6 +37,14 @@ function home(parts: Partial<VolumeHome> = {}): VolumeHome {
 
 const displaced = { by: 'g', at: 5 as Instant, reason: 'another came first' };
 
+const mesh = allocated('w', '10.0.1.0/24', 4096);
+const AuxAddresses = { spare: '10.0.1.200' };
+const virtual: Service['endpoint'] = {
+  revision: 1,
+  ports: [{ Protocol: 'udp', TargetPort: 53, PublishedPort: 53, PublishMode: 'ingress' }],
+  virtualIps: [{ networkId: 'w', addr: '10.0.1.7/24' }],
+};
+
 /** One of each kind of change, with every field that the state machine reads. */
 const whole = transaction('whole', [
   create('node', node('a', { NanoCPUs: 4e9, MemoryBytes: 1_000, ...gpus })),
@@ -48,6 +64,10 @@ const whole = transaction('whole', [
   create('lease', lease('f')),
   create('volumeHome', home()),
   create('task', task('h', 'd', { displaced })),
+  create('network', { ...mesh, spec: { ...mesh.spec, IPAM: { Configs: [{ AuxAddresses }] } } }),
+  create('attachment', { ...attachment('o', 'w', '10.0.1.9/24'), nodeId: 'a', wanted: '10.0.1.9' }),
+  create('task', task('p', 'd', { networks: [{ networkId: 'w', addresses: ['10.0.1.8/24'] }] })),
+  update('service', { ...service('c'), endpoint: virtual }),
   remove('lease', 'f', 0),
 ]);
 
@@ -100,6 +120,19 @@ describe('a transaction as JSON', () => {
     ['fits ids of homes', changing(create('volumeHome', home({ slot: 2 }))), /does not fit/],
     ['has homes on nodes', changing(create('volumeHome', home({ nodeId: '' }))), /no nodeId/],
     ['names volumes', changing(create('volumeHome', home({ volumes: [1] as never }))), /volumes/],
+    ['has canonical subnets', subnet({ subnet: '10.0.1.00/24' }), /malformed allocation/],
+    ['has subnets with a length', subnet({ subnet: '10.0.1.0' }), /malformed allocation/],
+    ['has gateways without one', subnet({ gateway: '10.0.1.1/24' }), /malformed allocation/],
+    ['has canonical addresses', attached({ addresses: ['FD00::1/64'] }), /malformed addresses/],
+    ['asks for addresses', attached({ wanted: 7 }), /malformed wanted/],
+    ['has attachments of nodes', attached({ nodeId: '' }), /no networkId or nodeId/],
+    ['fits ids of balancers', attached({ kind: 'node' }), /does not fit/],
+    ['has tasks in networks', task1({ networks: [{ networkId: 'w' }] }), /malformed networks/],
+    [
+      'has virtual addresses',
+      service1({ endpoint: { ...virtual, virtualIps: [{ networkId: 'w', addr: '' }] } }),
+      /malformed endpoint.virtualIps/,
+    ],
     ['has whole job statuses', service1({ jobStatus: { iteration: 0 } }), /jobStatus/],
     ['has whole schedules', service1({ cron: { schedule: '@daily' } }), /cron/],
     ['bounds messages', task1({ status: longMessage() }), /malformed status/],
@@ -192,6 +225,18 @@ function task1(overrides: object): object {
 
 function service1(overrides: object): object {
   return changing({ op: 'create', table: 'service', object: { ...service('s'), ...overrides } });
+}
+
+/** A change of a network's allocation, as JSON would bring it. */
+function subnet(parts: object): object {
+  const subnets = [{ subnet: '10.0.1.0/24', gateway: '10.0.1.1', vni: 4096, ...parts }];
+  const object = { ...network('w'), allocation: { subnets, at: 1 } };
+  return changing({ op: 'create', table: 'network', object });
+}
+
+function attached(parts: object): object {
+  const object = { ...attachment('o', 'w', '10.0.1.9/24'), ...parts };
+  return changing({ op: 'create', table: 'attachment', object });
 }
 
 function longMessage(): object {

@@ -1,15 +1,20 @@
 import {
+  type Attachment,
   type Cluster,
+  type Config,
   type Network,
   type Node,
   type Revision,
   revisionId,
+  type Secret,
   type Service,
   type VolumeHome,
 } from '../objects.ts';
+import { ingressPortsOf } from '../tables/held.ts';
 import type { StateTables } from '../tables/state-tables.ts';
 import { isTerminal } from '../task-state.ts';
 import type { Refusal } from '../transaction.ts';
+import { addressRefusal, allocationRefusal } from './addresses.ts';
 import { immutable, inUse, missing, type TableRules } from './rules.ts';
 
 /** There is one cluster object at most. */
@@ -46,9 +51,24 @@ function nameTaken(tables: StateTables, service: Service): Refusal | undefined {
     : { kind: 'name-conflict', table: 'service', name: service.name, holder: holder.id };
 }
 
+function portTaken(tables: StateTables, service: Service): Refusal | undefined {
+  for (const port of ingressPortsOf(service)) {
+    const holder = tables.ingressPorts.get(port);
+    if (holder !== undefined && holder !== service.id)
+      return { kind: 'port-taken', service: service.id, port, holder };
+  }
+  return undefined;
+}
+
 export const serviceRules: TableRules<Service> = {
-  create: nameTaken,
-  update: (tables, _before, after) => nameTaken(tables, after),
+  create: (tables, service) =>
+    nameTaken(tables, service) ??
+    portTaken(tables, service) ??
+    addressRefusal(tables, 'service', undefined, service),
+  update: (tables, before, after) =>
+    nameTaken(tables, after) ??
+    portTaken(tables, after) ??
+    addressRefusal(tables, 'service', before, after),
   settled(tables, service) {
     const { id } = service;
     const current = tables.revision.of(id, service.revision);
@@ -57,15 +77,26 @@ export const serviceRules: TableRules<Service> = {
     const previous = service.previousRevision;
     if (previous !== undefined && tables.revision.of(id, previous) === undefined)
       return missing('service', id, 'revision', revisionId(id, previous));
-    // A revision of the past may name a network that is gone: nothing may return to it.
-    const network = absentNetwork(tables, current);
-    return network === undefined ? undefined : missing('service', id, 'network', network);
+    // A revision of the past may name what is gone: nothing may return to it.
+    return absent(tables, 'service', id, current);
   },
 };
 
-function absentNetwork(tables: StateTables, revision: Revision): string | undefined {
-  const networks = revision.spec.TaskTemplate.Networks ?? [];
-  return networks.find(({ Target }) => tables.network.get(Target) === undefined)?.Target;
+/** What the revision names and the cluster does not have. */
+function absent(
+  tables: StateTables,
+  table: 'service' | 'revision',
+  id: string,
+  { spec }: Revision,
+): Refusal | undefined {
+  const { Networks, ContainerSpec } = spec.TaskTemplate;
+  for (const { Target } of Networks ?? [])
+    if (tables.network.get(Target) === undefined) return missing(table, id, 'network', Target);
+  for (const { SecretID } of ContainerSpec.Secrets ?? [])
+    if (tables.secret.get(SecretID) === undefined) return missing(table, id, 'secret', SecretID);
+  for (const { ConfigID } of ContainerSpec.Configs ?? [])
+    if (tables.config.get(ConfigID) === undefined) return missing(table, id, 'config', ConfigID);
+  return undefined;
 }
 
 export const revisionRules: TableRules<Revision> = {
@@ -82,8 +113,7 @@ export const revisionRules: TableRules<Revision> = {
     const { id, serviceId } = revision;
     if (tables.service.get(serviceId) === undefined)
       return missing('revision', id, 'service', serviceId);
-    const network = absentNetwork(tables, revision);
-    return network === undefined ? undefined : missing('revision', id, 'network', network);
+    return absent(tables, 'revision', id, revision);
   },
 };
 
@@ -102,19 +132,81 @@ function networkNameTaken(tables: StateTables, { id, spec }: Network): Refusal |
     : { kind: 'name-conflict', table: 'network', name: spec.Name, holder: holder.id };
 }
 
+/** There is one network of the routing mesh. */
+function secondIngress(tables: StateTables, { id, spec }: Network): Refusal | undefined {
+  const { ingress } = tables.network;
+  return !spec.Ingress || ingress === undefined || ingress.id === id
+    ? undefined
+    : { kind: 'already-exists', table: 'network', id: ingress.id };
+}
+
 export const networkRules: TableRules<Network> = {
-  create: networkNameTaken,
-  update: (tables, _before, after) => networkNameTaken(tables, after),
-  remove(tables, network) {
-    for (const revision of tables.revision.values()) {
-      const networks = revision.spec.TaskTemplate.Networks ?? [];
-      if (!networks.some(({ Target }) => Target === network.id)) continue;
+  create: (tables, network) =>
+    networkNameTaken(tables, network) ??
+    secondIngress(tables, network) ??
+    allocationRefusal(tables, undefined, network),
+  update: (tables, before, after) =>
+    networkNameTaken(tables, after) ??
+    secondIngress(tables, after) ??
+    allocationRefusal(tables, before, after),
+  /** The balancers' addresses go with it. */
+  remove(tables, { id, spec }) {
+    const revisions = [...tables.revision.attachedTo(id)];
+    if (spec.Ingress) revisions.push(...tables.revision.publishing());
+    for (const revision of revisions) {
       const user = userOf(tables, revision);
-      if (user !== undefined) return inUse('network', network.id, user.table, user.id);
+      if (user !== undefined) return inUse('network', id, user.table, user.id);
     }
+    for (const task of tables.task.byNetwork(id)) return inUse('network', id, 'task', task.id);
+    for (const attachment of tables.attachment.byNetwork(id))
+      if (attachment.kind === 'container') return inUse('network', id, 'attachment', attachment.id);
     return undefined;
   },
 };
+
+/** Kept to the network and the node it was made for, and to the addresses it was given. */
+export const attachmentRules: TableRules<Attachment> = {
+  create: (tables, attachment) => addressRefusal(tables, 'attachment', undefined, attachment),
+  update(tables, before, after) {
+    for (const field of ['networkId', 'nodeId', 'kind'] as const)
+      if (before[field] !== after[field]) return immutable('attachment', before.id, field);
+    const given = before.addresses.length > 0;
+    if (given && JSON.stringify(before.addresses) !== JSON.stringify(after.addresses))
+      return immutable('attachment', before.id, 'addresses');
+    return addressRefusal(tables, 'attachment', before, after);
+  },
+  settled(tables, { id, networkId, nodeId }) {
+    if (tables.network.get(networkId) === undefined)
+      return missing('attachment', id, 'network', networkId);
+    return tables.node.get(nodeId) === undefined
+      ? missing('attachment', id, 'node', nodeId)
+      : undefined;
+  },
+};
+
+function documentRules<T extends 'secret' | 'config'>(kind: T): TableRules<Secret | Config> {
+  return {
+    create(tables, { spec }) {
+      const holder = tables[kind].byName(spec.Name);
+      return holder === undefined
+        ? undefined
+        : { kind: 'name-conflict', table: kind, name: spec.Name, holder: holder.id };
+    },
+    update(_tables, before, after) {
+      if (before.spec.Name !== after.spec.Name) return immutable(kind, before.id, 'name');
+      return JSON.stringify(before.data) === JSON.stringify(after.data)
+        ? undefined
+        : immutable(kind, before.id, 'data');
+    },
+    remove(tables, { id }) {
+      const [user] = tables.service.byDocument(kind, id);
+      return user === undefined ? undefined : inUse(kind, id, 'service', user.id);
+    },
+  };
+}
+
+export const secretRules: TableRules<Secret> = documentRules('secret');
+export const configRules: TableRules<Config> = documentRules('config');
 
 /** The service whose current revision this is, or a task made from it that has not stopped. */
 function userOf(

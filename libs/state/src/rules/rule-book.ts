@@ -1,8 +1,11 @@
 import {
+  attachmentRules,
   clusterRules,
+  configRules,
   networkRules,
   nodeRules,
   revisionRules,
+  secretRules,
   serviceRules,
   volumeHomeRules,
 } from './objects.ts';
@@ -18,4 +21,7 @@ export const ruleBook: RuleBook = {
   task: taskRules,
   lease: {},
   volumeHome: volumeHomeRules,
+  attachment: attachmentRules,
+  secret: secretRules,
+  config: configRules,
 };

@@ -7,10 +7,11 @@ import {
   holdsOnNode,
   namedKey,
 } from '../demand.ts';
-import { type Node, revisionId, type Task } from '../objects.ts';
+import { type Node, revisionId, type Task, type TaskAttachment } from '../objects.ts';
 import type { StateTables } from '../tables/state-tables.ts';
 import { isBefore } from '../task-state.ts';
 import type { Refusal } from '../transaction.ts';
+import { addressRefusal } from './addresses.ts';
 import { immutable, missing, type TableRules } from './rules.ts';
 
 /**
@@ -24,10 +25,15 @@ export const taskRules: TableRules<Task> = {
       return missing('task', id, 'service', serviceId);
     if (tables.revision.of(serviceId, revision) === undefined)
       return missing('task', id, 'revision', revisionId(serviceId, revision));
-    return placed(tables, undefined, task);
+    return placed(tables, undefined, task) ?? addressRefusal(tables, 'task', undefined, task);
   },
   update(tables, before, after) {
-    return fixed(before, after) ?? backwards(before, after) ?? placed(tables, before, after);
+    return (
+      fixed(before, after) ??
+      backwards(before, after) ??
+      placed(tables, before, after) ??
+      addressRefusal(tables, 'task', before, after)
+    );
   },
 };
 
@@ -39,6 +45,8 @@ function fixed(before: Task, after: Task): Refusal | undefined {
     return immutable('task', before.id, 'jobIteration');
   if (before.nodeId !== '' && before.nodeId !== after.nodeId)
     return immutable('task', before.id, 'nodeId');
+  if (before.networks !== undefined && !sameNetworks(before.networks, after.networks))
+    return immutable('task', before.id, 'networks');
   if (holdsOnNode(before) && !sameGeneric(before, after))
     return immutable('task', before.id, 'genericResources');
   return undefined;
@@ -46,6 +54,11 @@ function fixed(before: Task, after: Task): Refusal | undefined {
 
 /** What was given when the task began to hold is what it gives back. */
 function sameGeneric({ genericResources: before }: Task, { genericResources: after }: Task) {
+  return before === after || JSON.stringify(before) === JSON.stringify(after);
+}
+
+/** Addresses are given once. */
+function sameNetworks(before: readonly TaskAttachment[], after: Task['networks']): boolean {
   return before === after || JSON.stringify(before) === JSON.stringify(after);
 }
 

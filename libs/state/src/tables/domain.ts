@@ -1,13 +1,19 @@
+import { publishesIngress } from '../attached-networks.ts';
 import {
+  type Attachment,
+  type Config,
   type Lease,
   type Network,
   type Node,
   type Revision,
+  type Secret,
   type Service,
   type VolumeHome,
   volumeHomeId,
 } from '../objects.ts';
 import type {
+  AttachmentTableView,
+  DocumentTableView,
   LeaseTableView,
   NetworkTableView,
   NodeTableView,
@@ -15,7 +21,7 @@ import type {
   ServiceTableView,
   VolumeHomeTableView,
 } from '../view.ts';
-import { type Row, RowIndex, UniqueIndex } from './row.ts';
+import { ManyIndex, type Row, RowIndex, UniqueIndex } from './row.ts';
 import { Table } from './table.ts';
 
 /**
@@ -44,6 +50,33 @@ export class NodeTable extends Table<Node> implements NodeTableView {
 
 export class ServiceTable extends Table<Service> implements ServiceTableView {
   readonly #byName = new UniqueIndex<string, Service>();
+  readonly #revisions: RevisionTable;
+  readonly #networks: NetworkTable;
+
+  constructor(revisions: RevisionTable, networks: NetworkTable) {
+    super();
+    this.#revisions = revisions;
+    this.#networks = networks;
+  }
+
+  byNetwork(networkId: string): readonly Service[] {
+    const revisions = [...this.#revisions.attachedTo(networkId)];
+    if (this.#networks.ingress?.id === networkId) revisions.push(...this.#revisions.publishing());
+    return this.#whoseCurrent(revisions);
+  }
+
+  byDocument(kind: 'secret' | 'config', id: string): readonly Service[] {
+    return this.#whoseCurrent(this.#revisions.given(kind, id));
+  }
+
+  #whoseCurrent(revisions: Iterable<Revision>): readonly Service[] {
+    const services = new Set<Service>();
+    for (const { serviceId, number } of revisions) {
+      const service = this.get(serviceId);
+      if (service?.revision === number) services.add(service);
+    }
+    return [...services];
+  }
 
   byName(name: string): Service | undefined {
     return this.#byName.get(foldCase(name));
@@ -60,6 +93,12 @@ export class ServiceTable extends Table<Service> implements ServiceTableView {
 
 export class NetworkTable extends Table<Network> implements NetworkTableView {
   readonly #byName = new UniqueIndex<string, Network>();
+  readonly #byRole = new RowIndex<'ingress', Network>();
+
+  get ingress(): Network | undefined {
+    const [first] = this.#byRole.of('ingress');
+    return first;
+  }
 
   byName(name: string): Network | undefined {
     return this.#byName.get(name);
@@ -71,7 +110,65 @@ export class NetworkTable extends Table<Network> implements NetworkTableView {
     after: Network | undefined,
   ): void {
     this.#byName.move(row, before?.spec.Name, after?.spec.Name);
+    this.#byRole.move(row, roleOf(before), roleOf(after));
   }
+}
+
+function roleOf(network: Network | undefined): 'ingress' | undefined {
+  return network?.spec.Ingress === true ? 'ingress' : undefined;
+}
+
+/** Secrets, or configs. */
+export class DocumentTable<T extends Secret | Config>
+  extends Table<T>
+  implements DocumentTableView<T>
+{
+  readonly #byName = new UniqueIndex<string, T>();
+
+  byName(name: string): T | undefined {
+    return this.#byName.get(name);
+  }
+
+  protected override moved(row: Row<T>, before: T | undefined, after: T | undefined): void {
+    this.#byName.move(row, before?.spec.Name, after?.spec.Name);
+  }
+}
+
+export class AttachmentTable extends Table<Attachment> implements AttachmentTableView {
+  readonly #byNode = new RowIndex<string, Attachment>();
+  readonly #byNetwork = new RowIndex<string, Attachment>();
+  readonly #given = new RowIndex<string, Attachment>();
+
+  byNode(nodeId: string): Iterable<Attachment> {
+    return this.#byNode.of(nodeId);
+  }
+
+  byNetwork(networkId: string): Iterable<Attachment> {
+    return this.#byNetwork.of(networkId);
+  }
+
+  countByNetwork(networkId: string, kind: Attachment['kind']): number {
+    return this.#given.count(givenKey(networkId, kind));
+  }
+
+  protected override moved(
+    row: Row<Attachment>,
+    before: Attachment | undefined,
+    after: Attachment | undefined,
+  ): void {
+    this.#byNode.move(row, before?.nodeId, after?.nodeId);
+    this.#byNetwork.move(row, before?.networkId, after?.networkId);
+    this.#given.move(row, given(before), given(after));
+  }
+}
+
+function givenKey(networkId: string, kind: Attachment['kind']): string {
+  return `${kind} ${networkId}`;
+}
+
+function given(attachment: Attachment | undefined): string | undefined {
+  if (attachment === undefined || attachment.addresses.length === 0) return undefined;
+  return givenKey(attachment.networkId, attachment.kind);
 }
 
 export class LeaseTable extends Table<Lease> implements LeaseTableView {
@@ -112,15 +209,40 @@ export class VolumeHomeTable extends Table<VolumeHome> implements VolumeHomeTabl
 
 export class RevisionTable extends Table<Revision> implements RevisionTableView {
   readonly #byService = new RowIndex<string, Revision>();
-  /** Service id → number → revision: found without building the id of each. */
-  readonly #byNumber = new Map<string, Map<number, Revision>>();
+  readonly #byNetwork = new ManyIndex<string, Revision>();
+  /** By kind and id of the secrets and configs it names. */
+  readonly #byDocument = new ManyIndex<string, Revision>();
+  readonly #publishing = new RowIndex<true, Revision>();
+  /** Service id → its revisions: few, found without building the id of each. */
+  readonly #ofService = new Map<string, readonly Revision[]>();
+  /** The one found last: an update of a task asks for it several times in a row. */
+  #last: Revision | undefined;
 
   of(serviceId: string, number: number): Revision | undefined {
-    return this.#byNumber.get(serviceId)?.get(number);
+    const last = this.#last;
+    if (last !== undefined && last.serviceId === serviceId && last.number === number) return last;
+    const found = this.#ofService.get(serviceId)?.find((revision) => revision.number === number);
+    this.#last = found;
+    return found;
   }
 
   byService(serviceId: string): Iterable<Revision> {
     return this.#byService.of(serviceId);
+  }
+
+  /** Revisions whose tasks join the network by their spec. */
+  attachedTo(networkId: string): Iterable<Revision> {
+    return this.#byNetwork.of(networkId);
+  }
+
+  /** Revisions whose tasks are given the secret or config. */
+  given(kind: 'secret' | 'config', id: string): Iterable<Revision> {
+    return this.#byDocument.of(`${kind} ${id}`);
+  }
+
+  /** Revisions that publish ports by the routing mesh. */
+  publishing(): Iterable<Revision> {
+    return this.#publishing.of(true);
   }
 
   protected override moved(
@@ -129,20 +251,35 @@ export class RevisionTable extends Table<Revision> implements RevisionTableView 
     after: Revision | undefined,
   ): void {
     this.#byService.move(row, before?.serviceId, after?.serviceId);
-    if (before !== undefined) this.#forget(before);
-    if (after !== undefined) this.#remember(after);
+    this.#byNetwork.move(row, targetsOf(before), targetsOf(after));
+    this.#byDocument.move(row, documentsOf(before), documentsOf(after));
+    this.#publishing.move(row, publishes(before), publishes(after));
+    this.#last = undefined;
+    const { serviceId } = row.value;
+    const others = this.#ofService.get(serviceId)?.filter((one) => one.id !== row.value.id) ?? [];
+    if (after !== undefined) this.#ofService.set(serviceId, [...others, after]);
+    else if (others.length > 0) this.#ofService.set(serviceId, others);
+    else this.#ofService.delete(serviceId);
   }
+}
 
-  #forget({ serviceId, number }: Revision): void {
-    const numbers = this.#byNumber.get(serviceId);
-    numbers?.delete(number);
-    if (numbers?.size === 0) this.#byNumber.delete(serviceId);
-  }
+const none: readonly never[] = [];
 
-  #remember(revision: Revision): void {
-    const numbers = this.#byNumber.get(revision.serviceId);
-    if (numbers === undefined)
-      this.#byNumber.set(revision.serviceId, new Map([[revision.number, revision]]));
-    else numbers.set(revision.number, revision);
-  }
+function targetsOf(revision: Revision | undefined): readonly string[] {
+  const networks = revision?.spec.TaskTemplate.Networks;
+  return networks === undefined ? none : [...new Set(networks.map(({ Target }) => Target))];
+}
+
+function documentsOf(revision: Revision | undefined): readonly string[] {
+  const { Secrets, Configs } = revision?.spec.TaskTemplate.ContainerSpec ?? {};
+  if (Secrets === undefined && Configs === undefined) return none;
+  const keys = [
+    ...(Secrets ?? []).map(({ SecretID }) => `secret ${SecretID}`),
+    ...(Configs ?? []).map(({ ConfigID }) => `config ${ConfigID}`),
+  ];
+  return [...new Set(keys)];
+}
+
+function publishes(revision: Revision | undefined): true | undefined {
+  return revision !== undefined && publishesIngress(revision) ? true : undefined;
 }

@@ -88,6 +88,25 @@ export class RowIndex<K, T> {
   }
 }
 
+/** Rows by a property of which each row may have several values. */
+export class ManyIndex<K, T> {
+  readonly #index = new RowIndex<K, T>();
+
+  of(key: K): Iterable<T> {
+    return this.#index.of(key);
+  }
+
+  count(key: K): number {
+    return this.#index.count(key);
+  }
+
+  move(row: Row<T>, from: readonly K[], to: readonly K[]): void {
+    if (from.length === to.length && from.every((key, at) => key === to[at])) return;
+    for (const key of from) this.#index.move(row, key, undefined);
+    for (const key of to) this.#index.move(row, undefined, key);
+  }
+}
+
 /** Rows by a property that no two share. */
 export class UniqueIndex<K, T> {
   readonly #rows = new Map<K, Row<T>>();

@@ -39,8 +39,12 @@ export class Table<T extends StateObject> implements TableView<T> {
     this.moved(row, undefined, value);
   }
 
-  replace(value: T): void {
-    const row = this.#row(value.id);
+  /** Where the object is: found once, it can be read and replaced without looking again. */
+  row(id: string): Row<T> | undefined {
+    return this.#rows.get(id);
+  }
+
+  replace(row: Row<T>, value: T): void {
     const before = row.value;
     row.value = value;
     this.moved(row, before, value);

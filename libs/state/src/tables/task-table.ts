@@ -1,7 +1,8 @@
 import type { Task } from '../objects.ts';
 import type { TaskState } from '../task-state.ts';
 import type { TaskTableView } from '../view.ts';
-import { byOrder, type Row, RowIndex } from './row.ts';
+import { attachmentsOf } from './held.ts';
+import { byOrder, ManyIndex, type Row, RowIndex } from './row.ts';
 import { Table } from './table.ts';
 
 const none: readonly never[] = [];
@@ -11,6 +12,7 @@ export class TaskTable extends Table<Task> implements TaskTableView {
   readonly #byNode = new RowIndex<string, Task>();
   readonly #byState = new RowIndex<TaskState, Task>();
   readonly #bySlot = new SlotIndex();
+  readonly #byNetwork = new ManyIndex<string, Task>();
 
   byService(serviceId: string): Iterable<Task> {
     return this.#byService.of(serviceId);
@@ -34,6 +36,10 @@ export class TaskTable extends Table<Task> implements TaskTableView {
     return this.#byService.count(serviceId);
   }
 
+  byNetwork(networkId: string): Iterable<Task> {
+    return this.#byNetwork.of(networkId);
+  }
+
   protected override moved(
     row: Row<Task>,
     before: Task | undefined,
@@ -41,12 +47,18 @@ export class TaskTable extends Table<Task> implements TaskTableView {
   ): void {
     this.#byState.move(row, before?.status.state, after?.status.state);
     this.#byNode.move(row, before?.nodeId || undefined, after?.nodeId || undefined);
+    this.#byNetwork.move(row, networksOf(before), networksOf(after));
     if (before !== undefined && after !== undefined) return;
     // Service and slot never change in a task's life.
     this.#byService.move(row, before?.serviceId, after?.serviceId);
     if (after !== undefined) this.#bySlot.add(row);
     else if (before !== undefined) this.#bySlot.delete(row);
   }
+}
+
+function networksOf(task: Task | undefined): readonly string[] {
+  const attachments = task === undefined ? none : attachmentsOf(task);
+  return attachments.length === 0 ? none : attachments.map(({ networkId }) => networkId);
 }
 
 /**

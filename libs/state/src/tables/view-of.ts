@@ -35,6 +35,22 @@ export function viewOf(index: () => LogIndex, tables: () => StateTables): StateV
     get volumeHomes() {
       return tables().volumeHome;
     },
+    get attachments() {
+      return tables().attachment;
+    },
+    get secrets() {
+      return tables().secret;
+    },
+    get configs() {
+      return tables().config;
+    },
+    get ingressPorts() {
+      return tables().ingressPorts;
+    },
+    get vnis() {
+      return tables().vnis;
+    },
+    addresses: (networkId) => tables().addresses(networkId),
     usage: (nodeId) => tables().usage(nodeId),
   };
   sources.set(view, tables);

@@ -1,4 +1,4 @@
-import { CallProblem, call } from './functions.ts';
+import { CallProblem, call, type Lookups } from './functions.ts';
 import type { Command, Node, Operand, Pipeline } from './tree.ts';
 import {
   describe,
@@ -33,8 +33,8 @@ export class EvaluationProblem extends Error {
  * What the parsed template gives for `root`.
  * @throws EvaluationProblem
  */
-export function evaluate(nodes: readonly Node[], root: StructValue): string {
-  const run = new Run(root);
+export function evaluate(nodes: readonly Node[], root: StructValue, lookups: Lookups = {}): string {
+  const run = new Run(root, lookups);
   run.list(nodes, root);
   return run.output;
 }
@@ -45,7 +45,10 @@ class Run {
   /** Innermost last; a name may be there more than once. */
   readonly #variables: { readonly name: string; value: Value }[];
 
-  constructor(root: StructValue) {
+  readonly #lookups: Lookups;
+
+  constructor(root: StructValue, lookups: Lookups) {
+    this.#lookups = lookups;
     this.#variables = [{ name: '$', value: root }];
   }
 
@@ -158,7 +161,7 @@ class Run {
     const values = operands.map((operand) => this.#operand(operand, dot));
     if (piped !== undefined) values.push(piped);
     try {
-      return call(name, values);
+      return call(name, values, this.#lookups);
     } catch (error) {
       if (!(error instanceof CallProblem)) throw error;
       throw new EvaluationProblem(error.message, { at: command.operands[0].at, text: name });
@@ -193,7 +196,7 @@ class Run {
       case 'constant':
         return operand.value;
       case 'function':
-        return call(operand.name, []);
+        return call(operand.name, [], this.#lookups);
       case 'field':
         return fieldOf(dot, operand.path, operand);
       case 'variable': {

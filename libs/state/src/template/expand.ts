@@ -1,5 +1,6 @@
 import type { Labels, NodeDescription } from '../spec.ts';
 import { EvaluationProblem, evaluate } from './evaluate.ts';
+import { functionNames, type Lookups } from './functions.ts';
 import { SyntaxProblem } from './lexer.ts';
 import { parse } from './parser.ts';
 import type { StructValue, Value } from './value.ts';
@@ -29,10 +30,16 @@ export type Expansion =
 const templateName = 'expansion';
 
 /** Expands what a service says of its host name, environment or mounts, as Swarm does it with Go's text/template. */
-export function expandTemplate(text: string, subject: TemplateSubject): Expansion {
+export function expandTemplate(
+  text: string,
+  subject: TemplateSubject,
+  lookups: Lookups = {},
+): Expansion {
   if (!text.includes('{{')) return { kind: 'text', text };
+  const isFunction = (name: string): boolean =>
+    functionNames.has(name) || Object.hasOwn(lookups, name);
   try {
-    return { kind: 'text', text: evaluate(parse(text), root(subject)) };
+    return { kind: 'text', text: evaluate(parse(text, isFunction), root(subject), lookups) };
   } catch (error) {
     const message = messageOf(error, text);
     if (message === undefined) throw error;

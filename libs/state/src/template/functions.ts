@@ -68,9 +68,29 @@ const functions: ReadonlyMap<string, Callable> = new Map<string, Callable>([
 
 export const functionNames: ReadonlySet<string> = new Set([...functions.keys(), 'and', 'or']);
 
+/**
+ * Functions of one text that some templates have besides, such as `{{secret "password"}}`. Who looks
+ * something up that is not there throws a {@link CallProblem}.
+ */
+export type Lookups = Readonly<Record<string, (name: string) => string>>;
+
+function lookup(name: string, look: (name: string) => string): Callable {
+  const call = (value: Value = nil): Value => {
+    const wanted = text(value);
+    try {
+      return look(wanted);
+    } catch (error) {
+      if (!(error instanceof CallProblem)) throw error;
+      throw new CallProblem(`error calling ${name}: ${error.message}`);
+    }
+  };
+  return { argumentsMin: 1, argumentsMax: 1, call };
+}
+
 /** @throws CallProblem */
-export function call(name: string, values: readonly Value[]): Value {
-  const callable = functions.get(name);
+export function call(name: string, values: readonly Value[], lookups: Lookups): Value {
+  const look = Object.hasOwn(lookups, name) ? lookups[name] : undefined;
+  const callable = look === undefined ? functions.get(name) : lookup(name, look);
   if (callable === undefined) throw new CallProblem(`${JSON.stringify(name)} is not a function`);
   const { argumentsMin: min, argumentsMax: max = Number.POSITIVE_INFINITY } = callable;
   if (values.length < min || values.length > max) {

@@ -13,8 +13,11 @@ const unsupported = ['define', 'template', 'block', 'break', 'continue'];
  * Parses a template of Go's text/template without nested templates.
  * @throws SyntaxProblem
  */
-export function parse(source: string): readonly Node[] {
-  const parser = new Parser(source);
+export function parse(
+  source: string,
+  isFunction = (name: string): boolean => functionNames.has(name),
+): readonly Node[] {
+  const parser = new Parser(source, isFunction);
   return parser.document();
 }
 
@@ -26,7 +29,10 @@ class Parser {
   /** Variables in scope. */
   #variables: string[] = ['$'];
 
-  constructor(source: string) {
+  readonly #isFunction: (name: string) => boolean;
+
+  constructor(source: string, isFunction: (name: string) => boolean) {
+    this.#isFunction = isFunction;
     this.#source = source;
     this.#tokens = tokens(source);
   }
@@ -214,7 +220,7 @@ class Parser {
     if (text === 'nil') return { kind: 'nil', at, text };
     if ((keywords as readonly string[]).includes(text))
       throw this.#problem(`unexpected <${text}> in operand`);
-    if (!functionNames.has(text))
+    if (!this.#isFunction(text))
       throw this.#problem(`function ${JSON.stringify(text)} not defined`);
     return { kind: 'function', at, text, name: text };
   }

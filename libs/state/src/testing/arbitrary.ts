@@ -1,7 +1,10 @@
 import type { Instant } from '@shoal/runtime';
 import fc from 'fast-check';
 import {
+  type Attachment,
   type Change,
+  type Config,
+  type ContainerSpec,
   holdsOnNode,
   isBefore,
   type Lease,
@@ -9,6 +12,7 @@ import {
   type Node,
   type Resources,
   type Revision,
+  type Secret,
   type Service,
   type StateObject,
   type TableName,
@@ -20,7 +24,9 @@ import {
 } from '../index.ts';
 import type { NaiveModel } from './naive-model.ts';
 import {
+  allocated,
   atMost,
+  attachment,
   create,
   lease,
   meta,
@@ -100,6 +106,31 @@ const nodes: fc.Arbitrary<Node> = fc
     return described || id !== 'n3' ? { ...bare, description } : bare;
   });
 
+/** Addresses of a small subnet, its broadcast address and one outside among them. */
+const cidrs = fc.constantFrom(
+  ...[2, 3, 4, 5, 6, 7, 9, 10].map((n) => `10.0.0.${n}/29`),
+  '10.0.0.2/28',
+);
+
+const endpoints: fc.Arbitrary<Service['endpoint']> = fc
+  .tuple(
+    fc.option(fc.tuple(weighted(['w1', 6], ['w2', 1], ['w9', 1]), cidrs), {
+      nil: undefined,
+      freq: 1,
+    }),
+    fc.constantFrom([], [], [8080], [8080, 8081]),
+  )
+  .map(([address, ports]) => ({
+    revision: 1,
+    virtualIps: address === undefined ? [] : [{ networkId: address[0], addr: address[1] }],
+    ports: ports.map((PublishedPort) => ({
+      Protocol: 'tcp',
+      TargetPort: 1,
+      PublishedPort,
+      PublishMode: 'ingress',
+    })),
+  }));
+
 const services: fc.Arbitrary<Service> = fc
   .tuple(
     serviceIds,
@@ -107,9 +138,11 @@ const services: fc.Arbitrary<Service> = fc
     fc.option(numbers, { nil: undefined }),
     fc.integer({ max: 9, min: 0 }),
     fc.option(fc.constantFrom(0, 1), { nil: undefined }),
+    endpoints,
   )
-  .map(([id, number, previousRevision, clash, iteration]) => ({
+  .map(([id, number, previousRevision, clash, iteration, endpoint]) => ({
     ...service(id, clash === 0 ? 'S1' : id, number),
+    endpoint,
     ...(previousRevision && { previousRevision }),
     ...(iteration !== undefined && {
       jobStatus: { iteration, revision: number, lastExecution: 1_000 as Instant },
@@ -125,11 +158,18 @@ const revisions: fc.Arbitrary<Revision> = fc
     fc.constantFrom(0, 0, 1, 2),
     fc.constantFrom([], [], ['w1'], ['w2', 'w1']),
     fc.constantFrom([], [], [80], [80, 80, 81]),
+    weighted<'host' | 'ingress'>(['host', 3], ['ingress', 1]),
+    weighted<Partial<ContainerSpec>>(
+      [{}, 4],
+      [{ Secrets: [{ SecretID: 'x1', SecretName: 'x1' }] }, 2],
+      [{ Configs: [{ ConfigID: 'f1', ConfigName: 'f1' }] }, 1],
+    ),
   )
-  .map(([id, number, Reservations, MaxReplicas, attached, ports]) =>
+  .map(([id, number, Reservations, MaxReplicas, attached, ports, PublishMode, given]) =>
     revision(id, number, {
       TaskTemplate: {
         ...spec(id).TaskTemplate,
+        ContainerSpec: { Image: 'busybox', ...given },
         Resources: { Reservations },
         Placement: { MaxReplicas },
         Networks: attached.map((Target) => ({ Target })),
@@ -139,7 +179,7 @@ const revisions: fc.Arbitrary<Revision> = fc
           Protocol: 'tcp',
           TargetPort: 1,
           PublishedPort,
-          PublishMode: 'host',
+          PublishMode,
         })),
       },
     }),
@@ -180,9 +220,17 @@ const tasks: fc.Arbitrary<Task> = fc
         1,
       ],
     ),
+    addresses: weighted<Task['networks']>(
+      [undefined, 4],
+      ...[2, 4, 5, 5, 9].map(
+        (n) => [[{ networkId: 'w1', addresses: [`10.0.0.${n}/29`] }], 1] as const,
+      ),
+      [[{ networkId: 'w9', addresses: ['10.0.0.2/29'] }], 1],
+      [[{ networkId: 'w1', addresses: ['10.0.0.6/29', '10.0.0.6/29'] }], 1],
+    ),
     given: weighted([[], 6], [fpgas.slice(0, 1), 2], [fpgas, 1], [[...fpgas, noFpga], 1]),
   })
-  .map(({ id, serviceId, state, message, iteration, given, restart, ...rest }) =>
+  .map(({ id, serviceId, state, message, iteration, given, restart, addresses, ...rest }) =>
     task(id, serviceId, {
       ...rest,
       status: observed(state, message),
@@ -190,12 +238,54 @@ const tasks: fc.Arbitrary<Task> = fc
       ...(given.length > 0 && { genericResources: given }),
       ...(rest.desired === 'shutdown' && { displaced }),
       ...(restart && { restart }),
+      ...(addresses && { networks: addresses }),
     }),
   );
 
+const allocations: fc.Arbitrary<Network['allocation']> = fc.oneof(
+  { weight: 1, arbitrary: fc.constant(undefined) },
+  {
+    weight: 4,
+    arbitrary: fc
+      .tuple(
+        weighted(['10.0.0.0/29', 2], ['10.0.0.8/29', 2], ['10.0.0.0/28', 1]),
+        weighted(['10.0.0.1', 2], ['10.0.0.9', 2], ['10.0.0.2', 1]),
+        fc.constantFrom(4096, 4097),
+      )
+      .map(([subnet, gateway, vni]) => ({
+        subnets: [{ subnet, gateway, vni }],
+        at: 1_000 as Instant,
+      })),
+  },
+);
+
+const reserved = { Configs: [{ AuxAddresses: { spare: '10.0.0.3', odd: 'none' } }] };
+
 const networks: fc.Arbitrary<Network> = fc
-  .tuple(fc.constantFrom('w1', 'w2'), fc.constantFrom('w1', 'w2', 'w2'))
-  .map(([id, name]) => network(id, name));
+  .tuple(
+    fc.constantFrom('w1', 'w2'),
+    fc.constantFrom('w1', 'w2', 'w2'),
+    allocations,
+    weighted([false, 3], [true, 1]),
+    weighted([undefined, 3], [reserved, 1]),
+  )
+  .map(([id, name, allocation, Ingress, IPAM]) => {
+    const made = network(id, name);
+    const spec = { ...made.spec, Ingress, ...(IPAM && { IPAM }) };
+    return { ...made, spec, ...(allocation && { allocation }) };
+  });
+
+const attachments: fc.Arbitrary<Attachment> = fc
+  .tuple(
+    fc.constantFrom('c1', 'c2', 'w1.n1'),
+    weighted(['w1', 6], ['w2', 1]),
+    nodeIds,
+    fc.oneof(fc.constant(undefined), cidrs),
+  )
+  .map(([id, networkId, nodeId, address]) => {
+    const made = attachment(id, networkId, ...(address === undefined ? [] : [address]));
+    return id === 'w1.n1' ? { ...made, networkId: 'w1', kind: 'node' } : { ...made, nodeId };
+  });
 
 const leases: fc.Arbitrary<Lease> = fc
   .tuple(fc.constantFrom('l1', 'l2'), fc.constantFrom('scheduler', 'allocator'))
@@ -207,6 +297,24 @@ const volumeHomes: fc.Arbitrary<VolumeHome> = fc
     ...{ id: volumeHomeId(serviceId, slot), meta: meta(), serviceId, slot, nodeId },
     volumes: ['data'],
   }));
+
+const documents = (ids: readonly string[]) =>
+  fc.record({
+    id: fc.constantFrom(...ids),
+    name: fc.constantFrom(...ids),
+    data: weighted(['one', 4], ['two', 1]),
+    label: fc.constantFrom('a', 'b'),
+  });
+
+const secrets: fc.Arbitrary<Secret> = documents(['x1', 'x2']).map(({ id, name, data, label }) => ({
+  ...{ id, meta: meta(), spec: { Name: name, Labels: { label } } },
+  data: { sealed: data },
+}));
+
+const configs: fc.Arbitrary<Config> = documents(['f1', 'f2']).map(({ id, name, data, label }) => ({
+  ...{ id, meta: meta(), spec: { Name: name, Labels: { label } } },
+  data,
+}));
 
 function planned<T extends StateObject>(
   table: TableName,
@@ -226,8 +334,11 @@ const changes = fc.oneof(
   { weight: 2, arbitrary: planned('service', services) },
   { weight: 2, arbitrary: planned('revision', revisions) },
   { weight: 12, arbitrary: planned('task', tasks) },
-  { weight: 1, arbitrary: planned('network', networks) },
+  { weight: 2, arbitrary: planned('network', networks) },
+  { weight: 2, arbitrary: planned('attachment', attachments) },
   { weight: 1, arbitrary: planned('lease', leases) },
+  { weight: 2, arbitrary: planned('secret', secrets) },
+  { weight: 2, arbitrary: planned('config', configs) },
   { weight: 1, arbitrary: planned('volumeHome', volumeHomes) },
 );
 
@@ -249,7 +360,16 @@ export const histories = fc.array(fc.array(transactions, { minLength: 1, maxLeng
 /** What every history begins with, so that tasks find what they refer to. */
 export const beginning: Transaction = transaction('beginning', [
   ...['n1', 'n2'].map((id) => create('node', node(id, { NanoCPUs: 4, MemoryBytes: 50 }))),
-  ...['w1', 'w2'].map((id) => create('network', network(id))),
+  create('network', allocated('w1', '10.0.0.0/29', 4096)),
+  create('network', network('w2')),
+  create('secret', {
+    ...{ id: 'x1', meta: meta(), spec: { Name: 'x1', Labels: {} } },
+    data: { sealed: 'one' },
+  }),
+  create('config', {
+    ...{ id: 'f1', meta: meta(), spec: { Name: 'f1', Labels: {} } },
+    data: 'one',
+  }),
   ...[atMost('s1', 1), publishing('s2', 80), reserving('s3', { NanoCPUs: 3 })].flatMap((first) => [
     create('service', service(first.serviceId)),
     create('revision', first),
@@ -276,9 +396,24 @@ function completeChange(plan: PlannedChange, model: NaiveModel): Change {
   const version = { current: known, stale: known + 1, none: 0 }[plan.version];
   if (op === 'delete') return remove(table, object.id, version);
   if (op === 'create') return create(table, object as never);
-  const tame = plan.lawful !== 'no' && table === 'task' && current !== undefined;
-  const kept = tame ? onward(current as Task, object as Task, plan.lawful === 'forward') : object;
+  const kept = plan.lawful === 'no' || !current ? object : tamed(table, current, object, plan);
   return update(table, { ...kept, meta: meta(version) } as never);
+}
+
+function tamed(
+  table: TableName,
+  current: StateObject,
+  object: StateObject,
+  { lawful }: PlannedChange,
+): StateObject {
+  if (table === 'task') return onward(current as Task, object as Task, lawful === 'forward');
+  if (table === 'network') {
+    const { allocation } = current as Network;
+    return allocation === undefined ? object : ({ ...object, allocation } as Network);
+  }
+  if (table !== 'attachment') return object;
+  const { addresses } = current as Attachment;
+  return addresses.length === 0 ? object : ({ ...object, addresses } as Attachment);
 }
 
 /** What a writer that keeps to the rules would make of `before` on its way to `after`. */
@@ -290,6 +425,7 @@ function onward(before: Task, after: Task, forward: boolean): Task {
   return {
     ...after,
     genericResources,
+    networks: before.networks ?? after.networks,
     serviceId,
     slot,
     revision: number,

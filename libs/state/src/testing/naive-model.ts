@@ -1,9 +1,12 @@
 import {
+  type Attachment,
   type Change,
   type Meta,
+  type Network,
   type Node,
   type Refusal,
   type Revision,
+  type Secret,
   type Service,
   type StateObject,
   type TableName,
@@ -12,6 +15,7 @@ import {
   taskStateRank,
   type VolumeHome,
 } from '../index.ts';
+import { addressUsers, addressVerdict } from './naive-addresses.ts';
 
 /**
  * The state machine once more, as simple as it can be: plain lists, copied for every transaction,
@@ -41,6 +45,9 @@ export class NaiveModel {
     task: [],
     lease: [],
     volumeHome: [],
+    attachment: [],
+    secret: [],
+    config: [],
   };
 
   /** Undefined when it is committed. */
@@ -160,13 +167,20 @@ export class NaiveModel {
   }
 
   #createRefused(table: TableName, object: StateObject): Refusal['kind'] | undefined {
-    if (table === 'service' || table === 'network') return this.#nameRefused(table, object);
+    if (table === 'service' || table === 'network')
+      return this.#nameRefused(table, object) ?? addressVerdict(this.lists, table, object);
+    if (table === 'attachment') return addressVerdict(this.lists, table, object);
+    if (table === 'secret' || table === 'config')
+      return this.lists[table].some((one) => nameOf(one) === nameOf(object))
+        ? 'name-conflict'
+        : undefined;
     if (table !== 'task') return undefined;
     const task = object as Task;
     if (!this.find('service', task.serviceId)) return 'missing-reference';
     if (!this.#revision(task)) return 'missing-reference';
     if (task.nodeId !== '' && !this.find('node', task.nodeId)) return 'missing-reference';
-    return held(task) ? this.#misfit(task) : undefined;
+    const misfit = held(task) ? this.#misfit(task) : undefined;
+    return misfit ?? addressVerdict(this.lists, table, object);
   }
 
   #updateRefused(
@@ -176,7 +190,13 @@ export class NaiveModel {
   ): Refusal['kind'] | undefined {
     if (table === 'revision') return 'immutable';
     if (table === 'node') return this.#lastManager(before as Node, after as Node);
-    if (table === 'service' || table === 'network') return this.#nameRefused(table, after);
+    if (table === 'service' || table === 'network')
+      return this.#nameRefused(table, after) ?? addressVerdict(this.lists, table, after, before);
+    if (table === 'attachment') return addressVerdict(this.lists, table, after, before);
+    if (table === 'secret' || table === 'config')
+      return nameOf(before) === nameOf(after) && contentOf(before) === contentOf(after)
+        ? undefined
+        : 'immutable';
     if (table !== 'task') return undefined;
     const [old, task] = [before as Task, after as Task];
     const same =
@@ -185,6 +205,8 @@ export class NaiveModel {
       old.revision === task.revision &&
       old.jobIteration === task.jobIteration;
     if (!same || (old.nodeId !== '' && old.nodeId !== task.nodeId)) return 'immutable';
+    if (old.networks && JSON.stringify(old.networks) !== JSON.stringify(task.networks))
+      return 'immutable';
     if (held(old) && JSON.stringify(old.genericResources) !== JSON.stringify(task.genericResources))
       return 'immutable';
     const back =
@@ -192,7 +214,8 @@ export class NaiveModel {
       taskStateRank[task.desired] < taskStateRank[old.desired];
     if (back) return 'state-moved-back';
     if (old.nodeId !== task.nodeId && !this.find('node', task.nodeId)) return 'missing-reference';
-    return held(task) && !held(old) ? this.#misfit(task) : undefined;
+    const misfit = held(task) && !held(old) ? this.#misfit(task) : undefined;
+    return misfit ?? addressVerdict(this.lists, table, task, old);
   }
 
   #lastManager(before: Node, after: Node): 'last-manager' | undefined {
@@ -253,11 +276,20 @@ export class NaiveModel {
     if (table === 'node')
       return this.tasks().some((task) => task.nodeId === object.id && !stopped(task));
     if (table === 'network')
+      return (
+        addressUsers(this.lists, object.id) ||
+        (this.lists.revision as Revision[]).some(
+          (revision) =>
+            joins(revision, object as Network) &&
+            ((this.find('service', revision.serviceId) as Service)?.revision === revision.number ||
+              this.tasks().some((task) => this.#revision(task) === revision && !stopped(task))),
+        )
+      );
+    if (table === 'secret' || table === 'config')
       return (this.lists.revision as Revision[]).some(
         (revision) =>
-          targets(revision).includes(object.id) &&
-          ((this.find('service', revision.serviceId) as Service)?.revision === revision.number ||
-            this.tasks().some((task) => this.#revision(task) === revision && !stopped(task))),
+          documents(revision).includes(`${table} ${object.id}`) &&
+          (this.find('service', revision.serviceId) as Service)?.revision === revision.number,
       );
     if (table !== 'revision') return false;
     const service = this.find('service', (object as Revision).serviceId) as Service | undefined;
@@ -276,7 +308,12 @@ export class NaiveModel {
     if (table === 'revision')
       return (
         this.find('service', (object as Revision).serviceId) !== undefined &&
-        this.#networksThere(object as Revision)
+        this.#allThere(object as Revision)
+      );
+    if (table === 'attachment')
+      return (
+        this.find('network', (object as Attachment).networkId) !== undefined &&
+        this.find('node', (object as Attachment).nodeId) !== undefined
       );
     if (table === 'volumeHome')
       return this.find('service', (object as VolumeHome).serviceId) !== undefined;
@@ -286,12 +323,18 @@ export class NaiveModel {
     return (
       current !== undefined &&
       this.find('revision', `${id}.${previousRevision}`) !== undefined &&
-      this.#networksThere(current)
+      this.#allThere(current)
     );
   }
 
-  #networksThere(revision: Revision): boolean {
-    return targets(revision).every((target) => this.find('network', target));
+  #allThere(revision: Revision): boolean {
+    return (
+      targets(revision).every((target) => this.find('network', target)) &&
+      documents(revision).every((named) => {
+        const [table = '', id = ''] = named.split(' ');
+        return this.find(table as TableName, id);
+      })
+    );
   }
 
   #revision({ serviceId, revision }: Task): Revision | undefined {
@@ -315,8 +358,31 @@ function managing({ spec, role }: Node): boolean {
   return spec.Role === 'manager' || role === 'manager';
 }
 
+/** Kind and id of every secret and config that the revision names. */
+export function documents({ spec }: Revision): readonly string[] {
+  const { Secrets = [], Configs = [] } = spec.TaskTemplate.ContainerSpec;
+  return [
+    ...Secrets.map(({ SecretID }) => `secret ${SecretID}`),
+    ...Configs.map(({ ConfigID }) => `config ${ConfigID}`),
+  ];
+}
+
+function nameOf(document: StateObject): string {
+  return (document as Secret).spec.Name;
+}
+
+function contentOf(document: StateObject): string {
+  return JSON.stringify((document as Secret).data);
+}
+
 function targets(revision: Revision): readonly string[] {
   return (revision.spec.TaskTemplate.Networks ?? []).map(({ Target }) => Target);
+}
+
+function joins(revision: Revision, { id, spec }: Network): boolean {
+  const ports = revision.spec.EndpointSpec?.Ports ?? [];
+  const publishes = ports.some(({ PublishMode }) => PublishMode === 'ingress');
+  return targets(revision).includes(id) || (spec.Ingress && publishes);
 }
 
 function made(version: number, createdAt: number, updatedAt: number): Meta {

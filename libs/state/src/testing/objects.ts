@@ -1,5 +1,6 @@
 import type { Instant, LogIndex } from '@shoal/runtime';
 import {
+  type Attachment,
   type Change,
   type Create,
   type Lease,
@@ -140,6 +141,19 @@ export function network(id: string, name = id): Network {
       Predefined: false,
     },
   };
+}
+
+/** A network with one subnet; the gateway is its first host, `10.0.1.1` of `10.0.1.0/24`. */
+export function allocated(id: string, subnet: string, vni: number): Network {
+  const gateway = subnet.replace(/[0-9]+\/.*$/, (end) => `${Number.parseInt(end, 10) + 1}`);
+  return {
+    ...network(id),
+    allocation: { subnets: [{ subnet, gateway, vni }], at: 1_000 as Instant },
+  };
+}
+
+export function attachment(id: string, networkId: string, ...addresses: string[]): Attachment {
+  return { id, meta: meta(), networkId, nodeId: 'n1', kind: 'container', name: 'tool', addresses };
 }
 
 export function lease(id: string, stage = 'scheduler'): Lease {

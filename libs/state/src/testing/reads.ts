@@ -1,7 +1,10 @@
 import {
+  type Attachment,
   type Lease,
+  type Network,
   type Node,
   type Revision,
+  type Secret,
   type Service,
   type StateObject,
   type StateView,
@@ -9,7 +12,8 @@ import {
   taskStateRank,
   type VolumeHome,
 } from '../index.ts';
-import type { NaiveModel } from './naive-model.ts';
+import { allHeld, bare, heldBy, portsOf } from './naive-addresses.ts';
+import { documents, type NaiveModel } from './naive-model.ts';
 
 /** Every way to read a state of the random histories, written out; order counts. */
 
@@ -17,6 +21,9 @@ const services = ['s1', 's2', 's3'];
 const nodes = ['n1', 'n2', 'n3'];
 const slots = [0, 1, 2];
 const numbers = [1, 2];
+const kinds = ['node', 'container'] as const;
+const networkIds = ['w1', 'w2', 'w9'];
+const addresses = Array.from({ length: 16 }, (_, n) => `10.0.0.${n}`);
 const states = Object.keys(taskStateRank) as TaskState[];
 
 function ids(objects: Iterable<StateObject>): readonly string[] {
@@ -24,8 +31,9 @@ function ids(objects: Iterable<StateObject>): readonly string[] {
 }
 
 export function readsOf(view: StateView): object {
-  const { tasks, revisions, leases, networks, volumeHomes } = view;
-  const tables = [view.nodes, networks, view.services, revisions, tasks, leases, volumeHomes];
+  const { tasks, revisions, leases, networks, volumeHomes, attachments, secrets, configs } = view;
+  const rest = [tasks, leases, volumeHomes, attachments, secrets, configs];
+  const tables = [view.nodes, networks, view.services, revisions, ...rest];
   return {
     index: view.index,
     objects: tables.map((table) => [...table.values()]),
@@ -45,19 +53,66 @@ export function readsOf(view: StateView): object {
     network: ['w1', 'w2'].map((name) => networks.byName(name)),
     hosts: ['h1', 'h2', 'host-n1'].map((name) => ids(view.nodes.byHostname(name))),
     usage: nodes.map((id) => ({ ...view.usage(id) })),
+    ingress: networks.ingress,
+    inNetwork: networkIds.map((id) => [
+      ids(view.services.byNetwork(id)),
+      ids(tasks.byNetwork(id)),
+      ids(attachments.byNetwork(id)),
+      kinds.map((kind) => attachments.countByNetwork(id, kind)),
+      addresses.map((address) => view.addresses(id).holder(address)),
+      [...view.addresses(id).addresses()].sort(),
+      view.addresses(id).count(4),
+    ]),
+    attachments: nodes.map((id) => ids(attachments.byNode(id))),
+    secrets: ['x1', 'x2'].map((id) => [
+      secrets.byName(id)?.id,
+      ids(view.services.byDocument('secret', id)),
+    ]),
+    configs: ['f1', 'f2'].map((id) => [
+      configs.byName(id)?.id,
+      ids(view.services.byDocument('config', id)),
+    ]),
+    ports: ['tcp/8080', 'tcp/8081'].map((port) => view.ingressPorts.get(port)),
+    vnis: [4096, 4097].map((vni) => view.vnis.get(vni)),
   };
 }
 
 /** The same from the model's plain lists, by searching them. */
 export function naiveReadsOf(model: NaiveModel, index: number): object {
-  const { node, network, service, revision, lease, volumeHome } = model.lists;
+  const { node, network, service, revision, lease, volumeHome, attachment } = model.lists;
+  const { secret, config } = model.lists;
   const tasks = model.tasks();
-  const tables = [node, network, service, revision, tasks, lease, volumeHome];
+  const rest = [lease, volumeHome, attachment, secret, config];
+  const tables = [node, network, service, revision, tasks, ...rest];
+  const attachments = attachment as Attachment[];
+  const ingress = (network as Network[]).find(({ spec }) => spec.Ingress);
+  const allocated = network as Network[];
   const homes = volumeHome as VolumeHome[];
   const of = (id: string) => tasks.filter((task) => task.serviceId === id);
   const named = (name: string) => (one: StateObject) =>
     (one as Service).name.toLowerCase() === name;
   const revisions = revision as Revision[];
+  const servicesIn = (id: string, isIngress: boolean): readonly string[] => {
+    const targeting = revisions.filter(({ spec }) =>
+      spec.TaskTemplate.Networks?.some(({ Target }) => Target === id),
+    );
+    const publishing = revisions.filter(({ spec }) =>
+      spec.EndpointSpec?.Ports?.some(({ PublishMode }) => PublishMode === 'ingress'),
+    );
+    const current = [...targeting, ...(isIngress ? publishing : [])].filter(
+      ({ serviceId, number }) =>
+        (service as Service[]).some((one) => one.id === serviceId && one.revision === number),
+    );
+    return [...new Set(current.map(({ serviceId }) => serviceId))];
+  };
+  const documentReads = (kind: 'secret' | 'config', id: string) => {
+    const naming = revisions.filter((one) => documents(one).includes(`${kind} ${id}`));
+    const current = naming.filter(({ serviceId, number }) =>
+      (service as Service[]).some((one) => one.id === serviceId && one.revision === number),
+    );
+    const holder = (model.lists[kind] as Secret[]).find(({ spec }) => spec.Name === id);
+    return [holder?.id, [...new Set(current.map(({ serviceId }) => serviceId))]];
+  };
   return {
     index,
     objects: tables,
@@ -89,5 +144,33 @@ export function naiveReadsOf(model: NaiveModel, index: number): object {
       ids((node as Node[]).filter((one) => one.description?.Hostname === name)),
     ),
     usage: nodes.map((id) => model.usage(id)),
+    ingress,
+    inNetwork: networkIds.map((id) => {
+      const held = allHeld(model.lists, id);
+      const texts = [...new Set(held.map(({ text }) => bare(text)))].sort();
+      const inside = attachments.filter(({ networkId }) => networkId === id);
+      const given = inside.filter((one) => one.addresses.length > 0);
+      return [
+        servicesIn(id, id === ingress?.id),
+        ids(tasks.filter((task) => heldBy('task', task).some((one) => one.network === id))),
+        ids(inside),
+        kinds.map((kind) => given.filter((one) => one.kind === kind).length),
+        addresses.map((address) => {
+          const holder = held.find(({ text }) => bare(text) === address);
+          return holder && { table: holder.table, id: holder.id };
+        }),
+        texts,
+        texts.length,
+      ];
+    }),
+    attachments: nodes.map((id) => ids(attachments.filter(({ nodeId }) => nodeId === id))),
+    secrets: ['x1', 'x2'].map((id) => documentReads('secret', id)),
+    configs: ['f1', 'f2'].map((id) => documentReads('config', id)),
+    ports: ['tcp/8080', 'tcp/8081'].map(
+      (port) => (service as Service[]).find((one) => portsOf(one).includes(port))?.id,
+    ),
+    vnis: [4096, 4097].map(
+      (vni) => allocated.find((one) => one.allocation?.subnets.some((it) => it.vni === vni))?.id,
+    ),
   };
 }

@@ -2,6 +2,7 @@ import type { HostedManager } from '../hosted-manager.ts';
 import type { MembershipOptions } from '../options.ts';
 import { keepAuthorityCopy } from './authority-copy.ts';
 import { keepLock } from './autolock.ts';
+import { keepIngress } from './ingress.ts';
 import { keepOwnCertificate } from './own-certificate.ts';
 import { keepRoot } from './root-rotation.ts';
 
@@ -15,6 +16,7 @@ export function startKeepers(
     keepLock(manager, options),
     keepOwnCertificate(manager, options),
     keepRoot(manager, options),
+    keepIngress(manager, options),
   ];
   return async () => {
     await Promise.all(keepers.map((stop) => stop()));

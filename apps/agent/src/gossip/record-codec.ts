@@ -1,0 +1,79 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { EndpointRecord } from '@shoal/state';
+import { z } from 'zod';
+
+const text = z.string().max(512);
+const texts = z.array(text).max(256);
+const port = z.number().int().min(0).max(65_535);
+
+const service = z.looseObject({
+  id: text,
+  name: text,
+  aliases: texts,
+  mode: z.enum(['vip', 'dnsrr']),
+  virtualIps: texts,
+  ports: z
+    .array(
+      z.object({
+        protocol: z.enum(['tcp', 'udp', 'sctp']),
+        targetPort: port,
+        publishedPort: port,
+      }),
+    )
+    .max(1_024),
+  sourceAddress: z.enum(['keep', 'masquerade']).optional(),
+  balance: z.enum(['rr', 'lc', 'sh']).optional(),
+});
+
+/** A record as another host says it: whatever has another form is none. Newer hosts may say more. */
+const schema: z.ZodType<EndpointRecord> = z.looseObject({
+  networkId: text,
+  endpointId: text,
+  kind: z.enum(['task', 'container', 'balancer']),
+  nodeId: text,
+  vtep: text,
+  addresses: texts,
+  name: text,
+  containerAliases: texts,
+  slot: z.number().int().min(0),
+  service: service.optional(),
+  serving: z.boolean(),
+});
+
+/** The same record gives the same bytes, whatever the order of its fields. */
+export function encodeRecord(record: EndpointRecord): Uint8Array {
+  return Buffer.from(JSON.stringify(record, inOrder));
+}
+
+/** Undefined for what is no record. */
+export function decodeRecord(value: Uint8Array): EndpointRecord | undefined {
+  try {
+    return schema.safeParse(JSON.parse(Buffer.from(value).toString('utf8'))).data;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Whether a record says what the managers say. The aliases of containers, and that a task sees the balancer
+ * instead of its clients, are known by its host alone.
+ */
+export function saysTheSame(value: Uint8Array, truth: Uint8Array): boolean {
+  if (Buffer.compare(value, truth) === 0) return true;
+  const [said, known] = [decodeRecord(value), decodeRecord(truth)];
+  if (said === undefined || known === undefined) return false;
+  return isDeepStrictEqual(comparable(said), comparable(known));
+}
+
+function comparable(record: EndpointRecord): unknown {
+  const { containerAliases: _aliases, service: of, ...rest } = record;
+  if (of === undefined) return rest;
+  const { sourceAddress: _source, ...fields } = of;
+  return { ...rest, service: fields };
+}
+
+/** For `JSON.stringify`: fields of objects by name. */
+function inOrder(_name: string, value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
+}

@@ -1,0 +1,180 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  credentials,
+  Server,
+  ServerCredentials,
+  type ServerUnaryCall,
+  type sendUnaryData,
+} from '@grpc/grpc-js';
+import {
+  type AttachContainerRequest,
+  type AttachContainerResponse,
+  type DetachContainerRequest,
+  DispatcherClient,
+  DispatcherService,
+} from '@shoal/proto';
+import { silentLogger, systemClock } from '@shoal/runtime';
+import { FakeClock } from '@shoal/stage/testing';
+import type { EndpointRecord } from '@shoal/state';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { ContainerAttachments } from './attachments.ts';
+
+const patience = { timeout: 10_000, interval: 5 };
+const announcedMs = 5 * 60_000;
+
+let folder: string;
+let server: Server;
+let client: DispatcherClient;
+let clock: FakeClock;
+let attachments: ContainerAttachments;
+let given: number;
+let detached: string[];
+let published: EndpointRecord[];
+let withdrawn: string[];
+let buildable: boolean;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'shoal-attachments-'));
+  [given, detached, published, withdrawn, buildable] = [0, [], [], [], true];
+  server = new Server();
+  server.addService(DispatcherService, {
+    attachContainer: fakeAttach,
+    detachContainer: (
+      call: ServerUnaryCall<DetachContainerRequest, object>,
+      done: Done<object>,
+    ) => {
+      detached.push(call.request.attachmentId);
+      done(null, {});
+    },
+  });
+  const address = `unix://${join(folder, 'dispatcher.sock')}`;
+  await new Promise<void>((resolve, reject) =>
+    server.bindAsync(address, ServerCredentials.createInsecure(), (error) =>
+      error === null ? resolve() : reject(error),
+    ),
+  );
+  client = new DispatcherClient(address, credentials.createInsecure());
+  // Deadlines of calls are by the real time of day.
+  clock = new FakeClock(systemClock.now());
+  attachments = new ContainerAttachments({
+    clock,
+    logger: silentLogger,
+    ensure: async (id) =>
+      buildable
+        ? { kind: 'ok', engineNetwork: `engine-${id}` }
+        : { kind: 'failed', message: `network ${id}: no tunnel` },
+    nameservers: () => ['10.0.1.1', '192.0.2.53'],
+    publish: (record) => published.push(record),
+    withdraw: (_networkId, id) => withdrawn.push(id),
+  });
+  attachments.session(client);
+});
+afterEach(async () => {
+  attachments.stop();
+  client.close();
+  server.forceShutdown();
+  await rm(folder, { recursive: true, force: true });
+});
+
+type Done<T> = sendUnaryData<T>;
+
+/** A dispatcher that knows the network `demo`, with id `n`. */
+function fakeAttach(
+  { request }: ServerUnaryCall<AttachContainerRequest, AttachContainerResponse>,
+  done: Done<AttachContainerResponse>,
+): void {
+  const { networkId, attachmentId, name, wanted } = request;
+  const none = { attachmentId: '', addresses: [], record: Buffer.alloc(0) };
+  if (networkId !== 'demo' && networkId !== 'n') {
+    done(null, { ...none, problem: `network ${networkId} not found` });
+    return;
+  }
+  if (attachmentId === '') given += 1;
+  const id = attachmentId === '' ? `a${given}` : attachmentId;
+  const address = wanted === '' ? `10.0.1.${10 + given}` : wanted;
+  const record: EndpointRecord = {
+    networkId: 'n',
+    endpointId: id,
+    kind: 'container',
+    nodeId: 'h',
+    vtep: '192.0.2.1',
+    addresses: [address],
+    name,
+    containerAliases: [],
+    slot: 0,
+    serving: true,
+  };
+  done(null, {
+    attachmentId: id,
+    addresses: [`${address}/24`],
+    record: Buffer.from(JSON.stringify(record)),
+    problem: '',
+  });
+}
+
+test('an announced container takes the address that was kept for it', async () => {
+  expect(await attachments.announce('demo')).toEqual({
+    engineNetwork: 'engine-n',
+    problem: '',
+    nameservers: ['10.0.1.1', '192.0.2.53'],
+  });
+  expect(attachments.ids).toEqual(['a1']);
+  expect(published).toEqual([]);
+  const attached = await attachments.attach('n');
+  expect(attached).toEqual({ kind: 'ok', attachmentId: 'a1', addresses: ['10.0.1.11/24'] });
+  expect(given).toBe(1);
+  expect(published.map(({ endpointId }) => endpointId)).toEqual(['a1']);
+  expect(await attachments.attach('n', '10.0.1.77')).toMatchObject({
+    attachmentId: 'a2',
+    addresses: ['10.0.1.77/24'],
+  });
+});
+
+test('a name makes it known to others; its end frees the address', async () => {
+  await attachments.attach('n');
+  attachments.named('a1', 'box');
+  attachments.named('a1', 'box');
+  expect(published.map(({ name }) => name)).toEqual(['', 'box']);
+  attachments.detach('a1');
+  attachments.detach('a1');
+  expect(withdrawn).toEqual(['a1']);
+  await vi.waitFor(() => expect(detached).toEqual(['a1']), patience);
+  expect(attachments.ids).toEqual([]);
+});
+
+test('what was announced and does not come is given back', async () => {
+  await attachments.announce('demo');
+  await clock.advance(announcedMs - 1);
+  expect(attachments.ids).toEqual(['a1']);
+  await clock.advance(1);
+  expect(attachments.ids).toEqual([]);
+  await vi.waitFor(() => expect(detached).toEqual(['a1']), patience);
+});
+
+test('a network that cannot be built leaves nothing behind', async () => {
+  buildable = false;
+  expect((await attachments.announce('demo')).problem).toBe('network n: no tunnel');
+  await vi.waitFor(() => expect(detached).toEqual(['a1']), patience);
+  expect(attachments.ids).toEqual([]);
+});
+
+test('the words of the dispatcher are handed on, and that there is none', async () => {
+  expect((await attachments.announce('nil')).problem).toBe('network nil not found');
+  expect(await attachments.attach('nil')).toEqual({
+    kind: 'failed',
+    message: 'network nil not found',
+  });
+  attachments.session(undefined);
+  expect((await attachments.announce('demo')).problem).toBe('no manager can be reached');
+});
+
+test('after a restart those that are gone from the engine are withdrawn', async () => {
+  const record = { networkId: 'n', kind: 'container' } as EndpointRecord;
+  attachments.restore({ ...record, endpointId: 'a7' });
+  attachments.restore({ ...record, endpointId: 'a8' });
+  attachments.present('n', new Set(['a8']));
+  expect(withdrawn).toEqual(['a7']);
+  expect(attachments.ids).toEqual(['a8']);
+});

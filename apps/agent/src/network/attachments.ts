@@ -1,0 +1,174 @@
+import { Metadata } from '@grpc/grpc-js';
+import type {
+  AttachContainerRequest,
+  AttachContainerResponse,
+  AttachResponse,
+  DispatcherClient,
+} from '@shoal/proto';
+import { type Clock, errorMessage, type Logger, type Timer } from '@shoal/runtime';
+import { addressOf, type EndpointRecord } from '@shoal/state';
+import type { Attached, Attachments, Ensured } from './ports.ts';
+
+/** Longest wait for a dispatcher's answer, milliseconds: below the engine's patience with plugins. */
+const answerMsMax = 4_500;
+/** How long an address is kept for a container that was announced and did not come, milliseconds. */
+const announcedMsMax = 5 * 60_000;
+/** Addresses kept for announced containers at the same time. */
+const announcedMax = 64;
+
+export interface ContainerAttachmentsOptions {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly ensure: (networkId: string) => Promise<Ensured>;
+  /** Whom containers of the network ask for names. */
+  readonly nameservers: (networkId: string) => readonly string[];
+  readonly publish: (record: EndpointRecord) => void;
+  readonly withdraw: (networkId: string, endpointId: string) => void;
+}
+
+interface Announced {
+  readonly record: EndpointRecord;
+  readonly addresses: readonly string[];
+  readonly end: Timer;
+}
+
+/** Containers that people run by hand in attachable networks: each has an attachment of this node. */
+export class ContainerAttachments implements Attachments {
+  readonly #options: ContainerAttachmentsOptions;
+  readonly #records = new Map<string, EndpointRecord>();
+  /** Announced and not yet there, by attachment. */
+  readonly #announced = new Map<string, Announced>();
+  #client: DispatcherClient | undefined;
+
+  constructor(options: ContainerAttachmentsOptions) {
+    this.#options = options;
+  }
+
+  /** All that are not to be cleared away. */
+  get ids(): readonly string[] {
+    return [...this.#records.keys(), ...this.#announced.keys()];
+  }
+
+  /** The session that is open. */
+  session(client: DispatcherClient | undefined): void {
+    this.#client = client;
+  }
+
+  /** One of before the restart. */
+  restore(record: EndpointRecord): void {
+    this.#records.set(record.endpointId, record);
+  }
+
+  /** Containers of the network that are there; those that the driver does not name are gone. */
+  present(networkId: string, endpointIds: ReadonlySet<string>): void {
+    for (const [id, record] of this.#records) {
+      if (record.networkId === networkId && !endpointIds.has(id)) this.detach(id);
+    }
+  }
+
+  /** A container will be run in the network: makes sure that the network is here. */
+  async announce(network: string): Promise<AttachResponse> {
+    if (this.#announced.size >= announcedMax) return problem('too many containers are announced');
+    const answer = await this.#request({ networkId: network });
+    if (answer.problem !== '') return problem(answer.problem);
+    const record = recordOf(answer);
+    const id = answer.attachmentId;
+    const end = this.#options.clock.after(announcedMsMax, () => this.#forget(id));
+    this.#announced.set(id, { record, addresses: answer.addresses, end });
+    const ensured = await this.#options.ensure(record.networkId);
+    if (ensured.kind === 'ok') {
+      const nameservers = [...this.#options.nameservers(record.networkId)];
+      return { engineNetwork: ensured.engineNetwork, problem: '', nameservers };
+    }
+    this.#forget(id);
+    return problem(ensured.message);
+  }
+
+  async attach(networkId: string, wanted?: string): Promise<Attached> {
+    const announced = this.#take(networkId, wanted);
+    if (announced !== undefined) return announced;
+    const answer = await this.#request({ networkId, ...(wanted === undefined ? {} : { wanted }) });
+    if (answer.problem !== '') return { kind: 'failed', message: answer.problem };
+    return this.#attached(recordOf(answer), answer.addresses);
+  }
+
+  named(attachmentId: string, name: string): void {
+    const record = this.#records.get(attachmentId);
+    if (record === undefined || record.name === name) return;
+    const named = { ...record, name, serving: true };
+    this.#records.set(attachmentId, named);
+    this.#options.publish(named);
+    const { networkId } = record;
+    void this.#request({ networkId, attachmentId, name }).then(({ problem: reason }) => {
+      if (reason !== '') this.#options.logger.warn({ attachmentId, reason }, 'container_not_named');
+    });
+  }
+
+  detach(attachmentId: string): void {
+    const record = this.#records.get(attachmentId);
+    if (record === undefined) return;
+    this.#records.delete(attachmentId);
+    this.#options.withdraw(record.networkId, attachmentId);
+    this.#release(attachmentId);
+  }
+
+  stop(): void {
+    for (const { end } of this.#announced.values()) end.cancel();
+  }
+
+  #take(networkId: string, wanted: string | undefined): Attached | undefined {
+    for (const [id, { record, addresses, end }] of this.#announced) {
+      const fits = wanted === undefined || addresses.map(addressOf).includes(wanted);
+      if (record.networkId !== networkId || !fits) continue;
+      end.cancel();
+      this.#announced.delete(id);
+      return this.#attached(record, addresses);
+    }
+    return undefined;
+  }
+
+  #attached(record: EndpointRecord, addresses: readonly string[]): Attached {
+    this.#records.set(record.endpointId, record);
+    this.#options.publish(record);
+    return { kind: 'ok', attachmentId: record.endpointId, addresses };
+  }
+
+  #forget(attachmentId: string): void {
+    this.#announced.get(attachmentId)?.end.cancel();
+    if (this.#announced.delete(attachmentId)) this.#release(attachmentId);
+  }
+
+  /** What a lost call leaves behind goes when the dispatcher hears which attachments there are. */
+  #release(attachmentId: string): void {
+    const deadline = this.#options.clock.now() + answerMsMax;
+    const request = { attachmentId };
+    this.#client?.detachContainer(request, new Metadata(), { deadline }, () => undefined);
+  }
+
+  #request(given: Partial<AttachContainerRequest>): Promise<AttachContainerResponse> {
+    const client = this.#client;
+    const request = { networkId: '', attachmentId: '', name: '', wanted: '', ...given };
+    const refused = (reason: string): AttachContainerResponse => ({
+      attachmentId: '',
+      addresses: [],
+      record: Buffer.alloc(0),
+      problem: reason,
+    });
+    if (client === undefined) return Promise.resolve(refused('no manager can be reached'));
+    const deadline = this.#options.clock.now() + answerMsMax;
+    return new Promise((resolve) => {
+      client.attachContainer(request, new Metadata(), { deadline }, (error, answer) => {
+        resolve(error === null ? answer : refused(errorMessage(error)));
+      });
+    });
+  }
+}
+
+function recordOf({ record }: AttachContainerResponse): EndpointRecord {
+  return JSON.parse(record.toString('utf8')) as EndpointRecord;
+}
+
+/** Why a container cannot join. */
+export function problem(text: string): AttachResponse {
+  return { engineNetwork: '', problem: text, nameservers: [] };
+}

@@ -1,0 +1,408 @@
+import type { NodeNetwork } from '@shoal/overlay';
+import { balancerEndpointId, vtepOf } from '@shoal/overlay';
+import type { DispatcherClient, PathCheck, PathResults, SwarmView } from '@shoal/proto';
+import { type Clock, type Logger, parseHostPort, type Timer } from '@shoal/runtime';
+import { addressOf, type EndpointRecord, type Node, type TaskAssignment } from '@shoal/state';
+import { ContainerAttachments } from './attachments.ts';
+import { DigestReports } from './digest-reports.ts';
+import type { HostFeed } from './feed.ts';
+import { readGossipKeys } from './gossip-keys.ts';
+import type { NetworkMemory, Remembered } from './memory.ts';
+import type { NetworkMetrics } from './metrics.ts';
+import { OwnEndpoints } from './own-endpoints.ts';
+import { checkPaths, type PathProbes } from './path-check.ts';
+import type { Ensured, NetworkPorts } from './ports.ts';
+import { NetworkTables } from './tables.ts';
+import type { Prepared, TaskNetworking } from './task-networking.ts';
+import { within } from './waits.ts';
+
+/** Longest wait until all hosts send to a new task, or no longer to one that stops; milliseconds. */
+export const acknowledgeMsMax = 2_000;
+/** Longest wait for this host's own consumers before other hosts are told of a new task, milliseconds. */
+const hereMsMax = 1_000;
+/** As many as the C library takes. */
+const nameserversMax = 3;
+/** Longest wait for what a task that stops has not answered yet, milliseconds. */
+const answerMsMax = 2_000;
+/** How often that is looked at, milliseconds. */
+const answerPollMs = 25;
+/** Longest wait of a task for a network before it says what it waits for, milliseconds. */
+const prepareMsMax = 1_000;
+/** Longest wait for the networks of before a restart; then consumers are told what there is. */
+const openMsMax = 10_000;
+
+export interface HostNetworkingOptions extends NetworkPorts {
+  readonly nodeId: string;
+  readonly feed: HostFeed;
+  readonly memory: NetworkMemory;
+  readonly probes: PathProbes;
+  /** Connections that others have to the container of a process. */
+  readonly connections: (pid: number) => Promise<number>;
+  readonly gossipPort: number;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: NetworkMetrics;
+}
+
+/**
+ * The networks of this host: takes what the dispatcher says must be here, what other hosts say by gossip
+ * and what this host knows of its own containers, and brings it to the kernel, to the resolver and the
+ * balancer, and to the other hosts.
+ */
+export class HostNetworking implements TaskNetworking {
+  readonly containers: ContainerAttachments;
+  readonly digests: DigestReports;
+  readonly #options: HostNetworkingOptions;
+  readonly #own = new OwnEndpoints();
+  readonly #tables: NetworkTables;
+  #networks: readonly NodeNetwork[] | undefined;
+  #vtep = '';
+  /** Own tasks of before the restart whose containers nobody has seen yet. */
+  readonly #unclaimed = new Set<string>();
+  /** Who waits for a network. */
+  readonly #waiting = new Set<() => void>();
+  readonly #ends: (() => void)[] = [];
+  #opening: Timer | undefined;
+  #opened = false;
+  /** Own endpoints of before the restart are published. */
+  #isRestored = false;
+
+  private constructor(options: HostNetworkingOptions) {
+    this.#options = options;
+    const { nodeId, overlay, gossip, feed, clock, logger } = options;
+    const ports = { overlay, gossip, feed, clock };
+    this.#tables = new NetworkTables({ ...ports, nodeId, onChanged: () => this.#changed() });
+    this.containers = new ContainerAttachments({
+      clock,
+      logger,
+      ensure: (networkId) => this.#ensure(networkId),
+      nameservers: (networkId) => this.#nameservers(networkId),
+      publish: (record) => void this.#tables.push(record),
+      withdraw: (networkId, id) => void this.#tables.withdraw(networkId, id),
+    });
+    this.digests = new DigestReports({
+      ...ports,
+      tables: this.#tables,
+      attachments: () => (this.#opened ? this.containers.ids : undefined),
+    });
+    this.#ends.push(
+      overlay.onChange(() => this.#overlayChanged()),
+      gossip.onChange((...heard) => this.#tables.heard(...heard)),
+    );
+    gossip.onPush(async () => {
+      await within(clock, acknowledgeMsMax, feed.settled());
+    });
+  }
+
+  /** Goes on with what was so when the agent last ran: consumers, kernel and hosts see no difference. */
+  static async begin(options: HostNetworkingOptions): Promise<HostNetworking> {
+    const networking = new HostNetworking(options);
+    const remembered = await options.memory.load();
+    if (remembered !== undefined) networking.#restore(remembered);
+    return networking;
+  }
+
+  /** Which of the hosts can be reached, and why not. */
+  check(asked: PathCheck): Promise<PathResults> {
+    const { gossip, probes, gossipPort } = this.#options;
+    const tables = this.#tables;
+    const source = {
+      gossipPort,
+      probes,
+      reachability: () => gossip.reachability(),
+      networks: () => tables.networks(),
+      record: (networkId: string, id: string) => tables.record(networkId, id),
+      tunnelPort: (networkId: string) =>
+        this.#networks?.find(({ id }) => id === networkId)?.dataPathPort ?? 0,
+    };
+    return checkPaths(source, asked);
+  }
+
+  /** The session that is open, for what is asked by hand. */
+  session(client: DispatcherClient | undefined): void {
+    this.containers.session(client);
+  }
+
+  swarm(view: SwarmView): void {
+    const { gossip } = this.#options;
+    const keys = readGossipKeys(view.gossipKeys);
+    if (keys.length > 0) gossip.keys(keys);
+    const seeds = view.managers.flatMap(({ nodeId, dispatcherAddr, logAddr }) => {
+      const host = parseHostPort(dispatcherAddr === '' ? logAddr : dispatcherAddr)?.host;
+      return host === undefined ? [] : [{ nodeId, addr: host }];
+    });
+    gossip.members(seeds);
+    const vtep = vtepOf(JSON.parse(view.node.toString('utf8')) as Node);
+    // A node's first session begins before the log has its address.
+    if (vtep === '' || vtep === this.#vtep) return;
+    this.#vtep = vtep;
+    this.#configure();
+  }
+
+  /** All networks that this host must have. */
+  wanted(networks: readonly NodeNetwork[]): void {
+    this.#networks = networks;
+    this.#configure();
+  }
+
+  /** All records of a network as the log implies them. */
+  told(networkId: string, records: readonly EndpointRecord[]): void {
+    const different = this.#tables.told(networkId, records);
+    this.#options.metrics.truth(different);
+    this.#options.logger.info({ network: networkId, different }, 'network_records_told');
+  }
+
+  /** Assignments came or changed: records of tasks that run may be others now. */
+  assigned(assignments: readonly TaskAssignment[]): void {
+    for (const assignment of assignments) {
+      if (!this.#own.assigned(assignment)) continue;
+      for (const record of this.#own.records(assignment.taskId)) void this.#tables.push(record);
+    }
+  }
+
+  /** Tasks with a container that runs: others of before the restart are gone. */
+  found(running: ReadonlySet<string>): void {
+    for (const taskId of this.#unclaimed) if (!running.has(taskId)) this.gone(taskId);
+    // Without memory nobody knows yet what will be published.
+    if (this.#isRestored) this.#options.gossip.settle();
+  }
+
+  async prepare({ networks = [] }: TaskAssignment): Promise<Prepared> {
+    for (const { networkId } of networks) {
+      const ensured = await this.#ensure(networkId);
+      if (ensured.kind === 'failed') return { kind: 'waiting', message: ensured.message };
+      if (ensured.kind === 'impossible') return ensured;
+    }
+    return { kind: 'ok' };
+  }
+
+  joined(assignment: TaskAssignment, containerId: string): void {
+    this.#join(assignment, containerId, false);
+  }
+
+  restored(assignment: TaskAssignment, containerId: string): void {
+    this.#join(assignment, containerId, true);
+  }
+
+  async serve(taskId: string): Promise<void> {
+    await this.#setServing(taskId, 'serve');
+  }
+
+  async drain(taskId: string, pid = 0): Promise<void> {
+    if (!this.#own.isServing(taskId)) return;
+    await this.#setServing(taskId, 'drain');
+    if (pid > 0) await this.#answered(taskId, pid);
+  }
+
+  gone(taskId: string): void {
+    this.#unclaimed.delete(taskId);
+    this.#own.delete(taskId);
+    for (const networkId of this.#tables.networksOf(taskId)) {
+      void this.#tables.withdraw(networkId, taskId);
+    }
+  }
+
+  /** Lets go of everything; containers talk on, and consumers serve on. */
+  async close(): Promise<void> {
+    const { gossip, overlay, feed, memory } = this.#options;
+    this.#stop();
+    feed.hold();
+    await Promise.all([gossip.close(), overlay.close(), memory.flush()]);
+  }
+
+  /** The node has left the swarm, and no container of it is left. */
+  async remove(): Promise<void> {
+    const { gossip, overlay, feed, memory } = this.#options;
+    this.#stop();
+    for (const networkId of this.#tables.ids) gossip.leave(networkId);
+    feed.openEmpty();
+    await Promise.all([gossip.close(), overlay.remove(), memory.forget()]);
+  }
+
+  #stop(): void {
+    for (const end of this.#ends) end();
+    this.#opening?.cancel();
+    this.digests.stop();
+    this.containers.stop();
+    this.#wake();
+  }
+
+  #restore({ vtep, networks, records }: Remembered): void {
+    const { nodeId } = this.#options;
+    this.#vtep = vtep;
+    this.#networks = networks;
+    this.#tables.sync(new Set(networks.map(({ id }) => id)));
+    for (const networkId of this.#tables.ids) {
+      const known = records[networkId] ?? [];
+      this.#tables.told(networkId, known);
+      for (const record of known) {
+        if (record.nodeId !== nodeId || record.kind === 'balancer') continue;
+        if (record.kind === 'task') this.#unclaimed.add(record.endpointId);
+        else this.containers.restore(record);
+        this.#tables.publish(record);
+      }
+    }
+    this.#isRestored = true;
+    // Last: consumers may be told as soon as the networks are there.
+    this.#configure();
+  }
+
+  #configure(): void {
+    const networks = this.#networks;
+    if (networks === undefined) return;
+    this.#tables.sync(new Set(networks.map(({ id }) => id)));
+    // The address of a new node comes a moment later.
+    if (this.#vtep === '') return;
+    const { nodeId, overlay } = this.#options;
+    overlay.configure(networks, { nodeId, vtep: this.#vtep });
+    for (const network of networks) this.#publishBalancer(network);
+    this.#openOnceBuilt();
+    this.#wake();
+    this.#changed();
+  }
+
+  #publishBalancer({ id, balancerAddresses }: NodeNetwork): void {
+    if (balancerAddresses.length === 0) return;
+    const { nodeId } = this.#options;
+    this.#tables.publish({
+      networkId: id,
+      endpointId: balancerEndpointId(nodeId),
+      kind: 'balancer',
+      nodeId,
+      vtep: this.#vtep,
+      addresses: balancerAddresses.map(addressOf),
+      name: '',
+      containerAliases: [],
+      slot: 0,
+      serving: false,
+    });
+  }
+
+  /** Consumers still serve what was before the restart: they hear nothing until that is there again. */
+  #openOnceBuilt(): void {
+    if (this.#opened) return;
+    const { clock, overlay } = this.#options;
+    this.#opening ??= clock.after(openMsMax, () => this.#open());
+    const built = new Set(overlay.hostNetworks().map(({ id }) => id));
+    if (this.#networks?.every(({ id }) => built.has(id)) === true) this.#open();
+  }
+
+  #open(): void {
+    this.#opening?.cancel();
+    this.#opened = true;
+    // The driver may have had them before this one began.
+    this.#tables.builtChanged(this.#options.overlay.hostNetworks());
+    this.#options.feed.open(this.#tables, () => this.digests.changed());
+    for (const { id, local } of this.#options.overlay.hostNetworks()) {
+      this.containers.present(id, new Set(local.map(({ endpointId }) => endpointId)));
+    }
+  }
+
+  #overlayChanged(): void {
+    this.#tables.builtChanged(this.#options.overlay.hostNetworks());
+    this.#openOnceBuilt();
+    this.#wake();
+  }
+
+  async #ensure(networkId: string): Promise<Ensured> {
+    const isHere = () => this.#networks?.some(({ id }) => id === networkId) === true;
+    if (!isHere()) await this.#until(isHere);
+    const network = this.#networks?.find(({ id }) => id === networkId);
+    if (network === undefined || this.#vtep === '') {
+      return { kind: 'failed', message: `network ${networkId} is not known on this host yet` };
+    }
+    const ensured = await this.#options.overlay.ensure(networkId);
+    return ensured.kind === 'ok'
+      ? ensured
+      : { kind: ensured.kind, message: `network ${network.name}: ${ensured.message}` };
+  }
+
+  /** The network's resolver, and where that is away the host's own. */
+  #nameservers(networkId: string): readonly string[] {
+    const gateways = this.#networks?.find(({ id }) => id === networkId)?.subnets ?? [];
+    const upstreams = this.#tables.networks().get(networkId)?.upstreams ?? [];
+    const hosts = upstreams.flatMap((each) => parseHostPort(each)?.host ?? []);
+    const [first] = gateways;
+    return first === undefined ? [] : [first.gateway, ...hosts].slice(0, nameserversMax);
+  }
+
+  #join(assignment: TaskAssignment, containerId: string, restored: boolean): void {
+    const { taskId } = assignment;
+    const { nodeId } = this.#options;
+    const before = this.#tables.networksOf(taskId);
+    const wasServing = before.some((id) => this.#tables.record(id, taskId)?.serving === true);
+    this.#unclaimed.delete(taskId);
+    this.#own.join(assignment, containerId, restored || wasServing);
+    for (const record of this.#own.records(taskId)) {
+      if (record.nodeId === nodeId) this.#tables.publish(record);
+    }
+  }
+
+  /** Nothing new comes: waits for requests under way. Connections that stay open are not waited out. */
+  async #answered(taskId: string, pid: number): Promise<void> {
+    const { clock, connections } = this.#options;
+    const end = clock.monotonic() + answerMsMax;
+    while (this.#own.has(taskId) && clock.monotonic() < end && (await connections(pid)) > 0) {
+      await new Promise<void>((resolve) => clock.after(answerPollMs, resolve));
+    }
+  }
+
+  /** Waits until every host goes by it, this one too. */
+  async #setServing(taskId: string, what: 'serve' | 'drain'): Promise<void> {
+    const { clock, feed, metrics, logger } = this.#options;
+    if (!this.#own.setServing(taskId, what === 'serve')) return;
+    const since = clock.monotonic();
+    const missing = new Set<string>();
+    const work = async (): Promise<void> => {
+      const records = this.#own.records(taskId);
+      for (const record of records) this.#tables.setOwn(record);
+      const here = feed.settled();
+      // Nobody sends to a container before its own host is ready for that.
+      if (what === 'serve') await within(clock, hereMsMax, here);
+      const pushes = records.map(async (record) => {
+        // Gone meanwhile, or about to stop.
+        if (!this.#own.has(taskId) || this.#own.isServing(taskId) !== record.serving) return;
+        const outcome = await this.#tables.push(record);
+        for (const host of outcome.missing) missing.add(host);
+      });
+      await Promise.all([...pushes, here]);
+    };
+    const inTime = await within(clock, acknowledgeMsMax, work());
+    const ms = clock.monotonic() - since;
+    metrics.acknowledged(what, ms, missing.size);
+    if (inTime && missing.size === 0) return;
+    logger.warn({ task: taskId, what, missing: [...missing], ms }, 'network_not_acknowledged');
+  }
+
+  #changed(): void {
+    const { memory, metrics, overlay } = this.#options;
+    const networks = this.#networks ?? [];
+    memory.changed(() => this.#remembered());
+    metrics.networks(networks.length, overlay.hostNetworks().length);
+    this.digests.changed();
+  }
+
+  #remembered(): Remembered {
+    const records = this.#tables.ids.map((id) => [id, this.#tables.records(id)] as const);
+    return {
+      vtep: this.#vtep,
+      networks: this.#networks ?? [],
+      records: Object.fromEntries(records),
+    };
+  }
+
+  async #until(holds: () => boolean): Promise<void> {
+    const end = this.#options.clock.monotonic() + prepareMsMax;
+    while (!holds()) {
+      const left = end - this.#options.clock.monotonic();
+      if (left <= 0) return;
+      const changed = new Promise<void>((resolve) => this.#waiting.add(resolve));
+      if (!(await within(this.#options.clock, left, changed))) return;
+    }
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiting) wake();
+    this.#waiting.clear();
+  }
+}

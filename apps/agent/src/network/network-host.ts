@@ -1,0 +1,164 @@
+import { hostNetworksSocket } from '@shoal/overlay';
+import type { AttachResponse } from '@shoal/proto';
+import { type Clock, errorMessage, type Logger, type Random } from '@shoal/runtime';
+import type { Registry } from 'prom-client';
+import { type ContainerNetworks, noContainerNetworks } from '../executor/container-networks.ts';
+import type { CallObserver } from '../executor/engine-http.ts';
+import { gossipPort, HostGossip } from '../gossip/host-gossip.ts';
+import { type GossipMetrics, gossipMetrics } from '../gossip/metrics.ts';
+import { OverlayDriver } from '../overlay/driver.ts';
+import { type OverlayMetrics, overlayMetrics } from '../overlay/metrics.ts';
+import { problem } from './attachments.ts';
+import { incomingConnections } from './connections.ts';
+import { HostFeed } from './feed.ts';
+import { FeedServer } from './feed-server.ts';
+import { HostNetworking } from './host-networking.ts';
+import { NetworkMemory, networksFile } from './memory.ts';
+import { type NetworkMetrics, networkMetrics } from './metrics.ts';
+import { pathProbes } from './path-probes.ts';
+
+export interface NetworkHostOptions {
+  readonly dataDir: string;
+  /** The engine's address. */
+  readonly engine: string;
+  /** Where the engine finds its network driver. */
+  readonly driverSocket: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly registry: Registry;
+  readonly observe: CallObserver;
+}
+
+/** What of a host's identity its networks need. */
+export interface NetworkIdentity {
+  readonly nodeId: string;
+  /** Without port. */
+  readonly advertiseAddr: string;
+}
+
+/**
+ * A host's networks for as long as its agent runs, whichever swarm it is in: the engine's driver and the
+ * socket of resolver and balancer are there all the time, gossip and records while it is in a swarm.
+ */
+export class NetworkHost {
+  readonly #options: NetworkHostOptions;
+  readonly #feed = new HostFeed();
+  readonly #metrics: {
+    readonly networks: NetworkMetrics;
+    readonly gossip: GossipMetrics;
+    readonly overlay: OverlayMetrics;
+  };
+  #server: FeedServer | undefined;
+  #driver: OverlayDriver | undefined;
+  #networking: { readonly nodeId: string; readonly of: HostNetworking } | undefined;
+
+  private constructor(options: NetworkHostOptions) {
+    this.#options = options;
+    const { registry } = options;
+    this.#metrics = {
+      networks: networkMetrics(registry),
+      gossip: gossipMetrics(registry),
+      overlay: overlayMetrics(registry),
+    };
+  }
+
+  /** Never fails: a host that cannot have overlay networks runs all other tasks. */
+  static async open(options: NetworkHostOptions): Promise<NetworkHost> {
+    const host = new NetworkHost(options);
+    try {
+      const socket = hostNetworksSocket(options.dataDir);
+      host.#server = await FeedServer.listen(socket, host.#feed, (name) => host.#announce(name));
+      await host.#openDriver();
+    } catch (error) {
+      options.logger.error({ reason: errorMessage(error) }, 'networks_unavailable');
+    }
+    return host;
+  }
+
+  /** How containers join; asks the driver that is there by then. */
+  readonly containers: ContainerNetworks = {
+    plan: (assignment) => (this.#driver ?? noContainerNetworks).plan(assignment),
+  };
+
+  /** The networks of a node, from now until another begins or it is removed. Undefined: this host has none. */
+  async begin({ nodeId, advertiseAddr }: NetworkIdentity): Promise<HostNetworking | undefined> {
+    if (this.#networking?.nodeId === nodeId) return this.#networking.of;
+    if (this.#networking !== undefined) {
+      await this.#networking.of.close();
+      this.#driver = undefined;
+    }
+    this.#networking = undefined;
+    const overlay = this.#driver ?? (await this.#openDriver().catch(() => undefined));
+    if (overlay === undefined) return undefined;
+    const { clock, random, logger } = this.#options;
+    const log = logger.child({ node: nodeId });
+    const gossip = new HostGossip({
+      nodeId,
+      advertise: { host: advertiseAddr, port: gossipPort },
+      clock,
+      random,
+      logger: log,
+      metrics: this.#metrics.gossip,
+    });
+    const networking = await HostNetworking.begin({
+      nodeId,
+      overlay,
+      gossip,
+      feed: this.#feed,
+      memory: this.#memory(nodeId),
+      probes: pathProbes,
+      connections: incomingConnections,
+      gossipPort,
+      clock,
+      logger: log,
+      metrics: this.#metrics.networks,
+    });
+    overlay.attachments = networking.containers;
+    this.#networking = { nodeId, of: networking };
+    return networking;
+  }
+
+  /** The host is in no swarm: there is nothing to serve. */
+  standAlone(): void {
+    if (this.#networking === undefined) this.#feed.openEmpty();
+  }
+
+  /** The node has left the swarm, and its containers are gone. */
+  async remove(nodeId: string): Promise<void> {
+    const networking = this.#networking?.of;
+    const driver = this.#driver ?? (await this.#openDriver().catch(() => undefined));
+    this.#networking = undefined;
+    this.#driver = undefined;
+    if (networking !== undefined) return networking.remove();
+    this.#feed.openEmpty();
+    await this.#memory(nodeId).forget();
+    await driver?.remove();
+  }
+
+  /** Lets go of everything; containers talk on. */
+  async close(): Promise<void> {
+    if (this.#networking === undefined) await this.#driver?.close();
+    else await this.#networking.of.close();
+    await this.#server?.close();
+  }
+
+  #memory(nodeId: string): NetworkMemory {
+    const { dataDir, clock, logger } = this.#options;
+    return new NetworkMemory(networksFile(dataDir), nodeId, clock, logger);
+  }
+
+  async #openDriver(): Promise<OverlayDriver> {
+    const { engine, observe, dataDir, driverSocket: socket, clock, logger } = this.#options;
+    const metrics = this.#metrics.overlay;
+    const parts = { engine, observe, dataDir, socket, clock, logger, metrics };
+    this.#driver = await OverlayDriver.open(parts);
+    return this.#driver;
+  }
+
+  async #announce(network: string): Promise<AttachResponse> {
+    const networking = this.#networking?.of;
+    if (networking === undefined) return problem('this host is in no swarm');
+    return networking.containers.announce(network);
+  }
+}

@@ -1,0 +1,245 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import type { HostNetwork, NodeNetwork } from '@shoal/overlay';
+import { type Clock, errorMessage, type Logger } from '@shoal/runtime';
+import { addressOf, type EndpointRecord, type TaskAssignment } from '@shoal/state';
+import type { ContainerNetworkPlan, ContainerNetworks } from '../executor/container-networks.ts';
+import { noNetworks } from '../executor/container-networks.ts';
+import type { EngineResult } from '../executor/engine.ts';
+import { type CallObserver, EngineHttp } from '../executor/engine-http.ts';
+import type { Attachments, Ensured, OverlayPort, OwnHost } from '../network/ports.ts';
+import { within } from '../network/waits.ts';
+import { EngineAudit } from './audit.ts';
+import { BuiltNetworks } from './built-networks.ts';
+import { Commands, type HostNamespace } from './commands.ts';
+import { EngineNames } from './engine-names.ts';
+import { EngineNetworks } from './engine-networks.ts';
+import { raiseHostLimits } from './host-limits.ts';
+import type { OverlayMetrics } from './metrics.ts';
+import { ipamDriverMethods } from './plugin/ipam-driver.ts';
+import { networkDriverMethods } from './plugin/network-driver.ts';
+import { driverName, type Methods, PluginServer } from './plugin/server.ts';
+import { Plumbing } from './plumbing.ts';
+import { Registry } from './registry.ts';
+import { Upkeep } from './upkeep.ts';
+import { containerNameservers, hostNameservers, resolvConfPaths, upstream } from './upstreams.ts';
+
+/** Pause after the engine has begun to talk: until then it does not answer itself. Milliseconds. */
+const activatedMs = 1_000;
+/** Pause until the engine knows the name of a container that it is just starting, milliseconds. */
+const namingMs = 500;
+/** Longest wait for a network, milliseconds. */
+const ensureMsMax = 10_000;
+
+export const pluginSocketDefault = '/run/docker/plugins/shoal.sock';
+
+export interface OverlayDriverOptions {
+  /** The engine's address, such as `unix:///var/run/docker.sock`. */
+  readonly engine: string;
+  readonly observe: CallObserver;
+  readonly dataDir: string;
+  /** Where the engine finds its network driver, and by the file's name how it is called. */
+  readonly socket?: string | undefined;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: OverlayMetrics;
+  /** Absent: the namespace of this process. It must be the engine's. */
+  readonly host?: HostNamespace | undefined;
+}
+
+/**
+ * The overlay networks of this host: namespaces, tunnels and peers in the kernel, networks of the engine
+ * that stand for them, and the driver through which its containers join.
+ */
+export class OverlayDriver implements OverlayPort, ContainerNetworks {
+  readonly #options: OverlayDriverOptions;
+  readonly #registry: Registry;
+  readonly #built: BuiltNetworks;
+  readonly #names: EngineNames;
+  readonly #audit: EngineAudit;
+  readonly #upkeep: Upkeep;
+  readonly #methods: Methods;
+  /** The host's. */
+  readonly #nameservers: readonly string[];
+  readonly #listeners = new Set<(networkId: string) => void>();
+  #server: PluginServer | undefined;
+  #attachments: Attachments | undefined;
+  #closed = false;
+
+  private constructor(
+    options: OverlayDriverOptions,
+    registry: Registry,
+    commands: Commands,
+    nameservers: readonly string[],
+  ) {
+    this.#options = options;
+    this.#registry = registry;
+    this.#nameservers = nameservers;
+    const { clock, logger, metrics, observe, socket = pluginSocketDefault } = options;
+    const http = new EngineHttp(options.engine, observe, () => clock.monotonic());
+    const engine = new EngineNetworks(http, driverName(socket));
+    const changed = (networkId: string): void => this.#changed(networkId);
+    const attachments = (): Attachments | undefined => this.#attachments;
+    const owner = ownerOf(options.dataDir);
+    const kernel = { commands, registry, owner, nameservers, clock, logger, metrics, changed };
+    const built = new BuiltNetworks(kernel);
+    const plumbing = new Plumbing({
+      ...{ registry, built, attachments, changed },
+      activated: () => this.#upkeep.auditIn(activatedMs),
+      unnamed: (networkId) => this.#later(namingMs, () => this.#audit.name(networkId)),
+      dropped: (networkId) => this.#names.forget(networkId),
+      left: (networkId) => this.#later(activatedMs, () => this.#upkeep.retire(networkId)),
+    });
+    this.#built = built;
+    this.#names = new EngineNames(engine);
+    const parts = { engine, registry, built, plumbing, attachments, logger, metrics };
+    this.#audit = new EngineAudit(parts);
+    const [names, audit] = [this.#names, this.#audit];
+    this.#upkeep = new Upkeep({ registry, built, names, audit, clock, logger });
+    this.#methods = new Map([...networkDriverMethods(plumbing), ...ipamDriverMethods(plumbing)]);
+  }
+
+  /**
+   * Takes up what an earlier agent has left, and answers the engine from now on.
+   * @throws when the socket cannot be made.
+   */
+  static async open(options: OverlayDriverOptions): Promise<OverlayDriver> {
+    const { clock, logger, metrics, dataDir, host, socket = pluginSocketDefault } = options;
+    const registry = await Registry.open(join(dataDir, 'agent', 'overlay.json'), clock, logger);
+    const files = resolvConfPaths.map((path) => readFile(path, 'utf8').catch(() => ''));
+    const commands = new Commands({ clock, host, observe: metrics.command });
+    const nameservers = hostNameservers(await Promise.all(files));
+    const driver = new OverlayDriver(options, registry, commands, nameservers);
+    const methods = driver.#methods;
+    driver.#server = await PluginServer.listen({ socket, methods, clock, logger, metrics });
+    await raiseHostLimits(commands, logger);
+    driver.#upkeep.auditIn(0);
+    return driver;
+  }
+
+  /** Where addresses of containers that are run by hand come from. */
+  set attachments(attachments: Attachments) {
+    this.#attachments = attachments;
+  }
+
+  configure(networks: readonly NodeNetwork[], own: OwnHost): void {
+    const registry = this.#registry;
+    const moved = !isDeepStrictEqual(registry.own, own);
+    if (moved) registry.own = own;
+    this.#upkeep.want(new Set(networks.map(({ id }) => id)));
+    for (const network of networks) {
+      const changed = !isDeepStrictEqual(registry.network(network.id), network);
+      if (changed) registry.putNetwork(network);
+      const due = moved || changed || !this.#built.isBuilt(network.id);
+      const can = network.balancerAddresses.length > 0 && !network.encrypted;
+      if (due && can) void this.#upkeep.build(network.id);
+    }
+  }
+
+  async ensure(networkId: string): Promise<Ensured> {
+    let ensured: Ensured | undefined;
+    const work = this.#ensure(networkId).then((done) => {
+      ensured = done;
+    });
+    await within(this.#options.clock, ensureMsMax, work);
+    return ensured ?? failed(`network ${networkId} could not be built in time`);
+  }
+
+  async #ensure(networkId: string): Promise<Ensured> {
+    const network = this.#registry.network(networkId);
+    if (network === undefined || !this.#upkeep.isWanted(networkId)) {
+      return failed(`network ${networkId} is not known on this host yet`);
+    }
+    if (network.encrypted) return { kind: 'impossible', message: cannotEncrypt(network.name) };
+    if (!this.#built.isBuilt(networkId)) {
+      const built = await this.#built.build(networkId);
+      if (built.kind === 'failed') return failed(`network ${network.name}: ${built.message}`);
+    }
+    const made = await this.#names.ensure(network);
+    if (made.kind === 'failed') return failed(`network ${network.name}: ${made.failure.message}`);
+    this.#registry.bind(made.value.id, networkId);
+    return { kind: 'ok', engineNetwork: made.value.name };
+  }
+
+  plan({ networks = [], template, taskId }: TaskAssignment): EngineResult<ContainerNetworkPlan> {
+    const [primary] = networks;
+    if (primary === undefined) return { kind: 'ok', value: noNetworks };
+    const gateway = this.#registry.network(primary.networkId)?.subnets[0]?.gateway;
+    const joined = networks.map(({ networkId, addresses, driverOptions }) => ({
+      name: this.#names.nameOf(networkId) ?? '',
+      addresses: addresses.map(addressOf),
+      driverOptions,
+    }));
+    if (gateway === undefined || joined.some(({ name }) => name === '')) {
+      const message = 'a network of the task is not built yet';
+      return { kind: 'failed', failure: { kind: 'unreachable', message } };
+    }
+    const given = template.ContainerSpec.DNSConfig?.Nameservers ?? [];
+    const places = networks.map(({ networkId, addresses }) => ({
+      networkId,
+      addresses: [...addresses],
+    }));
+    this.#registry.planTask({ taskId, networks: places, upstreams: given.map(upstream) });
+    const nameservers = containerNameservers(gateway, given, this.#nameservers);
+    return { kind: 'ok', value: { networks: joined, nameservers } };
+  }
+
+  setPeers(networkId: string, records: readonly EndpointRecord[]): void {
+    this.#built.setPeers(networkId, records);
+  }
+
+  programmedPeers(networkId: string): readonly EndpointRecord[] | undefined {
+    return this.#built.programmedPeers(networkId);
+  }
+
+  hostNetworks(): readonly HostNetwork[] {
+    return this.#built.hostNetworks();
+  }
+
+  onChange(listener: (networkId: string) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #changed(networkId: string): void {
+    if (this.#closed) return;
+    for (const listener of this.#listeners) listener(networkId);
+  }
+
+  #later(ms: number, work: () => Promise<void>): void {
+    this.#options.clock.after(ms, () => {
+      if (!this.#closed) void work();
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#server?.close();
+    await this.#upkeep.close();
+    await this.#registry.durable().catch((error: unknown) => {
+      this.#options.logger.warn({ reason: errorMessage(error) }, 'overlay_state_not_kept');
+    });
+  }
+
+  async remove(): Promise<void> {
+    // The server last: the engine asks it while its networks go.
+    await this.#upkeep.removeAll();
+    await this.close();
+    await this.#registry.clear();
+  }
+}
+
+/** Short, and without characters that mean something to `ip`. */
+function ownerOf(dataDir: string): string {
+  return `shoal-${createHash('sha256').update(dataDir).digest('hex').slice(0, 16)}`;
+}
+
+function failed(message: string): Ensured {
+  return { kind: 'failed', message };
+}
+
+function cannotEncrypt(name: string): string {
+  return `network ${name} is encrypted, and this host cannot encrypt overlay networks`;
+}

@@ -1,0 +1,239 @@
+// What the engine asks of its driver, without kernel and without engine.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { silentLogger, systemClock } from '@shoal/runtime';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Attachments } from '../network/ports.ts';
+import type { BuiltNetworks } from './built-networks.ts';
+import { Plumbing } from './plumbing.ts';
+import { Registry } from './registry.ts';
+import { exampleNetwork, exampleOwn } from './testing/examples.ts';
+
+const attachable = { ...exampleNetwork, id: 'network2', name: 'open', attachable: true };
+const subnet = '10.0.1.0/24';
+
+/** Has every interface at once. */
+class FakeBuilt implements Pick<BuiltNetworks, 'plug' | 'unplug' | 'programPeers'> {
+  readonly plugged = new Set<string>();
+  fails = false;
+  plug: BuiltNetworks['plug'] = async (id) => {
+    if (this.fails) return { kind: 'failed', message: 'no kernel' };
+    this.plugged.add(id);
+    return { kind: 'ok', device: `sc-${id}` };
+  };
+  unplug: BuiltNetworks['unplug'] = (_networkId, id) => {
+    this.plugged.delete(id);
+  };
+  programPeers = (): void => undefined;
+}
+
+class FakeAttachments implements Attachments {
+  readonly taken: (string | undefined)[] = [];
+  readonly detached: string[] = [];
+  attach: Attachments['attach'] = async (_networkId, wanted) => {
+    this.taken.push(wanted);
+    const number = this.taken.length;
+    const addresses = [`${wanted ?? `10.0.1.${200 + number}`}/24`, `fd00:1::${number}/64`];
+    return { kind: 'ok', attachmentId: `attachment${number}`, addresses };
+  };
+  named = (): void => undefined;
+  detach = (id: string): void => {
+    this.detached.push(id);
+  };
+}
+
+describe('what the engine asks', () => {
+  let folder: string;
+  let registry: Registry;
+  let built: FakeBuilt;
+  let attachments: FakeAttachments;
+  let plumbing: Plumbing;
+  let told: string[];
+
+  const open = (): Promise<Registry> =>
+    Registry.open(join(folder, 'agent', 'overlay.json'), systemClock, silentLogger);
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'shoal-plumbing-'));
+    registry = await open();
+    registry.own = exampleOwn;
+    registry.putNetwork(exampleNetwork);
+    registry.putNetwork(attachable);
+    registry.bind('engine1', 'network1');
+    registry.bind('engine2', 'network2');
+    built = new FakeBuilt();
+    attachments = new FakeAttachments();
+    told = [];
+    plumbing = new Plumbing({
+      registry,
+      built: built as unknown as BuiltNetworks,
+      attachments: () => attachments,
+      changed: (id) => told.push(`changed ${id}`),
+      activated: () => told.push('activated'),
+      unnamed: (id) => told.push(`unnamed ${id}`),
+      dropped: (id) => told.push(`dropped ${id}`),
+      left: (id) => told.push(`left ${id}`),
+    });
+    registry.planTask({
+      taskId: 'task1',
+      networks: [
+        { networkId: 'network2', addresses: ['10.0.1.9/24'] },
+        { networkId: 'network1', addresses: ['10.0.1.8/24'] },
+      ],
+      upstreams: ['192.0.2.53:53'],
+    });
+  });
+  afterEach(async () => {
+    await registry.durable();
+    await rm(folder, { recursive: true });
+  });
+
+  function create(engineNetworkId: string, id: string, ...addresses: string[]): unknown {
+    return plumbing.endpointCreated({ engineNetworkId, id, addresses, mac: '' });
+  }
+
+  test('a task’s container joins, tells of itself, and goes', async () => {
+    expect(create('engine1', 'e1', '10.0.1.8/24')).toEqual({
+      kind: 'ok',
+      value: '02:42:0a:00:01:08',
+    });
+    expect(await plumbing.join('e1', '/sandbox')).toEqual({
+      kind: 'ok',
+      value: { device: 'sc-e1', subnets: [] },
+    });
+    expect(registry.local('network1')).toEqual([
+      {
+        endpointId: 'task1',
+        sandbox: '/sandbox',
+        mac: '02:42:0a:00:01:08',
+        addresses: ['10.0.1.8'],
+        networks: ['network2', 'network1'],
+        upstreams: ['192.0.2.53:53'],
+      },
+    ]);
+    create('engine2', 'e2', '10.0.1.9/24');
+    await plumbing.join('e2', '/sandbox');
+    expect(told).toEqual(['changed network1', 'changed network1', 'changed network2']);
+    plumbing.leave('e1');
+    expect(registry.local('network1')).toEqual([]);
+    plumbing.endpointDeleted('e1');
+    expect(registry.endpoint('e1')).toBeUndefined();
+    expect(told.at(-1)).toBe('left network1');
+    expect(built.plugged).toEqual(new Set(['e2']));
+  });
+
+  test('an address that was given out again is the new task’s, though the old container is kept', async () => {
+    const networks = [{ networkId: 'network1', addresses: ['10.0.1.8/24'] }];
+    registry.planTask({ taskId: 'task2', networks, upstreams: [] });
+    create('engine1', 'e1', '10.0.1.8/24');
+    await plumbing.join('e1', '/sandbox');
+    const [local] = registry.local('network1');
+    expect(local).toMatchObject({ endpointId: 'task2', networks: ['network1'] });
+    expect(local?.upstreams).toBeUndefined();
+  });
+
+  test('what the kernel refuses is not joined', async () => {
+    create('engine1', 'e1', '10.0.1.8/24');
+    built.fails = true;
+    expect(await plumbing.join('e1', '/sandbox')).toEqual({ kind: 'failed', message: 'no kernel' });
+    expect(registry.joined('network1')).toEqual([]);
+  });
+
+  test('a container that went while its interface was made leaves none', async () => {
+    create('engine1', 'e1', '10.0.1.8/24');
+    const joining = plumbing.join('e1', '/sandbox');
+    plumbing.endpointDeleted('e1');
+    expect(await joining).toMatchObject({ kind: 'failed' });
+    expect(built.plugged.size).toBe(0);
+  });
+
+  test('neither foreign networks nor own hardware addresses', () => {
+    expect(create('engine9', 'e1', '10.0.1.8/24')).toMatchObject({ kind: 'failed' });
+    const endpoint = { engineNetworkId: 'engine1', id: 'e1', addresses: ['10.0.1.8/24'] };
+    expect(plumbing.endpointCreated({ ...endpoint, mac: '02:00:00:00:00:01' })).toMatchObject({
+      kind: 'failed',
+    });
+    expect(plumbing.endpointCreated({ ...endpoint, mac: '02:42:0A:00:01:08' })).toMatchObject({
+      kind: 'ok',
+    });
+  });
+
+  test('other subnets of the network are reached through the same interface', async () => {
+    registry.putNetwork({
+      ...exampleNetwork,
+      subnets: [
+        ...exampleNetwork.subnets,
+        { subnet: '10.0.2.0/24', gateway: '10.0.2.1', vni: 4_097 },
+      ],
+    });
+    create('engine1', 'e1', '10.0.1.8/24');
+    expect(await plumbing.join('e1', '/sandbox')).toMatchObject({
+      value: { subnets: ['10.0.2.0/24'] },
+    });
+  });
+
+  describe('addresses', () => {
+    test('a task has its own; nobody is asked', async () => {
+      expect(await plumbing.give('network1', subnet, '10.0.1.8')).toEqual({
+        kind: 'ok',
+        value: '10.0.1.8/24',
+      });
+      expect(attachments.taken).toEqual([]);
+    });
+
+    test('containers run by hand only where that is allowed', async () => {
+      expect(await plumbing.give('network1', subnet, '')).toEqual({
+        kind: 'failed',
+        message: 'network demo not manually attachable',
+      });
+      expect(await plumbing.give('network2', subnet, '')).toEqual({
+        kind: 'ok',
+        value: '10.0.1.201/24',
+      });
+    });
+
+    test('both families of one container are of one attachment, and go back together', async () => {
+      expect(await plumbing.give('network2', subnet, '')).toMatchObject({ value: '10.0.1.201/24' });
+      expect(await plumbing.give('network2', 'fd00:1::/64', '')).toMatchObject({
+        value: 'fd00:1::1/64',
+      });
+      expect(await plumbing.give('network2', subnet, '10.0.1.77')).toMatchObject({
+        value: '10.0.1.77/24',
+      });
+      expect(attachments.taken).toEqual([undefined, '10.0.1.77']);
+      create('engine2', 'e1', '10.0.1.201/24', 'fd00:1::1/64');
+      await plumbing.join('e1', '/sandbox');
+      expect(told.at(-1)).toBe('unnamed network2');
+      expect(registry.local('network2')[0]?.endpointId).toBe('attachment1');
+      plumbing.release('network2', '10.0.1.201');
+      plumbing.release('network2', 'fd00:1::1');
+      expect(attachments.detached).toEqual(['attachment1']);
+    });
+
+    test('what the swarm refuses is refused with its words', async () => {
+      attachments.attach = async () => ({ kind: 'failed', message: 'no free address' });
+      expect(await plumbing.give('network2', subnet, '')).toEqual({
+        kind: 'failed',
+        message: 'no free address',
+      });
+    });
+  });
+
+  test('everything is there again after a restart', async () => {
+    create('engine1', 'e1', '10.0.1.8/24');
+    await plumbing.join('e1', '/sandbox');
+    await plumbing.give('network2', subnet, '');
+    expect(await plumbing.networkCreated('engine3', 'network1')).toMatchObject({ kind: 'ok' });
+    await registry.durable();
+    const again = await open();
+    expect(again.own).toEqual(exampleOwn);
+    expect(again.networks).toEqual([exampleNetwork, attachable]);
+    expect(again.networkOf('engine3')?.id).toBe('network1');
+    expect(again.local('network1')).toEqual(registry.local('network1'));
+    expect(again.attachmentAt('network2', '10.0.1.201')?.endpointId).toBe('attachment1');
+    plumbing.networkDeleted('engine3');
+    expect(told).toContain('dropped network1');
+    await again.durable();
+  });
+});

@@ -1,0 +1,234 @@
+import type { LocalEndpoint, NodeNetwork } from '@shoal/overlay';
+import type { Clock, Logger } from '@shoal/runtime';
+import { addressOf } from '@shoal/state';
+import type { OwnHost } from '../network/ports.ts';
+import { portName } from './layout.ts';
+import {
+  type AttachmentPlan,
+  type PluggedEndpoint,
+  type StateContent,
+  StateFile,
+  type TaskPlan,
+} from './state-file.ts';
+
+/**
+ * What this host's overlay networks are made of: networks, what the engine calls them, the containers in
+ * them, and the addresses that were given out. In memory and in one file; nothing here waits.
+ */
+export class Registry {
+  readonly #file: StateFile;
+  #own: OwnHost | undefined;
+  readonly #networks = new Map<string, NodeNetwork>();
+  readonly #engineNetworks = new Map<string, string>();
+  readonly #endpoints = new Map<string, PluggedEndpoint>();
+  readonly #tasks = new Map<string, TaskPlan>();
+  /** By attachment. */
+  readonly #attachments = new Map<string, AttachmentPlan>();
+
+  private constructor(path: string, content: StateContent, clock: Clock, logger: Logger) {
+    this.#file = new StateFile(path, clock, logger, () => this.#content());
+    this.#own = content.own;
+    for (const network of content.networks) this.#networks.set(network.id, network);
+    for (const [id, networkId] of Object.entries(content.engineNetworks)) {
+      this.#engineNetworks.set(id, networkId);
+    }
+    for (const endpoint of content.endpoints) this.#endpoints.set(endpoint.id, endpoint);
+    for (const task of content.tasks) this.#tasks.set(task.taskId, task);
+    for (const each of content.attachments) this.#attachments.set(each.endpointId, each);
+  }
+
+  static async open(path: string, clock: Clock, logger: Logger): Promise<Registry> {
+    return new Registry(path, await StateFile.read(path, logger), clock, logger);
+  }
+
+  #content(): StateContent {
+    return {
+      own: this.#own,
+      networks: [...this.#networks.values()] as StateContent['networks'],
+      engineNetworks: Object.fromEntries(this.#engineNetworks),
+      endpoints: [...this.#endpoints.values()],
+      tasks: [...this.#tasks.values()],
+      attachments: [...this.#attachments.values()],
+    };
+  }
+
+  /** @throws the file system's error. */
+  durable(): Promise<void> {
+    return this.#file.durable();
+  }
+
+  /** Forgets everything, also on the disk. */
+  async clear(): Promise<void> {
+    const all = [this.#networks, this.#engineNetworks, this.#endpoints, this.#tasks];
+    for (const map of [...all, this.#attachments]) map.clear();
+    this.#own = undefined;
+    await this.#file.remove();
+  }
+
+  get own(): OwnHost | undefined {
+    return this.#own;
+  }
+
+  set own(own: OwnHost) {
+    this.#own = own;
+    this.#file.changed();
+  }
+
+  network(id: string): NodeNetwork | undefined {
+    return this.#networks.get(id);
+  }
+
+  get networks(): readonly NodeNetwork[] {
+    return [...this.#networks.values()];
+  }
+
+  putNetwork(network: NodeNetwork): void {
+    this.#networks.set(network.id, network);
+    this.#file.changed();
+  }
+
+  deleteNetwork(id: string): void {
+    if (this.#networks.delete(id)) this.#file.changed();
+  }
+
+  /** The network that the engine knows by `engineId`. */
+  networkOf(engineId: string): NodeNetwork | undefined {
+    return this.#networks.get(this.#engineNetworks.get(engineId) ?? '');
+  }
+
+  bind(engineId: string, networkId: string): void {
+    if (this.#engineNetworks.get(engineId) === networkId) return;
+    this.#engineNetworks.set(engineId, networkId);
+    this.#file.changed();
+  }
+
+  unbind(engineId: string): void {
+    if (this.#engineNetworks.delete(engineId)) this.#file.changed();
+  }
+
+  endpoint(id: string): PluggedEndpoint | undefined {
+    return this.#endpoints.get(id);
+  }
+
+  get endpoints(): readonly PluggedEndpoint[] {
+    return [...this.#endpoints.values()];
+  }
+
+  putEndpoint(endpoint: PluggedEndpoint): void {
+    this.#endpoints.set(endpoint.id, endpoint);
+    this.#file.changed();
+  }
+
+  deleteEndpoint(id: string): void {
+    if (this.#endpoints.delete(id)) this.#file.changed();
+  }
+
+  /** Containers that are in the network now. */
+  joined(networkId: string): readonly PluggedEndpoint[] {
+    return this.endpoints.filter((each) => each.networkId === networkId && each.sandbox);
+  }
+
+  /** Names of the network's ends of its containers. */
+  ports(networkId: string): ReadonlySet<string> {
+    return new Set(this.joined(networkId).map(({ id }) => portName(id)));
+  }
+
+  /** Without prefix length. */
+  localAddresses(networkId: string): ReadonlySet<string> {
+    return new Set(this.joined(networkId).flatMap(({ addresses }) => addresses.map(addressOf)));
+  }
+
+  planTask(task: TaskPlan): void {
+    for (const { networkId, addresses } of task.networks) this.#unclaim(networkId, addresses);
+    this.#tasks.set(task.taskId, task);
+    this.#file.changed();
+  }
+
+  /** Addresses were given out again: who had them before has stopped, even if its container is kept. */
+  #unclaim(networkId: string, addresses: readonly string[]): void {
+    const given = new Set(addresses.map(addressOf));
+    for (const task of this.#tasks.values()) {
+      const networks = task.networks.filter(
+        (each) =>
+          each.networkId !== networkId || !each.addresses.some((own) => given.has(addressOf(own))),
+      );
+      if (networks.length < task.networks.length)
+        this.#tasks.set(task.taskId, { ...task, networks });
+    }
+  }
+
+  /** Tasks without a container need no plan any more. */
+  keepTasks(isThere: (taskId: string) => boolean): void {
+    for (const taskId of this.#tasks.keys()) {
+      if (isThere(taskId)) continue;
+      this.#tasks.delete(taskId);
+      this.#file.changed();
+    }
+  }
+
+  get taskIds(): readonly string[] {
+    return [...this.#tasks.keys()];
+  }
+
+  /** The task to which an address of a network was given. */
+  taskAt(networkId: string, address: string): TaskPlan | undefined {
+    const wanted = addressOf(address);
+    for (const task of this.#tasks.values()) {
+      const network = task.networks.find((each) => each.networkId === networkId);
+      if (network?.addresses.some((each) => addressOf(each) === wanted)) return task;
+    }
+    return undefined;
+  }
+
+  attach(attachment: AttachmentPlan): void {
+    this.#unclaim(attachment.networkId, attachment.addresses);
+    this.#attachments.set(attachment.endpointId, attachment);
+    this.#file.changed();
+  }
+
+  detach(endpointId: string): void {
+    if (this.#attachments.delete(endpointId)) this.#file.changed();
+  }
+
+  attachmentAt(networkId: string, address: string): AttachmentPlan | undefined {
+    const wanted = addressOf(address);
+    return [...this.#attachments.values()].find(
+      (each) =>
+        each.networkId === networkId && each.addresses.some((own) => addressOf(own) === wanted),
+    );
+  }
+
+  /** The network's containers as the host's resolver and balancer see them. */
+  local(networkId: string): readonly LocalEndpoint[] {
+    return this.joined(networkId)
+      .map((endpoint) => this.#local(endpoint))
+      .sort((a, b) => (a.endpointId < b.endpointId ? -1 : 1));
+  }
+
+  #local(endpoint: PluggedEndpoint): LocalEndpoint {
+    const { id, networkId, mac, sandbox = '' } = endpoint;
+    const [first = ''] = endpoint.addresses;
+    const task = this.taskAt(networkId, first);
+    const attached = this.attachmentAt(networkId, first);
+    return {
+      endpointId: task?.taskId ?? attached?.endpointId ?? id,
+      sandbox,
+      mac,
+      addresses: endpoint.addresses.map(addressOf),
+      networks: task?.networks.map((each) => each.networkId) ?? this.networksIn(sandbox),
+      ...(task === undefined || task.upstreams.length === 0 ? {} : { upstreams: task.upstreams }),
+    };
+  }
+
+  /** Networks of a container by name, the ingress network last. */
+  networksIn(sandbox: string): readonly string[] {
+    const rank = (id: string): string => {
+      const network = this.#networks.get(id);
+      return `${network?.ingress === true ? 1 : 0}${network?.name ?? id}`;
+    };
+    const ids = this.endpoints
+      .filter((each) => each.sandbox === sandbox)
+      .map(({ networkId }) => networkId);
+    return [...new Set(ids)].sort((a, b) => (rank(a) < rank(b) ? -1 : 1));
+  }
+}

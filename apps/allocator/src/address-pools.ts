@@ -1,0 +1,83 @@
+import {
+  type AddressRange,
+  type Cidr,
+  contains,
+  type Family,
+  hostsOf,
+  type Network,
+  parseAddress,
+  parseCidr,
+  rangeOf,
+  subnetBlocks,
+} from '@shoal/state';
+
+/** What one subnet has to give. */
+export interface AddressPool {
+  readonly subnet: string;
+  readonly cidr: Cidr;
+  readonly range: AddressRange;
+  /** Addresses in the range. */
+  readonly size: number;
+}
+
+export interface FamilyPools {
+  readonly pools: readonly AddressPool[];
+  /** Addresses in all ranges together. */
+  readonly size: number;
+  /** The network's own addresses that lie in no range: they count as taken, and take nothing. */
+  readonly outside: number;
+}
+
+/** Beyond it a size is only "more than anybody needs"; numbers stay exact. */
+const sizeMax = 2 ** 50;
+
+const known = new WeakMap<Network, Readonly<Record<Family, FamilyPools>>>();
+
+/** The pools of a network's subnets, in their order; read once for each network. */
+export function poolsOf(network: Network): Readonly<Record<Family, FamilyPools>> {
+  let pools = known.get(network);
+  if (pools === undefined) {
+    pools = { 4: readPools(network, 4), 6: readPools(network, 6) };
+    known.set(network, pools);
+  }
+  return pools;
+}
+
+function readPools({ spec, allocation }: Network, family: Family): FamilyPools {
+  const configs = spec.IPAM?.Configs ?? [];
+  const own: string[] = [];
+  const pools = subnetBlocks(allocation).flatMap(({ subnet, cidr, gateway }) => {
+    if (cidr.address.family !== family) return [];
+    const config = configs.find(({ Subnet }) => {
+      const asked = Subnet ? parseCidr(Subnet) : undefined;
+      return asked !== undefined && sameBlock(asked, cidr);
+    });
+    own.push(gateway, ...Object.values(config?.AuxAddresses ?? {}));
+    const range = narrowed(hostsOf(cidr), config?.IPRange);
+    const size = Number(range.last - range.first) + 1;
+    return [{ subnet, cidr, range, size: Math.max(0, Math.min(size, sizeMax)) }];
+  });
+  const outside = new Set(own).size - new Set(own.filter((text) => isInside(text, pools))).size;
+  return { pools, size: pools.reduce((sum, { size }) => sum + size, 0), outside };
+}
+
+function sameBlock(a: Cidr, b: Cidr): boolean {
+  const [one, other] = [rangeOf(a), rangeOf(b)];
+  return one.family === other.family && one.first === other.first && a.prefix === b.prefix;
+}
+
+function isInside(text: string, pools: readonly AddressPool[]): boolean {
+  const address = parseAddress(text);
+  return address !== undefined && pools.some(({ range }) => contains(range, address));
+}
+
+/** The hosts that are in the user's range too. */
+function narrowed(hosts: AddressRange, text: string | undefined): AddressRange {
+  const cidr = text ? parseCidr(text) : undefined;
+  if (cidr === undefined) return hosts;
+  const asked = rangeOf(cidr);
+  let { first, last } = hosts;
+  if (asked.first > first) first = asked.first;
+  if (asked.last < last) last = asked.last;
+  return { family: hosts.family, first, last };
+}

@@ -1,0 +1,88 @@
+import type { Instant, LogIndex } from '@shoal/runtime';
+import type { ChangeSet, Stage } from '@shoal/stage';
+import { type AppliedChange, type Change, type Outcome, State, type StateView } from '@shoal/state';
+import { createAllocator } from '../allocator.ts';
+import { now } from './objects.ts';
+
+/** Steps after one write before the allocator counts as restless. */
+const stepsMax = 50;
+
+/** A state, an allocator at work on it, and whoever else writes. */
+export class FakeSwarm {
+  readonly #state = new State();
+  readonly #stage: Stage;
+  readonly #seen: StateView;
+  #now = now;
+  #changes: AppliedChange[] = [];
+  #due = new Set<string>();
+  /** What somebody writes after the next step has decided and before that is written. */
+  between: (() => readonly Change[]) | undefined;
+
+  /** `seenAs`: the view that the allocator is given. */
+  constructor(stage: Stage = createAllocator(), seenAs = (view: StateView): StateView => view) {
+    this.#stage = stage;
+    this.#seen = seenAs(this.view);
+  }
+
+  get view(): StateView {
+    return this.#state.view;
+  }
+
+  /** Time goes by. */
+  pass(ms: number): void {
+    this.#now = (this.#now + ms) as Instant;
+  }
+
+  /** Writes the changes in one transaction, which must be committed, and lets the allocator do its work. */
+  write(...changes: readonly Change[]): this {
+    const outcome = this.attempt(...changes);
+    if (outcome?.kind === 'refused') throw new Error(`refused: ${JSON.stringify(outcome)}`);
+    return this;
+  }
+
+  /** The same with changes that may be refused. */
+  attempt(...changes: readonly Change[]): Outcome | undefined {
+    if (changes.length === 0) return undefined;
+    const [outcome] = this.#apply([changes]);
+    this.rest();
+    return outcome;
+  }
+
+  rest(): this {
+    for (let steps = 0; this.#changes.length > 0 || this.#due.size > 0; steps += 1) {
+      if (steps === stepsMax) throw new Error('the allocator is restless');
+      this.#step();
+    }
+    return this;
+  }
+
+  #step(): void {
+    const changed: ChangeSet = { everything: false, changes: this.#changes, due: this.#due };
+    this.#changes = [];
+    this.#due = new Set();
+    const keys: string[] = [];
+    const all: (readonly Change[])[] = [];
+    for (const decision of this.#stage.step(this.#seen, changed, this.#now, () => true)) {
+      if (decision.kind === 'wake') continue;
+      keys.push(decision.key);
+      all.push(decision.changes);
+    }
+    const { between } = this;
+    this.between = undefined;
+    if (between !== undefined) this.#apply([between()]);
+    if (all.length === 0) return;
+    for (const [at, outcome] of this.#apply(all).entries())
+      if (outcome.kind === 'refused') this.#due.add(keys[at] ?? '');
+  }
+
+  #apply(all: readonly (readonly Change[])[]): readonly Outcome[] {
+    const { index } = this.view;
+    const actor = { kind: 'user', name: 'fake' } as const;
+    const transactions = all.map((changes, at) => {
+      return { id: `${index}/${at}`, actor, reason: 'fake', decidedAt: index, changes };
+    });
+    const entry = this.#state.applyTransactions((index + 1) as LogIndex, this.#now, transactions);
+    this.#changes.push(...entry.changes);
+    return entry.outcomes;
+  }
+}

@@ -1,0 +1,67 @@
+import { ApiError, resolveNetwork } from '@shoal/docker-api';
+import type { Network, StateView } from '@shoal/state';
+import type { Engine } from '../proxy/engine.ts';
+import { listNetworks, standsFor } from './engine-networks.ts';
+
+/** Ids of networks that begin alike, as many as are counted. */
+const matchesMax = 100;
+
+/** Whose a network is. */
+export type Found =
+  | { readonly kind: 'swarm'; readonly network: Network }
+  | { readonly kind: 'engine' };
+
+const engines: Found = { kind: 'engine' };
+
+/**
+ * Finds by id, else name, else the start of an id, among the networks of the swarm and of this host.
+ * @throws ApiError 400 when several match; with `scope` swarm, 404 when none does
+ */
+export async function findNetwork(
+  engine: Engine,
+  view: StateView,
+  ref: string,
+  scope: string,
+): Promise<Found> {
+  if (scope === 'swarm') return { kind: 'swarm', network: resolveNetwork(view, ref) };
+  const { networks } = view;
+  const exact = networks.get(ref);
+  if (exact !== undefined) return { kind: 'swarm', network: exact };
+  const named = networks.byName(ref);
+  const sameName = named === undefined || named.spec.Predefined ? [] : [named];
+  const alike = networks.byIdPrefix(ref, matchesMax).filter(({ spec }) => !spec.Predefined);
+  if (ref === '' || sameName.length + alike.length === 0) return engines;
+  const local = await ownNetworks(engine);
+  const localNamed = local.filter(({ Name }) => Name === ref).length;
+  const [network] = sameName;
+  if (sameName.length + localNamed > 1) throw ambiguous(ref, 2, 'name');
+  if (network !== undefined) return { kind: 'swarm', network };
+  if (localNamed > 0) return engines;
+  const matches = alike.length + local.filter(({ Id }) => Id.startsWith(ref)).length;
+  if (matches > 1) throw ambiguous(ref, matches, 'ID prefix');
+  const [only] = alike;
+  return only === undefined ? engines : { kind: 'swarm', network: only };
+}
+
+/** Of the engine alone; none when it cannot be asked. */
+export async function ownNetworks(engine: Engine) {
+  const all = await listNetworks(engine, '/networks').catch(() => []);
+  return all.filter((network) => standsFor(network) === undefined);
+}
+
+function ambiguous(ref: string, matches: number, by: string): ApiError {
+  return new ApiError(400, `${matches} matches found based on ${by}: network ${ref} is ambiguous`);
+}
+
+/** The same for a host that knows of the swarm's networks only what stands on it. */
+export function findShown<T extends { readonly Id: string; readonly Name: string }>(
+  shown: readonly T[],
+  ref: string,
+): T | undefined {
+  if (ref === '') return undefined;
+  const exact = shown.find(({ Id }) => Id === ref) ?? shown.find(({ Name }) => Name === ref);
+  if (exact !== undefined) return exact;
+  const alike = shown.filter(({ Id }) => Id.startsWith(ref));
+  if (alike.length > 1) throw ambiguous(ref, alike.length, 'ID prefix');
+  return alike[0];
+}

@@ -1,0 +1,131 @@
+import { type ApiError, apiErrors } from '@shoal/docker-api';
+import type { Clock } from '@shoal/runtime';
+import type { Replica } from '@shoal/stage';
+import { isBefore, isTerminal, type Network, type StateView, type Task } from '@shoal/state';
+import type { Manager } from '../cluster/standing.ts';
+import { commit, refusalError } from '../cluster/write.ts';
+import type { ApiContext } from '../context.ts';
+
+/**
+ * Longest wait for containers that are stopping, milliseconds: `docker stack rm` removes the networks right
+ * after the services, and the default grace period is ten seconds.
+ */
+const stoppingMsMax = 60_000;
+
+/** Whether a network can go now. */
+export type Removable =
+  | { readonly kind: 'free' }
+  /** Only containers that are told to stop, or soon will be, are still in it. */
+  | { readonly kind: 'stopping'; readonly task: string }
+  | { readonly kind: 'in-use'; readonly refusal: ApiError };
+
+/** As Docker judges it, except that a stopping container keeps its network until it has ended. */
+export function removable(view: StateView, { id, spec }: Network): Removable {
+  if (spec.Predefined) return inUse(apiErrors.predefinedNetwork(spec.Name));
+  const [service] = view.services.byNetwork(id);
+  if (service !== undefined)
+    return inUse(
+      spec.Ingress
+        ? apiErrors.ingressInUse(service.id)
+        : apiErrors.networkInUse(id, 'service', service.id),
+    );
+  for (const { id: attachment, kind } of view.attachments.byNetwork(id))
+    if (kind === 'container') return inUse(apiErrors.networkInUse(id, 'task', attachment));
+  let stopping: string | undefined;
+  for (const task of view.tasks.byNetwork(id)) {
+    if (!isLeaving(view, task)) return inUse(apiErrors.networkInUse(id, 'task', task.id));
+    stopping ??= task.id;
+  }
+  return stopping === undefined ? { kind: 'free' } : { kind: 'stopping', task: stopping };
+}
+
+function inUse(refusal: ApiError): Removable {
+  return { kind: 'in-use', refusal };
+}
+
+/** Told to stop, or of a service that is gone, so that it will be told at once. */
+function isLeaving(view: StateView, { serviceId, desired, status }: Task): boolean {
+  return (
+    isTerminal(status.state) ||
+    !isBefore(desired, 'complete') ||
+    view.services.get(serviceId) === undefined
+  );
+}
+
+/** Removes the network once nothing stops in it any more. @throws ApiError in Docker's words */
+export async function removeNetwork(
+  context: ApiContext,
+  manager: Manager,
+  id: string,
+  command: string,
+): Promise<void> {
+  const { clock } = context;
+  const until = clock.monotonic() + stoppingMsMax;
+  while (clock.monotonic() < until) {
+    const attempt = await tryRemoval(context, manager, id, command);
+    if (attempt.kind === 'gone') return;
+    if (attempt.kind === 'again') continue;
+    const left = until - clock.monotonic();
+    if (!(await untilEnded(clock, manager.replica, attempt.task, left)))
+      throw apiErrors.networkInUse(id, 'task', attempt.task);
+  }
+  throw apiErrors.outOfSequence();
+}
+
+type Attempt =
+  | { readonly kind: 'gone' }
+  /** A task has yet to stop. */
+  | { readonly kind: 'stopping'; readonly task: string }
+  /** Somebody has written to the network in between. */
+  | { readonly kind: 'again' };
+
+/** @throws ApiError when the network is in use, or not there */
+export async function tryRemoval(
+  context: ApiContext,
+  manager: Manager,
+  id: string,
+  command: string,
+): Promise<Attempt> {
+  const { replica } = manager;
+  const network = replica.view.networks.get(id);
+  if (network === undefined) throw apiErrors.notFound('network', id);
+  const now = removable(replica.view, network);
+  if (now.kind === 'in-use') throw now.refusal;
+  if (now.kind === 'stopping') return now;
+  const { version } = network.meta;
+  const refusal = await commit(context, manager, command, [
+    { op: 'delete', table: 'network', id, version },
+  ]);
+  if (refusal === undefined) return { kind: 'gone' };
+  if (refusal.kind === 'version-conflict') return { kind: 'again' };
+  // A task that has no address yet is not among those of the network.
+  const holder = refusal.kind === 'in-use' ? replica.view.tasks.get(refusal.byId) : undefined;
+  if (holder !== undefined && isLeaving(replica.view, holder))
+    return { kind: 'stopping', task: holder.id };
+  throw refusalError(refusal);
+}
+
+/** False when the time is up first. */
+function untilEnded(
+  clock: Clock,
+  replica: Replica,
+  taskId: string,
+  msMax: number,
+): Promise<boolean> {
+  const hasEnded = (): boolean => {
+    const task = replica.view.tasks.get(taskId);
+    return task === undefined || isTerminal(task.status.state);
+  };
+  if (hasEnded()) return Promise.resolve(true);
+  return new Promise((resolve) => {
+    const end = (ended: boolean): void => {
+      timer.cancel();
+      unsubscribe();
+      resolve(ended);
+    };
+    const timer = clock.after(msMax, () => end(hasEnded()));
+    const unsubscribe = replica.subscribe(() => {
+      if (hasEnded()) end(true);
+    });
+  });
+}

@@ -1,0 +1,122 @@
+import { ApiError, apiErrors, isPredefinedName } from '@shoal/docker-api';
+import { z } from 'zod';
+import { managerToWrite } from '../cluster/access.ts';
+import type { ApiContext } from '../context.ts';
+import type { Attached } from './attach.ts';
+import { listNetworks, standsFor } from './engine-networks.ts';
+import { findNetwork } from './find.ts';
+
+const createRequest = z.looseObject({
+  HostConfig: z
+    .looseObject({ NetworkMode: z.string().nullish(), Dns: z.array(z.string()).nullish() })
+    .nullish(),
+  NetworkingConfig: z
+    .looseObject({ EndpointsConfig: z.record(z.string(), z.unknown()).nullish() })
+    .nullish(),
+});
+
+/** Networks that one container names. */
+const networksMax = 64;
+
+/**
+ * The body of `POST /containers/create` with the engine's networks in the places of the swarm's; undefined
+ * when it names none of the swarm's, or is not what it should be: the engine says so better.
+ * @throws ApiError when a network of the swarm cannot be joined by hand
+ */
+export async function withEngineNetworks(
+  context: ApiContext,
+  body: unknown,
+): Promise<object | undefined> {
+  const parsed = createRequest.safeParse(body);
+  if (!parsed.success) return undefined;
+  const { HostConfig, NetworkingConfig } = parsed.data;
+  const mode = HostConfig?.NetworkMode ?? '';
+  const endpoints = NetworkingConfig?.EndpointsConfig ?? {};
+  const names = new Set([mode, ...Object.keys(endpoints)].filter(mayBeOfSwarm));
+  if (names.size > networksMax) return undefined;
+  const joined = new Map<string, string>();
+  let nameservers: readonly string[] = [];
+  for (const name of names) {
+    const join = await joinFor(context, name);
+    if (join === undefined) continue;
+    joined.set(name, join.engineNetwork);
+    if (nameservers.length === 0) nameservers = join.nameservers ?? [];
+  }
+  if (joined.size === 0) return undefined;
+  const EndpointsConfig = Object.fromEntries(
+    Object.entries(endpoints).map(([name, settings]) => [joined.get(name) ?? name, settings]),
+  );
+  return {
+    ...parsed.data,
+    HostConfig: {
+      ...HostConfig,
+      NetworkMode: joined.get(mode) ?? mode,
+      ...dnsOf(HostConfig?.Dns ?? [], nameservers),
+    },
+    NetworkingConfig: { ...NetworkingConfig, EndpointsConfig },
+  };
+}
+
+/** The user's own servers, or the network's resolver: short names are not asked for anywhere else. */
+function dnsOf(given: readonly string[], nameservers: readonly string[]): object {
+  return given.length > 0 || nameservers.length === 0 ? {} : { Dns: nameservers };
+}
+
+function mayBeOfSwarm(name: string): boolean {
+  return name !== '' && !isPredefinedName(name) && !name.startsWith('container:');
+}
+
+/**
+ * The engine's network that a container joins for one of the swarm, built if it was not; undefined when the
+ * name is not of the swarm. @throws ApiError when it cannot be joined by hand
+ */
+export async function engineNetworkFor(
+  context: ApiContext,
+  ref: string,
+): Promise<string | undefined> {
+  return (await joinFor(context, ref))?.engineNetwork;
+}
+
+type Join = Extract<Attached, { readonly kind: 'attached' }>;
+
+async function joinFor(context: ApiContext, ref: string): Promise<Join | undefined> {
+  const { host, engine } = context;
+  switch (host.standing.kind) {
+    case 'manager': {
+      const { replica } = await managerToWrite(context);
+      const found = await findNetwork(engine, replica.view, ref, '');
+      if (found.kind === 'engine') return undefined;
+      const { id, spec } = found.network;
+      if (!spec.Attachable) throw apiErrors.notAttachable(ref);
+      return attached(context, ref, id);
+    }
+    case 'worker': {
+      const local = await listNetworks(engine, '/networks').catch(() => []);
+      const isOwn = ({ Id, Name }: { readonly Id: string; readonly Name: string }): boolean =>
+        Name === ref || Id.startsWith(ref);
+      if (local.some((network) => standsFor(network) === undefined && isOwn(network)))
+        return undefined;
+      return attached(context, ref, ref);
+    }
+    default:
+      return undefined;
+  }
+}
+
+async function attached(
+  context: ApiContext,
+  ref: string,
+  network: string,
+): Promise<Join | undefined> {
+  const answer = await context.attach(network);
+  if (answer.kind === 'attached') return answer;
+  const { problem } = answer;
+  // The engine says so too, in its own words.
+  if (problem === notFound(network)) return undefined;
+  if (problem.endsWith(notAttachable)) throw apiErrors.notAttachable(ref);
+  throw new ApiError(500, `Could not attach to network ${ref}: ${problem}`);
+}
+
+/** Ends of what a manager says of a network, through this host's agent. */
+const notAttachable = 'not manually attachable';
+const notFound = (network: string): string => `network ${network} not found`;

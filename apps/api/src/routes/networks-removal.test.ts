@@ -1,0 +1,128 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { fail, hex, local, NetworkSite, service } from '../testing/fake-networks.ts';
+
+let site: NetworkSite;
+beforeEach(async () => {
+  site = new NetworkSite();
+  await site.start();
+});
+afterEach(() => site.close());
+
+describe('a network that is removed', () => {
+  beforeEach(async () => {
+    await site.init();
+  });
+
+  test('is gone; the host’s own are the engine’s to remove, and the twins stay', async () => {
+    const id = await site.create('demo');
+    expect((await site.ask('DELETE', '/networks/demo')).status).toBe(204);
+    expect(site.view.networks.get(id)).toBeUndefined();
+    expect(await site.ask('DELETE', '/networks/mine')).toMatchObject({ status: 204 });
+    expect(site.engine.done).toEqual([{ call: 'DELETE /networks/mine', body: null }]);
+    const twin = site.view.networks.byName('bridge')?.id;
+    expect(await site.ask('DELETE', `/networks/${twin}`)).toMatchObject(
+      fail(403, 'bridge is a pre-defined network and cannot be removed'),
+    );
+  });
+
+  test('is refused while a service or a container is in it', async () => {
+    const id = await site.create('demo', { Attachable: true });
+    site.allocate(id, '10.0.9', 4_101);
+    const inUse = (by: string) =>
+      fail(400, `rpc error: code = FailedPrecondition desc = network ${id} is in use by ${by}`);
+    const serviceId = await site.serve('web', {}, { Networks: [{ Target: 'demo' }] });
+    expect(await site.ask('DELETE', `/networks/${id}`)).toMatchObject(
+      inUse(`service ${serviceId}`),
+    );
+    await site.ask('DELETE', '/services/web');
+    const [node] = site.view.nodes.values();
+    const meta = site.networkOf(id).meta;
+    const object = {
+      id: 'run-by-hand',
+      meta,
+      networkId: id,
+      nodeId: node?.id ?? '',
+      kind: 'container' as const,
+      addresses: ['10.0.9.9/24'],
+    };
+    site.host.log.write([{ op: 'create', table: 'attachment', object }]);
+    expect(await site.ask('DELETE', '/networks/demo')).toMatchObject(inUse('task run-by-hand'));
+  });
+
+  test('waits for containers that are stopping, as stack rm needs it', async () => {
+    const id = await site.create('demo');
+    site.allocate(id, '10.0.9', 4_101);
+    const serviceId = await site.serve('web', {}, { Networks: [{ Target: 'demo' }] });
+    const task = site.addTask(serviceId, id);
+    await site.ask('DELETE', '/services/web');
+    let answered = false;
+    const removal = site.ask('DELETE', '/networks/demo').finally(() => {
+      answered = true;
+    });
+    await site.ask('GET', '/networks/demo');
+    expect(answered).toBe(false);
+    expect(site.view.networks.get(id)).toBeDefined();
+    const now = site.view.tasks.get(task.id);
+    if (now === undefined) throw new Error('no task');
+    const status = { ...now.status, state: 'shutdown' as const };
+    site.host.log.write([
+      { op: 'update', table: 'task', object: { ...now, desired: 'remove', status } },
+    ]);
+    expect((await removal).status).toBe(204);
+    expect(site.view.networks.get(id)).toBeUndefined();
+  });
+
+  test('and is the ingress network: refused while a service publishes, else gone for good', async () => {
+    const ports = { EndpointSpec: { Ports: [{ TargetPort: 80, PublishedPort: 8_080 }] } };
+    const serviceId = await site.serve('web', ports);
+    expect(await site.ask('DELETE', '/networks/ingress')).toMatchObject(
+      fail(
+        400,
+        `rpc error: code = FailedPrecondition desc = ingress network cannot be removed because service ${serviceId} depends on it`,
+      ),
+    );
+    await site.ask('DELETE', '/services/web');
+    expect((await site.ask('DELETE', '/networks/ingress')).status).toBe(204);
+    expect(site.view.cluster?.ingressMade).toBe(true);
+    expect(await site.ask('POST', '/services/create', service('web', ports))).toMatchObject(
+      fail(
+        400,
+        'rpc error: code = FailedPrecondition desc = service needs ingress network, but no ingress network is present',
+      ),
+    );
+    const own = await site.create('my-ingress', { Ingress: true });
+    expect(site.view.networks.ingress?.id).toBe(own);
+  });
+
+  test('with all others that nothing uses, by prune', async () => {
+    await site.create('used');
+    await site.create('unused');
+    await site.create('kept', { Labels: { keep: '' } });
+    await site.serve('web', {}, { Networks: [{ Target: 'used' }] });
+    site.engine.networks = [
+      ...site.engine.networks,
+      local('busy', hex('7')),
+      local('kept-here', hex('8'), { Labels: { keep: '' } }),
+    ];
+    site.standIn('u'.repeat(25), 'left');
+    site.engine.busy.add(hex('7'));
+    const filters = encodeURIComponent(JSON.stringify({ 'label!': { keep: true } }));
+    const answer = await site.ask('POST', `/networks/prune?filters=${filters}`);
+    expect(answer).toMatchObject({ status: 200, json: { NetworksDeleted: ['mine', 'unused'] } });
+    expect(site.engine.done.map(({ call }) => call)).toEqual([
+      `DELETE /networks/${hex('d')}`,
+      `DELETE /networks/${hex('7')}`,
+    ]);
+  });
+
+  test.each([
+    ['10m', []],
+    ['2099-01-01T00:00:00Z', ['mine', 'unused']],
+    ['2020-01-01T00:00:00Z', []],
+  ])('by prune until %s', async (until, removed) => {
+    await site.create('unused');
+    const filters = encodeURIComponent(JSON.stringify({ until: [until] }));
+    const { json } = await site.ask('POST', `/networks/prune?filters=${filters}`);
+    expect((json as { NetworksDeleted: unknown }).NetworksDeleted ?? []).toEqual(removed);
+  });
+});

@@ -1,0 +1,72 @@
+import { settle } from '@shoal/stage/testing';
+import { beforeEach, expect, test } from 'vitest';
+import { FakeHost, NetworkSwarm } from '../testing/fake-network-swarm.ts';
+import { attachmentGraceMs } from './limits.ts';
+
+let swarm: NetworkSwarm;
+
+beforeEach(() => {
+  swarm = new NetworkSwarm();
+});
+
+test('a container run by hand gets an address, a name, and is forgotten with its node', async () => {
+  const dispatcher = swarm.start();
+  const host = new FakeHost('n1');
+  await host.register(dispatcher);
+  const request = { networkId: 'net', attachmentId: '', name: '', wanted: '' };
+  const answer = dispatcher.networks.attach('n1', request);
+  await settle();
+  const [attachment] = swarm.log.view.attachments.byNode('n1');
+  if (attachment === undefined) throw new Error('no attachment');
+  expect(attachment).toMatchObject({ kind: 'container', networkId: 'net', addresses: [] });
+  expect(host.networks?.map(({ id }) => id)).toEqual(['net']);
+  const given = { ...attachment, addresses: ['10.0.1.77/24'] };
+  swarm.log.write([{ op: 'update', table: 'attachment', object: given }]);
+  const { attachmentId, addresses, record, problem } = await answer;
+  expect({ attachmentId, addresses, problem }).toEqual({
+    attachmentId: attachment.id,
+    addresses: ['10.0.1.77/24'],
+    problem: '',
+  });
+  expect(JSON.parse(record.toString())).toMatchObject({ kind: 'container', vtep: '192.0.2.1' });
+  const named = dispatcher.networks.attach('n1', { ...request, attachmentId, name: 'box' });
+  await settle();
+  expect(JSON.parse((await named).record.toString())).toMatchObject({ name: 'box' });
+  dispatcher.networks.attachments.detach('n2', attachmentId);
+  await settle();
+  await swarm.advance(500);
+  expect(swarm.log.view.attachments.get(attachmentId)).toBeDefined();
+  host.serves([], [attachmentId]);
+  await swarm.clock.advance(attachmentGraceMs + 1_000);
+  await host.register(dispatcher, 'another session');
+  host.serves([]);
+  host.serves([], [attachmentId]);
+  await swarm.advance(500);
+  expect(swarm.log.view.attachments.get(attachmentId)).toBeDefined();
+  host.serves([], []);
+  await swarm.advance(500);
+  expect(swarm.log.view.attachments.get(attachmentId)).toBeUndefined();
+});
+
+test('a container in a network that is not attachable or does not exist is refused in words of Docker', async () => {
+  const dispatcher = swarm.start();
+  swarm.addNetwork('closed');
+  const request = { attachmentId: '', name: '', wanted: '' };
+  const refused = async (networkId: string) =>
+    (await dispatcher.networks.attach('n1', { ...request, networkId })).problem;
+  expect(await refused('closed')).toBe('network closed not manually attachable');
+  expect(await refused('none')).toBe('network none not found');
+  expect(swarm.log.view.attachments.size).toBe(0);
+});
+
+test('an attachment whose address does not come is given up and leaves nothing', async () => {
+  const dispatcher = swarm.start();
+  const request = { networkId: 'net', attachmentId: '', name: '', wanted: '' };
+  const answer = dispatcher.networks.attach('n1', request);
+  await settle();
+  expect(swarm.log.view.attachments.size).toBe(1);
+  await swarm.advance(5_000);
+  expect((await answer).problem).toBe('no address of network net came in time');
+  await swarm.advance(500);
+  expect(swarm.log.view.attachments.size).toBe(0);
+});

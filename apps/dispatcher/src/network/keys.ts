@@ -1,0 +1,102 @@
+import type { Clock, Random, Timer } from '@shoal/runtime';
+import type { Cluster, NetworkKeys, Sealed, StateView } from '@shoal/state';
+import type { Write } from '../core/writer.ts';
+import { keyRotationMs, keysMax } from './limits.ts';
+
+const keyBytes = 32;
+const numberBytes = 4;
+const writeKey = 'cluster/network-keys';
+
+/** Opens and seals what only managers may read; undefined for what this manager cannot open. */
+export interface KeySeal {
+  open(sealed: Sealed, place: string): Uint8Array | undefined;
+  seal(plain: Uint8Array, place: string): Sealed | undefined;
+}
+
+export interface NetworkKeyRotationOptions {
+  readonly view: () => StateView;
+  readonly seal?: KeySeal | undefined;
+  readonly add: (write: Write) => void;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** Where a key may be opened: a sealed one that was moved elsewhere does not open. */
+function placeOf(time: number): string {
+  return `cluster/network-key/${time}`;
+}
+
+/** Makes the gossip's keys and rotates them: whichever dispatcher gets there first. */
+export class NetworkKeyRotation {
+  readonly #options: NetworkKeyRotationOptions;
+  #timer: Timer | undefined;
+  #stopped = false;
+  #opened: { readonly keys: NetworkKeys | undefined; readonly ring: Buffer[] } | undefined;
+
+  constructor(options: NetworkKeyRotationOptions) {
+    this.#options = options;
+  }
+
+  /** At the start, and when the cluster changed. */
+  look(): void {
+    this.#timer?.cancel();
+    const { view, add, clock } = this.#options;
+    const { cluster } = view();
+    if (this.#stopped || cluster === undefined || this.#options.seal === undefined) return;
+    const leftMs = untilRotation(cluster, clock.now());
+    if (leftMs <= 0) add(this.#write());
+    this.#timer = clock.after(leftMs <= 0 ? keyRotationMs : leftMs, () => this.look());
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#timer?.cancel();
+  }
+
+  /** The ring for a session, as it is sent: the key that seals first, each with its number in front. */
+  ring(cluster: Cluster | undefined): Buffer[] {
+    const keys = cluster?.networkKeys;
+    if (this.#opened === undefined || this.#opened.keys !== keys) {
+      this.#opened = { keys, ring: this.#open(keys?.keys ?? []) };
+    }
+    return this.#opened.ring;
+  }
+
+  #open(keys: NetworkKeys['keys']): Buffer[] {
+    // Every host had a whole rotation's time to learn the newest before it seals.
+    const [newest, ...older] = keys;
+    const ordered = newest === undefined || older.length === 0 ? keys : [...older, newest];
+    return ordered.flatMap(({ key, time }) => {
+      const plain = this.#options.seal?.open(key, placeOf(time));
+      if (plain === undefined) return [];
+      const number = Buffer.alloc(numberBytes);
+      number.writeUInt32BE(time);
+      return [Buffer.concat([number, plain])];
+    });
+  }
+
+  #write(): Write {
+    const { seal, clock, random } = this.#options;
+    return {
+      key: writeKey,
+      actor: { kind: 'stage', name: 'dispatcher' },
+      reason: 'gossip keys rotated',
+      change(view) {
+        const { cluster } = view;
+        if (cluster === undefined || untilRotation(cluster, clock.now()) > 0) return undefined;
+        const before = cluster.networkKeys?.keys ?? [];
+        const time = (before[0]?.time ?? 0) + 1;
+        const key = seal?.seal(random.bytes(keyBytes), placeOf(time));
+        if (key === undefined) return undefined;
+        const keys = [{ key, time }, ...before].slice(0, keysMax);
+        const networkKeys: NetworkKeys = { keys, rotatedAt: clock.now() };
+        return { op: 'update', table: 'cluster', object: { ...cluster, networkKeys } };
+      },
+      done: () => undefined,
+    };
+  }
+}
+
+function untilRotation({ networkKeys }: Cluster, now: number): number {
+  return networkKeys === undefined ? 0 : networkKeys.rotatedAt + keyRotationMs - now;
+}

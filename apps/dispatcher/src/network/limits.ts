@@ -1,0 +1,20 @@
+/** How long a host may serve something else than the log implies before it is told all, milliseconds. */
+export const driftGraceMs = 2_000;
+/** The same where the network's records change all the time, so that a host is always a little behind. */
+export const driftMsMax = 10_000;
+/** How often networks in which a host differs are looked at again, milliseconds. */
+export const driftLookMs = 500;
+/** How far what hosts are compared with may be behind the log, milliseconds. */
+export const compareMsMax = 250;
+/** Pause after a repair until the next of the same network, milliseconds. */
+export const repairEveryMs = 2_000;
+/** Age of a gossip key at which the next one is made, milliseconds; Swarm's twelve hours. */
+export const keyRotationMs = 12 * 3_600_000;
+/** Keys in the ring: one that is only known yet, the one that seals, the one before. */
+export const keysMax = 3;
+/** Longest wait for the address of a container, milliseconds. */
+export const attachMsMax = 4_000;
+/** Containers that may wait for their address at the same time. */
+export const attachesMax = 256;
+/** Age at which an attachment that its node does not know is cleared away, milliseconds. */
+export const attachmentGraceMs = 30_000;

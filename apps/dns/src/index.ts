@@ -1,0 +1,1 @@
+export { Dns, type DnsOptions } from './dns.ts';

@@ -1,0 +1,110 @@
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import type { Outcome } from './server/resolver.ts';
+import type { ListenerChange } from './sockets/network-listener.ts';
+import type { ExchangeOutcome } from './upstream/forwarder.ts';
+import { types } from './wire/protocol.ts';
+import type { Transport } from './wire/reply-writer.ts';
+
+/** What the resolver counts. */
+export interface DnsMetrics {
+  query(transport: Transport, type: number, outcome: Outcome, ms: number): void;
+  upstream(upstream: string, outcome: ExchangeOutcome, ms: number): void;
+  listener(why: ListenerChange): void;
+  /** Read whenever somebody asks for the metrics. */
+  gauges(read: () => Gauges): void;
+}
+
+export interface Gauges {
+  readonly networks: number;
+  readonly listening: number;
+  readonly names: number;
+  readonly cacheEntries: number;
+  readonly cacheBytes: number;
+  readonly forwarding: number;
+  readonly agentConnected: boolean;
+}
+
+const secondsBuckets = [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.005, 0.025, 0.1, 0.5, 2, 4];
+const msPerSecond = 1_000;
+/** Types with a label of their own: others are for clients to choose, and would be without number. */
+const labels: ReadonlyMap<number, string> = new Map(
+  Object.entries(types).map(([name, number]) => [number, name]),
+);
+
+/** The resolver's metrics on `registry`; call once a process. */
+export function dnsMetrics(registry: Registry): DnsMetrics {
+  const registers = [registry];
+  const queries = new Counter({
+    name: 'shoal_dns_queries_total',
+    help: 'Queries of containers, by transport, record type and outcome.',
+    labelNames: ['transport', 'type', 'outcome'],
+    registers,
+  });
+  const seconds = new Histogram({
+    name: 'shoal_dns_query_seconds',
+    help: 'Time from a query to its answer, by who had to say.',
+    labelNames: ['source'],
+    buckets: secondsBuckets,
+    registers,
+  });
+  const exchanges = new Counter({
+    name: 'shoal_dns_upstream_exchanges_total',
+    help: 'Questions to upstream servers, by server and outcome.',
+    labelNames: ['upstream', 'outcome'],
+    registers,
+  });
+  const upstreamSeconds = new Histogram({
+    name: 'shoal_dns_upstream_seconds',
+    help: 'Time until an upstream server answered.',
+    labelNames: ['upstream'],
+    buckets: secondsBuckets,
+    registers,
+  });
+  const listeners = new Counter({
+    name: 'shoal_dns_listener_changes_total',
+    help: 'Sockets of a network bound, not bound, or given up, by reason.',
+    labelNames: ['why'],
+    registers,
+  });
+  /** Looked up once for each kind of query: there are thousands a second of few kinds. */
+  const kinds = new Map<string, ReturnType<typeof queries.labels>>();
+  const [own, outside] = [seconds.labels('swarm'), seconds.labels('upstream')];
+  return {
+    query(transport, type, outcome, ms) {
+      const label = labels.get(type) ?? 'other';
+      const kind = `${transport} ${label} ${outcome}`;
+      const counter = kinds.get(kind) ?? queries.labels(transport, label, outcome);
+      kinds.set(kind, counter);
+      counter.inc();
+      const upstream = outcome === 'forwarded' || outcome === 'failed';
+      (upstream ? outside : own).observe(ms / msPerSecond);
+    },
+    upstream(upstream, outcome, ms) {
+      exchanges.inc({ upstream, outcome });
+      upstreamSeconds.observe({ upstream }, ms / msPerSecond);
+    },
+    listener: (why) => listeners.inc({ why }),
+    gauges: (read) => registerGauges(registry, read),
+  };
+}
+
+function registerGauges(registry: Registry, read: () => Gauges): void {
+  const gauge = (name: string, help: string, value: (all: Gauges) => number) =>
+    new Gauge({
+      name: `shoal_dns_${name}`,
+      help,
+      registers: [registry],
+      collect() {
+        this.set(value(read()));
+      },
+    });
+  gauge('networks', 'Networks of this host.', (all) => all.networks);
+  gauge('networks_listening', 'Networks whose containers are answered.', (all) => all.listening);
+  gauge('names', 'Names in all networks.', (all) => all.names);
+  gauge('cache_entries', 'Answers of upstreams kept.', (all) => all.cacheEntries);
+  gauge('cache_bytes', 'Memory of the answers kept, about.', (all) => all.cacheBytes);
+  gauge('forwarding', 'Questions to upstreams under way.', (all) => all.forwarding);
+  gauge('agent_connected', '1 while the agent tells what is served.', (all) =>
+    all.agentConnected ? 1 : 0,
+  );
+}

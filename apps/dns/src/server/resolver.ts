@@ -1,0 +1,141 @@
+import type { Clock, Monotonic, Random } from '@shoal/runtime';
+import type { Forwarded, Forwarder } from '../upstream/forwarder.ts';
+import { replyFor } from '../upstream/upstream-reply.ts';
+import { classes, rcodes } from '../wire/protocol.ts';
+import { isInternet, type ParsedQuery, parseQuery, type Query } from '../wire/query.ts';
+import {
+  emptyReply,
+  errorReply,
+  noErrorEmpty,
+  type Reply,
+  ReplyWriter,
+  type Transport,
+} from '../wire/reply-writer.ts';
+import { lookup } from '../zone/lookup.ts';
+import type { Asker, Zones } from '../zone/zones.ts';
+
+/** Asked by the resolver itself to see that its sockets work; class CH, any type. */
+export const selfCheckName = 'self-check.shoal';
+
+/** Questions of one client that may wait for upstreams: nobody takes the places of all. */
+export const waitingMax = 256;
+
+/** Transfers of zones and what else is no plain question (RFC 6895): MAILB, MAILA, IXFR, AXFR, TKEY, TSIG. */
+const refusedTypes: ReadonlySet<number> = new Set([249, 250, 251, 252, 253, 254]);
+
+export type Outcome =
+  /** From the networks' own names, with addresses or without. */
+  | 'answered'
+  | 'empty'
+  /** From upstreams. */
+  | 'forwarded'
+  | 'cached'
+  | 'failed'
+  /** A name of the outside for a container without a way out, or nothing that is served here. */
+  | 'refused'
+  | 'malformed'
+  /** Without any answer. */
+  | 'dropped';
+
+/** Where a query came from. */
+export interface Origin {
+  readonly networkId: string;
+  /** Canonical. */
+  readonly address: string;
+  readonly transport: Transport;
+}
+
+export interface ResolverOptions {
+  readonly zones: Zones;
+  readonly forwarder: Forwarder;
+  readonly clock: Clock;
+  /** For the order of answers. */
+  readonly random: Random;
+  /** `type` is the record type's number; 0 where the query could not be read. */
+  readonly observe: (transport: Transport, type: number, outcome: Outcome, ms: number) => void;
+}
+
+export type Answer = Buffer | undefined | Promise<Buffer | undefined>;
+
+const refused = emptyReply(rcodes.refused, false);
+const failed = emptyReply(rcodes.serverFailure, false);
+const dropped: ParsedQuery = { kind: 'drop' };
+
+function isSelfCheck(query: Query): boolean {
+  return query.class === classes.CH && query.name === selfCheckName;
+}
+
+/** What comes back for what came in; nothing here knows of sockets. */
+export class Resolver {
+  readonly #options: ResolverOptions;
+  readonly #writer = new ReplyWriter();
+  /** Questions of each client that upstreams have not answered yet. */
+  readonly #waiting = new Map<string, number>();
+
+  constructor(options: ResolverOptions) {
+    this.#options = options;
+  }
+
+  /** The reply, at once where that is possible; undefined: say nothing. */
+  answer(packet: Buffer, origin: Origin): Answer {
+    const begun = this.#options.clock.monotonic();
+    const { transport } = origin;
+    const asker = this.#options.zones.asker(origin.networkId, origin.address);
+    const parsed = asker === undefined ? dropped : parseQuery(packet);
+    if (asker === undefined || parsed.kind === 'drop') {
+      this.#observe(transport, 0, 'dropped', begun);
+      return undefined;
+    }
+    if (parsed.kind === 'error') {
+      this.#observe(transport, 0, 'malformed', begun);
+      return errorReply(parsed.id, parsed.flags, parsed.rcode);
+    }
+    const { query } = parsed;
+    // Nobody's query: it would only blur the figures.
+    if (isSelfCheck(query)) return this.#writer.write(query, noErrorEmpty, transport);
+    const own = this.#own(query, asker);
+    if (own === undefined) return this.#ask(query, asker.upstreams, origin, begun);
+    const outcome = own.rcode !== 0 ? 'refused' : own.answers.length > 0 ? 'answered' : 'empty';
+    this.#observe(transport, query.type, outcome, begun);
+    return this.#writer.write(query, own, transport);
+  }
+
+  /** Asks those who know the outside. */
+  #ask(query: Query, upstreams: readonly string[], origin: Origin, begun: Monotonic): Answer {
+    const { transport } = origin;
+    const { forwarder } = this.#options;
+    const cached = forwarder.cached(query, upstreams);
+    if (cached !== undefined) return this.#finish(query, transport, begun, cached);
+    const client = `${origin.networkId} ${origin.address}`;
+    const waiting = this.#waiting.get(client) ?? 0;
+    if (waiting >= waitingMax) return this.#finish(query, transport, begun, { kind: 'busy' });
+    this.#waiting.set(client, waiting + 1);
+    return forwarder.forward(query, upstreams).then((forwarded) => {
+      const left = (this.#waiting.get(client) ?? 1) - 1;
+      if (left > 0) this.#waiting.set(client, left);
+      else this.#waiting.delete(client);
+      return this.#finish(query, transport, begun, forwarded);
+    });
+  }
+
+  #finish(query: Query, transport: Transport, begun: Monotonic, forwarded: Forwarded): Buffer {
+    if (forwarded.kind !== 'reply') {
+      this.#observe(transport, query.type, 'failed', begun);
+      return this.#writer.write(query, failed, transport);
+    }
+    this.#observe(transport, query.type, forwarded.cached ? 'cached' : 'forwarded', begun);
+    return replyFor(forwarded.reply, query, transport, forwarded.ageSeconds);
+  }
+
+  #observe(transport: Transport, type: number, outcome: Outcome, begun: Monotonic): void {
+    const ms = this.#options.clock.monotonic() - begun;
+    this.#options.observe(transport, type, outcome, ms);
+  }
+
+  /** What is ours to answer; undefined where an upstream has to say. */
+  #own(query: Query, asker: Asker): Reply | undefined {
+    if (!isInternet(query) || refusedTypes.has(query.type)) return refused;
+    const found = lookup(query, asker.zones, this.#options.random);
+    return found ?? (asker.upstreams.length === 0 ? refused : undefined);
+  }
+}

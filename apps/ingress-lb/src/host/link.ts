@@ -1,0 +1,182 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { HostNetwork } from '@shoal/overlay';
+import type { KernelCommands } from '@shoal/overlay/kernel';
+import type { Logger } from '@shoal/runtime';
+import type { Balancing } from '../desired/balancing.ts';
+import { type Flow, forgetFlows } from '../kernel/connections.ts';
+import { applyRules } from '../nftables/backend.ts';
+import { allowForwarding, forbidForwarding } from './forwarding.ts';
+import { ensureLeg, type LegPlan, removeLeg } from './leg.ts';
+import { type PortHolder, type PublishedPort, portText } from './ports.ts';
+import { type HostPorts, hostTable, noPorts, readHostPorts, renderHostTable } from './table.ts';
+
+export interface HostLinkOptions {
+  readonly commands: KernelCommands;
+  readonly logger: Logger;
+  readonly ports: PortHolder;
+  readonly leg: LegPlan;
+  readonly host?: string | undefined;
+}
+
+interface Published {
+  readonly network: HostNetwork;
+  readonly wanted: HostPorts;
+}
+
+/** The host's side of the routing mesh: the link into the ingress network and what goes through it. */
+export class HostLink {
+  readonly #options: HostLinkOptions;
+  #published: Published | undefined;
+  /** What the host's table has; undefined when it may have anything. */
+  #written: HostPorts | undefined;
+  #linked = false;
+  #portProblems: readonly string[] = [];
+  #problem: string | undefined;
+  #tail: Promise<void> = Promise.resolve();
+
+  constructor(options: HostLinkOptions) {
+    this.#options = options;
+  }
+
+  get problems(): readonly string[] {
+    return [...this.#portProblems, ...(this.#problem === undefined ? [] : [this.#problem])];
+  }
+
+  /** Leads the published ports of `balancing` into the network; one at a time. */
+  publish(network: HostNetwork, balancing: Balancing): Promise<void> {
+    const published = { network, wanted: publishedPorts(balancing) };
+    return this.#inTurn(async () => {
+      const same =
+        this.#linked &&
+        this.#portProblems.length === 0 &&
+        this.#published?.network.namespace === network.namespace &&
+        isDeepStrictEqual(this.#published.wanted, published.wanted);
+      this.#published = published;
+      if (!same) await this.#write();
+    });
+  }
+
+  /** Compares with the kernel and repairs; says whether something was different. */
+  audit(): Promise<boolean> {
+    return this.#inTurn(async () => {
+      if (this.#published === undefined) return false;
+      const before = this.#written;
+      const found = await this.#readTable();
+      const same =
+        before !== undefined &&
+        found !== undefined &&
+        isDeepStrictEqual(sorted(found), sorted(before));
+      this.#written = found;
+      this.#linked = false;
+      await this.#write();
+      if (!same && before !== undefined) this.#options.logger.warn({}, 'host_repaired');
+      return !same && before !== undefined;
+    });
+  }
+
+  /** Takes everything away: the host is in no swarm. */
+  clear(): Promise<void> {
+    return this.#inTurn(async () => {
+      const { commands, host, leg, ports } = this.#options;
+      this.#published = undefined;
+      this.#written = undefined;
+      this.#linked = false;
+      this.#portProblems = [];
+      this.#problem = undefined;
+      await ports.hold([]);
+      await applyRules(commands, host, `table ${hostTable}\ndelete table ${hostTable}\n`);
+      await forbidForwarding(commands, host, leg.hostDevice);
+      await removeLeg(commands, host, leg);
+    });
+  }
+
+  async #write(): Promise<void> {
+    if (this.#published === undefined) return;
+    const { network, wanted } = this.#published;
+    const { commands, host, leg: plan, ports: holder, logger } = this.#options;
+    const refused = await holder.hold(union(wanted));
+    this.#portProblems = [...refused.values()].sort();
+    // A port that another program has stays with it.
+    const ports = without(wanted, new Set(refused.keys()));
+    const before = this.#written ?? (await this.#readTable());
+    // Without any published port a host has nothing of this.
+    if (before === undefined && union(ports).length === 0) {
+      this.#problem = undefined;
+      return;
+    }
+    const ipv6 = network.subnets.some(({ subnet }) => subnet.includes(':'));
+    const { namespace } = network;
+    const outcome = await ensureLeg({ commands, host, namespace, plan, ipv6 });
+    const rules =
+      outcome.kind === 'failed' ||
+      (before !== undefined && isDeepStrictEqual(sorted(before), sorted(ports)))
+        ? outcome
+        : await applyRules(commands, host, renderHostTable(ports, plan));
+    if (rules.kind === 'failed') {
+      this.#written = undefined;
+      this.#linked = false;
+      this.#problem = `published ports do not work on this host: ${rules.message}`;
+      logger.error({ reason: rules.message }, 'ports_not_published');
+      return;
+    }
+    this.#written = ports;
+    this.#linked = true;
+    this.#problem = await allowForwarding(commands, host, plan.hostDevice, ipv6);
+    this.#problem ??= await forgetFlows(commands, host, startedFlows(before ?? noPorts, ports));
+  }
+
+  async #readTable(): Promise<HostPorts | undefined> {
+    const { commands, host } = this.#options;
+    const args = ['-j', 'list', 'table', ...hostTable.split(' ')];
+    const outcome = await commands.run({ program: 'nft', args, namespace: host });
+    return outcome.kind === 'done' ? readHostPorts(outcome.stdout) : undefined;
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#tail.then(work);
+    this.#tail = turn.then(
+      () => undefined,
+      () => undefined,
+    );
+    return turn;
+  }
+}
+
+function publishedPorts({ servers }: Balancing): HostPorts {
+  const ports: { v4: PublishedPort[]; v6: PublishedPort[] } = { v4: [], v6: [] };
+  for (const { front } of servers.values()) {
+    if (front.kind !== 'port') continue;
+    const { protocol, port } = front;
+    (front.family === 4 ? ports.v4 : ports.v6).push({ protocol, port });
+  }
+  return ports;
+}
+
+function union({ v4, v6 }: HostPorts): readonly PublishedPort[] {
+  return [...new Map([...v4, ...v6].map((port) => [portText(port), port])).values()];
+}
+
+function without({ v4, v6 }: HostPorts, refused: ReadonlySet<string>): HostPorts {
+  const keep = (port: PublishedPort): boolean => !refused.has(portText(port));
+  return { v4: v4.filter(keep), v6: v6.filter(keep) };
+}
+
+function sorted({ v4, v6 }: HostPorts): readonly (readonly string[])[] {
+  return [v4, v6].map((ports) => ports.map(portText).sort());
+}
+
+/** UDP flows to a port that began before it was published must find the way as well. */
+function startedFlows(before: HostPorts, now: HostPorts): readonly Flow[] {
+  const flows: Flow[] = [];
+  for (const [family, had, has] of [
+    [4, before.v4, now.v4],
+    [6, before.v6, now.v6],
+  ] as const) {
+    const known = new Set(had.map(portText));
+    for (const each of has) {
+      if (each.protocol !== 'udp' || known.has(portText(each))) continue;
+      flows.push({ kind: 'front', protocol: 'udp', port: each.port, family });
+    }
+  }
+  return flows;
+}

@@ -1,0 +1,99 @@
+import { z } from 'zod';
+import type { FamilyAddresses } from '../desired/balancing.ts';
+import { readListing } from '../nftables/read.ts';
+import { hostAddresses, type LegPlan } from './leg.ts';
+import type { PublishedPort } from './ports.ts';
+
+/** Our table in the host's own namespace. */
+export const hostTable = 'inet shoal_ingress';
+
+/** Published ports by family: only of those that the ingress network has. */
+export interface HostPorts {
+  readonly v4: readonly PublishedPort[];
+  readonly v6: readonly PublishedPort[];
+}
+
+export const noPorts: HostPorts = { v4: [], v6: [] };
+
+/** Sends what comes for a published port on any address of the host into the ingress network. */
+export function renderHostTable(ports: HostPorts, plan: LegPlan): string {
+  const inside = hostAddresses(plan.inside);
+  const { hostDevice } = plan;
+  return [
+    `table ${hostTable}`,
+    `delete table ${hostTable}`,
+    `table ${hostTable} {`,
+    ` set ports4 { type inet_proto . inet_service; ${elements(ports.v4)} }`,
+    ` set ports6 { type inet_proto . inet_service; ${elements(ports.v6)} }`,
+    // Before the engine's own rules, which are at dstnat and -100.
+    ' chain prerouting {',
+    '  type nat hook prerouting priority dstnat - 1; policy accept;',
+    `  iifname "${hostDevice}" accept`,
+    ...redirects(inside),
+    ' }',
+    ' chain output {',
+    '  type nat hook output priority -101; policy accept;',
+    // The kernel lets nothing of this address leave the loopback: the listener passes it on.
+    '  ip6 daddr ::1 accept',
+    ...redirects(inside),
+    ' }',
+    ' chain postrouting {',
+    '  type nat hook postrouting priority srcnat; policy accept;',
+    `  oifname "${hostDevice}" ip saddr 127.0.0.0/8 masquerade`,
+    ' }',
+    // The link is for published ports and their replies, and no way for anything else.
+    ' chain forward {',
+    '  type filter hook forward priority filter - 1; policy accept;',
+    `  oifname "${hostDevice}" ct status dnat accept`,
+    `  oifname "${hostDevice}" drop`,
+    `  iifname "${hostDevice}" ct direction original drop`,
+    ' }',
+    '}',
+    '',
+  ].join('\n');
+}
+
+function elements(ports: readonly PublishedPort[]): string {
+  if (ports.length === 0) return '';
+  return `elements = { ${ports.map(({ protocol, port }) => `${protocol} . ${port}`).join(', ')} };`;
+}
+
+function redirects({ v4, v6 }: FamilyAddresses): readonly string[] {
+  const match = 'fib daddr type local meta l4proto . th dport';
+  return [
+    ...(v4 === undefined ? [] : [`  meta nfproto ipv4 ${match} @ports4 dnat ip to ${v4}`]),
+    ...(v6 === undefined ? [] : [`  meta nfproto ipv6 ${match} @ports6 dnat ip6 to ${v6}`]),
+  ];
+}
+
+const member = z.object({ concat: z.tuple([z.enum(['tcp', 'udp', 'sctp']), z.number()]) });
+
+/** The ports of a listing of our table; undefined when it is not there or not whole. */
+export function readHostPorts(text: string): HostPorts | undefined {
+  const listing = readListing(text);
+  if (listing === undefined || rulesIn(listing.rules) !== rulesWanted) return undefined;
+  const [v4, v6] = [
+    portsOf(listing.elements.get('ports4')),
+    portsOf(listing.elements.get('ports6')),
+  ];
+  return v4 === undefined || v6 === undefined ? undefined : { v4, v6 };
+}
+
+/** Rules of a whole table with both families: 3 in, 3 out, 1 after routing, 3 of passage. */
+const rulesWanted = 10;
+
+function rulesIn(rules: ReadonlyMap<string, readonly unknown[]>): number {
+  return [...rules.values()].reduce((count, { length }) => count + length, 0);
+}
+
+function portsOf(members: readonly unknown[] | undefined): readonly PublishedPort[] | undefined {
+  if (members === undefined) return undefined;
+  const ports: PublishedPort[] = [];
+  for (const each of members) {
+    const read = member.safeParse(each);
+    if (!read.success) return undefined;
+    const [protocol, port] = read.data.concat;
+    ports.push({ protocol, port });
+  }
+  return ports;
+}

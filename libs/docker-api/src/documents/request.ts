@@ -1,0 +1,80 @@
+import type { DocumentSpec } from '@shoal/state';
+import { z } from 'zod';
+import { invalidArgument, rpcError } from '../errors.ts';
+import { decode } from '../json.ts';
+import { map, pointer, text } from '../requests/go-values.ts';
+
+/** Secrets and configs: what people put into the cluster for their tasks to read. */
+export type DocumentKind = 'secret' | 'config';
+
+/** Upper bounds of the content that Docker names, bytes. */
+export const documentBytesMax: Readonly<Record<DocumentKind, number>> = {
+  secret: 500 * 1024,
+  config: 1_000 * 1024,
+};
+
+const nameForm = /^[a-zA-Z0-9]+(?:[a-zA-Z0-9-_.]*[a-zA-Z0-9])?$/;
+const nameCharsMax = 64;
+const templatings: readonly string[] = ['golang'];
+
+const driver = pointer(z.object({ Name: text, Options: map }));
+const schema = z.object({
+  Name: text,
+  Labels: map,
+  Data: text,
+  Driver: driver,
+  Templating: driver,
+});
+
+export interface DocumentRequest {
+  readonly spec: DocumentSpec;
+  readonly data: Buffer;
+}
+
+/** Reads the body of an update, of which only the labels may differ. @throws ApiError 400 */
+export function parseDocument(kind: DocumentKind, body: unknown): DocumentRequest {
+  return documentOf(decode(schema, kind === 'secret' ? 'SecretSpec' : 'ConfigSpec', body));
+}
+
+/** Reads the body of a create, and checks it as Swarm does. @throws ApiError */
+export function parseNewDocument(kind: DocumentKind, body: unknown): DocumentRequest {
+  const request = decode(schema, kind === 'secret' ? 'SecretSpec' : 'ConfigSpec', body);
+  const document = documentOf(request);
+  checkName(document.spec.Name);
+  const { Driver, Templating } = request;
+  // Nobody provides secrets from elsewhere.
+  if (kind === 'secret' && Driver?.Name !== undefined)
+    throw rpcError('Unknown', `plugin ${JSON.stringify(Driver.Name)} not found`);
+  const bytesMax = documentBytesMax[kind];
+  if (document.data.length === 0 || document.data.length >= bytesMax)
+    throw invalidArgument(`${kind} data must be larger than 0 and less than ${bytesMax} bytes`);
+  if (Templating !== undefined && !templatings.includes(Templating.Name ?? ''))
+    throw invalidArgument(
+      `templating driver ${JSON.stringify(Templating.Name ?? '')} is not known: use golang`,
+    );
+  return document;
+}
+
+function documentOf({ Name, Labels, Data, Templating }: z.output<typeof schema>): DocumentRequest {
+  return {
+    spec: {
+      Name: Name ?? '',
+      Labels: Labels ?? {},
+      ...(Templating !== undefined && {
+        Templating: {
+          Name: Templating.Name ?? '',
+          ...(Templating.Options !== undefined && { Options: Templating.Options }),
+        },
+      }),
+    },
+    data: Buffer.from(Data ?? '', 'base64'),
+  };
+}
+
+function checkName(name: string): void {
+  if (name === '') throw invalidArgument('meta: name must be provided');
+  if (name.length > nameCharsMax || !nameForm.test(name))
+    throw invalidArgument(
+      'invalid name, only 64 [a-zA-Z0-9-_.] characters allowed, and the start and end character must be [a-zA-Z0-9]',
+    );
+}

@@ -1,0 +1,27 @@
+export { type DigestConsumer, isBalanced, isNamed, servedDigest } from './digest.ts';
+export {
+  type Following,
+  type FollowOptions,
+  followHostNetworks,
+  type HostConsumer,
+  updateBytesMax,
+} from './follow.ts';
+export { type HostTable, HostTables } from './host-tables.ts';
+export { attachmentRecord, impliedRecord, impliedRecords, taskNetworks } from './implied.ts';
+export { overlayMtu, type Underlay } from './mtu.ts';
+export {
+  balancerEndpointId,
+  hostNetworksSocket,
+  namespaceName,
+  namespacePath,
+  searchDomain,
+} from './names.ts';
+export type {
+  HostNetwork,
+  HostNetworkChange,
+  LocalEndpoint,
+  NodeNetwork,
+  OverlaySubnet,
+} from './networks.ts';
+export { nodeNetwork, nodeNetworks } from './node-networks.ts';
+export { vtepOf } from './vtep.ts';

@@ -1,0 +1,97 @@
+import type { KernelCommands } from './commands.ts';
+
+/** Whether the kernel and its tools can do one thing. */
+export type Capability =
+  | { readonly kind: 'yes'; readonly detail: string }
+  | { readonly kind: 'no'; readonly reason: string };
+
+export interface NetworkCapabilities {
+  readonly namespaces: Capability;
+  readonly vxlan: Capability;
+  readonly nftables: Capability;
+  readonly ipvs: Capability;
+  /** The tool that ends flows of stopped tasks. */
+  readonly conntrack: Capability;
+  readonly wireguard: Capability;
+  readonly sctp: Capability;
+}
+
+/** Any VNI does: the device never leaves its namespace. */
+const probeVni = 16_777_215;
+
+const nftProbe = `table inet shoal_probe {
+  map servers { type ipv4_addr : verdict; }
+  chain one { dnat ip to numgen inc mod 2 map { 0 : 192.0.2.1, 1 : 192.0.2.2 }; }
+  chain prerouting { type nat hook prerouting priority dstnat; ip daddr vmap @servers; }
+  chain postrouting { type nat hook postrouting priority srcnat; ct status dnat masquerade; }
+}
+`;
+const sctpProbe = `table inet shoal_sctp {
+  chain prerouting { type nat hook prerouting priority dstnat; meta l4proto sctp dnat ip to 192.0.2.1:80; }
+}
+`;
+
+/**
+ * Finds out by trying, in a network namespace made for it and taken away again. Needs root.
+ * @param scratch name of that namespace; must be nobody else's.
+ */
+export async function probeNetworkCapabilities(
+  commands: KernelCommands,
+  scratch: string,
+): Promise<NetworkCapabilities> {
+  const made = await commands.run({ program: 'ip', args: ['netns', 'add', scratch] });
+  if (made.kind === 'failed') {
+    const no = { kind: 'no', reason: made.message } as const;
+    return {
+      namespaces: no,
+      vxlan: no,
+      nftables: no,
+      ipvs: no,
+      conntrack: no,
+      wireguard: no,
+      sctp: no,
+    };
+  }
+  const namespace = `/run/netns/${scratch}`;
+  const attempt = async (
+    detail: string,
+    program: string,
+    args: readonly string[],
+    input?: string,
+  ): Promise<Capability> => {
+    const outcome = await commands.run({ program, args, input, namespace });
+    if (outcome.kind === 'done')
+      return { kind: 'yes', detail: detail || firstLine(outcome.stdout) };
+    return { kind: 'no', reason: outcome.message };
+  };
+  const addLink = (type: readonly string[]) => ['link', 'add', 'probe0', 'type', ...type];
+  try {
+    return {
+      namespaces: { kind: 'yes', detail: 'made and entered' },
+      vxlan: await attempt('a device was made', 'ip', [
+        ...addLink(['vxlan', 'id', String(probeVni), 'dstport', '4789', 'nolearning', 'proxy']),
+      ]),
+      nftables: await attempt('translates addresses in turn', 'nft', ['-f', '-'], nftProbe),
+      ipvs: await attempt('a service was made', 'ipvsadm', ['-A', '-f', '1', '-s', 'rr']),
+      conntrack: await attempt('', 'conntrack', ['--version']),
+      wireguard: await attempt('a device was made', 'ip', [
+        ...['link', 'add', 'probe1', 'type', 'wireguard'],
+      ]),
+      sctp: await attempt('is translated', 'nft', ['-f', '-'], sctpProbe),
+    };
+  } finally {
+    await commands.run({ program: 'ip', args: ['netns', 'del', scratch] });
+  }
+}
+
+export type BalancerKind = 'ipvs' | 'nftables';
+
+/** IPVS where the kernel has it; nftables is needed beside it in any case. Undefined: neither works. */
+export function chooseBalancer({ nftables, ipvs }: NetworkCapabilities): BalancerKind | undefined {
+  if (nftables.kind === 'no') return undefined;
+  return ipvs.kind === 'yes' ? 'ipvs' : 'nftables';
+}
+
+function firstLine(text: string): string {
+  return text.trim().split('\n')[0] ?? '';
+}
