@@ -44,7 +44,8 @@ export async function measureRates(
   const found = ways.map((way) => ({ way, kept: [] as number[], anew: [] as number[] }));
   for (let round = 0; round < rounds; round += 1) {
     // Another way first each time: what comes first finds the machine cold.
-    for (const { way, kept, anew } of [...found.slice(round), ...found.slice(0, round)]) {
+    const first = round % found.length;
+    for (const { way, kept, anew } of [...found.slice(first), ...found.slice(0, first)]) {
       kept.push(await rate(world, way, []));
       anew.push(await rate(world, way, ['-H', 'Connection: close']));
     }

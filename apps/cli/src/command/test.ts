@@ -28,6 +28,11 @@ type Suite = {
   readonly directory: string;
   /** Whether it drives a Docker Engine. */
   readonly needsEngine: boolean;
+  /**
+   * It computes and waits for no clock, so that it may run beside the suite before it, whose tests mostly
+   * wait. What it says is shown when both have ended.
+   */
+  readonly besideTheLast?: boolean;
 };
 
 const step = (name: string, program: string, ...args: readonly string[]): Suite => ({
@@ -61,8 +66,11 @@ const allSuites: readonly Suite[] = [
   step('tidy', 'node', 'tools/tidy.ts'),
   step('types', 'tsc', '-b'),
   vitest('unit', '', '--reporter=default', ...slowProjects.map((name) => `--project=!${name}`)),
-  vitest('simulation', 'e2e', '--reporter=verbose', '--config=vitest.simulation.config.ts'),
   endToEnd('e2e'),
+  {
+    ...vitest('simulation', 'e2e', '--reporter=verbose', '--config=vitest.simulation.config.ts'),
+    besideTheLast: true,
+  },
   endToEnd('managers', '--config=vitest.managers.config.ts'),
   endToEnd('scheduling', '--config=vitest.scheduling.config.ts'),
   endToEnd('networking', '--config=vitest.networking.config.ts'),
@@ -98,13 +106,22 @@ export async function test(
       terminal,
     );
   }
-  for (const suite of suites) {
+  for (const [at, suite] of suites.entries()) {
+    if (at > 0 && suite.besideTheLast === true) continue;
+    const next = suites[at + 1];
+    const beside = next?.besideTheLast === true ? next : undefined;
     terminal.say(`--- ${suite.name}`);
-    const begin = systemClock.monotonic();
-    const tally = await runSuite(root, suite);
-    const seconds = ((systemClock.monotonic() - begin) / 1000).toFixed(1);
-    rows.push(`${suite.name}: ${describeTally(tally)} (${seconds} s)`);
-    tallies.push(tally);
+    const quiet = beside && timed(root, beside, 'collected');
+    const results = [await timed(root, suite, 'shown')];
+    if (quiet !== undefined) {
+      const result = await quiet;
+      terminal.print(`--- ${result.name}\n${result.output}`);
+      results.push(result);
+    }
+    for (const { name: done, tally, seconds } of results) {
+      rows.push(`${done}: ${describeTally(tally)} (${seconds.toFixed(1)} s)`);
+      tallies.push(tally);
+    }
   }
   const total = sum(tallies);
   terminal.print(['', ...rows, describeTally(total)].join('\n'));
@@ -122,17 +139,33 @@ function sum(tallies: readonly Tally[]): Tally {
   );
 }
 
-async function runSuite(root: string, suite: Suite): Promise<Tally> {
+interface Result {
+  readonly name: string;
+  readonly tally: Tally;
+  readonly seconds: number;
+  /** What it said, where that was not shown. */
+  readonly output: string;
+}
+
+async function timed(root: string, suite: Suite, output: 'shown' | 'collected'): Promise<Result> {
+  const begin = systemClock.monotonic();
+  const collected: Buffer[] | undefined = output === 'shown' ? undefined : [];
+  const tally = await runSuite(root, suite, collected);
+  const seconds = (systemClock.monotonic() - begin) / 1000;
+  return { name: suite.name, tally, seconds, output: Buffer.concat(collected ?? []).toString() };
+}
+
+async function runSuite(root: string, suite: Suite, said: Buffer[] | undefined): Promise<Tally> {
   const cwd = join(root, suite.directory);
   if (suite.kind === 'step') {
-    const code = await run(root, suite.program, suite.args, cwd);
+    const code = await run({ root, cwd, said }, suite.program, suite.args);
     return code === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
   }
   const scratch = mkdtempSync(join(tmpdir(), 'shoal-test-'));
   const report = join(scratch, 'report.json');
   try {
     const reporting = ['--reporter=json', `--outputFile.json=${report}`];
-    const code = await run(root, suite.program, [...suite.args, ...reporting], cwd);
+    const code = await run({ root, cwd, said }, suite.program, [...suite.args, ...reporting]);
     return tallyOf(existsSync(report) ? readFileSync(report, 'utf8') : undefined, code);
   } finally {
     rmSync(scratch, { recursive: true, force: true });
@@ -167,15 +200,28 @@ export function tallyOf(report: string | undefined, code: number): Tally {
 
 const endSignals = ['SIGTERM', 'SIGHUP'] as const;
 
+interface Surroundings {
+  readonly root: string;
+  readonly cwd: string;
+  /** Takes what is said; without, it is shown. */
+  readonly said: Buffer[] | undefined;
+}
+
 /** Our tools are Node's programs beside it; none of them reads from us. */
-function run(root: string, program: string, args: readonly string[], cwd: string): Promise<number> {
+function run(
+  { root, cwd, said }: Surroundings,
+  program: string,
+  args: readonly string[],
+): Promise<number> {
   const bin = join(root, 'node_modules/.bin');
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, {
       cwd,
-      stdio: ['ignore', 'inherit', 'inherit'],
+      stdio: said === undefined ? ['ignore', 'inherit', 'inherit'] : ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, PATH: `${bin}:${process.env['PATH'] ?? ''}` },
     });
+    for (const stream of [child.stdout, child.stderr])
+      stream?.on('data', (chunk: Buffer) => said?.push(chunk));
     // Who is told to end passes it on, so that nothing the tests started stays behind.
     const passOn = (signal: NodeJS.Signals): void => void child.kill(signal);
     for (const signal of endSignals) process.on(signal, passOn);
