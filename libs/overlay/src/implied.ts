@@ -1,6 +1,7 @@
 import {
   type Attachment,
   addressOf,
+  balancingOf,
   type EndpointRecord,
   isBefore,
   type Network,
@@ -120,18 +121,6 @@ function recordService(view: StateView, task: Task, networkId: string): RecordSe
       .map(({ addr }) => addressOf(addr)),
     ports: isIngress(network) ? (service?.endpoint.ports ?? []).flatMap(meshPort) : [],
     ...balancingOf((present ?? own)?.Labels ?? {}),
-  };
-}
-
-/** What labels of a service say of how it is balanced; values that say nothing are left out. */
-export function balancingOf(
-  labels: Readonly<Record<string, string>>,
-): Pick<RecordService, 'sourceAddress' | 'balance'> {
-  const source = labels['shoal.ingress.source-ip'];
-  const balance = labels['shoal.balance'];
-  return {
-    ...(source === 'masquerade' ? { sourceAddress: source } : {}),
-    ...(balance === 'lc' || balance === 'sh' ? { balance } : {}),
   };
 }
 

@@ -64,6 +64,7 @@ export {
   checkAffinityLabels,
   itself,
 } from './labels/affinity.ts';
+export { balancingLabels, balancingOf, checkBalancingLabels } from './labels/balancing.ts';
 export {
   checkCronLabels,
   checkCronMode,

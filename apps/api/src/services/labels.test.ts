@@ -32,6 +32,8 @@ describe('labels of services', () => {
     ['shoal.depends-on', 'db:ready', 'must be up to 32 service names'],
     ['shoal.depends-on.recheck', 'yes', 'must be true or false'],
     ['shoal.drain.order', 'first', 'must be start-first or stop-first'],
+    ['shoal.ingress.source-ip', 'hide', 'must be keep or masquerade'],
+    ['shoal.balance', 'fair', 'must be rr, lc or sh'],
     ['shoal.restart.backoff', 'never', 'must be off or a duration'],
     ['shoal.cron', 'sometimes', 'must be minute hour day month weekday'],
   ])('%s=%s is refused with what is allowed', (name, value, allowed) => {

@@ -1,6 +1,7 @@
 import { invalidArgument } from '@shoal/docker-api';
 import {
   checkAffinityLabels,
+  checkBalancingLabels,
   checkCronLabels,
   checkCronMode,
   checkDependencyCycle,
@@ -17,6 +18,7 @@ import {
 /** Each answers what is wrong with the labels in one sentence that names label, value and allowed form. */
 const checks: readonly ((labels: Labels) => string | undefined)[] = [
   checkAffinityLabels,
+  checkBalancingLabels,
   checkCronLabels,
   checkDependencyLabels,
   checkDrainLabels,

@@ -218,6 +218,15 @@ describe.each([
     expect(shown(b)).toEqual({ web: '19' });
   });
 
+  test('withdraws what others remember of a network that it joins later', () => {
+    const [a, b] = restarted();
+    a.settle(at(0));
+    a.join('n', at(0));
+    compare(b, a);
+    tell(a, b);
+    expect(shown(b)).toEqual({});
+  });
+
   test('is out of networks that it is no longer in', () => {
     const [a, b] = restarted();
     a.join('other', at(0));

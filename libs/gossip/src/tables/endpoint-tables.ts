@@ -69,6 +69,8 @@ export class EndpointTables {
   #clock: number;
   /** When this host first said what it has; undefined until then. */
   #beganAt: Monotonic | undefined;
+  /** What is heard of this host from before its restart is not its own any more. */
+  #settled = false;
 
   constructor({ self, firstTime, same }: EndpointTablesOptions) {
     this.#self = self;
@@ -153,6 +155,7 @@ export class EndpointTables {
 
   /** Everything that this host had before it was restarted and has not published again is withdrawn. */
   settle(now: Monotonic): void {
+    this.#settled = true;
     for (const [network, kept] of this.#tables) {
       kept.claimed = new Set();
       for (const id of kept.inherited) this.#disown(network, kept, id, now);
@@ -294,7 +297,7 @@ export class EndpointTables {
       view: new View({ table, self: this.#self, isPresent, same: this.#same }),
       news: new Broadcasts(tableBroadcastsMax),
       inherited: new Set(),
-      claimed: undefined,
+      claimed: this.#settled ? new Set() : undefined,
       digest: undefined,
     };
     this.#tables.set(network, kept);
