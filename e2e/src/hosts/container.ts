@@ -63,7 +63,8 @@ export class MachineContainer extends GenericContainer {
   }
 }
 
-function hasAllCapabilities(): boolean {
+/** Whether containers of ours can be privileged: sandboxes keep a capability for themselves. */
+export function hasAllCapabilities(): boolean {
   const last = Number(readFileSync('/proc/sys/kernel/cap_last_cap', 'utf8'));
   const bounding = /CapBnd:\s*(\w+)/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0';
   return BigInt(`0x${bounding}`) === (1n << BigInt(last + 1)) - 1n;

@@ -1,9 +1,12 @@
 // deploy/compose: every process a service of its own, started in any order, scaled at will.
+import { writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
 import { mustRun, run } from '../host/command.ts';
 import { repository } from '../host/engine.ts';
 import { eventually } from '../host/wait.ts';
+import { hasAllCapabilities } from '../hosts/container.ts';
 import { Fleet } from '../hosts/fleet.ts';
 import type { Machine } from '../hosts/machine.ts';
 import { allReady, join as joinSwarm } from './swarm.ts';
@@ -31,6 +34,22 @@ async function copyImages(machine: Machine, of: readonly string[]): Promise<void
   await mustRun('sh', ['-c', copy]);
 }
 
+/**
+ * Where the kernel does not let us give all privileges, what is changed in the files: the same processes with
+ * all that are left.
+ */
+function withoutPrivilege(): readonly string[] {
+  if (hasAllCapabilities()) return [];
+  const path = join(tmpdir(), `shoal-compose-${process.pid}.yml`);
+  const service = (name: string): string =>
+    `  ${name}:\n    privileged: false\n    cap_add: [ALL]\n    cap_drop: [SYS_RESOURCE]\n`;
+  writeFileSync(
+    path,
+    `version: '3.7'\nservices:\n${['agent', 'ingress-lb'].map(service).join('')}`,
+  );
+  return [path];
+}
+
 /** The older program or the newer plugin: the files are for both. */
 async function compose(
   machine: Machine,
@@ -39,7 +58,8 @@ async function compose(
 ): Promise<string> {
   const plugin = (await run('docker', ['compose', 'version'])).code === 0;
   const [program, ...first] = plugin ? ['docker', 'compose'] : ['docker-compose'];
-  const of = ['--project-name=shoal', `--file=${join(repository, 'deploy/compose', file)}`];
+  const files = [join(repository, 'deploy/compose', file), ...withoutPrivilege()];
+  const of = ['--project-name=shoal', ...files.map((each) => `--file=${each}`)];
   return mustRun(program ?? '', [...first, ...of, ...args], {
     env: { DOCKER_HOST: `unix://${machine.engineSocket}` },
   });

@@ -12,8 +12,8 @@ import {
 import { expect, test } from 'vitest';
 
 const seedsMs = 290_000;
-const fixedSeeds = 120;
-const freshSeeds = 30;
+const fixedSeeds = 60;
+const freshSeeds = 15;
 
 type Outcome = SeedOutcome<GossipOutcome>;
 

@@ -28,11 +28,6 @@ type Suite = {
   readonly directory: string;
   /** Whether it drives a Docker Engine. */
   readonly needsEngine: boolean;
-  /**
-   * It computes and waits for no clock, so that it may run beside the suite before it, whose tests mostly
-   * wait. What it says is shown when both have ended.
-   */
-  readonly besideTheLast?: boolean;
 };
 
 const step = (name: string, program: string, ...args: readonly string[]): Suite => ({
@@ -58,7 +53,10 @@ const endToEnd = (name: string, ...args: readonly string[]): Suite => ({
 });
 
 /** Vitest projects that are suites of their own. */
-const slowProjects = ['simulation', 'e2e', 'managers', 'scheduling', 'networking', 'ipvs'];
+const slowProjects = [
+  ...['simulation', 'e2e', 'managers', 'scheduling', 'networking'],
+  ...['ipvs', 'sizes', 'overlay'],
+];
 
 /** Fast ones first: a formatting slip shows in seconds. */
 const allSuites: readonly Suite[] = [
@@ -66,25 +64,24 @@ const allSuites: readonly Suite[] = [
   step('tidy', 'node', 'tools/tidy.ts'),
   step('types', 'tsc', '-b'),
   vitest('unit', '', '--reporter=default', ...slowProjects.map((name) => `--project=!${name}`)),
+  vitest('simulation', 'e2e', '--reporter=verbose', '--config=vitest.simulation.config.ts'),
   endToEnd('e2e'),
-  {
-    ...vitest('simulation', 'e2e', '--reporter=verbose', '--config=vitest.simulation.config.ts'),
-    besideTheLast: true,
-  },
   endToEnd('managers', '--config=vitest.managers.config.ts'),
   endToEnd('scheduling', '--config=vitest.scheduling.config.ts'),
   endToEnd('networking', '--config=vitest.networking.config.ts'),
 ];
 
-/** In virtual machines, which take minutes: run when they are asked for. */
-const machineSuites: readonly Suite[] = [
+/** They take minutes each, for what changes rarely: run when they are asked for. */
+const longSuites: readonly Suite[] = [
   vitest('ipvs', 'e2e', '--reporter=verbose', '--config=vitest.ipvs.config.ts'),
+  endToEnd('sizes', '--config=vitest.sizes.config.ts'),
+  endToEnd('overlay', '--config=vitest.overlay.config.ts'),
 ];
 
 /** The suites to run; a name that is none of them is a part of the end-to-end suite. */
 export function chooseSuites(name: string | undefined): readonly Suite[] {
   if (name === undefined) return allSuites;
-  const known = [...allSuites, ...machineSuites].filter((suite) => suite.name === name);
+  const known = [...allSuites, ...longSuites].filter((suite) => suite.name === name);
   return known.length > 0 ? known : [endToEnd(name, name)];
 }
 
@@ -106,22 +103,13 @@ export async function test(
       terminal,
     );
   }
-  for (const [at, suite] of suites.entries()) {
-    if (at > 0 && suite.besideTheLast === true) continue;
-    const next = suites[at + 1];
-    const beside = next?.besideTheLast === true ? next : undefined;
+  for (const suite of suites) {
     terminal.say(`--- ${suite.name}`);
-    const quiet = beside && timed(root, beside, 'collected');
-    const results = [await timed(root, suite, 'shown')];
-    if (quiet !== undefined) {
-      const result = await quiet;
-      terminal.print(`--- ${result.name}\n${result.output}`);
-      results.push(result);
-    }
-    for (const { name: done, tally, seconds } of results) {
-      rows.push(`${done}: ${describeTally(tally)} (${seconds.toFixed(1)} s)`);
-      tallies.push(tally);
-    }
+    const begin = systemClock.monotonic();
+    const tally = await runSuite(root, suite);
+    const seconds = ((systemClock.monotonic() - begin) / 1000).toFixed(1);
+    rows.push(`${suite.name}: ${describeTally(tally)} (${seconds} s)`);
+    tallies.push(tally);
   }
   const total = sum(tallies);
   terminal.print(['', ...rows, describeTally(total)].join('\n'));
@@ -139,33 +127,17 @@ function sum(tallies: readonly Tally[]): Tally {
   );
 }
 
-interface Result {
-  readonly name: string;
-  readonly tally: Tally;
-  readonly seconds: number;
-  /** What it said, where that was not shown. */
-  readonly output: string;
-}
-
-async function timed(root: string, suite: Suite, output: 'shown' | 'collected'): Promise<Result> {
-  const begin = systemClock.monotonic();
-  const collected: Buffer[] | undefined = output === 'shown' ? undefined : [];
-  const tally = await runSuite(root, suite, collected);
-  const seconds = (systemClock.monotonic() - begin) / 1000;
-  return { name: suite.name, tally, seconds, output: Buffer.concat(collected ?? []).toString() };
-}
-
-async function runSuite(root: string, suite: Suite, said: Buffer[] | undefined): Promise<Tally> {
+async function runSuite(root: string, suite: Suite): Promise<Tally> {
   const cwd = join(root, suite.directory);
   if (suite.kind === 'step') {
-    const code = await run({ root, cwd, said }, suite.program, suite.args);
+    const code = await run(root, suite.program, suite.args, cwd);
     return code === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
   }
   const scratch = mkdtempSync(join(tmpdir(), 'shoal-test-'));
   const report = join(scratch, 'report.json');
   try {
     const reporting = ['--reporter=json', `--outputFile.json=${report}`];
-    const code = await run({ root, cwd, said }, suite.program, [...suite.args, ...reporting]);
+    const code = await run(root, suite.program, [...suite.args, ...reporting], cwd);
     return tallyOf(existsSync(report) ? readFileSync(report, 'utf8') : undefined, code);
   } finally {
     rmSync(scratch, { recursive: true, force: true });
@@ -200,28 +172,15 @@ export function tallyOf(report: string | undefined, code: number): Tally {
 
 const endSignals = ['SIGTERM', 'SIGHUP'] as const;
 
-interface Surroundings {
-  readonly root: string;
-  readonly cwd: string;
-  /** Takes what is said; without, it is shown. */
-  readonly said: Buffer[] | undefined;
-}
-
 /** Our tools are Node's programs beside it; none of them reads from us. */
-function run(
-  { root, cwd, said }: Surroundings,
-  program: string,
-  args: readonly string[],
-): Promise<number> {
+function run(root: string, program: string, args: readonly string[], cwd: string): Promise<number> {
   const bin = join(root, 'node_modules/.bin');
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, {
       cwd,
-      stdio: said === undefined ? ['ignore', 'inherit', 'inherit'] : ['ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', 'inherit', 'inherit'],
       env: { ...process.env, PATH: `${bin}:${process.env['PATH'] ?? ''}` },
     });
-    for (const stream of [child.stdout, child.stderr])
-      stream?.on('data', (chunk: Buffer) => said?.push(chunk));
     // Who is told to end passes it on, so that nothing the tests started stays behind.
     const passOn = (signal: NodeJS.Signals): void => void child.kill(signal);
     for (const signal of endSignals) process.on(signal, passOn);

@@ -1,10 +1,9 @@
 import type { LogIndex, Term } from '@shoal/runtime';
 import { expect, test } from 'vitest';
 import type { Envelope } from '../core/messages.ts';
-import { FakeClock } from '../testing/fake-clock.ts';
 import { describeMessage } from '../testing/trace.ts';
 import type { Entry, VoterId } from '../types.ts';
-import { commitLingerMs, Outgoing } from './outgoing.ts';
+import { Outgoing } from './outgoing.ts';
 
 const term = 1 as Term;
 
@@ -17,51 +16,21 @@ function append(to: number, commit: number, count: number): Envelope {
   return { from: 1 as VoterId, to: to as VoterId, message };
 }
 
-const waiting = 3 as VoterId;
-
-function outgoing(): { outgoing: Outgoing; sent: string[]; clock: FakeClock } {
+test('a commit alone waits for the end of the turn, and goes along with entries where there are some', async () => {
   const sent: string[] = [];
-  const clock = new FakeClock();
-  const send = ({ to, message }: Envelope): void =>
-    void sent.push(`${to} ${describeMessage(message)}`);
-  return {
-    outgoing: new Outgoing({ send, awaitsCommit: (to) => to === waiting, clock }),
-    sent,
-    clock,
-  };
-}
-
-test('a commit somebody waits for is told at the end of the turn, or with entries where there are some', async () => {
-  const { outgoing: out, sent } = outgoing();
-  for (const commit of [3, 4]) out.push(append(3, commit, 0));
+  const outgoing = new Outgoing(({ to, message }) =>
+    sent.push(`${to} ${describeMessage(message)}`),
+  );
+  for (const commit of [3, 4]) for (const to of [2, 3]) outgoing.push(append(to, commit, 0));
   const vote = { kind: 'vote-answer', term, granted: true } as const;
-  out.push({ from: 1 as VoterId, to: 3 as VoterId, message: vote });
-  expect(sent).toEqual(['3 vote-answer term=1 yes']);
+  outgoing.push({ from: 1 as VoterId, to: 3 as VoterId, message: vote });
+  outgoing.push(append(2, 5, 1));
+  const atOnce = ['3 vote-answer term=1 yes', '2 append term=1 after=5/1 commit=5 [6/1 (empty)]'];
+  expect(sent).toEqual(atOnce);
   await Promise.resolve();
-  expect(sent.slice(1)).toEqual(['3 append term=1 after=5/1 commit=4 []']);
-  out.push(append(3, 5, 0));
-  out.push(append(3, 6, 1));
+  expect(sent).toEqual([...atOnce, '3 append term=1 after=5/1 commit=4 []']);
+  outgoing.push(append(2, 6, 0));
+  outgoing.flush();
   await Promise.resolve();
-  expect(sent.slice(2)).toEqual(['3 append term=1 after=5/1 commit=6 [6/1 (empty)]']);
-});
-
-test('a commit nobody waits for is told a little later, unless entries or another commit take it along', async () => {
-  const { outgoing: out, sent, clock } = outgoing();
-  out.push(append(2, 3, 0));
-  out.push(append(2, 4, 1));
-  await clock.advance(commitLingerMs);
-  expect(sent).toEqual(['2 append term=1 after=5/1 commit=4 [6/1 (empty)]']);
-  out.push(append(2, 5, 0));
-  out.push(append(2, 6, 0));
-  await clock.advance(commitLingerMs / 2);
-  expect(sent.length).toBe(1);
-  await clock.advance(commitLingerMs / 2);
-  expect(sent.slice(1)).toEqual(['2 append term=1 after=5/1 commit=6 []']);
-  out.push(append(2, 7, 0));
-  out.push(append(3, 7, 0));
-  await Promise.resolve();
-  expect(sent.slice(2)).toEqual([
-    '2 append term=1 after=5/1 commit=7 []',
-    '3 append term=1 after=5/1 commit=7 []',
-  ]);
+  expect(sent.slice(3)).toEqual(['2 append term=1 after=5/1 commit=6 []']);
 });

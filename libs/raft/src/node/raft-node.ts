@@ -58,7 +58,7 @@ export class RaftNode {
   readonly #snapshots: Snapshots;
   readonly #installation: Installation;
   readonly #handOver: HandOver;
-  readonly #outgoing: Outgoing;
+  readonly #outgoing = new Outgoing((envelope) => this.#send(envelope));
   readonly #committed = new Listeners<[]>();
   readonly #notices: Notices;
   readonly #observer: RaftNodeStart['observer'];
@@ -99,11 +99,6 @@ export class RaftNode {
       this.#noteInstalled(meta, installed),
     );
     this.#handOver = new HandOver(options.electionTicks);
-    this.#outgoing = new Outgoing({
-      send: (envelope) => this.#send(envelope),
-      awaitsCommit: (to) => start.transport?.awaitsCommit(to) === true,
-      clock,
-    });
   }
 
   /**

@@ -17,8 +17,6 @@ export interface Transport {
   members(members: readonly Member[]): void;
   /** Never waits. `content` goes with a `snapshot` message and is read while it is sent. */
   send(envelope: Envelope, content?: Iterable<Uint8Array>): void;
-  /** Whether somebody at this voter waits for what is committed: it is told without waiting for entries. */
-  awaitsCommit(to: VoterId): boolean;
   /** Nothing arrives any more once it resolves. */
   stop(): Promise<void>;
 }

@@ -17,7 +17,7 @@ export const openingMsMax = 5_000;
 
 export interface LogConnectionsOptions {
   readonly admit: (call: AnyCall) => Admission;
-  readonly propose: (stream: ServedProposals, forwarded: boolean, nodeId: string) => void;
+  readonly propose: (stream: ServedProposals, forwarded: boolean) => void;
   /** Returns why the stream is not taken, if so. */
   readonly deliver: (
     stream: DeliverStream,
@@ -72,7 +72,7 @@ export class LogConnections {
     if (body.$case === 'deliver')
       return deliver(new FramedStream(framed, 'server', delivering), body.value, admission.nodeId);
     const stream = new FramedStream(framed, 'server', answering);
-    propose(stream, body.value.forwarded, admission.nodeId);
+    propose(stream, body.value.forwarded);
     return undefined;
   }
 }

@@ -16,7 +16,6 @@ import {
   type Clock,
   invariant,
   type Logger,
-  type Monotonic,
   type Random,
   type Term,
   type Timer,
@@ -42,9 +41,6 @@ export const strangersMax = 8;
 /** A stranger to whom nothing was said for so long is forgotten, milliseconds. */
 export const strangerQuietMsMax = 30_000;
 const sweepMs = 5_000;
-
-/** Who passed a proposal on so long ago waits for the next commits as well, milliseconds. */
-export const awaitsCommitMs = 1_000;
 
 export interface PeerTransportOptions {
   readonly self: VoterId;
@@ -89,8 +85,6 @@ export class PeerTransport implements Transport {
   readonly #snapshots = new Map<VoterId, SnapshotSend>();
   readonly #incoming = new Set<DeliverStream>();
   #members: ReadonlyMap<VoterId, Member> = new Map();
-  /** Nodes whose proposals come here, and when the last one did. */
-  readonly #proposers = new Map<string, Monotonic>();
   #arrivals: Arrivals | undefined;
   #sweep: Timer | undefined;
   #forgetting = false;
@@ -131,7 +125,6 @@ export class PeerTransport implements Transport {
 
   members(members: readonly Member[]): void {
     this.#members = new Map(members.map((member) => [member.id, member]));
-    this.#proposers.clear();
     for (const member of members)
       if (member.id !== this.#options.self) this.#reach(member.id, member.addr);
   }
@@ -150,16 +143,6 @@ export class PeerTransport implements Transport {
     if (message.kind === 'append-accepted') peer.accepted = message;
     peer.link.send(this.#encoder.encode(message), message.kind === 'append', urgency);
     this.#forgetSoon();
-  }
-
-  /** The node has passed a proposal on. */
-  proposedFrom(nodeId: string): void {
-    this.#proposers.set(nodeId, this.#options.clock.monotonic());
-  }
-
-  awaitsCommit(to: VoterId): boolean {
-    const at = this.#proposers.get(this.#members.get(to)?.nodeId ?? '');
-    return at !== undefined && this.#options.clock.monotonic() - at < awaitsCommitMs;
   }
 
   async stop(): Promise<void> {

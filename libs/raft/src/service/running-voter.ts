@@ -102,10 +102,7 @@ export async function openVoter(options: VoterOptions, logger: Logger): Promise<
   if (options.raft?.snapshotIntervalEntries === undefined) followInterval(log.node, machine);
   const connections = new LogConnections({
     admit,
-    propose: (stream, forwarded, nodeId) => {
-      if (forwarded) stream.on('data', () => log.transport.proposedFrom(nodeId));
-      served.service.serveProposals(stream, forwarded);
-    },
+    propose: (stream, forwarded) => served.service.serveProposals(stream, forwarded),
     deliver: (stream, opening, nodeId) => log.transport.deliver(stream, opening, nodeId),
     clock: parts.clock,
   });

@@ -40,7 +40,6 @@ export class FakeNetwork {
         this.#members.set(id, members);
       },
       send: (envelope, content) => this.#send(envelope, content && [...content]),
-      awaitsCommit: () => true,
       stop: async () => {
         this.#arrivals.delete(id);
       },

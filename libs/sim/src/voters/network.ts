@@ -46,7 +46,6 @@ export class VoterNetwork {
       send: (envelope, content) => {
         if (process.alive) this.#send(envelope, content === undefined ? undefined : [...content]);
       },
-      awaitsCommit: () => this.#random.chance(0.5),
       stop: async () => this.left(id),
     };
   }

@@ -8,8 +8,8 @@ export const connectMsMax = 5_000;
 /** A larger difference of clocks breaks certificates and what people read in logs; milliseconds. */
 export const clockDifferenceMsMax = 60_000;
 
-/** Other processes of a host that has just left a swarm need a moment to let go of their ports, milliseconds. */
-const releaseMsMax = 3_000;
+/** A host that has just left a swarm takes its networks down and lets go of their ports meanwhile, milliseconds. */
+const releaseMsMax = 15_000;
 const releasePollMs = 100;
 const inUse = 'address already in use';
 
