@@ -1,7 +1,11 @@
+import type { Random } from '@shoal/runtime';
 import type { ReadOutcome } from '../core/events.ts';
 import type { Failure, ReadIndexOutcome } from './outcomes.ts';
 
 type Resolve = (outcome: ReadIndexOutcome) => void;
+
+/** Tokens begin below this; they stay exact numbers for longer than anyone reads. */
+const tokensBegin = 2 ** 48;
 
 /** All who ask while a round is under way share the next one. */
 export class PendingReads {
@@ -9,7 +13,15 @@ export class PendingReads {
   #round:
     | { readonly token: number; readonly readers: readonly Resolve[]; ticks: number }
     | undefined;
-  #token = 0;
+  #token: number;
+
+  /**
+   * Tokens count from a place of chance: an answer to what this voter asked before it was restarted may
+   * still be on its way, and must not answer what it asks now.
+   */
+  constructor(random: Random) {
+    this.#token = Math.floor(random.next() * tokensBegin);
+  }
 
   get count(): number {
     return this.#waiting.length + (this.#round?.readers.length ?? 0);

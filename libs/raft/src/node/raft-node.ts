@@ -53,7 +53,7 @@ export class RaftNode {
   readonly #transport: Transport | undefined;
   readonly #options: RaftOptions;
   readonly #proposals = new PendingProposals();
-  readonly #reads = new PendingReads();
+  readonly #reads: PendingReads;
   readonly #health: StorageHealth;
   readonly #snapshots: Snapshots;
   readonly #installation: Installation;
@@ -72,6 +72,7 @@ export class RaftNode {
 
   private constructor(start: RaftNodeStart, options: RaftOptions) {
     const { storage, machine, clock, logger, random } = start;
+    this.#reads = new PendingReads(random);
     this.#storage = storage;
     this.#machine = machine;
     this.#clock = clock;
