@@ -55,7 +55,7 @@ const endToEnd = (name: string, ...args: readonly string[]): Suite => ({
 /** Vitest projects that are suites of their own. */
 const slowProjects = [
   ...['simulation', 'e2e', 'managers', 'scheduling', 'networking'],
-  ...['ipvs', 'sizes', 'overlay'],
+  ...['ipvs', 'sizes', 'network-driver'],
 ];
 
 /** Fast ones first: a formatting slip shows in seconds. */
@@ -75,7 +75,7 @@ const allSuites: readonly Suite[] = [
 const longSuites: readonly Suite[] = [
   vitest('ipvs', 'e2e', '--reporter=verbose', '--config=vitest.ipvs.config.ts'),
   endToEnd('sizes', '--config=vitest.sizes.config.ts'),
-  endToEnd('overlay', '--config=vitest.overlay.config.ts'),
+  endToEnd('network-driver', '--config=vitest.network-driver.config.ts'),
 ];
 
 /** The suites to run; a name that is none of them is a part of the end-to-end suite. */

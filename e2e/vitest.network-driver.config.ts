@@ -5,7 +5,7 @@ export default defineConfig({
   resolve: { conditions: ['@shoal/source'] },
   ssr: { resolve: { conditions: ['@shoal/source'] } },
   test: {
-    name: 'overlay',
+    name: 'network-driver',
     include: ['src/agent/overlay.e2e.ts'],
     globalSetup: ['src/host/shared-engine.ts'],
     // One host after the other: two cores do not carry several swarms at once.
