@@ -152,7 +152,7 @@ export class OverlayDriver implements OverlayPort, ContainerNetworks {
     if (network === undefined || !this.#upkeep.isWanted(networkId)) {
       return failed(`network ${networkId} is not known on this host yet`);
     }
-    if (network.encrypted) return { kind: 'impossible', message: cannotEncrypt(network.name) };
+    if (network.encrypted) return { kind: 'impossible', message: cannotEncrypt };
     if (!this.#built.isBuilt(networkId)) {
       const built = await this.#built.build(networkId);
       if (built.kind === 'failed') return failed(`network ${network.name}: ${built.message}`);
@@ -236,10 +236,9 @@ function ownerOf(dataDir: string): string {
   return `shoal-${createHash('sha256').update(dataDir).digest('hex').slice(0, 16)}`;
 }
 
+/** Continues a sentence about the network. */
+const cannotEncrypt = 'it is encrypted, and this host cannot encrypt overlay networks';
+
 function failed(message: string): Ensured {
   return { kind: 'failed', message };
-}
-
-function cannotEncrypt(name: string): string {
-  return `network ${name} is encrypted, and this host cannot encrypt overlay networks`;
 }

@@ -82,6 +82,12 @@ test('check shows the pairs that fail, with path and cause', async () => {
   expect(rows().slice(1, 3)).toEqual([['b', 'a', 'overlay 4789/udp', 'no answer'], ['']]);
 });
 
+test('check on a host that is alone says that there is no path', async () => {
+  answer = { Pairs: [], Gaps: [] };
+  await checkNetworks(false, { socket, json: false }, fakeTerminal);
+  expect(said).toEqual(['there is no other host, and so no path between hosts']);
+});
+
 test('check says when everything works; all pairs on request, and all for programs', async () => {
   answer = { Pairs: [pair('a', 'b')], Gaps: [] };
   await checkNetworks(false, { socket, json: false }, fakeTerminal);

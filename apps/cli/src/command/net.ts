@@ -102,7 +102,8 @@ export async function checkNetworks(
       );
     }
     for (const gap of Gaps) terminal.say(gap);
-    if (failed.length === 0) terminal.say(`all ${Pairs.length} paths between hosts work`);
+    if (Pairs.length === 0) terminal.say('there is no other host, and so no path between hosts');
+    else if (failed.length === 0) terminal.say(`all ${Pairs.length} paths between hosts work`);
   }
   if (failed.length === 0) return;
   throw new CommandError(`${failed.length} of ${Pairs.length} paths between hosts do not work`);
