@@ -40,6 +40,7 @@ export class Candidate {
   readonly id: string;
   /** A small number that no other candidate has at the same time. */
   readonly number: number;
+  readonly hash: number;
   /** Where its newest entry in the journal ends. */
   notedAt = 0;
   /** The node was removed. */
@@ -54,13 +55,10 @@ export class Candidate {
 
   constructor(node: Node, number: number, usageOf: UsageOf) {
     this.id = node.id;
+    this.hash = hashOf(node.id);
     this.node = node;
     this.number = number;
     this.#usageOf = usageOf;
-  }
-
-  get hash(): number {
-    return hashOf(this.id);
   }
 
   get room(): Room {

@@ -46,7 +46,7 @@ export async function measureServiceLife(): Promise<ServiceLifeResult> {
       `--engine=${ours.url}`,
       '--listen=127.0.0.1:12377',
       '--dispatcher-listen=127.0.0.1:12378',
-      '--metrics-port-base=12371',
+      '--metrics-port-base=12361',
     ]);
     const contenders = {
       shoal: new SwarmClient(join(runDirectory, 'docker.sock')),

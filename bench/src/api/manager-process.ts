@@ -1,0 +1,40 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { inMachine, type Machine } from './machines.ts';
+
+/** A process on one of the machines; what it says goes to a file. */
+export class ManagerProcess {
+  readonly #child: ChildProcess;
+  readonly #log: string;
+
+  constructor(machine: Machine, log: string, program: string, args: readonly string[]) {
+    const [first, ...rest] = inMachine(machine);
+    const file = openSync(log, 'a');
+    this.#log = log;
+    this.#child = spawn(first, [...rest, program, ...args], { stdio: ['ignore', file, file] });
+    closeSync(file);
+  }
+
+  /** What it said last, for errors. */
+  get lastWords(): string {
+    return readFileSync(this.#log, 'utf8').slice(-600);
+  }
+
+  /** Resident memory, what several processes share in equal parts; bytes. `nsenter` became the program itself. */
+  get memoryBytes(): number {
+    const memory = readFileSync(`/proc/${this.#child.pid}/smaps_rollup`, 'utf8');
+    return Number(/^Pss:\s+(\d+) kB$/m.exec(memory)?.[1] ?? 0) * 1_024;
+  }
+
+  async stop(): Promise<void> {
+    const child = this.#child;
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGTERM');
+    const kill = setTimeout(() => child.kill('SIGKILL'), killAfterMs);
+    await ended;
+    clearTimeout(kill);
+  }
+}
+
+const killAfterMs = 10_000;
