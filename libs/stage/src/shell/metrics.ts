@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { StageName } from '../stage.ts';
+import { Causes } from './causes.ts';
 
 /** From a quarter of a millisecond to eight seconds. */
 const secondsBuckets = [0.000_25, 0.001, 0.004, 0.016, 0.064, 0.25, 1, 2, 8];
@@ -8,6 +9,8 @@ export interface StageMetrics {
   stepped(seconds: number, lagSeconds: number): void;
   transactions(outcome: 'committed' | 'refused' | 'failed', count: number): void;
   refused(kind: string): void;
+  /** Changes that were committed, and the reason their transaction gave. */
+  changed(reason: string, count: number): void;
   position(logIndex: number, leaseEpoch: number): void;
 }
 
@@ -47,6 +50,13 @@ export function stageMetrics(registry: Registry, stage: StageName): StageMetrics
     labelNames: ['stage', 'kind'],
     registers,
   });
+  const changes = new Counter({
+    name: 'shoal_stage_changes_total',
+    help: 'Changes committed, by why they were made.',
+    labelNames: ['stage', 'cause'],
+    registers,
+  });
+  const causes = new Causes();
   const logIndex = new Gauge({
     name: 'shoal_stage_log_index',
     help: 'Index of the state that was last stepped on.',
@@ -67,6 +77,7 @@ export function stageMetrics(registry: Registry, stage: StageName): StageMetrics
     },
     transactions: (outcome, count) => transactions.inc({ stage, outcome }, count),
     refused: (kind) => refusals.inc({ stage, kind }),
+    changed: (reason, count) => changes.inc({ stage, cause: causes.of(reason) }, count),
     position: (index, leaseEpoch) => {
       logIndex.set(labels, index);
       epoch.set(labels, leaseEpoch);

@@ -209,7 +209,7 @@ class Shell implements RunningStage {
     for (const [at, result] of results.entries()) {
       const key = decided.keys[at] ?? '';
       if (result.kind === 'failed') failure = this.#failed(key, result) ?? failure;
-      else stale = this.#outcome(key, result) || stale;
+      else stale = this.#outcome(key, result, decided.transactions[at]) || stale;
     }
     if (stale) this.#staleLease(lease);
     if (failure === undefined) this.#backoff.reset();
@@ -244,9 +244,12 @@ class Shell implements RunningStage {
   }
 
   /** Returns whether the lease was found stale. */
-  #outcome(key: string, outcome: Outcome): boolean {
+  #outcome(key: string, outcome: Outcome, transaction: Transaction | undefined): boolean {
     if (outcome.kind === 'committed') {
-      this.#options.metrics?.transactions('committed', 1);
+      const { metrics } = this.#options;
+      metrics?.transactions('committed', 1);
+      if (transaction !== undefined)
+        metrics?.changed(transaction.reason, transaction.changes.length);
       this.#work.committed(key);
       return false;
     }
