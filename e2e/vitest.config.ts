@@ -8,7 +8,7 @@ export default defineConfig({
     include: ['src/**/*.e2e.ts'],
     exclude: [
       ...['src/managers/**', 'src/scheduling/**', 'src/networking/**'],
-      ...['src/ipvs/**', 'src/agent/overlay.e2e.ts'],
+      ...['src/api/**', 'src/ipvs/**', 'src/agent/overlay.e2e.ts'],
     ],
     globalSetup: ['src/host/shared-engine.ts'],
     // One host after the other: two cores do not carry several swarms at once.

@@ -7,6 +7,7 @@ export default defineConfig({
   test: {
     name: 'networking',
     include: ['src/networking/**/*.e2e.ts'],
+    exclude: ['src/networking/chaos.e2e.ts'],
     globalSetup: ['src/hosts/outer-engine.ts'],
     // All files use one fleet, which a module of theirs holds.
     fileParallelism: false,

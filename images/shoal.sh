@@ -108,7 +108,7 @@ host_packages='docker.io iproute2 iptables nftables conntrack procps tini faketi
 slim=debian:bookworm-slim
 host_base=shoal-host-base
 # What plumbs and balances networks.
-network_packages='iproute2 iptables nftables conntrack ipvsadm kmod'
+network_packages='iproute2 iptables nftables conntrack ipvsadm wireguard-tools kmod'
 network_base=shoal-network-base
 # Another number when the way a Debian is made changes.
 recipe=1

@@ -10,19 +10,20 @@ import {
 } from '@shoal/pki';
 import type { PathCheck, PathResults, SwarmView } from '@shoal/proto';
 import { type Clock, type Logger, parseHostPort, type Random, type Timer } from '@shoal/runtime';
-import type { Node, NodeDescription } from '@shoal/state';
+import type { HostEncryption, Node, NodeDescription } from '@shoal/state';
 import { CertificateKeeper } from './certificate/keeper.ts';
 import type { Engine } from './executor/engine.ts';
 import { DocumentSource } from './files/document-source.ts';
 import { memoryFolder } from './files/memory-folder.ts';
 import { TaskFiles } from './files/task-files.ts';
+import type { HostImages } from './images/host-images.ts';
 import { LogPublisher } from './logs/publisher.ts';
 import type { AgentMetrics } from './metrics.ts';
 import type { HostNetworking } from './network/host-networking.ts';
 import { noNetworking } from './network/task-networking.ts';
 import { Dispatchers } from './session/dispatchers.ts';
 import { Reporter } from './session/reporter.ts';
-import { Session } from './session/session.ts';
+import { dispatcherClient, Session } from './session/session.ts';
 import type { StatusStore } from './worker/status-store.ts';
 import { Worker } from './worker/worker.ts';
 
@@ -49,6 +50,10 @@ export interface AgentOptions {
   readonly store: StatusStore;
   /** Absent: a host without overlay networks. Closed by its owner. */
   readonly networking?: HostNetworking | undefined;
+  /** Absent: images come from registries alone. Ends with the agent. */
+  readonly images?: Pick<HostImages, 'fetch' | 'session' | 'onChange' | 'stop'> | undefined;
+  /** Absent: a host that cannot take part in encrypted networks. */
+  readonly encryption?: HostEncryption | undefined;
   /** Where sockets are, and where it is in memory the files that tasks are given. */
   readonly runDir: string;
   readonly version: string;
@@ -75,6 +80,7 @@ export class Agent {
   #failures = 0;
   #retry: Timer | undefined;
   #describing: Timer | undefined;
+  #looking: Promise<void> = Promise.resolve();
   #reportDue = false;
   #up = false;
   #stopped = false;
@@ -92,7 +98,10 @@ export class Agent {
     this.#logs = new LogPublisher({
       nodeId: options.identity.nodeId,
       engine: options.engine,
-      container: (taskId) => this.#worker?.container(taskId),
+      container: (taskId) =>
+        this.#worker?.settled === true
+          ? { kind: 'known', name: this.#worker.container(taskId) }
+          : { kind: 'unknown' },
       logger: options.logger,
       metrics: options.metrics,
     });
@@ -106,6 +115,7 @@ export class Agent {
       logger: options.logger,
     });
     void this.#describe();
+    options.images?.onChange(() => void this.#look());
   }
 
   /** Whether a session is open, and what is missing if not. */
@@ -148,6 +158,7 @@ export class Agent {
     this.#describing?.cancel();
     this.#certificates.stop();
     this.#logs.cancelAll();
+    this.#options.images?.stop();
     this.#session?.end('the agent stops');
     await this.#worker?.stop();
   }
@@ -170,20 +181,34 @@ export class Agent {
 
   /** Looks at the host now and every {@link describeEveryMs}. */
   async #describe(): Promise<void> {
-    const { engine, clock, logger } = this.#options;
+    await this.#look();
+    if (this.#stopped) return;
+    const delayMs = this.#description === undefined ? describeRetryMs : describeEveryMs;
+    this.#describing = this.#options.clock.after(delayMs, () => void this.#describe());
+  }
+
+  /** One look after the other: the last to be asked for is the newest. */
+  #look(): Promise<void> {
+    this.#looking = this.#looking.then(() => this.#lookNow());
+    return this.#looking;
+  }
+
+  async #lookNow(): Promise<void> {
+    if (this.#stopped) return;
+    const { engine, logger } = this.#options;
     const described = await engine.describe();
     if (this.#stopped) return;
     if (described.kind === 'failed') {
       logger.warn({ reason: described.failure.message }, 'engine_not_described');
-    } else {
-      const TLSInfo = await nodeTlsInfo(this.#identity);
-      if (this.#stopped) return;
-      const { dataPathAddr } = this.#identity;
-      const DataPathAddr = dataPathAddr === undefined ? {} : { DataPathAddr: dataPathAddr };
-      this.#described({ ...described.value, ...DataPathAddr, TLSInfo });
+      return;
     }
-    const delayMs = this.#description === undefined ? describeRetryMs : describeEveryMs;
-    this.#describing = clock.after(delayMs, () => void this.#describe());
+    const TLSInfo = await nodeTlsInfo(this.#identity);
+    if (this.#stopped) return;
+    const { dataPathAddr } = this.#identity;
+    const DataPathAddr = dataPathAddr === undefined ? {} : { DataPathAddr: dataPathAddr };
+    const { encryption } = this.#options;
+    const Encryption = encryption === undefined ? {} : { Encryption: encryption };
+    this.#described({ ...described.value, ...DataPathAddr, ...Encryption, TLSInfo });
   }
 
   /** The proof of the node changed: the managers wait to hear of it. */
@@ -208,6 +233,7 @@ export class Agent {
       engine,
       store,
       networking: this.#options.networking ?? noNetworking,
+      fetch: this.#options.images?.fetch,
       files: this.#files,
       node: () => this.#description ?? description,
       clock,
@@ -242,8 +268,7 @@ export class Agent {
       return;
     }
     this.#session = new Session({
-      address,
-      credentials: channelCredentials(this.#identity),
+      client: dispatcherClient(address, channelCredentials(this.#identity)),
       previousSession: this.#sessionId,
       description,
       version,
@@ -261,6 +286,7 @@ export class Agent {
           logger.info({ session: sessionId, dispatcher: address }, 'session_registered');
           networking?.session(client);
           this.#documents.session(client);
+          this.#options.images?.session(client);
           this.#serves();
         },
         networks: (networks) => networking?.wanted(networks),
@@ -278,6 +304,7 @@ export class Agent {
           this.#up = false;
           networking?.session(undefined);
           this.#documents.session(undefined);
+          this.#options.images?.session(undefined);
           metrics.sessionUp(false);
           this.#logs.cancelAll();
           this.#dispatchers.failed(address);

@@ -1,17 +1,32 @@
 import { availableParallelism } from 'node:os';
+import { type LinkMetrics, linkMetrics } from '@shoal/link';
+import { Engine, parseEngineAddress } from '@shoal/link/proxy';
 import { type Identity, type IdentityState, updateIdentity, watchIdentity } from '@shoal/pki';
+import { invariant, type Logger } from '@shoal/runtime';
 import { type ProcessContext, runProcess } from '@shoal/runtime/process';
 import { z } from 'zod';
 import { Agent, type AgentOptions, statusFile } from './agent.ts';
 import { DockerEngine } from './executor/docker-engine.ts';
+import { gossipPort } from './gossip/host-gossip.ts';
+import { HostImages } from './images/host-images.ts';
+import { ImageMemory, imagesFile } from './images/image-memory.ts';
+import { type ImageMetrics, imageMetrics } from './images/image-metrics.ts';
+import { ContainerRoute } from './link/container-route.ts';
+import { type ContainerRouteMetrics, containerRouteMetrics } from './link/metrics.ts';
+import { LinkDoor, NodeLink } from './link/node-link.ts';
 import { type AgentMetrics, agentMetrics } from './metrics.ts';
 import { NetworkHost } from './network/network-host.ts';
 import { pluginSocketDefault } from './overlay/driver.ts';
+import { encryptionPortDefault } from './overlay/encryption/ability.ts';
 import { StatusStore } from './worker/status-store.ts';
 import { removeAllContainers } from './worker/worker.ts';
 
 /** Pause before containers of a left swarm are looked for again, milliseconds. */
 const leaveRetryMs = 1_000;
+
+/** Megabytes a second. */
+const imageShareRateDefault = 100;
+const bytesPerMegabyte = 1_000_000;
 
 const schema = z.object({
   engine: z
@@ -23,9 +38,34 @@ const schema = z.object({
     .string()
     .default(pluginSocketDefault)
     .describe('where the engine looks for its network driver'),
+  encryptionPort: z
+    .number()
+    .int()
+    .min(1)
+    .max(65_535)
+    .default(encryptionPortDefault)
+    .describe('UDP port that packets of encrypted networks come to'),
+  imageShareRate: z
+    .number()
+    .min(0)
+    .default(imageShareRateDefault)
+    .describe('images given to other hosts, MB/s all together; 0: none are given'),
 });
 
 type Context = ProcessContext<z.output<typeof schema>>;
+
+/** What the host answers to other hosts, and counts of it. */
+interface LinkParts {
+  readonly door: LinkDoor;
+  readonly metrics: LinkMetrics;
+  readonly containers: ContainerRouteMetrics;
+}
+
+/** What the host knows of images that came from others, and counts of them. */
+interface ImageParts {
+  readonly notes: ImageMemory;
+  readonly metrics: ImageMetrics;
+}
 
 /** Follows the host's identity: an agent while there is one, nothing of ours left when it is gone. */
 class Host {
@@ -34,15 +74,27 @@ class Host {
   readonly #engine: DockerEngine;
   readonly #metrics: AgentMetrics;
   readonly #networks: NetworkHost;
+  readonly #link: LinkParts;
+  readonly #imageMetrics: ImageMetrics;
   readonly #unwatch: () => void;
+  #nodeLink: NodeLink | undefined;
   #agent: { readonly agent: Agent; readonly nodeId: string } | undefined;
   #wanted: IdentityState = { kind: 'none' };
   #changing: Promise<void> | undefined;
   #reason = 'the host is in no swarm';
   #stopped = false;
 
-  constructor(context: Context, store: StatusStore, metrics: AgentMetrics, networks: NetworkHost) {
+  constructor(
+    context: Context,
+    store: StatusStore,
+    metrics: AgentMetrics,
+    networks: NetworkHost,
+    link: LinkParts,
+    images: ImageParts,
+  ) {
     this.#context = context;
+    this.#link = link;
+    this.#imageMetrics = images.metrics;
     this.#store = store;
     this.#metrics = metrics;
     this.#networks = networks;
@@ -52,6 +104,7 @@ class Host {
       observe: this.#metrics.engineCall,
       monotonic: () => context.clock.monotonic(),
       networks: networks.containers,
+      imageNotes: images.notes,
     });
     const { dataDir } = context.config;
     this.#unwatch = watchIdentity(dataDir, context.clock, (state) => this.#changed(state));
@@ -69,7 +122,7 @@ class Host {
     this.#stopped = true;
     this.#unwatch();
     await this.#changing;
-    await this.#agent?.agent.stop();
+    await this.#endAgent();
     await this.#networks.close();
   }
 
@@ -102,10 +155,11 @@ class Host {
     if (state.kind === 'locked') return this.#standBy();
     const identity = state.kind === 'complete' ? state.identity : undefined;
     if (identity !== undefined && this.#agent?.nodeId === identity.nodeId) {
+      this.#networks.renew(identity);
+      this.#nodeLink?.renew(identity);
       return this.#agent.agent.renew(identity);
     }
-    await this.#agent?.agent.stop();
-    this.#agent = undefined;
+    await this.#endAgent();
     this.#reason = 'the host is in no swarm';
     if (this.#store.nodeId !== '' && this.#store.nodeId !== identity?.nodeId) {
       await this.#leave(this.#store.nodeId);
@@ -117,9 +171,16 @@ class Host {
 
   /** The swarm's containers go on while its keys are locked away. */
   async #standBy(): Promise<void> {
+    await this.#endAgent();
+    this.#reason = 'the swarm is locked: docker swarm unlock';
+  }
+
+  async #endAgent(): Promise<void> {
+    this.#link.door.leadTo(undefined);
+    this.#nodeLink?.close();
+    this.#nodeLink = undefined;
     await this.#agent?.agent.stop();
     this.#agent = undefined;
-    this.#reason = 'the swarm is locked: docker swarm unlock';
   }
 
   async #begin(identity: Identity): Promise<void> {
@@ -132,11 +193,58 @@ class Host {
     const update: AgentOptions['updateIdentity'] = (change) => updateIdentity(dataDir, change);
     const networking = await this.#networks.begin(identity);
     if (this.#stopped) return;
+    const link = this.#openLink(identity);
+    this.#nodeLink = link;
+    const images = this.#shareImages(link, log);
+    const { encryption } = this.#networks;
     const parts = { identity, engine, store, version, clock, random, logger: log, metrics };
     this.#agent = {
-      agent: new Agent({ ...parts, networking, runDir, updateIdentity: update }),
+      agent: new Agent({
+        ...parts,
+        networking,
+        images,
+        encryption,
+        runDir,
+        updateIdentity: update,
+      }),
       nodeId,
     };
+  }
+
+  /** From now on other hosts of the cluster are answered. */
+  #openLink(identity: Identity): NodeLink {
+    const { clock, logger, config } = this.#context;
+    const { door, metrics, containers } = this.#link;
+    const { nodeId } = identity;
+    const log = logger.child({ node: nodeId });
+    const link = new NodeLink(identity, { clock, logger: log, metrics });
+    const address = parseEngineAddress(config.engine);
+    invariant(address !== undefined, 'a checked flag is not valid', { engine: config.engine });
+    const handler = new ContainerRoute({
+      engine: new Engine(config.engine, address, `node ${nodeId}`),
+      nodeId,
+      knows: (taskId) => this.#agent?.agent.worker?.container(taskId) !== undefined,
+      logger: log,
+      metrics: containers,
+    });
+    for (const root of ['containers', 'exec']) link.host.add({ root, roles: ['manager'], handler });
+    door.leadTo(link.host);
+    return link;
+  }
+
+  /** Other hosts get images of this one, and it gets theirs. */
+  #shareImages(link: NodeLink, logger: Logger): HostImages {
+    const { clock, random, config } = this.#context;
+    const shared = new HostImages({
+      images: this.#engine.images,
+      link: link.client,
+      port: gossipPort,
+      bytesPerSecond: config.imageShareRate * bytesPerMegabyte,
+      ...{ clock, random, logger },
+      metrics: this.#imageMetrics,
+    });
+    link.host.add(shared.route);
+    return shared;
   }
 
   /** Takes away what a node that is no more has run here. */
@@ -161,12 +269,20 @@ await runProcess({
   schema,
   async start(context) {
     const { clock, random, logger, metrics: registry } = context;
-    const { dataDir, engine, driverSocket } = context.config;
+    const { dataDir, engine, driverSocket, encryptionPort } = context.config;
+    const config = { dataDir, engine, driverSocket, encryptionPort };
     const store = await StatusStore.open(statusFile(dataDir), logger, clock);
     const metrics = agentMetrics(registry);
     const observe = metrics.engineCall;
-    const parts = { dataDir, engine, driverSocket, clock, random, logger, registry, observe };
-    const host = new Host(context, store, metrics, await NetworkHost.open(parts));
+    const door = new LinkDoor();
+    const secure = door.accept.bind(door);
+    const parts = { ...config, clock, random, logger, registry, observe, secure };
+    const containers = containerRouteMetrics(registry);
+    const link = { door, metrics: linkMetrics(registry), containers };
+    const notes = await ImageMemory.open(imagesFile(dataDir), logger);
+    const images = { notes, metrics: imageMetrics(registry) };
+    const networks = await NetworkHost.open(parts);
+    const host = new Host(context, store, metrics, networks, link, images);
     return { stop: () => host.stop(), health: () => host.health };
   },
 });

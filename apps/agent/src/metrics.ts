@@ -10,6 +10,9 @@ export interface AgentMetrics {
   sessionUp(up: boolean): void;
   containerRemoved(why: 'deleted' | 'unassigned' | 'left'): void;
   logLines(count: number): void;
+  /** Lines of a task could not be had, which its followers are told. */
+  logGap(): void;
+  logSubscriptions(open: number): void;
 }
 
 const secondsBuckets = [0.002, 0.008, 0.032, 0.125, 0.5, 2, 8, 32];
@@ -42,6 +45,12 @@ export function agentMetrics(registry: Registry): AgentMetrics {
   const sessions = counter('sessions', 'Sessions opened with a dispatcher.');
   const removed = counter('containers_removed', 'Containers taken away, by reason.', ['reason']);
   const lines = counter('log_lines', 'Log lines sent.');
+  const gaps = counter('log_gaps', 'Logs of tasks that could not be read to their end.');
+  const subscriptions = new Gauge({
+    name: 'shoal_agent_log_subscriptions',
+    help: 'Log subscriptions that are being answered.',
+    registers,
+  });
   const up = new Gauge({
     name: 'shoal_agent_session_up',
     help: '1 while a session with a dispatcher is open.',
@@ -60,5 +69,7 @@ export function agentMetrics(registry: Registry): AgentMetrics {
     sessionUp: (open) => up.set(open ? 1 : 0),
     containerRemoved: (reason) => removed.inc({ reason }),
     logLines: (count) => lines.inc(count),
+    logGap: () => gaps.inc(),
+    logSubscriptions: (open) => subscriptions.set(open),
   };
 }

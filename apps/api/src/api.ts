@@ -1,5 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { linkMetrics } from '@shoal/link';
+import { Engine, type EngineAddress } from '@shoal/link/proxy';
 import { hostNetworksSocket } from '@shoal/overlay';
 import { voterMetrics } from '@shoal/raft/service';
 import type { Clock, HostPort, Logger, LogLevel, Random } from '@shoal/runtime';
@@ -10,14 +12,16 @@ import { readHostNetwork } from './cluster/host-network.ts';
 import { systemProbes } from './cluster/join/probes.ts';
 import { Membership } from './cluster/membership.ts';
 import { clusterMetrics } from './cluster/metrics.ts';
+import { linkToNodes } from './containers/node-link.ts';
 import { SwarmEvents } from './events/swarm-events.ts';
 import { schedulerRecords } from './explain/source.ts';
 import { listenTcp, listenUnix } from './http/listen.ts';
 import { apiMetrics } from './http/metrics.ts';
 import { createApiServer } from './http/server.ts';
-import { dispatcherLogs } from './logs/log-source.ts';
+import { LogHub } from './logs/log-hub.ts';
+import { DispatcherLogs } from './logs/log-source.ts';
+import { logMetrics } from './logs/metrics.ts';
 import { agentAttach } from './networks/attach.ts';
-import { Engine, type EngineAddress } from './proxy/engine.ts';
 
 /** Time for answers under way when the process is asked to stop, milliseconds. */
 const drainMs = 2_000;
@@ -72,10 +76,18 @@ export async function startApi(options: ApiOptions): Promise<Running> {
   });
   metrics.observeStanding(() => host.standing);
   voterMetrics(options.metrics, async () => host.voter?.status());
-  const logs = dispatcherLogs;
+  const logs = new LogHub({
+    source: new DispatcherLogs(),
+    isCurrent: (manager) => host.standing.kind === 'manager' && host.standing.manager === manager,
+    clock,
+    random,
+    metrics: logMetrics(options.metrics),
+  });
   const explain = schedulerRecords(clock);
   const attach = agentAttach(hostNetworksSocket(dataDir), clock);
-  const context = { host, engine, events, logs, explain, attach, dataDir, clock, random, logger };
+  const link = linkToNodes(clock, linkMetrics(options.metrics));
+  const parts = { host, engine, events, logs, explain, attach, link };
+  const context = { ...parts, dataDir, clock, random, logger };
   // The log's recovery may take a while; requests wait for it a little and then are told so.
   const started = host.start();
   const known = learnEngine(engine, options);
@@ -88,6 +100,7 @@ export async function startApi(options: ApiOptions): Promise<Running> {
     async stop() {
       known.cancel();
       await tcp?.close();
+      logs.stop();
       await server.close(drainMs);
       logger.info({}, 'drained');
       await host.stop();

@@ -1,21 +1,30 @@
+import type { Engine } from '@shoal/link/proxy';
 import type { Clock, Logger, Random } from '@shoal/runtime';
 import type { SwarmHost } from './cluster/standing.ts';
+import type { NodeLink } from './containers/container-router.ts';
 import type { SwarmEvents } from './events/swarm-events.ts';
 import type { ExplainSource } from './explain/source.ts';
-import type { LogSource } from './logs/log-source.ts';
+import type { Lists } from './http/lists.ts';
+import type { LogHub } from './logs/log-hub.ts';
 import type { AttachNetwork } from './networks/attach.ts';
-import type { Engine } from './proxy/engine.ts';
 
 /** What the routes work with. */
 export interface ApiContext {
   readonly host: SwarmHost;
   readonly engine: Engine;
   readonly events: SwarmEvents;
-  readonly logs: LogSource;
+  readonly logs: LogHub;
   readonly explain: ExplainSource;
   readonly attach: AttachNetwork;
+  /** The way to other nodes; absent: only this host's containers are reached. */
+  readonly link?: NodeLink | undefined;
   readonly dataDir: string;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+}
+
+/** The same with what the server itself shares among its routes. */
+export interface RouteContext extends ApiContext {
+  readonly lists: Lists;
 }

@@ -26,23 +26,31 @@ export interface Gauges {
 
 const secondsBuckets = [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.005, 0.025, 0.1, 0.5, 2, 4];
 const msPerSecond = 1_000;
+/** Of answers from the networks' own names one in so many is timed: to time them all costs as much as a lookup. */
+const timedEvery = 16;
 /** Types with a label of their own: others are for clients to choose, and would be without number. */
 const labels: ReadonlyMap<number, string> = new Map(
   Object.entries(types).map(([name, number]) => [number, name]),
 );
+/** Stands for all of them; the type is reserved (RFC 6895). */
+const unnamedType = 0;
 
 /** The resolver's metrics on `registry`; call once a process. */
 export function dnsMetrics(registry: Registry): DnsMetrics {
   const registers = [registry];
-  const queries = new Counter({
+  const tallies = new Tallies();
+  new Counter({
     name: 'shoal_dns_queries_total',
     help: 'Queries of containers, by transport, record type and outcome.',
     labelNames: ['transport', 'type', 'outcome'],
     registers,
+    collect() {
+      tallies.take((labels, count) => this.inc(labels, count));
+    },
   });
   const seconds = new Histogram({
     name: 'shoal_dns_query_seconds',
-    help: 'Time from a query to its answer, by who had to say.',
+    help: `Time from a query to its answer, by who had to say; of the swarm's own one in ${timedEvery}.`,
     labelNames: ['source'],
     buckets: secondsBuckets,
     registers,
@@ -66,18 +74,17 @@ export function dnsMetrics(registry: Registry): DnsMetrics {
     labelNames: ['why'],
     registers,
   });
-  /** Looked up once for each kind of query: there are thousands a second of few kinds. */
-  const kinds = new Map<string, ReturnType<typeof queries.labels>>();
+  let untimed = 0;
   const [own, outside] = [seconds.labels('swarm'), seconds.labels('upstream')];
   return {
     query(transport, type, outcome, ms) {
-      const label = labels.get(type) ?? 'other';
-      const kind = `${transport} ${label} ${outcome}`;
-      const counter = kinds.get(kind) ?? queries.labels(transport, label, outcome);
-      kinds.set(kind, counter);
-      counter.inc();
-      const upstream = outcome === 'forwarded' || outcome === 'failed';
-      (upstream ? outside : own).observe(ms / msPerSecond);
+      tallies.add(transport, type, outcome);
+      if (outcome === 'forwarded' || outcome === 'failed') {
+        outside.observe(ms / msPerSecond);
+        return;
+      }
+      untimed = (untimed + 1) % timedEvery;
+      if (untimed === 0) own.observe(ms / msPerSecond);
     },
     upstream(upstream, outcome, ms) {
       exchanges.inc({ upstream, outcome });
@@ -86,6 +93,32 @@ export function dnsMetrics(registry: Registry): DnsMetrics {
     listener: (why) => listeners.inc({ why }),
     gauges: (read) => registerGauges(registry, read),
   };
+}
+
+/** Counts by kind in plain numbers, until somebody asks: there are thousands a second of few kinds. */
+class Tallies {
+  readonly #counts = new Map<Transport, Map<number, Map<Outcome, number>>>();
+
+  add(transport: Transport, type: number, outcome: Outcome): void {
+    const known = labels.has(type) ? type : unnamedType;
+    const types = this.#counts.get(transport) ?? new Map<number, Map<Outcome, number>>();
+    const outcomes = types.get(known) ?? new Map<Outcome, number>();
+    const before = outcomes.get(outcome);
+    outcomes.set(outcome, (before ?? 0) + 1);
+    if (before !== undefined) return;
+    types.set(known, outcomes);
+    this.#counts.set(transport, types);
+  }
+
+  /** What came since the last time. */
+  take(each: (labels: Record<'transport' | 'type' | 'outcome', string>, count: number) => void) {
+    for (const [transport, types] of this.#counts)
+      for (const [number, outcomes] of types)
+        for (const [outcome, count] of outcomes) {
+          each({ transport, type: labels.get(number) ?? 'other', outcome }, count);
+          outcomes.set(outcome, 0);
+        }
+  }
 }
 
 function registerGauges(registry: Registry, read: () => Gauges): void {

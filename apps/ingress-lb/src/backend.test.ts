@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, test } from 'vitest';
+import { hasSctp } from './testing/sctp.ts';
 import { cases } from './testing/suite.ts';
 import { World } from './testing/world.ts';
 
@@ -12,5 +13,7 @@ describe.runIf(process.getuid?.() === 0)('nftables, over real namespaces', () =>
   beforeAll(() => world.up(), caseMsMax);
   afterAll(() => world.down(), caseMsMax);
   beforeEach(() => world.reset(), caseMsMax);
-  for (const { name, run } of cases) test(name, () => run(world, scale), caseMsMax);
+  for (const { name, needs, run } of cases) {
+    test.runIf(needs === undefined || hasSctp())(name, () => run(world, scale), caseMsMax);
+  }
 });

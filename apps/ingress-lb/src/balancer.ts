@@ -1,6 +1,5 @@
-import type { HostTable, HostTables } from '@shoal/overlay';
+import type { HostTable, HostTables, ReportedNetwork } from '@shoal/overlay';
 import type { KernelCommands } from '@shoal/overlay/kernel';
-import type { ServedNetwork } from '@shoal/proto';
 import type { Clock, Logger } from '@shoal/runtime';
 import { emptyBalancing, openOnly } from './desired/balancing.ts';
 import { desiredNetwork } from './desired/desired.ts';
@@ -22,6 +21,8 @@ export interface BalancerOptions {
   readonly metrics: BalancerMetrics;
   readonly ports: PortHolder;
   readonly leg: LegPlan;
+  /** Why this host's kernel cannot balance SCTP; absent where it can. */
+  readonly noSctp?: string | undefined;
   /** Namespace of the host; absent: our own. */
   readonly host?: string | undefined;
 }
@@ -66,7 +67,7 @@ export class HostBalancer {
   }
 
   /** What is really in the kernel as of the last write or audit. */
-  served(): readonly ServedNetwork[] {
+  served(): readonly ReportedNetwork[] {
     return [...this.#networks].map(([networkId, { table, writer }]) => ({
       networkId,
       digest: actualDigest(table.records.values(), writer.actual, networkId),
@@ -74,6 +75,7 @@ export class HostBalancer {
         ...writer.problems,
         ...(table.network.ingress ? [...this.#link.problems, ...this.#sandboxes.problems] : []),
       ],
+      ...(table.network.ingress && { unsteered: [...this.#sandboxes.unsteeredEndpoints] }),
     }));
   }
 
@@ -113,11 +115,11 @@ export class HostBalancer {
   }
 
   async #balance(id: string, table: HostTable): Promise<void> {
-    const { leg } = this.#options;
+    const { leg, noSctp } = this.#options;
     // Before anything leads to a task, its replies must find back.
     if (table.network.ingress) await this.#sandboxes.steer(table);
     const unsteered = table.network.ingress ? this.#sandboxes.unsteered : new Set<string>();
-    const desired = desiredNetwork(table, { leg: innerEnd(leg), unsteered });
+    const desired = desiredNetwork(table, { leg: innerEnd(leg), unsteered, noSctp });
     let balanced = this.#networks.get(id);
     if (balanced === undefined) {
       const writer = new NamespaceWriter(this.#options);
@@ -128,7 +130,7 @@ export class HostBalancer {
     const now = this.#options.clock.monotonic();
     const virtualIps = balanced.lingering.with(desired.virtualIps, table, now);
     await balanced.writer.want(table.network, { ...desired, virtualIps });
-    if (table.network.ingress) await this.#link.publish(table.network, desired.balancing);
+    if (table.network.ingress) await this.#link.publish(table.network, desired);
   }
 
   #forget(id: string): void {

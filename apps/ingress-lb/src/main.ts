@@ -38,16 +38,21 @@ type Context = ProcessContext<z.output<typeof schema>>;
 
 const msPerSecond = 1_000;
 
+interface Chosen {
+  readonly kind: BalancerKind;
+  /** Why SCTP is not balanced; undefined where it is. */
+  readonly noSctp: string | undefined;
+}
+
 /** `auto`: what a trial in a namespace of its own says. */
-async function chooseBackend({ config, logger }: Context): Promise<BalancerKind> {
-  const { backend } = config;
-  if (backend !== 'auto') return backend;
+async function chooseBackend({ config, logger }: Context): Promise<Chosen> {
   const found = await probeNetworkCapabilities(kernelCommands(), `shoal-probe-${process.pid}`);
-  const chosen = chooseBalancer(found);
-  if (chosen !== undefined) return chosen;
+  const noSctp = found.sctp.kind === 'no' ? found.sctp.reason : undefined;
+  const chosen = config.backend === 'auto' ? chooseBalancer(found) : config.backend;
+  if (chosen !== undefined) return { kind: chosen, noSctp };
   const { nftables } = found;
   logger.error({ reason: nftables.kind === 'no' ? nftables.reason : '' }, 'no_balancer');
-  return 'nftables';
+  return { kind: 'nftables', noSctp };
 }
 
 /** Serves what the agent tells, and looks after it in intervals. */
@@ -59,11 +64,12 @@ class Host {
   #audit: Timer | undefined;
   #stopped = false;
 
-  constructor(context: Context, kind: BalancerKind) {
+  constructor(context: Context, { kind, noSctp }: Chosen) {
     const { clock, logger, config, metrics } = context;
     const commands = kernelCommands();
     const leg = legPlan(config.legRange, config.legRange6);
     const inside = hostAddresses(leg.inside).v4 ?? '';
+    const counted = balancerMetrics(metrics);
     this.#context = context;
     this.#kind = kind;
     this.#balancer = new HostBalancer({
@@ -71,8 +77,12 @@ class Host {
       backend: kind === 'ipvs' ? ipvsBackend(commands) : nftablesBackend(commands),
       clock,
       logger,
-      metrics: balancerMetrics(metrics),
-      ports: listeningPorts((port) => ({ host: inside, port }), logger),
+      metrics: counted,
+      noSctp,
+      ports: listeningPorts({
+        relayTo: (port) => ({ host: inside, port }),
+        ...{ clock, logger, metrics: counted },
+      }),
       leg,
     });
     this.#following = followHostNetworks({
@@ -128,9 +138,9 @@ await runProcess({
   version: '0.1.0',
   schema,
   async start(context) {
-    const kind = await chooseBackend(context);
-    context.logger.info({ backend: kind }, 'backend_chosen');
-    const host = new Host(context, kind);
+    const chosen = await chooseBackend(context);
+    context.logger.info({ backend: chosen.kind, noSctp: chosen.noSctp }, 'backend_chosen');
+    const host = new Host(context, chosen);
     return { stop: () => host.stop(), health: () => host.health };
   },
 });

@@ -1,7 +1,8 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import type { RelayMetrics } from './host/relay.ts';
 
 /** What the balancer counts. */
-export interface BalancerMetrics {
+export interface BalancerMetrics extends RelayMetrics {
   applied(outcome: 'applied' | 'failed', ms: number): void;
   repaired(): void;
   serving(counts: { readonly services: number; readonly backends: number }): void;
@@ -35,6 +36,13 @@ export function balancerMetrics(registry: Registry): BalancerMetrics {
     new Gauge({ name: `shoal_ingress_lb_${name}`, help, registers });
   const services = gauge('services', 'Virtual addresses and published ports in the kernel.');
   const backends = gauge('backends', 'Backends of these that get new connections.');
+  const relayed = new Counter({
+    name: 'shoal_ingress_lb_relayed_total',
+    help: 'TCP connections that the kernel did not balance, by outcome.',
+    labelNames: ['outcome'],
+    registers,
+  });
+  const relaying = gauge('relaying', 'Connections that are passed on by this process now.');
   const problems = gauge('problems', 'Problems as they are told to the agent.');
   return {
     applied: (outcome, ms) => {
@@ -47,5 +55,7 @@ export function balancerMetrics(registry: Registry): BalancerMetrics {
       backends.set(counts.backends);
     },
     problems: (count) => problems.set(count),
+    relayed: (outcome) => relayed.inc({ outcome }),
+    relaying: (count) => relaying.set(count),
   };
 }

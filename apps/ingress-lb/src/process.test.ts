@@ -82,7 +82,12 @@ describe.runIf(process.getuid?.() === 0)('the process', () => {
     async () => {
       const { networks: served } = await agent.served();
       expect(served).toEqual([
-        { networkId: 'ingress', digest: servedDigest(records, 'balancer'), problems: [] },
+        {
+          networkId: 'ingress',
+          digest: servedDigest(records, 'balancer'),
+          problems: [],
+          unsteered: [],
+        },
       ]);
       expect((await ask('outside', hostAddress('a')))?.names).toEqual({ t1: 4 });
     },

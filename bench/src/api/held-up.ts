@@ -28,18 +28,27 @@ export async function waitsWhileListing(
     const [told] = (await once(reader.stdout, 'data')) as [Buffer];
     if (!told.toString().startsWith('200 ')) throw new Error(`GET ${list}: ${told.toString()}`);
     reader.stdout.resume();
-    const request = requestBytes('GET', path);
-    const waits: number[] = [];
-    const end = performance.now() + durationMs;
-    for (let begin = performance.now(); begin < end; begin = performance.now()) {
-      await connection.send(request);
-      waits.push(performance.now() - begin);
-    }
-    waits.sort((a, b) => a - b);
-    const longestMs = waits.at(-1) ?? 0;
-    return { p50Ms: quantile(waits, 0.5), p99Ms: quantile(waits, 0.99), longestMs };
+    return await waitsOf(connection, path, durationMs);
   } finally {
     connection.close();
     reader.kill('SIGKILL');
   }
+}
+
+/** One client that asks, waits for the answer, and asks again. */
+export async function waitsOf(
+  connection: HttpConnection,
+  path: string,
+  durationMs: number,
+): Promise<Waits> {
+  const request = requestBytes('GET', path);
+  const waits: number[] = [];
+  const end = performance.now() + durationMs;
+  for (let begin = performance.now(); begin < end; begin = performance.now()) {
+    await connection.send(request);
+    waits.push(performance.now() - begin);
+  }
+  waits.sort((a, b) => a - b);
+  const longestMs = waits.at(-1) ?? 0;
+  return { p50Ms: quantile(waits, 0.5), p99Ms: quantile(waits, 0.99), longestMs };
 }

@@ -19,7 +19,9 @@ export function requestBytes(method: string, path: string, body?: object): Buffe
   const text = body === undefined ? '' : JSON.stringify(body);
   const type = body === undefined ? '' : 'Content-Type: application/json\r\n';
   const length = method === 'GET' ? '' : `Content-Length: ${Buffer.byteLength(text)}\r\n`;
-  return Buffer.from(`${method} /v1.41${path} HTTP/1.1\r\nHost: bench\r\n${type}${length}\r\n${text}`);
+  return Buffer.from(
+    `${method} /v1.41${path} HTTP/1.1\r\nHost: bench\r\n${type}${length}\r\n${text}`,
+  );
 }
 
 /**

@@ -1,4 +1,4 @@
-import { type Rate, closedLoop } from '../log/closed-loop.ts';
+import { closedLoop, type Rate } from '../log/closed-loop.ts';
 import { HttpConnection, requestBytes } from './http-connection.ts';
 
 /** `clients` with a connection each that ask, wait for the answer, and ask again. @throws for any refusal */

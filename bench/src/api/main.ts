@@ -41,7 +41,12 @@ function readArguments(args: readonly string[]): Arguments {
     throw new Error(`there is no part ${wrong}; there are ${partNames.join(', ')}`);
   const chosen = values.part.length === 0 ? partNames : (values.part as PartName[]);
   const rounds = whole('rounds', values.rounds, 1, 100);
-  return { json: values.json, rounds, crowd: whole('crowd', values.crowd, crowdMin, crowdMax), chosen };
+  return {
+    json: values.json,
+    rounds,
+    crowd: whole('crowd', values.crowd, crowdMin, crowdMax),
+    chosen,
+  };
 }
 
 function whole(name: string, text: string, min: number, max: number): number {

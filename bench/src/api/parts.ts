@@ -5,6 +5,7 @@ import { errorMessage } from '@shoal/runtime';
 import type { Rate } from '../log/closed-loop.ts';
 import { crowdSeconds } from './crowd.ts';
 import { waitsWhileListing } from './held-up.ts';
+import { p99BesideIdle } from './idle.ts';
 import { createRate, readRate } from './load.ts';
 import { Machines } from './machines.ts';
 import { type Row, row, type Target } from './row.ts';
@@ -17,6 +18,7 @@ const readMs = 3_000;
 const longReadMs = 10_000;
 const createMs = 3_000;
 const fewTasks = 1_000;
+const idleConnections = 5_000;
 const bytesPerMegabyte = 1_000_000;
 
 export const targets = {
@@ -28,6 +30,7 @@ export const targets = {
   crowd: { of: 'ratio', atMost: 0.2 },
   memory: { of: 'ratio', atMost: 0.5 },
   heldUp: { of: 'ours', atMost: 50 },
+  idle: { of: 'ours', atMost: 100 },
 } as const satisfies Record<string, Target | Record<number, Target>>;
 
 interface Sides {
@@ -92,6 +95,7 @@ export function measureLists({ rounds, crowd }: Sizes): Promise<readonly Row[]> 
     const rows: Row[] = [];
     await bothCrowds(sides, 'few', fewTasks);
     rows.push(...(await listRows(sides, rounds, fewTasks, readMs)));
+    rows.push(await idleRow(sides));
     const before = memoryOf(sides);
     const seconds = await bothCrowds(sides, 'many', crowd);
     rows.push(row(`${crowd} tasks pending`, 's', seconds, targets.crowd));
@@ -139,6 +143,13 @@ async function listRows(
       rows.push(row(name, 'per s', rates, target));
     }
   return rows;
+}
+
+async function idleRow({ ours, peer }: Sides): Promise<Row> {
+  const p99 = (side: Side): Promise<number> =>
+    p99BesideIdle(socketOf(side), '/services', idleConnections, readMs);
+  const figures = { ours: await p99(ours), peer: await p99(peer) };
+  return row(`GET /services beside ${idleConnections} idle, p99`, 'ms', figures, targets.idle);
 }
 
 async function heldUpRows({ ours, peer }: Sides, tasks: number): Promise<readonly Row[]> {

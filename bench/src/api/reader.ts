@@ -2,7 +2,8 @@
 import { HttpConnection, requestBytes } from './http-connection.ts';
 
 const [socket, path] = process.argv.slice(2);
-if (socket === undefined || path === undefined) throw new Error('a reader needs a socket and a path');
+if (socket === undefined || path === undefined)
+  throw new Error('a reader needs a socket and a path');
 const connection = await HttpConnection.open(socket);
 const request = requestBytes('GET', path);
 for (;;) {

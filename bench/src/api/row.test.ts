@@ -2,7 +2,12 @@ import { expect, test } from 'vitest';
 import { isMet, row, rowLine } from './row.ts';
 
 test('more is better, or less is', () => {
-  const fast = row('GET /tasks 1000', 'per s', { ours: 400, peer: 100 }, { of: 'ratio', atLeast: 4 });
+  const fast = row(
+    'GET /tasks 1000',
+    'per s',
+    { ours: 400, peer: 100 },
+    { of: 'ratio', atLeast: 4 },
+  );
   expect(isMet(fast)).toBe(true);
   expect(rowLine(fast)).toBe('| GET /tasks 1000 | 400 per s | 100 per s | 4.00× | ≥ 4× | met |');
   const slow = row('50 000 tasks', 's', { ours: 4, peer: 10 }, { of: 'ratio', atMost: 0.2 });

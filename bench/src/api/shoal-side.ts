@@ -29,8 +29,7 @@ export async function startShoal(directory: string, machines: readonly Machine[]
   const [first] = managers;
   return {
     sockets,
-    memoryBytes: () =>
-      (first?.processes ?? []).reduce((sum, one) => sum + one.memoryBytes, 0),
+    memoryBytes: () => (first?.processes ?? []).reduce((sum, one) => sum + one.memoryBytes, 0),
     stop,
   };
 }

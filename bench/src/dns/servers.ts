@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { systemClock } from '@shoal/runtime';
 
 const ours = join(import.meta.dirname, '../../../apps/dns/dist/main.mjs');
@@ -15,6 +16,7 @@ const lookMs = 50;
 export const addresses = {
   ours: `${subnet}.1`,
   peer: `${subnet}.2`,
+  floor: `${subnet}.3`,
   client: `${subnet}.9`,
 } as const;
 
@@ -51,10 +53,15 @@ export class DnsServers {
       ip('-n', namespace, 'address', 'add', `${address}/32`, 'dev', 'lo');
     }
     writeNames(directory, namespace, tasks);
-    const children = [startOurs(directory), startPeer(directory, namespace)];
+    const children = [
+      startOurs(directory),
+      startPeer(directory, namespace),
+      startFloor(namespace, tasks),
+    ];
     const servers = new DnsServers(namespace, directory, children);
     try {
-      for (const server of [addresses.ours, addresses.peer]) await servers.#answers(server);
+      for (const server of [addresses.ours, addresses.peer, addresses.floor])
+        await servers.#answers(server);
     } catch (error) {
       await servers.stop();
       throw error;
@@ -97,6 +104,14 @@ export class DnsServers {
 function startOurs(directory: string): ChildProcess {
   const args = [`--data-dir=${directory}`, `--run-dir=${directory}`, '--metrics-listen=off'];
   return spawn(process.execPath, [ours, '--log-level=error', ...args], { stdio: 'ignore' });
+}
+
+/** What Node's own sockets cost: a program that answers without reading, let alone looking anything up. */
+function startFloor(namespace: string, tasks: number): ChildProcess {
+  const program = fileURLToPath(new URL('./floor.ts', import.meta.url));
+  const args = [program, addresses.floor, `${tasks}`];
+  const inside = [`--net=/run/netns/${namespace}`, process.execPath, ...args];
+  return spawn('nsenter', inside, { stdio: 'ignore' });
 }
 
 function startPeer(directory: string, namespace: string): ChildProcess {

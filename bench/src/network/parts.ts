@@ -2,6 +2,7 @@ import { balancingTable, measureBalancing } from '../balancing/balancing-result.
 import { balancingMissing } from '../balancing/programs.ts';
 import { dnsTable, measureDns } from '../dns/dns-result.ts';
 import { dnsMissing } from '../dns/servers.ts';
+import { measureStarts, startMissing, startTable } from './container-start.ts';
 
 /** One thing that is measured about networks. */
 export interface Part {
@@ -34,6 +35,14 @@ export const parts: readonly Part[] = [
     async measure(rounds) {
       const result = await measureBalancing(rounds);
       return { result, table: balancingTable(result) };
+    },
+  },
+  {
+    name: 'container-start',
+    missing: startMissing,
+    async measure(rounds) {
+      const result = await measureStarts(rounds);
+      return { result, table: startTable(result) };
     },
   },
 ];

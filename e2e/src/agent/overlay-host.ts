@@ -1,7 +1,7 @@
 // One host's overlay driver as a process inside that host's namespaces; driven by overlay.e2e.ts.
 import { agentMetrics, DockerEngine, OverlayDriver, overlayMetrics } from '@shoal/agent';
 import type { NodeNetwork } from '@shoal/overlay';
-import { silentLogger, systemClock } from '@shoal/runtime';
+import { silentLogger, systemClock, systemRandom } from '@shoal/runtime';
 import type { EndpointRecord, NodeDescription, TaskAssignment } from '@shoal/state';
 import { Registry } from 'prom-client';
 
@@ -45,6 +45,7 @@ const driver = await OverlayDriver.open({
   observe,
   dataDir,
   clock: systemClock,
+  random: systemRandom,
   logger,
   metrics: overlayMetrics(new Registry()),
 });

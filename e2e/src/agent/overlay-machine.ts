@@ -25,6 +25,11 @@ interface Answer {
   readonly error?: string;
 }
 
+export interface OverlayMachineOptions {
+  /** Whether the engine has its built-in bridge too. */
+  readonly bridge: boolean;
+}
+
 /** What the driver has told of containers that are run by hand. */
 export interface Told {
   readonly named?: string;
@@ -38,24 +43,35 @@ export class OverlayMachine {
   readonly pid: number;
   readonly told: Told[] = [];
   readonly #directory: string;
+  readonly #options: OverlayMachineOptions;
   readonly #holder: ChildProcess;
   #engine: ChildProcess | undefined;
   #agent: ChildProcess | undefined;
   #calls = 0;
 
-  private constructor(number: number, directory: string, holder: ChildProcess) {
+  private constructor(
+    number: number,
+    directory: string,
+    options: OverlayMachineOptions,
+    holder: ChildProcess,
+  ) {
     this.number = number;
     this.#directory = directory;
+    this.#options = options;
     this.#holder = holder;
     this.pid = holder.pid ?? 0;
   }
 
-  static async start(number: number, directory: string): Promise<OverlayMachine> {
+  static async start(
+    number: number,
+    directory: string,
+    options: OverlayMachineOptions = { bridge: false },
+  ): Promise<OverlayMachine> {
     mkdirSync(directory, { recursive: true });
     const words = ['--net', '--mount', '--propagation', 'private', 'sh', '-c', setUp];
     const holder = spawn('unshare', words, { stdio: ['ignore', 'pipe', 'inherit'] });
     await new Promise((resolve) => holder.stdout?.once('data', resolve));
-    const machine = new OverlayMachine(number, directory, holder);
+    const machine = new OverlayMachine(number, directory, options, holder);
     await machine.engineUp();
     await mustRun(join(repository, 'images/build.sh'), [machine.engineAddress]);
     return machine;
@@ -92,7 +108,7 @@ export class OverlayMachine {
       `--exec-root=${directory}/exec`,
       `--pidfile=${directory}/engine.pid`,
       `--host=${this.engineAddress}`,
-      '--bridge=none',
+      ...(this.#options.bridge ? [] : ['--bridge=none']),
       '--log-level=warn',
     ];
     const enter = ['-t', String(this.pid), '-m', '-n', 'dockerd', ...flags];

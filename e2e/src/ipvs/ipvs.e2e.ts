@@ -5,10 +5,13 @@ import { type MachineOutcome, machineMsMax, runMachine } from './machine.ts';
 /** Packages are downloaded before the machine begins. */
 const prepareMsMax = 300_000;
 
+const folder = 'apps/ingress-lb/src/testing';
+const suite = { programs: { guest: `${folder}/guest.ts`, peer: `${folder}/peer.ts` } };
+
 describe('IPVS, on Debian’s kernel in a machine of its own', () => {
   let outcome: MachineOutcome;
   beforeAll(async () => {
-    outcome = await runMachine((line) => console.log(line));
+    outcome = await runMachine(suite, (line) => console.log(line));
   }, prepareMsMax + machineMsMax);
 
   test('the trial chooses IPVS, and the suite comes to its end', () => {

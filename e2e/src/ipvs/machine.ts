@@ -15,7 +15,7 @@ import { type ArchiveEntry, archive, file, link } from './archive.ts';
 import { moduleEntries } from './modules.ts';
 
 /** Longest time from the boot to the end of the suite, milliseconds; emulated, about 20 times slower. */
-export const machineMsMax = 30 * 60_000;
+export const machineMsMax = 40 * 60_000;
 const memoryMegabytes = 3_072;
 
 const root = join(import.meta.dirname, '../../..');
@@ -31,23 +31,38 @@ const packages: Readonly<Record<string, string>> = {
   iptables: 'iptables',
   ip: 'iproute2',
   busybox: 'busybox-static',
+  wg: 'wireguard-tools',
+  tcpdump: 'tcpdump',
+  socat: 'socat',
 };
 
 /** Programs in the machine beside Node. */
-const programs = ['ip', 'bridge', 'nft', 'ipvsadm', 'conntrack', 'nsenter', 'dash', 'modprobe'];
-const applets = ['cat', 'echo', 'mount', 'mkdir', 'poweroff', 'ping', 'sleep', 'modprobe', 'dmesg'];
+const programs = [
+  ...['ip', 'bridge', 'nft', 'ipvsadm', 'conntrack', 'nsenter', 'dash', 'modprobe'],
+  ...['wg', 'unshare', 'tcpdump', 'socat'],
+];
+const applets = [
+  ...['cat', 'echo', 'mount', 'mkdir', 'poweroff', 'ping', 'sleep', 'modprobe', 'dmesg'],
+  'rm',
+];
 
 const init = `#!/bin/dash
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev
 for each in ip_vs ip_vs_rr ip_vs_lc ip_vs_sh nf_conntrack nf_nat nf_tables nft_chain_nat nft_ct nft_nat \\
-  nft_numgen nft_hash nft_fib_inet nft_masq nf_conntrack_netlink veth bridge br_netfilter vxlan; do
+  nft_numgen nft_hash nft_fib_inet nft_masq nf_conntrack_netlink veth bridge br_netfilter vxlan \
+  wireguard sctp; do
   modprobe "$each" || echo "no module $each"
 done
-export PEER_ANSWER_MS=15000
-node /suite/guest.mjs /suite/peer.mjs
+export PEER_ANSWER_MS=15000 ONLY_CASE='${(process.env['ONLY_CASE'] ?? '').replaceAll("'", '')}'
+node /suite/guest.mjs
 poweroff -f
 `;
+
+/** What runs in the machine: programs by name, each bundled to `/suite/<name>.mjs`. `guest` is begun. */
+export interface MachineSuite {
+  readonly programs: Readonly<Record<string, string>> & { readonly guest: string };
+}
 
 export interface CaseResult {
   readonly name: string;
@@ -65,15 +80,18 @@ export interface MachineOutcome {
   readonly console: string;
 }
 
-/** Boots Debian's kernel in software emulation and runs the balancer's suite in it. */
-export async function runMachine(log: (line: string) => void): Promise<MachineOutcome> {
+/** Boots Debian's kernel in software emulation and runs a suite in it. */
+export async function runMachine(
+  suite: MachineSuite,
+  log: (line: string) => void,
+): Promise<MachineOutcome> {
   ensurePackages(log);
   const { kernel, modules } = await ensureKernel(log);
   const initrd = join(cache, `initrd-${process.pid}`);
   writeFileSync(
     initrd,
     archive(
-      [...(await suiteEntries()), ...modules],
+      [...(await suiteEntries(suite)), ...modules],
       ['proc', 'sys', 'dev', 'tmp', 'run/netns', 'var/run'],
     ),
   );
@@ -128,7 +146,7 @@ async function ensureKernel(
 }
 
 /** Node, the suite, the kernel's tools and the libraries of them all. */
-async function suiteEntries(): Promise<readonly ArchiveEntry[]> {
+async function suiteEntries(suite: MachineSuite): Promise<readonly ArchiveEntry[]> {
   const entries = new Map<string, ArchiveEntry>();
   const add = (entry: ArchiveEntry): void => void entries.set(entry.path, entry);
   const addProgram = (source: string, path: string): void => {
@@ -155,8 +173,10 @@ async function suiteEntries(): Promise<readonly ArchiveEntry[]> {
   for (const name of ['protocols', 'services']) {
     if (existsSync(`/etc/${name}`)) add(file(`etc/${name}`, readFileSync(`/etc/${name}`)));
   }
+  add(file('etc/passwd', Buffer.from('root:x:0:0:root:/root:/bin/sh\n')));
+  add(file('etc/group', Buffer.from('root:x:0:\n')));
   add(file('init', Buffer.from(init), true));
-  for (const [name, content] of await bundles()) add(file(`suite/${name}`, content));
+  for (const [name, content] of await bundles(suite)) add(file(`suite/${name}`, content));
   return [...entries.values()];
 }
 
@@ -173,12 +193,13 @@ function librariesOf(program: string): readonly string[] {
   }
 }
 
-async function bundles(): Promise<readonly (readonly [string, Buffer])[]> {
-  const folder = join(root, 'apps/ingress-lb/src/testing');
+async function bundles(suite: MachineSuite): Promise<readonly (readonly [string, Buffer])[]> {
   const banner =
     "import { createRequire as shoalCreateRequire } from 'node:module'; const require = shoalCreateRequire(import.meta.url);";
   const { outputFiles } = await build({
-    entryPoints: { guest: join(folder, 'guest.ts'), peer: join(folder, 'peer.ts') },
+    entryPoints: Object.fromEntries(
+      Object.entries(suite.programs).map(([name, path]) => [name, join(root, path)]),
+    ),
     outdir: '/suite',
     outExtension: { '.js': '.mjs' },
     bundle: true,
@@ -197,6 +218,9 @@ async function bundles(): Promise<readonly (readonly [string, Buffer])[]> {
   ]);
 }
 
+/** A busy machine emulates a timer so slowly that the kernel would take it for broken. */
+const kernelOptions =
+  'console=ttyS0 quiet loglevel=3 panic=1 mitigations=off no_timer_check nowatchdog';
 const consoleLinesKept = 60;
 
 function boot(
@@ -210,7 +234,7 @@ function boot(
       ...['-machine', 'q35', '-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp', '2'],
       ...['-m', String(memoryMegabytes), '-nographic', '-no-reboot', '-nic', 'none'],
       ...['-kernel', kernel, '-initrd', initrd],
-      ...['-append', 'console=ttyS0 quiet loglevel=3 panic=1 mitigations=off'],
+      ...['-append', kernelOptions],
     ],
     { stdio: ['ignore', 'pipe', 'pipe'], timeout: machineMsMax, killSignal: 'SIGKILL' },
   );
@@ -238,7 +262,8 @@ function boot(
     if (fact.kind !== 'case') return;
     const { name = '', ms = 0, failure } = fact;
     results.push({ name, ms, ...(failure === undefined ? {} : { failure }) });
-    log(`${failure === undefined ? 'passed' : 'failed'} ${name} (${ms} ms)`);
+    const outcome = failure === undefined ? 'passed' : 'failed';
+    log([`${outcome} ${name} (${ms} ms)`, failure?.split('\n')[0] ?? ''].join(' ').trimEnd());
   };
   child.stdout.on('data', (chunk: Buffer) => {
     const parts = (rest + chunk.toString().replaceAll('\r', '')).split('\n');

@@ -1,16 +1,31 @@
 // Tasks, processes and machines that die: nobody is sent to them for long, and what lives is not disturbed.
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { eventually } from '../host/wait.ts';
+import type { Machine } from '../hosts/machine.ts';
 import { allReady } from '../managers/swarm.ts';
 import { deadlineMs, order } from '../scheduling/services.ts';
 import { useSwarm } from './fleet.ts';
 import { get } from './outside.ts';
-import { client, fileServer, inside, lookup, serve, tally, tryInside } from './tasks.ts';
+import {
+  client,
+  fileServer,
+  inside,
+  lookup,
+  serve,
+  type TaskContainer,
+  tally,
+  tryInside,
+} from './tasks.ts';
 
 const swarm = useSwarm();
 
+const endState = /"state":"(failed|complete|shutdown)"/;
+/** From its agent's notice until nobody names a task that died, milliseconds; as in the product's promise. */
+const forgottenMsMax = 1_000;
+
 describe('a task that dies', () => {
-  test('leaves names and balancers of every machine within a second or so', async () => {
+  test('leaves names and balancers of every machine within a second of its agent noticing', async () => {
     const { m1 } = swarm();
     await order(m1, 'network', 'create', '--driver=overlay', 'demo');
     const flags = ['--network=demo', '--restart-condition=none'];
@@ -22,22 +37,66 @@ describe('a task that dies', () => {
       });
     const [victim] = tasks;
     if (victim === undefined) throw new Error('there is no task');
+    const watches = callers.map((caller) => untilForgotten(caller, 'tasks.web', 3));
     await victim.machine.engine('kill', victim.id);
-    await Promise.all(
-      callers.map((caller) =>
-        eventually(
-          `${caller.machine.name} has forgotten it`,
-          async () => (await lookup(caller, 'tasks.web')).length === 2,
-          10_000,
-        ),
-      ),
-    );
+    const forgotten = await Promise.all(watches);
+    const noticed = await eventually('the agent has noticed', () => noticedAt(victim));
+    for (const { at, gapMs } of forgotten)
+      expect(at - noticed).toBeLessThan(forgottenMsMax + gapMs);
     for (const caller of callers) {
       const { failures } = await tally(20, () => inside(caller, 'wget', '-qO-', 'http://web:8000'));
       expect(failures).toEqual([]);
     }
   });
 });
+
+/** When the kernel booted, milliseconds of the wall clock: all machines have the same kernel. */
+function bootedAt(): number {
+  return Date.now() - Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]) * 1_000;
+}
+
+/**
+ * Asks again and again until fewer than `count` tasks have the name: when that was, milliseconds of the wall
+ * clock, and the pause between the last two answers, which it may have been before.
+ */
+async function untilForgotten(
+  caller: TaskContainer,
+  name: string,
+  count: number,
+): Promise<{ readonly at: number; readonly gapMs: number }> {
+  const script = `n=${count}; while [ "$n" -ge ${count} ]; do
+    n=$(nslookup ${name} 2>/dev/null | grep -c '^Address.* 10\\.'); cut -d' ' -f1 /proc/uptime
+  done`;
+  const booted = bootedAt();
+  const said = await inside(caller, 'timeout', '60', 'sh', '-c', script);
+  const times = said
+    .trim()
+    .split('\n')
+    .map((seconds) => booted + Number(seconds) * 1_000);
+  const at = times.at(-1) ?? Number.NaN;
+  return { at, gapMs: at - (times.at(-2) ?? at) };
+}
+
+/** The last line of that event that the machine's agent has written, with that text in it. */
+function logged(machine: Machine, event: string, text: string): string | undefined {
+  const log = readFileSync(machine.path('/var/lib/shoal/logs/agent.log'), 'utf8');
+  return log.split('\n').findLast((line) => line.includes(`"${event}"`) && line.includes(text));
+}
+
+/** Milliseconds of the wall clock; NaN without a line. */
+function timeOf(line: string | undefined): number {
+  return Date.parse(/"time":"([^"]+)"/.exec(line ?? '')?.[1] ?? '');
+}
+
+/** When the agent of the task's machine wrote that its container ended, milliseconds of the wall clock. */
+function noticedAt({ machine, name }: TaskContainer): number | undefined {
+  const log = readFileSync(machine.path('/var/lib/shoal/logs/agent.log'), 'utf8');
+  const task = name.split('.').at(-1) ?? name;
+  const isEnd = (line: string): boolean =>
+    line.includes('task_moved') && line.includes(task) && endState.test(line);
+  const line = log.split('\n').find(isEnd);
+  return line === undefined ? undefined : timeOf(line);
+}
 
 describe('a process that dies', () => {
   test('and comes back cuts no connection and changes no answer', async () => {
@@ -69,6 +128,39 @@ describe('a process that dies', () => {
   });
 });
 
+/** By then gossip has given an agent up; the managers wait for fifteen seconds. */
+const givenUpMsMax = 12_000;
+/** Its tasks are looked at for so long after that, milliseconds. */
+const afterwardsMs = 2_000;
+
+describe('an agent that is away for a while', () => {
+  test('takes none of its tasks out of names and balancers', async () => {
+    const { m1, w1 } = swarm();
+    await order(m1, 'network', 'create', '--driver=overlay', 'demo');
+    const there = ['--network=demo', '--constraint=node.hostname==w1'];
+    await serve(swarm(), 'web', 1, there, fileServer);
+    const caller = await client(swarm(), '--network=demo', '--constraint=node.hostname==w2');
+    const found = await eventually('the name is known', async () => {
+      const addresses = await lookup(caller, 'tasks.web');
+      return addresses.length === 1 && addresses;
+    });
+    const pid = String(w1.processes().get('agent'));
+    await w1.exec('kill', '-STOP', pid);
+    try {
+      const isGivenUp = (): boolean =>
+        logged(caller.machine, 'gossip_member', w1.address)?.includes('"dead"') === true;
+      await eventually('gossip has given the agent up', isGivenUp, givenUpMsMax);
+      const end = performance.now() + afterwardsMs;
+      while (performance.now() < end) {
+        expect(await lookup(caller, 'tasks.web')).toEqual(found);
+        await inside(caller, 'wget', '-T', '2', '-qO-', 'http://web:8000');
+      }
+    } finally {
+      await w1.exec('kill', '-CONT', pid);
+    }
+  });
+});
+
 describe('a machine that dies', () => {
   test('is left out by names and balancers, and comes back', async () => {
     const { fleet, m1, w2 } = swarm();
@@ -77,6 +169,16 @@ describe('a machine that dies', () => {
       return (await tally(12, () => get(m1.address, 8000))).answers.size === 3;
     });
     await w2.kill();
+    await eventually(
+      'it is silent for the manager',
+      () => logged(m1, 'host_silent', '') !== undefined,
+      deadlineMs,
+    );
+    const [givenUp, silent] = [
+      logged(m1, 'gossip_member', w2.address),
+      logged(m1, 'host_silent', ''),
+    ];
+    expect(timeOf(silent) - timeOf(givenUp)).toBeLessThan(forgottenMsMax);
     await eventually(
       'nobody is sent there any more',
       async () => {

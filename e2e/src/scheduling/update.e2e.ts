@@ -79,10 +79,12 @@ describe('an update to an image that is nowhere', () => {
     );
     expect(status).toMatch(/State:\s+rollback_completed\n[\s\S]*Message:\s+rollback completed\n/);
     const rows = await runs(m1, 'web', 3);
-    expect(rows.map(({ image }) => image)).toEqual(Array(3).fill('busybox:latest'));
+    expect(rows.map(({ image }) => image)).toEqual(
+      Array(3).fill(expect.stringMatching(/^busybox:latest@sha256:/)),
+    );
     const image = '{{.Spec.TaskTemplate.ContainerSpec.Image}}';
-    expect(await m1.docker('service', 'inspect', '--format', image, 'web')).toBe(
-      'busybox:latest\n',
+    expect(await m1.docker('service', 'inspect', '--format', image, 'web')).toMatch(
+      /^busybox:latest@sha256:[0-9a-f]{64}\n$/,
     );
   });
 });

@@ -14,13 +14,14 @@ import {
 } from '@shoal/sim';
 import { z } from 'zod';
 import { controlPlaneThread } from './control-plane.ts';
+import { type NetworksOutcome, networksThread } from './networks/index.ts';
 
 const hourMs = 3_600_000;
-const progressEvery = { voters: 100, 'control-plane': 10, gossip: 50 } as const;
+const progressEvery = { voters: 100, 'control-plane': 10, gossip: 50, networks: 20 } as const;
 
 const schema = z.object({
   of: z
-    .enum(['voters', 'control-plane', 'gossip', 'all'])
+    .enum(['voters', 'control-plane', 'gossip', 'networks', 'all'])
     .default('all')
     .describe('what to simulate'),
   seeds: z.coerce.number().int().min(1).default(1_000).describe('how many seeds to run of each'),
@@ -34,18 +35,19 @@ const schema = z.object({
     .optional(),
 });
 
-const usage = `shoal simulate [--of voters|control-plane|gossip|all] [--seeds 1000] [--from <seed>] [--hours <h>] [--threads <n>]
+const usage = `shoal simulate [--of voters|control-plane|gossip|networks|all] [--seeds 1000] [--from <seed>] [--hours <h>] [--threads <n>]
        shoal simulate --of gossip --hosts 10,30,100,300,1000
 
 voters         clusters of 3, 5 and 7 voters under faults drawn from a seed
 control-plane  all stages, with 1, 2, 4 and 8 schedulers, under users and faults drawn from a seed
 gossip         3 to 20 hosts that publish endpoints, under faults drawn from a seed
+networks       2 to 6 hosts with tasks in networks, their dispatchers and all stages, under faults drawn from a seed
 --from   run the seeds from this one on (one seed again: --of <what> --from <seed> --seeds 1); fresh ones otherwise
 --hours  go on with fresh seeds for so long
 --hosts  instead of seeds: how long a record takes, and what hosts send, in clusters of these sizes`;
 
-type What = 'voters' | 'control-plane' | 'gossip';
-type Outcome = VotersOutcome | ControlPlaneOutcome | GossipOutcome;
+type What = 'voters' | 'control-plane' | 'gossip' | 'networks';
+type Outcome = VotersOutcome | ControlPlaneOutcome | GossipOutcome | NetworksOutcome;
 
 function options(): z.output<typeof schema> {
   try {
@@ -98,6 +100,8 @@ async function simulate(what: What, threads: number): Promise<void> {
   if (what === 'voters') await runSeeds<VotersOutcome>(seedsOf(given), threads, heard);
   else if (what === 'gossip')
     await runSeeds<GossipOutcome>(seedsOf(given), threads, heard, gossipThread);
+  else if (what === 'networks')
+    await runSeeds<NetworksOutcome>(seedsOf(given), threads, heard, networksThread);
   else await runSeeds<ControlPlaneOutcome>(seedsOf(given), threads, heard, controlPlaneThread);
   console.log(summary());
 }
@@ -114,9 +118,9 @@ async function measure(sizes: readonly number[]): Promise<void> {
 
 if (given.hosts !== undefined) await measure(given.hosts);
 else if (given.of === 'all') {
-  // A third of the threads each, and one at least.
-  const threads = Math.max(1, Math.floor(given.threads / 3));
-  const all = ['voters', 'control-plane', 'gossip'] as const;
+  const all = ['voters', 'control-plane', 'gossip', 'networks'] as const;
+  // The same share of the threads each, and one at least.
+  const threads = Math.max(1, Math.floor(given.threads / all.length));
   await Promise.all(all.map((what) => simulate(what, threads)));
 } else await simulate(given.of, given.threads);
 

@@ -118,6 +118,8 @@ export const apiErrors = {
   renaming: () => rpcError('Unimplemented', 'renaming services is not supported'),
   modeChange: () => rpcError('Unimplemented', 'service mode change is not allowed'),
   badRollback: (value: string) => new ApiError(500, `unrecognized rollback option ${value}`),
+  /** Of a registry's credentials that are to come from the previous spec. */
+  noPreviousAuth: () => new ApiError(500, 'service does not have a previous spec'),
   badRegistryAuthFrom: () => new ApiError(500, 'unsupported registryAuthFrom value'),
   networkExists: (name: string) => new ApiError(409, `network with name ${name} already exists`),
   /** `by` is what a network that is to be removed is still needed for. */
@@ -166,6 +168,13 @@ export const apiErrors = {
   /** Of a manager that cannot tell how the others are. */
   leaveInactiveManager: () =>
     new ApiError(503, `${leaving}Doing so may lose the consensus of your cluster. ${suppressed}`),
+  clusterVolumes: () =>
+    new ApiError(
+      501,
+      'cluster volumes are not supported: there are no CSI plugins; use a volume driver of the nodes',
+    ),
+  volumeUpdate: () =>
+    new ApiError(503, 'volume update only valid for cluster volumes, but swarm is unavailable'),
   contentType: (given: string) =>
     new ApiError(400, `unsupported Content-Type header (${given}): must be 'application/json'`),
   noStream: () => new ApiError(500, 'Bad parameters: you must choose at least one stream'),

@@ -1,6 +1,6 @@
 import type { Instant } from '@shoal/runtime';
 import type { AppliedChange, Node, Revision, Service } from '@shoal/state';
-import { type Filters, passes } from './filters.ts';
+import { type Filters, hasLabels, passes } from './filters.ts';
 import { nanoTime } from './time.ts';
 
 /** One line of `GET /events`. */
@@ -109,22 +109,24 @@ function moved(
 }
 
 const filteredKinds = [
-  ...['container', 'image', 'volume', 'plugin', 'daemon'],
+  ...['container', 'volume', 'plugin', 'daemon'],
   ...['service', 'node', 'network', 'secret', 'config'],
 ];
 
-/** Docker's event filters, as far as they concern swarm events; unknown keys are ignored. */
+/**
+ * Docker's event filters, as far as they concern swarm events; unknown keys are ignored. An object is named
+ * by its id, its name or the start of either, whatever its kind.
+ */
 export function eventPasses(filters: Filters, event: SwarmEvent): boolean {
   const { ID, Attributes } = event.Actor;
-  const isActor = (value: string): boolean => value === ID || value === Attributes['name'];
+  const { name = '' } = Attributes;
+  const isActor = (value: string): boolean => ID.startsWith(value) || name.startsWith(value);
   return (
     passes(filters, 'type', (type) => event.Type === type) &&
     passes(filters, 'event', (action) => event.Action === action) &&
     passes(filters, 'scope', (scope) => scope === 'swarm') &&
-    // A filter on another kind of object leaves no swarm event of this kind.
-    filteredKinds.every((kind) =>
-      passes(filters, kind, (value) => kind === event.Type && isActor(value)),
-    ) &&
-    passes(filters, 'label', () => false)
+    filteredKinds.every((kind) => passes(filters, kind, isActor)) &&
+    passes(filters, 'image', (value) => value === ID) &&
+    hasLabels(filters, 'label', Attributes)
   );
 }

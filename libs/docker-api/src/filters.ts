@@ -25,16 +25,19 @@ function objectOf(text: string): object {
   } catch {
     throw new ApiError(400, 'invalid filter');
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new ApiError(400, 'invalid filter');
+  if (value === null) return {};
+  if (typeof value !== 'object' || Array.isArray(value)) throw new ApiError(400, 'invalid filter');
   return value;
 }
 
+/** In the form with flags the flag says nothing: what is named is wanted. */
 function valuesOf(values: unknown): readonly string[] {
+  if (values === null) return [];
   if (Array.isArray(values) && values.every((value) => typeof value === 'string')) return values;
-  if (typeof values !== 'object' || values === null || Array.isArray(values))
+  const isMap = typeof values === 'object' && !Array.isArray(values);
+  if (!isMap || !Object.values(values).every((value) => typeof value === 'boolean'))
     throw new ApiError(400, 'invalid filter');
-  return Object.entries(values).flatMap(([value, wanted]) => (wanted === true ? [value] : []));
+  return Object.keys(values);
 }
 
 /** True when the key is absent or one of its values passes. */
@@ -43,7 +46,7 @@ export function passes(filters: Filters, key: string, test: (value: string) => b
   return values === undefined || values.length === 0 || values.some(test);
 }
 
-/** Label filters `k` and `k=v`; all of them must hold. */
+/** Label filters of networks and events, `k` and `k=v`; all of them must hold. */
 export function hasLabels(
   filters: Filters,
   key: string,
@@ -55,6 +58,42 @@ export function hasLabels(
     if (labels === undefined || !Object.hasOwn(labels, name)) return false;
     return equals < 0 || labels[name] === wanted.slice(equals + 1);
   });
+}
+
+/** The same as the cluster store has it: `k=` asks for the label alone, and of two values the last one holds. */
+export function hasStoredLabels(
+  filters: Filters,
+  key: string,
+  labels: Readonly<Record<string, string>> | undefined,
+): boolean {
+  const wanted = new Map<string, string>();
+  for (const text of filters.get(key) ?? []) {
+    const [name = '', ...value] = text.split('=');
+    wanted.set(name, value.join('='));
+  }
+  return [...wanted].every(([name, value]) => {
+    if (labels === undefined || !Object.hasOwn(labels, name)) return false;
+    return value === '' || labels[name] === value;
+  });
+}
+
+/**
+ * The values of a key that can have only some, written in any case; undefined when none is asked for.
+ * @throws ApiError 500 for others, as Docker does
+ */
+export function valuesAmong(
+  filters: Filters,
+  key: string,
+  known: readonly string[],
+): ReadonlySet<string> | undefined {
+  const found = new Set<string>();
+  for (const value of filters.get(key) ?? []) {
+    if (value === '') continue;
+    const lower = value.toLowerCase();
+    if (!known.includes(lower)) throw new ApiError(500, `Invalid ${key} filter: '${value}'`);
+    found.add(lower);
+  }
+  return found.size === 0 ? undefined : found;
 }
 
 export const filterKeys = {

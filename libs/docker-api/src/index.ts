@@ -1,4 +1,5 @@
 export {
+  checkTemplatingVersion,
   type DocumentKind,
   type DocumentRequest,
   documentBytesMax,
@@ -24,9 +25,9 @@ export {
   type LogOrigin,
   type LogStreamName,
   logContentType,
-  logFrame,
   logGapWarning,
-  logPayload,
+  logLine,
+  logPrefix,
   logStreams,
   parseLogOptions,
 } from './logs.ts';
@@ -41,6 +42,7 @@ export {
   parseNetworkRequest,
 } from './requests/network.ts';
 export { parseNodeSpec } from './requests/node-spec.ts';
+export type { ServiceSpecRequest } from './requests/service-spec.ts';
 export {
   type ClusterSpecRequest,
   clusterDefaults,
@@ -62,8 +64,8 @@ export {
   resolveTask,
 } from './resolve.ts';
 export { isImageReference } from './service/image.ts';
-export type { NormalisedSpec } from './service/normalise.ts';
-export { parseServiceSpec } from './service/parse.ts';
+export { type NormalisedSpec, normaliseServiceSpec } from './service/normalise.ts';
+export { parseServiceSpec, readServiceSpec } from './service/parse.ts';
 export { randomName } from './service/random-name.ts';
 export { type Surroundings, validateServiceSpec } from './service/validate.ts';
 export { type NetworkShape, networkShape, predefinedLabel } from './shapes/network.ts';
@@ -76,6 +78,8 @@ export {
 export { nodeFilter, nodeShape, type Quorum, type Reachability } from './shapes/node.ts';
 export {
   currentRevision,
+  gatheredServiceShape,
+  gatherService,
   modeName,
   type ServiceShapeOptions,
   serviceFilter,
@@ -92,6 +96,7 @@ export {
   twoManagersWarning,
 } from './shapes/swarm.ts';
 export { taskCandidates, taskFilter, taskShape } from './shapes/task.ts';
+export { TaskTexts } from './shapes/task-list.ts';
 export {
   isTimeBefore,
   type NanoTime,

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { ApiError } from './errors.ts';
+import { withGoKeys } from './go-keys.ts';
 
 /** Refuses a body whose type is not JSON; absent is taken as JSON only when there is no body. */
 export function isJsonContentType(header: string): boolean {
@@ -112,7 +113,8 @@ function scan(text: string): Failure | undefined {
 }
 
 /** Checks a parsed body against its schema; a mismatch is told as Go's decoder tells it. */
-export function decode<S extends z.ZodType>(schema: S, type: string, value: unknown): z.output<S> {
+export function decode<S extends z.ZodType>(schema: S, type: string, body: unknown): z.output<S> {
+  const value = withGoKeys(schema, body);
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;

@@ -1,3 +1,4 @@
+import { errorMessage } from '@shoal/runtime';
 import { ApiError, apiErrors } from './errors.ts';
 import { type NanoTime, parseTime, rfc3339NanoFixed } from './time.ts';
 import { type ApiVersion, isOlder } from './version.ts';
@@ -37,9 +38,17 @@ export function parseLogOptions(query: Readonly<Record<string, string | undefine
     timestamps: isTrue(query['timestamps']),
     details: isTrue(query['details']),
     tail: parseTail(query['tail'] ?? ''),
-    since: parseTime(query['since'] ?? ''),
-    until: parseTime(query['until'] ?? ''),
+    since: parseLogTime('since', query['since'] ?? ''),
+    until: parseLogTime('until', query['until'] ?? ''),
   };
+}
+
+function parseLogTime(name: string, text: string): NanoTime | undefined {
+  try {
+    return parseTime(text);
+  } catch (error) {
+    throw new ApiError(500, `could not parse ${name} timestamp: ${errorMessage(error)}`);
+  }
 }
 
 function parseTail(text: string): number {
@@ -58,33 +67,60 @@ export function logContentType(version: ApiVersion, tty: boolean): string {
     : 'application/vnd.docker.multiplexed-stream';
 }
 
-/** One frame: the stream, the length, and exactly one line. */
-export function logFrame(stream: LogStreamName, payload: Uint8Array): Buffer {
-  const frame = Buffer.allocUnsafe(headerBytes + payload.length);
-  frame.writeUInt32BE(logStreams[stream] * 2 ** 24, 0);
-  frame.writeUInt32BE(payload.length, 4);
-  frame.set(payload, headerBytes);
-  return frame;
-}
+const originKeys = {
+  node: 'com.docker.swarm.node.id',
+  service: 'com.docker.swarm.service.id',
+  task: 'com.docker.swarm.task.id',
+} as const;
 
+/** Where a line comes from: clients that ask for details need all three. */
 export interface LogOrigin {
   readonly nodeId: string;
   readonly serviceId: string;
   readonly taskId: string;
 }
 
-/** A line with what the client wants in front of it: the time, then where it comes from. */
-export function logPayload(
-  line: Uint8Array,
+/**
+ * What the client wants in front of a line: the time, then the details. `attributes` are those that the log
+ * driver noted, in the engine's form; who made the container has no say over where it runs.
+ */
+export function logPrefix(
   time: NanoTime,
   origin: LogOrigin,
+  attributes: string,
   options: Pick<LogOptions, 'timestamps' | 'details'>,
-): Buffer {
+): string {
   const stamp = options.timestamps ? `${rfc3339NanoFixed(time)} ` : '';
-  const details = options.details
-    ? `com.docker.swarm.node.id=${origin.nodeId},com.docker.swarm.service.id=${origin.serviceId},com.docker.swarm.task.id=${origin.taskId} `
-    : '';
-  return Buffer.concat([Buffer.from(stamp + details), line]);
+  return options.details ? `${stamp}${logDetails(origin, attributes)} ` : stamp;
+}
+
+function logDetails({ nodeId, serviceId, taskId }: LogOrigin, attributes: string): string {
+  const context = [
+    `${originKeys.node}=${nodeId}`,
+    `${originKeys.service}=${serviceId}`,
+    `${originKeys.task}=${taskId}`,
+  ];
+  if (attributes === '') return context.join(',');
+  const reserved = Object.values(originKeys).map((key) => `${key}=`);
+  const own = attributes.split(',').filter((pair) => !reserved.some((key) => pair.startsWith(key)));
+  return [...own, ...context].sort().join(',');
+}
+
+/** A line with its prefix, which is ASCII; in a frame unless the client sees the stream as a terminal does. */
+export function logLine(
+  stream: LogStreamName | undefined,
+  prefix: string,
+  line: Uint8Array,
+): Buffer {
+  const head = stream === undefined ? 0 : headerBytes;
+  const bytes = Buffer.allocUnsafe(head + prefix.length + line.length);
+  if (stream !== undefined) {
+    bytes.writeUInt32BE(logStreams[stream] * 2 ** 24, 0);
+    bytes.writeUInt32BE(prefix.length + line.length, 4);
+  }
+  bytes.write(prefix, head, 'latin1');
+  bytes.set(line, head + prefix.length);
+  return bytes;
 }
 
 /** Swarm's words for lines that could not be had. */

@@ -18,7 +18,8 @@ import { apiErrors, type ObjectKind } from './errors.ts';
 const matchesMax = 100;
 
 /**
- * Finds what a path or filter names: the id, else the name, else the start of an id.
+ * Finds what a path or filter names: the id, else the name, else the start of an id. Names that differ in
+ * case alone exclude each other, and yet each is written as it is.
  * @throws ApiError 404 when nothing matches, 400 when several do.
  */
 function resolve<T extends StateObject>(
@@ -40,7 +41,7 @@ function resolve<T extends StateObject>(
 export function resolveService(view: StateView, ref: string): Service {
   return resolve('service', view.services, ref, (name) => {
     const service = view.services.byName(name);
-    return service === undefined ? [] : [service];
+    return service?.name === name ? [service] : [];
   });
 }
 
@@ -51,7 +52,7 @@ export function resolveDocument(view: StateView, kind: DocumentKind, ref: string
   const table: DocumentTableView<Secret | Config> = kind === 'secret' ? view.secrets : view.configs;
   return resolve(kind, table, ref, (name) => {
     const document = table.byName(name);
-    return document === undefined ? [] : [document];
+    return document?.spec.Name === name ? [document] : [];
   });
 }
 
@@ -73,6 +74,6 @@ export function resolveTask(view: StateView, ref: string): Task {
 export function resolveNetwork(view: StateView, ref: string): Network {
   return resolve('network', view.networks, ref, (name) => {
     const network = view.networks.byName(name);
-    return network === undefined ? [] : [network];
+    return network?.spec.Name === name ? [network] : [];
   });
 }

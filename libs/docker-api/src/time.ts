@@ -27,15 +27,17 @@ export function rfc3339NanoFixed({ seconds, nanos }: NanoTime): string {
   return `${wholeSeconds(seconds)}.${String(nanos).padStart(digitsOfNano, '0')}Z`;
 }
 
-/** The last second that was written out: the times of a list lie close to each other. */
-let written = { seconds: 0, text: '1970-01-01T00:00:00' };
+/** Seconds that were written out last, each in a place of its own: the times of a list lie close to each other. */
+const places = 256;
+const written = Array.from({ length: places }, () => ({ seconds: 0, text: '1970-01-01T00:00:00' }));
 
 function wholeSeconds(seconds: number): string {
-  if (seconds !== written.seconds) {
-    const text = new Date(seconds * 1_000).toISOString().slice(0, -'.000Z'.length);
-    written = { seconds, text };
-  }
-  return written.text;
+  const place = ((seconds % places) + places) % places;
+  const known = written[place];
+  if (known?.seconds === seconds) return known.text;
+  const text = new Date(seconds * 1_000).toISOString().slice(0, -'.000Z'.length);
+  written[place] = { seconds, text };
+  return text;
 }
 
 /** Reads `since` and `until`: unix seconds with an optional fraction, or RFC 3339. Absent for empty. */

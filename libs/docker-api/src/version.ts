@@ -8,6 +8,8 @@ export interface ApiVersion {
 
 export const maxVersion: ApiVersion = { major: 1, minor: 50 };
 export const minVersion: ApiVersion = { major: 1, minor: 24 };
+/** Newest version that a client may name; above {@link maxVersion} it gets the answers of that. */
+export const newestKnown: ApiVersion = { major: 1, minor: 55 };
 
 const versionForm = /^(\d+)\.(\d+)$/;
 const prefixForm = /^\/v(\d[\d.]*)(\/.*)$/;
@@ -50,7 +52,7 @@ export function splitVersion(url: string): VersionedPath {
   const version = parseVersion(text);
   if (version === undefined)
     return { kind: 'refused', error: apiErrors.pageNotFound(), plain: false };
-  if (isOlder(maxVersion, version)) {
+  if (isOlder(newestKnown, version)) {
     const error = new ApiError(
       400,
       `client version ${text} is too new. Maximum supported API version is ${formatVersion(maxVersion)}`,
@@ -64,5 +66,5 @@ export function splitVersion(url: string): VersionedPath {
     );
     return { kind: 'refused', error, plain: true };
   }
-  return { kind: 'path', version, prefixed: true, path };
+  return { kind: 'path', version: olderOf(version, maxVersion), prefixed: true, path };
 }

@@ -2,7 +2,7 @@ import type { Instant } from '@shoal/runtime';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseJson } from './json.ts';
-import { logContentType, logFrame, logPayload, parseLogOptions } from './logs.ts';
+import { logContentType, logLine, logPrefix, parseLogOptions } from './logs.ts';
 import { parseTime, rfc3339Nano, rfc3339NanoFixed } from './time.ts';
 import { maxVersion, splitVersion } from './version.ts';
 
@@ -47,6 +47,14 @@ describe('versions', () => {
     expect(splitVersion(url)).toMatchObject({ kind: 'path', version: { major: 1, minor }, path });
   });
 
+  test('newer than what is spoken is answered as that, as far as versions are known', () => {
+    expect(splitVersion('/v1.55/services')).toMatchObject({
+      version: maxVersion,
+      path: '/services',
+    });
+    expect(splitVersion('/v1.56/services')).toMatchObject({ kind: 'refused' });
+  });
+
   test('too new and too old', () => {
     const refusal = (url: string) => {
       const split = splitVersion(url);
@@ -86,18 +94,36 @@ describe('logs', () => {
 
   test('a frame carries one line with its details', () => {
     const wanted = { timestamps: true, details: true };
-    const payload = logPayload(Buffer.from('hello\n'), { seconds: 0, nanos: 1 }, origin, wanted);
-    expect(payload.toString()).toBe(
-      '1970-01-01T00:00:00.000000001Z com.docker.swarm.node.id=n,com.docker.swarm.service.id=s,com.docker.swarm.task.id=t hello\n',
+    const time = { seconds: 0, nanos: 1 };
+    expect(logPrefix(time, origin, '', { timestamps: true, details: true })).toBe(
+      '1970-01-01T00:00:00.000000001Z com.docker.swarm.node.id=n,com.docker.swarm.service.id=s,com.docker.swarm.task.id=t ',
     );
-    const frame = logFrame('stderr', Buffer.from('ab'));
+    expect(logPrefix(time, origin, 'a=b', { timestamps: false, details: false })).toBe('');
+    const frame = logLine('stderr', 'a', Buffer.from('b'));
     expect([...frame]).toEqual([2, 0, 0, 0, 0, 0, 0, 2, 97, 98]);
+  });
+
+  test('attributes of the log driver stand among the details, in order; none hides where it runs', () => {
+    const attributes = 'a=1,com.docker.swarm.node.id=other,z=%2C';
+    expect(
+      logPrefix({ seconds: 0, nanos: 0 }, origin, attributes, { timestamps: false, details: true }),
+    ).toBe(
+      'a=1,com.docker.swarm.node.id=n,com.docker.swarm.service.id=s,com.docker.swarm.task.id=t,z=%2C ',
+    );
+  });
+
+  test('without a frame a terminal is left as it is', () => {
+    expect(logLine(undefined, '', Buffer.from([0, 255])).toString('hex')).toBe('00ff');
   });
 
   test.each([
     [{}, 'Bad parameters: you must choose at least one stream'],
     [{ stdout: '1', tail: 'x' }, 'tail value must be a positive integer or "all"'],
     [{ stdout: '1', tail: '-1' }, 'negative tail values not supported'],
+    [
+      { stdout: '1', since: 'noon' },
+      'could not parse since timestamp: strconv.ParseInt: parsing "noon": invalid syntax',
+    ],
   ])('%j', (query, message) => {
     expect(() => parseLogOptions(query)).toThrow(message);
   });

@@ -76,11 +76,11 @@ test('introduces itself, serves what it is told, and says so', async () => {
   await vi.waitFor(() => expect(last()?.version).toBe(1), patience);
   expect(seen).toEqual([['n']]);
   const digest = servedDigest([someRecord('a')], 'names');
-  expect(last()?.networks).toEqual([{ networkId: 'n', digest, problems: [] }]);
+  expect(last()?.networks).toEqual([{ networkId: 'n', digest, problems: [], unsteered: [] }]);
   agent.tell([{ id: 'n', complete: false, records: [], gone: ['a'] }]);
   await vi.waitFor(() => expect(last()?.version).toBe(2), patience);
   expect(last()?.networks).toEqual([
-    { networkId: 'n', digest: servedDigest([], 'names'), problems: [] },
+    { networkId: 'n', digest: servedDigest([], 'names'), problems: [], unsteered: [] },
   ]);
 });
 

@@ -31,8 +31,12 @@ export interface FollowOptions {
    */
   readonly onUpdate: (tables: HostTables, changed: ReadonlySet<string>) => Promise<void> | void;
   /** What is really served now, with digests by `servedDigest`. */
-  readonly served: () => readonly ServedNetwork[];
+  readonly served: () => readonly ReportedNetwork[];
 }
+
+/** What is served of a network. `unsteered`: endpoint ids, from the balancer alone. */
+export type ReportedNetwork = Omit<ServedNetwork, 'unsteered'> &
+  Partial<Pick<ServedNetwork, 'unsteered'>>;
 
 /** Networks that are followed. */
 export interface Following {
@@ -77,7 +81,7 @@ class Follower implements Following {
   report(): void {
     if (!this.connected || this.#servedVersion === 0) return;
     const { consumer, served } = this.#options;
-    const networks = [...served()];
+    const networks = served().map((each) => ({ unsteered: [], ...each }));
     this.#call?.write({ consumer, version: this.#servedVersion, networks });
   }
 

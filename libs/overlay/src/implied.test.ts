@@ -263,3 +263,57 @@ test('a network is told with what its user asked for and with this node’s bala
     balancerAddresses: ['10.0.2.3/24'],
   });
 });
+
+describe('the hosts of an encrypted network', () => {
+  const key = (letter: string) => ({ PublicKey: `${letter.repeat(43)}=`, Port: 51_820 });
+  function describeNode(id: string, Encryption: ReturnType<typeof key> | undefined): void {
+    const node = state.view.nodes.get(id);
+    if (node === undefined) throw new Error('no node');
+    const description = {
+      Hostname: id,
+      Platform: { Architecture: 'x86_64', OS: 'linux' },
+      ...{ Resources: {}, Engine: { EngineVersion: '', Plugins: [] }, Encryption },
+    };
+    write({ op: 'update', table: 'node', object: { ...node, description } });
+  }
+  const hosts = (nodeId: string) =>
+    nodeNetworks(state.view, nodeId).map(({ id, encryptedHosts }) => [id, encryptedHosts]);
+
+  beforeEach(() => {
+    addTask();
+    for (const nodeId of ['n1', 'n2']) {
+      const id = nodeAttachmentId('net', nodeId);
+      const addresses = [`10.0.2.3${nodeId.slice(1)}/24`];
+      attach({ id, nodeId, kind: 'node', addresses });
+    }
+  });
+
+  test('are told with their keys, apart from the host itself', () => {
+    describeNode('n1', key('A'));
+    describeNode('n2', key('B'));
+    expect(hosts('n1')).toEqual([
+      ['ingress', undefined],
+      ['net', [{ nodeId: 'n2', vtep: '192.0.2.2', publicKey: key('B').PublicKey, port: 51_820 }]],
+    ]);
+  });
+
+  test('are those that can encrypt', () => {
+    describeNode('n2', undefined);
+    expect(hosts('n1')).toEqual([
+      ['ingress', undefined],
+      ['net', []],
+    ]);
+  });
+
+  test('have one key at each address: that of a host that is not down', () => {
+    addNode('n3');
+    const n3 = state.view.nodes.get('n3');
+    if (n3 === undefined) throw new Error('no node');
+    const status = { ...n3.status, state: 'down', addr: '192.0.2.2' } as const;
+    write({ op: 'update', table: 'node', object: { ...n3, status } });
+    attach({ id: nodeAttachmentId('net', 'n3'), nodeId: 'n3', kind: 'node' });
+    describeNode('n2', key('B'));
+    describeNode('n3', key('C'));
+    expect(hosts('n1')[1]?.[1]).toMatchObject([{ nodeId: 'n2' }]);
+  });
+});

@@ -4,11 +4,12 @@ export {
   type FollowOptions,
   followHostNetworks,
   type HostConsumer,
+  type ReportedNetwork,
   updateBytesMax,
 } from './follow.ts';
 export { type HostTable, HostTables } from './host-tables.ts';
 export { attachmentRecord, impliedRecord, impliedRecords, taskNetworks } from './implied.ts';
-export { overlayMtu, type Underlay } from './mtu.ts';
+export { encryptedUnderlayMtu, overlayMtu, type Underlay } from './mtu.ts';
 export {
   balancerEndpointId,
   hostNetworksSocket,
@@ -17,11 +18,12 @@ export {
   searchDomain,
 } from './names.ts';
 export type {
+  EncryptedHost,
   HostNetwork,
   HostNetworkChange,
   LocalEndpoint,
   NodeNetwork,
   OverlaySubnet,
 } from './networks.ts';
-export { nodeNetwork, nodeNetworks } from './node-networks.ts';
+export { isEncrypted, nodeNetwork, nodeNetworks } from './node-networks.ts';
 export { vtepOf } from './vtep.ts';

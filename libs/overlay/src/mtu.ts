@@ -9,6 +9,11 @@ export interface Underlay {
   readonly family: 'ipv4' | 'ipv6';
 }
 
+/** MTU of the device that encrypts, in front of the underlay. */
+export function encryptedUnderlayMtu(underlayMtu: number): number {
+  return underlayMtu - encryptionBytes;
+}
+
 /** MTU of a network's interfaces, so that nothing needs to be fragmented on its way to another host. */
 export function overlayMtu(underlay: Underlay, encrypted: boolean): number {
   return underlay.mtu - tunnelBytes[underlay.family] - (encrypted ? encryptionBytes : 0);

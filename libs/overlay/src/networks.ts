@@ -9,6 +9,17 @@ export interface OverlaySubnet {
   readonly vni: number;
 }
 
+/** Another host of an encrypted network. */
+export interface EncryptedHost {
+  readonly nodeId: string;
+  /** Where its tunnels end; canonical. */
+  readonly vtep: string;
+  /** WireGuard's: 32 bytes in base64. */
+  readonly publicKey: string;
+  /** UDP, at the same address. */
+  readonly port: number;
+}
+
 /** A network that a node must have, as its dispatcher tells it. */
 export interface NodeNetwork {
   readonly id: string;
@@ -18,6 +29,8 @@ export interface NodeNetwork {
   readonly attachable: boolean;
   readonly ingress: boolean;
   readonly encrypted: boolean;
+  /** Of an encrypted network: the other hosts in it that can encrypt, in order of their ids. */
+  readonly encryptedHosts?: readonly EncryptedHost[] | undefined;
   /** MTU the user asked for; absent: computed from the underlay. */
   readonly mtu?: number | undefined;
   /** UDP port of the tunnels. */

@@ -1,5 +1,6 @@
 import { isTerminal, type Network, nodeAttachmentId, type StateView } from '@shoal/state';
-import type { NodeNetwork } from './networks.ts';
+import type { EncryptedHost, NodeNetwork } from './networks.ts';
+import { vtepOf } from './vtep.ts';
 
 /** Docker's driver options that we honour. */
 const options = { encrypted: 'encrypted', mtu: 'com.docker.network.driver.mtu' } as const;
@@ -33,6 +34,7 @@ export function nodeNetwork(
   const { spec, allocation } = network;
   const given = spec.DriverOptions ?? {};
   const mtu = mtuOf(network);
+  const encrypted = isEncrypted(network);
   return {
     id: networkId,
     name: spec.Name,
@@ -40,7 +42,8 @@ export function nodeNetwork(
     internal: spec.Internal,
     attachable: spec.Attachable,
     ingress: spec.Ingress,
-    encrypted: isEncrypted(given),
+    encrypted,
+    ...(encrypted && { encryptedHosts: encryptedHosts(view, networkId, nodeId) }),
     ...(mtu === undefined ? {} : { mtu }),
     dataPathPort: view.cluster?.dataPathPort ?? 0,
     balancerAddresses: view.attachments.get(nodeAttachmentId(networkId, nodeId))?.addresses ?? [],
@@ -49,9 +52,27 @@ export function nodeNetwork(
   };
 }
 
+/**
+ * Who can encrypt and takes part, apart from `nodeId` itself. Of two nodes at one address the one that is
+ * down was there before.
+ */
+function encryptedHosts(view: StateView, networkId: string, nodeId: string): EncryptedHost[] {
+  const hosts = new Map<string, EncryptedHost>();
+  for (const attachment of view.attachments.byNetwork(networkId)) {
+    if (attachment.kind !== 'node' || attachment.nodeId === nodeId) continue;
+    const node = view.nodes.get(attachment.nodeId);
+    const key = node?.description?.Encryption;
+    const vtep = vtepOf(node);
+    if (node === undefined || key === undefined || vtep === '') continue;
+    if (node.status.state === 'down' && hosts.has(vtep)) continue;
+    hosts.set(vtep, { nodeId: node.id, vtep, publicKey: key.PublicKey, port: key.Port });
+  }
+  return [...hosts.values()].sort((a, b) => (a.nodeId < b.nodeId ? -1 : 1));
+}
+
 /** As Docker has it: the option is there, and is not said to be false. */
-function isEncrypted(given: Readonly<Record<string, string>>): boolean {
-  const value = given[options.encrypted];
+export function isEncrypted({ spec }: Pick<Network, 'spec'>): boolean {
+  const value = spec.DriverOptions?.[options.encrypted];
   return value !== undefined && value !== 'false' && value !== '0';
 }
 

@@ -20,9 +20,10 @@ export interface RecordService {
   readonly ports: readonly RecordPort[];
   /**
    * What tasks see of clients of the routing mesh: their address (default), or the balancer's where
-   * the service asks for it or the task's host cannot lead replies back. Not part of digests.
+   * the service asks for it or the task's host cannot lead replies back, or the balancer's and before all
+   * else a header of the PROXY protocol. Not part of digests.
    */
-  readonly sourceAddress?: 'keep' | 'masquerade' | undefined;
+  readonly sourceAddress?: 'keep' | 'masquerade' | 'proxy-protocol' | undefined;
   /** How a task is chosen: in turn (default), the one with the fewest connections, by client address. */
   readonly balance?: 'rr' | 'lc' | 'sh' | undefined;
 }

@@ -42,6 +42,7 @@ export {
 export { checkDependencyCycle, cycleSearchMax, dependencyCycle } from './dependency-cycle.ts';
 export type { EndpointRecord, RecordPort, RecordService } from './endpoint-record.ts';
 export { Fork, forkOf, forkSliceObjects } from './fork.ts';
+export { hasImage, imageKey } from './image-name.ts';
 export {
   isJob,
   isRunOver,

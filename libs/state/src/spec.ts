@@ -176,6 +176,14 @@ export interface NodeSpec {
 /** Images that one node tells of. */
 export const imagesMax = 200;
 
+/** Where a host takes encrypted packets of other hosts. */
+export interface HostEncryption {
+  /** WireGuard's: 32 bytes in base64. */
+  readonly PublicKey: string;
+  /** UDP. */
+  readonly Port: number;
+}
+
 /** What an agent says of its host. Docker's shape, and more. */
 export interface NodeDescription {
   readonly Hostname: string;
@@ -187,12 +195,14 @@ export interface NodeDescription {
     readonly Plugins: readonly { readonly Type: string; readonly Name: string }[];
   };
   /**
-   * Images that the host has, the most recently created first: tags as `name:tag` and digests as
-   * `sha256:…`, at most {@link imagesMax}. Absent when the agent does not say.
+   * Images that the host has, the most recently created first: tags as `name:tag`, digests of registries
+   * and ids as `sha256:…`, at most {@link imagesMax}. Absent when the agent does not say.
    */
   readonly Images?: readonly string[] | undefined;
   /** Where the host's tunnels end when that is another address than it is reached at; canonical. */
   readonly DataPathAddr?: string | undefined;
+  /** How the host takes part in encrypted networks. Absent: it cannot. */
+  readonly Encryption?: HostEncryption | undefined;
   readonly TLSInfo?:
     | {
         readonly TrustRoot: string;

@@ -82,7 +82,6 @@ test('resources, ports and networks', () => {
       PortBindings: { '80/tcp': [{ HostPort: '8080' }], '53/udp': [{ HostPort: '' }] },
       NanoCpus: 500_000_000,
       Memory: 1_000,
-      MemoryReservation: 10,
       PidsLimit: 7,
       CapAdd: ['CAP_NET_RAW'],
       LogConfig: { Type: 'json-file', Config: { 'max-size': '1m' } },

@@ -139,7 +139,6 @@ function hostConfig(
 ): object {
   const { template } = task;
   const spec = template.ContainerSpec;
-  const { Limits: limits, Reservations: reservations } = template.Resources ?? {};
   const log = template.LogDriver;
   return withoutAbsent({
     NetworkMode: networks[0]?.name ?? task.localNetworks[0] ?? 'default',
@@ -161,7 +160,7 @@ function hostConfig(
     Ulimits: nonEmpty(spec.Ulimits),
     OomScoreAdj: spec.OomScoreAdj,
     LogConfig: log === undefined ? undefined : { Type: log.Name, Config: log.Options ?? {} },
-    ...amounts(limits, reservations),
+    ...limits(template.Resources?.Limits),
   });
 }
 
@@ -174,12 +173,12 @@ function searchDomains(
   return inOverlay && dotted ? [...Search, searchDomain] : Search;
 }
 
-function amounts(limits: Resources | undefined, reservations: Resources | undefined): object {
+/** Reservations are for the scheduler alone, as in Swarm: one above the limit is no fault of the container. */
+function limits(wanted: Resources | undefined): object {
   return {
-    Memory: positive(limits?.MemoryBytes),
-    MemoryReservation: positive(reservations?.MemoryBytes),
-    NanoCpus: positive(limits?.NanoCPUs),
-    PidsLimit: positive(limits?.Pids),
+    Memory: positive(wanted?.MemoryBytes),
+    NanoCpus: positive(wanted?.NanoCPUs),
+    PidsLimit: positive(wanted?.Pids),
   };
 }
 
@@ -224,6 +223,13 @@ function extraHosts(hosts: readonly string[]): string[] {
 /** Docker's words for what a service may ask of the kernel's security modules. */
 function securityOptions(privileges: Readonly<Record<string, unknown>>): string[] {
   const options: string[] = [];
+  const credentials = privileges['CredentialSpec'] as Record<string, unknown> | null | undefined;
+  for (const source of ['Config', 'File', 'Registry']) {
+    const value = credentials?.[source];
+    if (typeof value === 'string' && value !== '')
+      // An engine on Linux refuses it, and so says why the task cannot run.
+      options.push(`credentialspec=${source.toLowerCase()}://${value}`);
+  }
   const selinux = privileges['SELinuxContext'] as Record<string, unknown> | null | undefined;
   if (selinux?.['Disable'] === true) options.push('label=disable');
   for (const part of ['User', 'Role', 'Type', 'Level']) {

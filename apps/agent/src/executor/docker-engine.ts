@@ -2,7 +2,9 @@ import type { IncomingMessage } from 'node:http';
 import { errorMessage, type Monotonic } from '@shoal/runtime';
 import type { NodeDescription, TaskAssignment } from '@shoal/state';
 import { z } from 'zod';
-import { formatMoment, LogReader, type LogRecord, type LogRequest } from '../logs/records.ts';
+import { EngineImages } from '../images/engine-images.ts';
+import { ImageMemory, type ImageNotes } from '../images/image-memory.ts';
+import { formatMoment, type LogBatch, LogReader, type LogRequest } from '../logs/records.ts';
 import { containerConfig, containerName, endpoint, swarmLabels } from './container-config.ts';
 import {
   type ContainerNetwork,
@@ -11,12 +13,10 @@ import {
 } from './container-networks.ts';
 import type { ContainerEvent, Engine, EngineResult, TaskContainer } from './engine.ts';
 import {
-  imagesAnswer,
   infoAnswer,
   inspectAnswer,
   listAnswer,
   readEvent,
-  readImages,
   readInfo,
   readInspect,
   readList,
@@ -34,8 +34,6 @@ import { TemplateError } from './template.ts';
 const worksAtOnce = { perProcessor: 8, least: 8, most: 128 } as const;
 /** Stops at the same time: they spend their time waiting for the grace period. */
 const stopsMax = 128;
-/** How often the engine is asked which images it has, milliseconds: each change is an entry of the log. */
-const imagesEveryMs = 60_000;
 /** How often progress of a pull is told, milliseconds. */
 const progressEveryMs = 1_000;
 /** A line of the event stream that is longer is dropped, characters. */
@@ -50,6 +48,8 @@ export interface DockerEngineOptions {
   readonly monotonic: () => Monotonic;
   /** Absent: a host without overlay networks. */
   readonly networks?: ContainerNetworks | undefined;
+  /** Absent: kept in memory alone. */
+  readonly imageNotes?: ImageNotes | undefined;
 }
 
 /** First API with which a container can be created in several networks at once. */
@@ -72,12 +72,13 @@ interface Connection {
 
 /** Docker through its Engine API, unversioned: every engine speaks its own newest. */
 export class DockerEngine implements Engine {
+  /** Those that the engine has. */
+  readonly images: EngineImages;
   readonly #http: EngineHttp;
   readonly #monotonic: () => Monotonic;
   readonly #networks: ContainerNetworks;
   readonly #works: Limiter;
   readonly #stops = new Limiter(stopsMax);
-  #images: { readonly names: readonly string[]; readonly at: Monotonic } | undefined;
 
   constructor(options: DockerEngineOptions) {
     this.#monotonic = options.monotonic;
@@ -85,25 +86,16 @@ export class DockerEngine implements Engine {
     const { perProcessor, least, most } = worksAtOnce;
     const works = perProcessor * options.processors;
     this.#works = new Limiter(Math.min(Math.max(works, least), most));
-    this.#http = new EngineHttp(options.address, options.observe, options.monotonic);
+    this.#http = new EngineHttp(options.address, options.observe, this.#monotonic);
+    const notes = options.imageNotes ?? new ImageMemory();
+    this.images = new EngineImages({ http: this.#http, notes, monotonic: options.monotonic });
   }
 
   async describe(): Promise<EngineResult<NodeDescription>> {
     const info = await this.#http.json('info', { method: 'GET', path: '/info' }, infoAnswer);
     if (info.kind === 'failed') return info;
-    return { kind: 'ok', value: { ...readInfo(info.value), Images: await this.#imageNames() } };
-  }
-
-  /** What was known last when the engine does not answer: nothing depends on it but a preference. */
-  async #imageNames(): Promise<readonly string[]> {
-    const known = this.#images;
-    const now = this.#monotonic();
-    if (known !== undefined && now - known.at < imagesEveryMs) return known.names;
-    const call = { method: 'GET' as const, path: '/images/json' };
-    const answer = await this.#http.json('images', call, imagesAnswer);
-    const names = answer.kind === 'ok' ? readImages(answer.value) : (known?.names ?? []);
-    this.#images = { names, at: now };
-    return names;
+    const Images = await this.images.list();
+    return { kind: 'ok', value: { ...readInfo(info.value), Images } };
   }
 
   async create(
@@ -114,9 +106,10 @@ export class DockerEngine implements Engine {
     if (planned.kind === 'failed') return planned;
     const { networks } = planned.value;
     const atOnce = takesSeveralNetworks(this.#http.version) ? networks.length : 1;
+    const Image = await this.images.nameFor(assignment.template.ContainerSpec.Image);
     let body: object;
     try {
-      body = containerConfig(assignment, node, planned.value, atOnce);
+      body = { ...containerConfig(assignment, node, planned.value, atOnce), Image };
     } catch (error) {
       if (!(error instanceof TemplateError)) throw error;
       return { kind: 'failed', failure: { kind: 'refused', message: error.message } };
@@ -263,7 +256,7 @@ export class DockerEngine implements Engine {
     container: string,
     request: LogRequest,
     signal: AbortSignal,
-  ): Promise<EngineResult<AsyncIterable<LogRecord>>> {
+  ): Promise<EngineResult<AsyncIterable<LogBatch>>> {
     const path = `/containers/${encodeURIComponent(container)}`;
     const shape = { method: 'GET' as const, path: `${path}/json`, signal };
     const inspected = await this.#http.json('inspect', shape, ttyAnswer);
@@ -272,6 +265,7 @@ export class DockerEngine implements Engine {
       stdout: request.stdout ? '1' : '0',
       stderr: request.stderr ? '1' : '0',
       timestamps: '1',
+      details: '1',
       follow: request.follow ? '1' : '0',
       tail: request.tail < 0 ? 'all' : String(request.tail),
       ...(request.since === undefined ? {} : { since: formatMoment(request.since) }),
@@ -280,14 +274,15 @@ export class DockerEngine implements Engine {
     const call = { method: 'GET' as const, path: `${path}/logs`, query, signal };
     const result = await this.#http.stream('logs', call);
     if (result.kind === 'failed') return result;
-    return { kind: 'ok', value: readRecords(result.value, inspected.value.Config.Tty) };
+    return { kind: 'ok', value: readBatches(result.value, inspected.value.Config.Tty) };
   }
 }
 
-async function* readRecords(stream: IncomingMessage, tty: boolean): AsyncGenerator<LogRecord> {
+/** What is in memory of the stream at a time makes a batch. */
+async function* readBatches(stream: IncomingMessage, tty: boolean): AsyncGenerator<LogBatch> {
   const reader = new LogReader(tty);
-  for await (const chunk of stream) yield* reader.push(chunk as Buffer);
-  yield* reader.end();
+  for await (const chunk of stream) yield reader.push(chunk as Buffer);
+  yield reader.end();
 }
 
 /** Networks that a container joins after its creation; it is made in the first of all in any case. */

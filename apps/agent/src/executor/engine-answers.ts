@@ -1,4 +1,4 @@
-import { imagesMax, type NodeDescription, type PortConfig } from '@shoal/state';
+import type { NodeDescription, PortConfig } from '@shoal/state';
 import { z } from 'zod';
 import { swarmLabels } from './container-config.ts';
 import type { ContainerEvent, TaskContainer } from './engine.ts';
@@ -83,22 +83,6 @@ export function readList(answer: z.output<typeof listAnswer>): TaskContainer[] {
     ports: [],
     error: '',
   }));
-}
-
-const texts = z.array(z.string()).nullish();
-
-/** What is read of `GET /images/json`. */
-export const imagesAnswer = z.array(z.object({ RepoTags: texts, RepoDigests: texts }));
-
-/** Tags, and digests without the name before them. The engine lists the newest images first. */
-export function readImages(answer: z.output<typeof imagesAnswer>): readonly string[] {
-  const names = new Set<string>();
-  for (const { RepoTags, RepoDigests } of answer) {
-    const digests = (RepoDigests ?? []).map((digest) => digest.slice(digest.indexOf('@') + 1));
-    for (const name of [...(RepoTags ?? []), ...digests])
-      if (!name.startsWith('<none>') && names.size < imagesMax) names.add(name);
-  }
-  return [...names].sort();
 }
 
 const eventLine = z.object({

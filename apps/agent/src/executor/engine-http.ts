@@ -1,4 +1,5 @@
 import { Agent, type IncomingMessage } from 'node:http';
+import type { Readable } from 'node:stream';
 import { inspect } from 'node:util';
 import { errorMessage } from '@shoal/runtime';
 import Docker from 'dockerode';
@@ -13,6 +14,8 @@ export interface EngineCall {
   readonly path: string;
   readonly query?: Readonly<Record<string, string>> | undefined;
   readonly body?: object | undefined;
+  /** A body that is no JSON; the call fails with it. */
+  readonly content?: Readable | undefined;
   /** Base64url of Docker's AuthConfig. */
   readonly registryAuth?: string | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -112,6 +115,7 @@ export class EngineHttp {
           isStream: true,
           statusCodes: everyStatus,
           options: { _query: call.query ?? {}, _body: call.body ?? {} },
+          ...(call.content === undefined ? {} : { file: call.content }),
           ...(call.registryAuth === undefined ? {} : { authconfig: { key: call.registryAuth } }),
           ...(call.signal === undefined ? {} : { abortSignal: call.signal }),
         } as unknown as Parameters<Docker['modem']['dial']>[0],

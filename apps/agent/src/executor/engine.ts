@@ -1,5 +1,5 @@
 import type { ContainerStatus, NodeDescription, PortConfig, TaskAssignment } from '@shoal/state';
-import type { LogRecord, LogRequest } from '../logs/records.ts';
+import type { LogBatch, LogRequest } from '../logs/records.ts';
 
 /** An engine call that did not work. */
 export interface EngineFailure {
@@ -71,11 +71,12 @@ export interface Engine {
     listener: (taskId: string, event: ContainerEvent) => void,
     ended: () => void,
   ): Promise<EngineResult<undefined>>;
+  /** Lines as they are at hand; fails while they are read when the engine goes away or cannot go on. */
   logs(
     container: string,
     request: LogRequest,
     signal: AbortSignal,
-  ): Promise<EngineResult<AsyncIterable<LogRecord>>>;
+  ): Promise<EngineResult<AsyncIterable<LogBatch>>>;
 }
 
 export function containerStatus(container: TaskContainer): ContainerStatus {

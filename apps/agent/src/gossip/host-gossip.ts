@@ -20,11 +20,10 @@ import {
 } from '@shoal/runtime';
 import type { EndpointRecord } from '@shoal/state';
 import type { GossipPort, HostReachability, Push, PushOutcome } from '../network/ports.ts';
-import { Connections } from './connections.ts';
-import { Datagrams } from './datagrams.ts';
-import { Listener } from './listener.ts';
+import type { SecureConnections } from './listener.ts';
 import type { GossipFigures, GossipMetrics } from './metrics.ts';
 import { decodeRecord, encodeRecord, saysTheSame } from './record-codec.ts';
+import { type GossipEnd, type GossipNetwork, GossipSockets } from './sockets.ts';
 
 /** The port that Swarm's users know, TCP and UDP. */
 export const gossipPort = 7946;
@@ -39,6 +38,10 @@ export interface HostGossipOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly metrics: GossipMetrics;
+  /** Takes what comes to the gossip's port and is not gossip. */
+  readonly secure?: SecureConnections | undefined;
+  /** Sockets by default. */
+  readonly network?: ((end: GossipEnd) => GossipNetwork) | undefined;
 }
 
 type Listening = Parameters<GossipPort['onChange']>[0];
@@ -48,10 +51,9 @@ export class HostGossip implements GossipPort {
   readonly #options: HostGossipOptions;
   readonly #keys: KeyRotation;
   readonly #gossip: Gossip;
-  readonly #datagrams: Datagrams;
-  readonly #listener: Listener;
-  readonly #connections: Connections;
+  readonly #network: GossipNetwork;
   readonly #listeners = new Set<Listening>();
+  readonly #standing = new Set<() => void>();
   readonly #read = new WeakMap<Uint8Array, EndpointRecord>();
   #applied: (networkId: string) => Promise<void> = () => Promise.resolve();
   #seeds: readonly HostPort[] = [];
@@ -63,24 +65,18 @@ export class HostGossip implements GossipPort {
     this.#options = options;
     const { nodeId: id, advertise: addr, clock, random, metrics } = options;
     const keys = new KeyRotation(random, clock);
-    const parts = { keys, metrics, clock };
     this.#keys = keys;
-    this.#datagrams = new Datagrams({
-      ...parts,
+    const end: GossipEnd = {
+      ...{ keys, metrics, clock },
       received: (packet, from) => this.#gossip.receive(packet, from),
-    });
-    this.#connections = new Connections({ ...parts, self: () => this.#gossip.membership.self });
-    this.#listener = new Listener({
-      ...parts,
       greeted: (member) => this.#gossip.greet(member),
       answer: (question) => this.#gossip.answer(question),
-    });
+      self: () => this.#gossip.membership.self,
+    };
+    this.#network = options.network?.(end) ?? new GossipSockets(end, options.secure);
     this.#gossip = new Gossip({
       ...{ id, addr, clock, random },
-      transport: {
-        send: (to, packet) => this.#datagrams.send(to, packet),
-        ask: (to, question) => this.#connections.ask(to, question),
-      },
+      transport: this.#network,
       // A restarted host is newer than its own past at once.
       firstTime: clock.now(),
       same: saysTheSame,
@@ -164,6 +160,11 @@ export class HostGossip implements GossipPort {
     );
   }
 
+  onStanding(listener: () => void): () => void {
+    this.#standing.add(listener);
+    return () => this.#standing.delete(listener);
+  }
+
   /** What was published before a restart and not since is withdrawn now, rather than half a minute later. */
   settle(): void {
     this.#gossip.settle();
@@ -177,8 +178,7 @@ export class HostGossip implements GossipPort {
     this.#gossip.close();
     this.#options.metrics.source(undefined);
     await this.#opening;
-    this.#connections.close();
-    await Promise.all([this.#datagrams.close(), this.#listener.close()]);
+    await this.#network.close();
   }
 
   async #open(): Promise<void> {
@@ -188,13 +188,11 @@ export class HostGossip implements GossipPort {
     for (const host of [advertise.host, wildcard]) {
       const listen = { host, port: advertise.port };
       try {
-        await this.#datagrams.open(listen);
-        await this.#listener.open(listen);
+        await this.#network.open(listen);
         logger.info({ listen: formatHostPort(listen) }, 'gossip_listening');
         return;
       } catch (error) {
         problem = error;
-        await this.#datagrams.close();
         if (!isNotOwnAddress(error)) break;
       }
     }
@@ -245,6 +243,7 @@ export class HostGossip implements GossipPort {
   #memberChanged({ id, addr, standing }: Member, before: Member | undefined): void {
     const fields = { host: id, addr: formatHostPort(addr), standing, before: before?.standing };
     this.#options.logger.info(fields, 'gossip_member');
+    for (const listener of this.#standing) listener();
   }
 
   #figures(): GossipFigures {

@@ -22,6 +22,8 @@ const helloMs = 5_000;
 const idleMs = 300_000;
 /** Questions of one connection that are being answered. */
 const questionsMax = 64;
+/** First byte of a TLS handshake. No message of gossip is so long that its length begins with it. */
+const tlsHandshake = 0x16;
 
 export interface ListenerOptions {
   readonly keys: KeyRotation;
@@ -30,9 +32,17 @@ export interface ListenerOptions {
   /** Who it is that asks. */
   readonly greeted: (member: Member) => void;
   readonly answer: (question: Question) => Promise<Answer | undefined>;
+  /** Absent: such connections are closed. */
+  readonly secure?: SecureConnections | undefined;
 }
 
-/** Answers the questions of other hosts over TCP. Who has no key of the cluster gets not a byte. */
+/** Takes over a connection that begins with a TLS handshake, with what was read of it. */
+export type SecureConnections = (socket: Socket, firstBytes: Buffer) => void;
+
+/**
+ * Answers the questions of other hosts over TCP. Who has no key of the cluster gets not a byte.
+ * Connections that begin with TLS are handed over as they come, and are bounded by who takes them.
+ */
 export class Listener {
   readonly #options: ListenerOptions;
   readonly #sockets = new Set<Socket>();
@@ -65,7 +75,7 @@ export class Listener {
   }
 
   #accept(socket: Socket): void {
-    const { keys, metrics, clock } = this.#options;
+    const { metrics, clock } = this.#options;
     if (this.#sockets.size >= connectionsMax || this.#strangers >= strangersMax) {
       metrics.dropped('too-many');
       socket.destroy();
@@ -73,14 +83,42 @@ export class Listener {
     }
     this.#sockets.add(socket);
     this.#strangers += 1;
-    let isGreeted = false;
+    let isStranger = true;
     const known = (): void => {
-      if (!isGreeted) this.#strangers -= 1;
-      isGreeted = true;
+      if (isStranger) this.#strangers -= 1;
+      isStranger = false;
       deadline.cancel();
     };
+    const released = (): void => {
+      known();
+      this.#sockets.delete(socket);
+    };
     const deadline = clock.after(helloMs, () => socket.destroy());
-    socket.setTimeout(idleMs, () => socket.destroy());
+    const fail = (): unknown => socket.destroy();
+    socket.setTimeout(idleMs, fail);
+    socket.once('close', released);
+    socket.on('error', fail);
+    socket.once('data', (first: Buffer) => {
+      socket.pause();
+      if (first[0] === tlsHandshake) {
+        released();
+        socket.setTimeout(0, fail);
+        socket.off('close', released).off('error', fail);
+        const { secure } = this.#options;
+        if (secure === undefined) socket.destroy();
+        else secure(socket, first);
+        return;
+      }
+      this.#converse(socket, known);
+      socket.unshift(first);
+      socket.resume();
+    });
+  }
+
+  /** A connection of gossip; `known` when it has shown that it has the key. */
+  #converse(socket: Socket, known: () => void): void {
+    const { keys, metrics } = this.#options;
+    let isGreeted = false;
     const asked = this.#answering(() => connection);
     const connection = new Connection({
       ...{ socket, keys, metrics },
@@ -88,14 +126,12 @@ export class Listener {
       received: (frame) => {
         if (isGreeted) return asked(frame);
         if (frame.kind !== 'hello') return false;
+        isGreeted = true;
         known();
         this.#options.greeted(frame.self);
         return true;
       },
-      closed: () => {
-        known();
-        this.#sockets.delete(socket);
-      },
+      closed: () => undefined,
     });
   }
 

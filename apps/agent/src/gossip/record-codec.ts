@@ -21,7 +21,7 @@ const service = z.looseObject({
       }),
     )
     .max(1_024),
-  sourceAddress: z.enum(['keep', 'masquerade']).optional(),
+  sourceAddress: z.enum(['keep', 'masquerade', 'proxy-protocol']).optional(),
   balance: z.enum(['rr', 'lc', 'sh']).optional(),
 });
 

@@ -15,7 +15,9 @@ function frame(type: number, text: string): Buffer {
 
 function read(tty: boolean, chunks: readonly Buffer[]): LogRecord[] {
   const reader = new LogReader(tty);
-  return [...chunks.flatMap((chunk) => reader.push(chunk)), ...reader.end()];
+  return [...chunks.map((chunk) => reader.push(chunk)), reader.end()].flatMap(
+    ({ records }) => records,
+  );
 }
 
 test('times keep their nanoseconds', () => {
@@ -32,7 +34,9 @@ test('however the stream is cut, the same lines come out', () => {
   });
   fc.assert(
     fc.property(fc.array(line, { maxLength: 8 }), fc.integer({ min: 1, max: 40 }), (lines, cut) => {
-      const whole = Buffer.concat(lines.map(({ type, text }) => frame(type, `${stamp} ${text}\n`)));
+      const whole = Buffer.concat(
+        lines.map(({ type, text }) => frame(type, `${stamp}  ${text}\n`)),
+      );
       const chunks: Buffer[] = [];
       for (let from = 0; from < whole.length; from += cut)
         chunks.push(whole.subarray(from, from + cut));
@@ -45,24 +49,53 @@ test('however the stream is cut, the same lines come out', () => {
 
 test('a line that the engine had to split is one line, with the time of its beginning', () => {
   const records = read(false, [
-    frame(1, `${stamp} begin `),
-    frame(2, `${stamp} other\n`),
-    frame(1, `2026-11-21T05:51:29Z end\n`),
+    frame(1, `${stamp} a=b begin `),
+    frame(2, `${stamp} a=b other\n`),
+    frame(1, `2026-11-21T05:51:29Z a=b end\n`),
   ]);
+  const rest = { time: moment, attributes: 'a=b' };
   expect(records).toEqual([
-    { stream: 'stderr', time: moment, data: Buffer.from('other\n') },
-    { stream: 'stdout', time: moment, data: Buffer.from('begin end\n') },
+    { stream: 'stderr', ...rest, data: Buffer.from('other\n') },
+    { stream: 'stdout', ...rest, data: Buffer.from('begin end\n') },
   ]);
 });
 
 test('a terminal has one stream and no frames', () => {
-  const records = read(true, [Buffer.from(`${stamp} a\r\n${stamp} b`)]);
-  expect(records.map(({ stream, data }) => `${stream} ${data}`)).toEqual([
-    'stdout a\r\n',
-    'stdout b',
+  const records = read(true, [Buffer.from(`${stamp} a=b x y\r\n${stamp}  z`)]);
+  expect(records.map(({ data, attributes }) => `${attributes}|${data}`)).toEqual([
+    'a=b|x y\r\n',
+    '|z',
   ]);
 });
 
-test('what is no log stream is refused', () => {
-  expect(() => read(false, [Buffer.from('HTTP/1.1 500')])).toThrow('not a log frame');
+test.each([false, true])('a long line of many messages is one line (terminal: %s)', (tty) => {
+  const full = 'x'.repeat(16 << 10);
+  const messages = [full, full, 'end\n'].map((text) => `${stamp}  ${text}`);
+  const bytes = tty
+    ? Buffer.from(messages.join(''))
+    : Buffer.concat(messages.map((message) => frame(1, message)));
+  const reader = new LogReader(tty);
+  const { records, messages: count } = reader.push(bytes);
+  expect(records.map(({ data }) => data.toString())).toEqual([`${full}${full}end\n`]);
+  expect(count).toBe(3);
+});
+
+test('bytes that are no text stay as they are; a line without end is one at the end', () => {
+  const binary = Buffer.from([0, 255, 0x20, 128, 0x0a]);
+  const payload = Buffer.concat([Buffer.from(`${stamp}  `), binary]);
+  const header = Buffer.alloc(8);
+  header[0] = 1;
+  header.writeUInt32BE(payload.length, 4);
+  const records = read(false, [header, payload, frame(1, `${stamp}  no end`)]);
+  expect(records.map(({ data }) => data.toString('hex'))).toEqual([
+    binary.toString('hex'),
+    Buffer.from('no end').toString('hex'),
+  ]);
+});
+
+test.each([
+  ['HTTP/1.1 500', 'not a log frame'],
+  [frame(3, 'Error grabbing logs: broken file\n'), 'Error grabbing logs: broken file'],
+])('%s: the engine cannot go on', (bytes, message) => {
+  expect(() => read(false, [Buffer.from(bytes)])).toThrow(message);
 });

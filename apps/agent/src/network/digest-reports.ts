@@ -13,6 +13,8 @@ export interface DigestReportsOptions {
   readonly feed: HostFeed;
   readonly overlay: OverlayPort;
   readonly clock: Clock;
+  /** Hosts that answer nothing at all. */
+  readonly silent: () => readonly string[];
   /** Containers run by hand that are in networks; undefined while not all containers are known. */
   readonly attachments: () => readonly string[] | undefined;
 }
@@ -67,8 +69,25 @@ export class DigestReports {
       names: names?.digest ?? '',
       balancer: balancer?.digest ?? '',
       peers: peers === undefined ? '' : servedDigest([...peers, ...own], 'peers'),
-      problems: [...(names?.problems ?? []), ...(balancer?.problems ?? [])],
+      problems: [
+        ...(names?.problems ?? []),
+        ...(balancer?.problems ?? []),
+        ...this.#silences(networkId),
+      ],
     };
+  }
+
+  /** Tasks that the log would have served and this host cannot reach. */
+  #silences(networkId: string): readonly string[] {
+    const { tables, silent } = this.#options;
+    const hosts = new Set(silent());
+    if (hosts.size === 0) return [];
+    const concerned = new Set(
+      tables
+        .known(networkId)
+        .flatMap(({ nodeId, serving }) => (serving && hosts.has(nodeId) ? nodeId : [])),
+    );
+    return [...concerned].map((host) => `node ${host} does not answer: its tasks are left out`);
   }
 
   #later(delayMs: number): Timer {

@@ -158,6 +158,25 @@ export class HostFeed {
     return undefined;
   }
 
+  /** Endpoints of this host that cannot see who their clients are; undefined while no balancer says. */
+  get unsteered(): ReadonlySet<string> | undefined {
+    const balancer = [...this.#followers].find(
+      ({ consumer, served }) => consumer === 'ingress-lb' && served > 0,
+    );
+    if (balancer === undefined) return undefined;
+    return new Set([...balancer.networks.values()].flatMap(({ unsteered }) => unsteered));
+  }
+
+  /** How many problems each consumer that is connected tells of. */
+  get problemCounts(): ReadonlyMap<string, number> {
+    const counts = new Map<string, number>();
+    for (const { consumer, networks } of this.#followers) {
+      const own = [...networks.values()].flatMap(({ problems }) => problems).length;
+      counts.set(consumer, (counts.get(consumer) ?? 0) + own);
+    }
+    return counts;
+  }
+
   get consumers(): readonly string[] {
     return [...this.#followers].map(({ consumer }) => consumer);
   }

@@ -3,17 +3,20 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { NodeNetwork } from '@shoal/overlay';
 import type { HostNetworkUpdate, SwarmView } from '@shoal/proto';
-import { silentLogger } from '@shoal/runtime';
+import { silentLogger, systemRandom } from '@shoal/runtime';
 import { FakeClock } from '@shoal/stage/testing';
-import type { EndpointRecord, TaskAssignment } from '@shoal/state';
+import type { EndpointRecord, RecordService, TaskAssignment } from '@shoal/state';
 import { Registry } from 'prom-client';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { FakeGossip, FakeOverlay } from '../testing/fake-network.ts';
 import { type FeedEnd, HostFeed } from './feed.ts';
-import { acknowledgeMsMax, HostNetworking } from './host-networking.ts';
+import { HostNetworking } from './host-networking.ts';
+import { GossipKeyStore, gossipKeysFile } from './key-store.ts';
 import { NetworkMemory, networksFile } from './memory.ts';
 import { networkMetrics } from './metrics.ts';
 import type { PathProbes } from './path-check.ts';
+import type { HostReachability } from './ports.ts';
+import { acknowledgeMsMax } from './serving.ts';
 
 const nodeId = 'h1';
 const vtep = '192.0.2.1';
@@ -43,6 +46,7 @@ afterEach(async () => {
 
 /** A world in which a host is what its address says. */
 const probes: PathProbes = {
+  pulse: async ({ host }) => host !== '192.0.2.3',
   tcp: async (host) =>
     host === '192.0.2.3' ? { kind: 'failed', cause: 'no route to the host' } : { kind: 'ok' },
   tunnels: async (_network, addresses) =>
@@ -60,6 +64,13 @@ async function begin(driver = new FakeOverlay()): Promise<void> {
     feed,
     memory: new NetworkMemory(networksFile(folder), nodeId, clock, silentLogger),
     probes,
+    keys: new GossipKeyStore({
+      path: gossipKeysFile(folder),
+      nodeId,
+      secret: 'a key',
+      random: systemRandom,
+      logger: silentLogger,
+    }),
     connections: async () => connections,
     gossipPort: 7_946,
     clock,
@@ -182,7 +193,7 @@ function consumer(name: string) {
       end.received({
         consumer: name,
         version: updates.at(-1)?.version ?? 0,
-        networks: [{ networkId: 'n', digest, problems: [] }],
+        networks: [{ networkId: 'n', digest, problems: [], unsteered: [] }],
       }),
   };
 }
@@ -222,18 +233,58 @@ describe('a host in a network', () => {
     expect(overlay.programmings).toBe(programmings);
   });
 
-  test('does not serve those on a host that is given up, but lets them be reached', async () => {
+  test('serves those on a host without an agent, and not those on one from which nothing comes back', async () => {
     inNetwork([remote('a'), remote('b', { nodeId: 'h3' })]);
-    gossip.hosts = [
-      { nodeId: 'h2', addr: '192.0.2.2:7946', standing: 'dead' },
-      { nodeId: 'h3', addr: '192.0.2.3:7946', standing: 'alive' },
-    ];
+    const dns = consumer('dns');
+    const standing = (nodeId: string, standing: HostReachability['standing']) => {
+      return { nodeId, addr: `192.0.2.${nodeId.slice(1)}:7946`, standing };
+    };
+    gossip.judge([standing('h2', 'dead'), standing('h3', 'dead')]);
     gossip.hear('n', [], ['a', 'b']);
-    await vi.waitFor(() =>
-      expect(overlay.peers.get('n')).toEqual([remote('a', { serving: false })]),
-    );
-    gossip.hear('n', [remote('a')], []);
-    await vi.waitFor(() => expect(overlay.peers.get('n')).toEqual([remote('a')]));
+    await advance(3_000);
+    const serving = () => {
+      const records = dns.updates.flatMap(({ changes }) =>
+        changes.flatMap((change) => JSON.parse(change.toString()).records as EndpointRecord[]),
+      );
+      return Object.fromEntries(records.map((each) => [each.endpointId, each.serving]));
+    };
+    expect(serving()).toMatchObject({ a: true, b: false });
+    // Reached they can be all the same.
+    expect(overlay.peers.get('n')?.map(({ endpointId }) => endpointId)).toEqual(['a', 'b']);
+    expect(networking.digests.now().digests[0]?.problems).toEqual([
+      'node h3 does not answer: its tasks are left out',
+    ]);
+    networking.told('n', [remote('a'), remote('b', { nodeId: 'h3' })]);
+    await advance(1_000);
+    expect(serving()).toMatchObject({ b: false });
+    gossip.judge([standing('h2', 'alive'), standing('h3', 'alive')]);
+    await advance(1_000);
+    expect(serving()).toMatchObject({ a: true, b: true });
+  });
+
+  test('tells all hosts of a task whose replies to clients cannot be led back', async () => {
+    inNetwork();
+    const service: RecordService = {
+      ...{ id: 's', name: 'web', aliases: [], mode: 'vip', virtualIps: [] },
+      ports: [{ protocol: 'tcp', targetPort: 80, publishedPort: 8_080 }],
+    };
+    const [network] = assignment('t').networks ?? [];
+    if (network === undefined) throw new Error('no network');
+    const networks = [{ ...network, record: record('t', { service }) }];
+    networking.joined(assignment('t', { networks }), 'container');
+    const balancer = consumer('ingress-lb');
+    await vi.waitFor(() => expect(balancer.updates).not.toHaveLength(0));
+    const say = (unsteered: string[]) =>
+      balancer.end.received({
+        consumer: 'ingress-lb',
+        version: balancer.updates.at(-1)?.version ?? 0,
+        networks: [{ networkId: 'n', digest: 'd', problems: ['t sees the balancer'], unsteered }],
+      });
+    const source = () => published('t')?.service?.sourceAddress;
+    say(['t']);
+    await vi.waitFor(() => expect(source()).toBe('masquerade'));
+    say([]);
+    await vi.waitFor(() => expect(source()).toBeUndefined());
   });
 
   test('tells of every network that changed, whichever the driver names', () => {
@@ -484,6 +535,18 @@ describe('after a restart of the agent', () => {
     const { records } = JSON.parse(change?.toString() ?? '');
     const ids = records.map(({ endpointId }: EndpointRecord) => endpointId).sort();
     expect(ids).toEqual(['a', `lb.${nodeId}`, 't']);
+  });
+
+  test('gossip has its keys and hosts to find, without a dispatcher', async () => {
+    inNetwork();
+    gossip.judge([{ nodeId: 'h2', addr: '192.0.2.2:7946', standing: 'alive' }]);
+    await restart();
+    expect(gossip.ring).toEqual([{ number: 7, key: Buffer.alloc(32, 1) }]);
+    expect(gossip.seeds).toEqual([
+      { nodeId: 'h2', addr: '192.0.2.2' },
+      { nodeId: 'm1', addr: '192.0.2.9' },
+      { nodeId: 'm2', addr: 'fd00::9' },
+    ]);
   });
 
   test('consumers hear of everything at once where the networks are still there', async () => {

@@ -7,34 +7,32 @@ import { ContainerAttachments } from './attachments.ts';
 import { DigestReports } from './digest-reports.ts';
 import type { HostFeed } from './feed.ts';
 import { readGossipKeys } from './gossip-keys.ts';
-import type { NetworkMemory, Remembered } from './memory.ts';
+import type { GossipKeyStore } from './key-store.ts';
+import type { NetworkMemory, Remembered, RememberedHost } from './memory.ts';
 import type { NetworkMetrics } from './metrics.ts';
 import { OwnEndpoints } from './own-endpoints.ts';
 import { checkPaths, type PathProbes } from './path-check.ts';
 import type { Ensured, NetworkPorts } from './ports.ts';
+import { acknowledgeMsMax, Serving } from './serving.ts';
+import { SilentHosts } from './silent-hosts.ts';
 import { NetworkTables } from './tables.ts';
 import type { Prepared, TaskNetworking } from './task-networking.ts';
 import { within } from './waits.ts';
 
-/** Longest wait until all hosts send to a new task, or no longer to one that stops; milliseconds. */
-export const acknowledgeMsMax = 2_000;
-/** Longest wait for this host's own consumers before other hosts are told of a new task, milliseconds. */
-const hereMsMax = 1_000;
 /** As many as the C library takes. */
 const nameserversMax = 3;
-/** Longest wait for what a task that stops has not answered yet, milliseconds. */
-const answerMsMax = 2_000;
-/** How often that is looked at, milliseconds. */
-const answerPollMs = 25;
 /** Longest wait of a task for a network before it says what it waits for, milliseconds. */
 const prepareMsMax = 1_000;
+/** Hosts that are remembered, to find the others by while no dispatcher tells of them. */
+const rememberedHostsMax = 16;
 /** Longest wait for the networks of before a restart; then consumers are told what there is. */
 const openMsMax = 10_000;
 
 export interface HostNetworkingOptions extends NetworkPorts {
   readonly nodeId: string;
   readonly feed: HostFeed;
-  readonly memory: NetworkMemory;
+  readonly memory: Pick<NetworkMemory, 'load' | 'changed' | 'flush' | 'forget'>;
+  readonly keys: Pick<GossipKeyStore, 'load' | 'keep' | 'flush' | 'forget'>;
   readonly probes: PathProbes;
   /** Connections that others have to the container of a process. */
   readonly connections: (pid: number) => Promise<number>;
@@ -55,8 +53,12 @@ export class HostNetworking implements TaskNetworking {
   readonly #options: HostNetworkingOptions;
   readonly #own = new OwnEndpoints();
   readonly #tables: NetworkTables;
+  readonly #silent: SilentHosts;
+  readonly #serving: Serving;
   #networks: readonly NodeNetwork[] | undefined;
   #vtep = '';
+  /** Hosts by which gossip finds the others. */
+  #seeds: readonly RememberedHost[] = [];
   /** Own tasks of before the restart whose containers nobody has seen yet. */
   readonly #unclaimed = new Set<string>();
   /** Who waits for a network. */
@@ -69,9 +71,21 @@ export class HostNetworking implements TaskNetworking {
 
   private constructor(options: HostNetworkingOptions) {
     this.#options = options;
-    const { nodeId, overlay, gossip, feed, clock, logger } = options;
+    const { nodeId, overlay, gossip, feed, probes, clock, logger } = options;
     const ports = { overlay, gossip, feed, clock };
-    this.#tables = new NetworkTables({ ...ports, nodeId, onChanged: () => this.#changed() });
+    this.#silent = new SilentHosts({
+      hosts: () => gossip.reachability(),
+      pulse: (addr, timeoutMs) => probes.pulse(addr, timeoutMs),
+      clock,
+      changed: (id) => this.#silenceChanged(id),
+    });
+    this.#tables = new NetworkTables({
+      ...ports,
+      nodeId,
+      isSilent: (id) => this.#silent.has(id),
+      onChanged: () => this.#changed(),
+    });
+    this.#serving = new Serving({ ...options, own: this.#own, tables: this.#tables });
     this.containers = new ContainerAttachments({
       clock,
       logger,
@@ -83,11 +97,16 @@ export class HostNetworking implements TaskNetworking {
     this.digests = new DigestReports({
       ...ports,
       tables: this.#tables,
+      silent: () => this.#silent.all,
       attachments: () => (this.#opened ? this.containers.ids : undefined),
     });
     this.#ends.push(
       overlay.onChange(() => this.#overlayChanged()),
       gossip.onChange((...heard) => this.#tables.heard(...heard)),
+      gossip.onStanding(() => {
+        this.#silent.look();
+        options.memory.changed(() => this.#remembered());
+      }),
     );
     gossip.onPush(async () => {
       await within(clock, acknowledgeMsMax, feed.settled());
@@ -97,7 +116,8 @@ export class HostNetworking implements TaskNetworking {
   /** Goes on with what was so when the agent last ran: consumers, kernel and hosts see no difference. */
   static async begin(options: HostNetworkingOptions): Promise<HostNetworking> {
     const networking = new HostNetworking(options);
-    const remembered = await options.memory.load();
+    const [remembered, keys] = await Promise.all([options.memory.load(), options.keys.load()]);
+    if (keys.length > 0) options.gossip.keys(keys);
     if (remembered !== undefined) networking.#restore(remembered);
     return networking;
   }
@@ -126,12 +146,15 @@ export class HostNetworking implements TaskNetworking {
   swarm(view: SwarmView): void {
     const { gossip } = this.#options;
     const keys = readGossipKeys(view.gossipKeys);
-    if (keys.length > 0) gossip.keys(keys);
-    const seeds = view.managers.flatMap(({ nodeId, dispatcherAddr, logAddr }) => {
+    if (keys.length > 0) {
+      gossip.keys(keys);
+      this.#options.keys.keep(keys);
+    }
+    this.#seeds = view.managers.flatMap(({ nodeId, dispatcherAddr, logAddr }) => {
       const host = parseHostPort(dispatcherAddr === '' ? logAddr : dispatcherAddr)?.host;
       return host === undefined ? [] : [{ nodeId, addr: host }];
     });
-    gossip.members(seeds);
+    gossip.members(this.#seeds);
     const vtep = vtepOf(JSON.parse(view.node.toString('utf8')) as Node);
     // A node's first session begins before the log has its address.
     if (vtep === '' || vtep === this.#vtep) return;
@@ -184,14 +207,12 @@ export class HostNetworking implements TaskNetworking {
     this.#join(assignment, containerId, true);
   }
 
-  async serve(taskId: string): Promise<void> {
-    await this.#setServing(taskId, 'serve');
+  serve(taskId: string): Promise<void> {
+    return this.#serving.serve(taskId);
   }
 
-  async drain(taskId: string, pid = 0): Promise<void> {
-    if (!this.#own.isServing(taskId)) return;
-    await this.#setServing(taskId, 'drain');
-    if (pid > 0) await this.#answered(taskId, pid);
+  drain(taskId: string, pid = 0): Promise<void> {
+    return this.#serving.drain(taskId, pid);
   }
 
   gone(taskId: string): void {
@@ -204,32 +225,35 @@ export class HostNetworking implements TaskNetworking {
 
   /** Lets go of everything; containers talk on, and consumers serve on. */
   async close(): Promise<void> {
-    const { gossip, overlay, feed, memory } = this.#options;
+    const { gossip, overlay, feed, memory, keys } = this.#options;
     this.#stop();
     feed.hold();
-    await Promise.all([gossip.close(), overlay.close(), memory.flush()]);
+    await Promise.all([gossip.close(), overlay.close(), memory.flush(), keys.flush()]);
   }
 
   /** The node has left the swarm, and no container of it is left. */
   async remove(): Promise<void> {
-    const { gossip, overlay, feed, memory } = this.#options;
+    const { gossip, overlay, feed, memory, keys } = this.#options;
     this.#stop();
     for (const networkId of this.#tables.ids) gossip.leave(networkId);
     feed.openEmpty();
-    await Promise.all([gossip.close(), overlay.remove(), memory.forget()]);
+    await Promise.all([gossip.close(), overlay.remove(), memory.forget(), keys.forget()]);
   }
 
   #stop(): void {
     for (const end of this.#ends) end();
+    this.#silent.stop();
     this.#opening?.cancel();
     this.digests.stop();
     this.containers.stop();
     this.#wake();
   }
 
-  #restore({ vtep, networks, records }: Remembered): void {
-    const { nodeId } = this.#options;
+  #restore({ vtep, networks, records, hosts }: Remembered): void {
+    const { nodeId, gossip } = this.#options;
     this.#vtep = vtep;
+    this.#seeds = hosts;
+    gossip.members(hosts);
     this.#networks = networks;
     this.#tables.sync(new Set(networks.map(({ id }) => id)));
     for (const networkId of this.#tables.ids) {
@@ -292,9 +316,27 @@ export class HostNetworking implements TaskNetworking {
     this.#opened = true;
     // The driver may have had them before this one began.
     this.#tables.builtChanged(this.#options.overlay.hostNetworks());
-    this.#options.feed.open(this.#tables, () => this.digests.changed());
+    this.#options.feed.open(this.#tables, () => this.#servedChanged());
     for (const { id, local } of this.#options.overlay.hostNetworks()) {
       this.containers.present(id, new Set(local.map(({ endpointId }) => endpointId)));
+    }
+  }
+
+  #silenceChanged(host: string): void {
+    const isSilent = this.#silent.has(host);
+    this.#options.metrics.silentHosts(this.#silent.all.length);
+    this.#options.logger.warn({ host }, isSilent ? 'host_silent' : 'host_heard_again');
+    this.#tables.silenceChanged(host);
+  }
+
+  #servedChanged(): void {
+    const { feed, metrics } = this.#options;
+    this.digests.changed();
+    metrics.problems(feed.problemCounts);
+    // Without a balancer what it last said stays.
+    if (feed.unsteered === undefined) return;
+    for (const taskId of this.#own.setUnsteered(feed.unsteered)) {
+      for (const record of this.#own.records(taskId)) void this.#tables.push(record);
     }
   }
 
@@ -338,42 +380,6 @@ export class HostNetworking implements TaskNetworking {
     }
   }
 
-  /** Nothing new comes: waits for requests under way. Connections that stay open are not waited out. */
-  async #answered(taskId: string, pid: number): Promise<void> {
-    const { clock, connections } = this.#options;
-    const end = clock.monotonic() + answerMsMax;
-    while (this.#own.has(taskId) && clock.monotonic() < end && (await connections(pid)) > 0) {
-      await new Promise<void>((resolve) => clock.after(answerPollMs, resolve));
-    }
-  }
-
-  /** Waits until every host goes by it, this one too. */
-  async #setServing(taskId: string, what: 'serve' | 'drain'): Promise<void> {
-    const { clock, feed, metrics, logger } = this.#options;
-    if (!this.#own.setServing(taskId, what === 'serve')) return;
-    const since = clock.monotonic();
-    const missing = new Set<string>();
-    const work = async (): Promise<void> => {
-      const records = this.#own.records(taskId);
-      for (const record of records) this.#tables.setOwn(record);
-      const here = feed.settled();
-      // Nobody sends to a container before its own host is ready for that.
-      if (what === 'serve') await within(clock, hereMsMax, here);
-      const pushes = records.map(async (record) => {
-        // Gone meanwhile, or about to stop.
-        if (!this.#own.has(taskId) || this.#own.isServing(taskId) !== record.serving) return;
-        const outcome = await this.#tables.push(record);
-        for (const host of outcome.missing) missing.add(host);
-      });
-      await Promise.all([...pushes, here]);
-    };
-    const inTime = await within(clock, acknowledgeMsMax, work());
-    const ms = clock.monotonic() - since;
-    metrics.acknowledged(what, ms, missing.size);
-    if (inTime && missing.size === 0) return;
-    logger.warn({ task: taskId, what, missing: [...missing], ms }, 'network_not_acknowledged');
-  }
-
   #changed(): void {
     const { memory, metrics, overlay } = this.#options;
     const networks = this.#networks ?? [];
@@ -383,12 +389,24 @@ export class HostNetworking implements TaskNetworking {
   }
 
   #remembered(): Remembered {
-    const records = this.#tables.ids.map((id) => [id, this.#tables.records(id)] as const);
+    const records = this.#tables.ids.map((id) => [id, this.#tables.known(id)] as const);
     return {
       vtep: this.#vtep,
       networks: this.#networks ?? [],
       records: Object.fromEntries(records),
+      hosts: this.#rememberedHosts(),
     };
+  }
+
+  /** Those that are there first, then those that dispatchers named. */
+  #rememberedHosts(): readonly RememberedHost[] {
+    const there = this.#options.gossip.reachability().flatMap(({ nodeId, addr, standing }) => {
+      const host = parseHostPort(addr)?.host;
+      return host === undefined || standing !== 'alive' ? [] : [{ nodeId, addr: host }];
+    });
+    const known = new Set(there.map(({ nodeId }) => nodeId));
+    const named = this.#seeds.filter(({ nodeId }) => !known.has(nodeId));
+    return [...there, ...named].slice(0, rememberedHostsMax);
   }
 
   async #until(holds: () => boolean): Promise<void> {

@@ -17,7 +17,14 @@ const file = z.object({
   vtep: z.string(),
   networks: z.array(object),
   records: z.record(z.string(), z.array(object)),
+  hosts: z.array(z.object({ nodeId: z.string(), addr: z.string() })).default([]),
 });
+
+/** Another host and where its gossip is, without port. */
+export interface RememberedHost {
+  readonly nodeId: string;
+  readonly addr: string;
+}
 
 /** What an agent that starts again goes on with until others tell it more. */
 export interface Remembered {
@@ -25,6 +32,8 @@ export interface Remembered {
   readonly networks: readonly NodeNetwork[];
   /** By network id, those of this host included. */
   readonly records: Readonly<Record<string, readonly EndpointRecord[]>>;
+  /** Some others, to find the rest by. */
+  readonly hosts: readonly RememberedHost[];
 }
 
 /** Where a host's networks are kept, under the data directory. */

@@ -1,10 +1,12 @@
 import { hostNetworksSocket } from '@shoal/overlay';
 import type { AttachResponse } from '@shoal/proto';
 import { type Clock, errorMessage, type Logger, type Random } from '@shoal/runtime';
+import type { HostEncryption } from '@shoal/state';
 import type { Registry } from 'prom-client';
 import { type ContainerNetworks, noContainerNetworks } from '../executor/container-networks.ts';
 import type { CallObserver } from '../executor/engine-http.ts';
 import { gossipPort, HostGossip } from '../gossip/host-gossip.ts';
+import type { SecureConnections } from '../gossip/listener.ts';
 import { type GossipMetrics, gossipMetrics } from '../gossip/metrics.ts';
 import { OverlayDriver } from '../overlay/driver.ts';
 import { type OverlayMetrics, overlayMetrics } from '../overlay/metrics.ts';
@@ -13,6 +15,7 @@ import { incomingConnections } from './connections.ts';
 import { HostFeed } from './feed.ts';
 import { FeedServer } from './feed-server.ts';
 import { HostNetworking } from './host-networking.ts';
+import { GossipKeyStore, gossipKeysFile } from './key-store.ts';
 import { NetworkMemory, networksFile } from './memory.ts';
 import { type NetworkMetrics, networkMetrics } from './metrics.ts';
 import { pathProbes } from './path-probes.ts';
@@ -23,11 +26,15 @@ export interface NetworkHostOptions {
   readonly engine: string;
   /** Where the engine finds its network driver. */
   readonly driverSocket: string;
+  /** UDP port that packets of encrypted networks come to. */
+  readonly encryptionPort?: number | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
   readonly registry: Registry;
   readonly observe: CallObserver;
+  /** Takes what comes to the gossip's port and is not gossip. */
+  readonly secure: SecureConnections;
 }
 
 /** What of a host's identity its networks need. */
@@ -35,6 +42,8 @@ export interface NetworkIdentity {
   readonly nodeId: string;
   /** Without port. */
   readonly advertiseAddr: string;
+  /** Private key, PEM. */
+  readonly key: string;
 }
 
 /**
@@ -51,7 +60,9 @@ export class NetworkHost {
   };
   #server: FeedServer | undefined;
   #driver: OverlayDriver | undefined;
-  #networking: { readonly nodeId: string; readonly of: HostNetworking } | undefined;
+  #networking:
+    | { readonly nodeId: string; readonly of: HostNetworking; readonly keys: GossipKeyStore }
+    | undefined;
 
   private constructor(options: NetworkHostOptions) {
     this.#options = options;
@@ -81,8 +92,17 @@ export class NetworkHost {
     plan: (assignment) => (this.#driver ?? noContainerNetworks).plan(assignment),
   };
 
+  /** How this host takes part in encrypted networks; undefined: it cannot. */
+  get encryption(): HostEncryption | undefined {
+    return this.#driver?.encryption;
+  }
+
   /** The networks of a node, from now until another begins or it is removed. Undefined: this host has none. */
-  async begin({ nodeId, advertiseAddr }: NetworkIdentity): Promise<HostNetworking | undefined> {
+  async begin({
+    nodeId,
+    advertiseAddr,
+    key,
+  }: NetworkIdentity): Promise<HostNetworking | undefined> {
     if (this.#networking?.nodeId === nodeId) return this.#networking.of;
     if (this.#networking !== undefined) {
       await this.#networking.of.close();
@@ -100,9 +120,12 @@ export class NetworkHost {
       random,
       logger: log,
       metrics: this.#metrics.gossip,
+      secure: this.#options.secure,
     });
+    const keys = this.#keys(nodeId, key);
     const networking = await HostNetworking.begin({
       nodeId,
+      keys,
       overlay,
       gossip,
       feed: this.#feed,
@@ -115,8 +138,13 @@ export class NetworkHost {
       metrics: this.#metrics.networks,
     });
     overlay.attachments = networking.containers;
-    this.#networking = { nodeId, of: networking };
+    this.#networking = { nodeId, of: networking, keys };
     return networking;
+  }
+
+  /** The node has another certificate. */
+  renew({ key }: Pick<NetworkIdentity, 'key'>): void {
+    this.#networking?.keys.renew(key);
   }
 
   /** The host is in no swarm: there is nothing to serve. */
@@ -133,6 +161,7 @@ export class NetworkHost {
     if (networking !== undefined) return networking.remove();
     this.#feed.openEmpty();
     await this.#memory(nodeId).forget();
+    await this.#keys(nodeId, '').forget();
     await driver?.remove();
   }
 
@@ -148,11 +177,16 @@ export class NetworkHost {
     return new NetworkMemory(networksFile(dataDir), nodeId, clock, logger);
   }
 
+  #keys(nodeId: string, secret: string): GossipKeyStore {
+    const { dataDir, random, logger } = this.#options;
+    const path = gossipKeysFile(dataDir);
+    return new GossipKeyStore({ path, nodeId, secret, random, logger });
+  }
+
   async #openDriver(): Promise<OverlayDriver> {
-    const { engine, observe, dataDir, driverSocket: socket, clock, logger } = this.#options;
+    const { driverSocket: socket, ...options } = this.#options;
     const metrics = this.#metrics.overlay;
-    const parts = { engine, observe, dataDir, socket, clock, logger, metrics };
-    this.#driver = await OverlayDriver.open(parts);
+    this.#driver = await OverlayDriver.open({ ...options, socket, metrics });
     return this.#driver;
   }
 

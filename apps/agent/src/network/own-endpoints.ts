@@ -14,13 +14,24 @@ interface Own {
 /** The tasks of this host that are in networks, and whether they are to be found there. */
 export class OwnEndpoints {
   readonly #tasks = new Map<string, Own>();
+  /** Tasks that see the balancer instead of clients of published ports, also such as are not here yet. */
+  #unsteered: ReadonlySet<string> = new Set();
 
   /** The task's records as they are now. */
   records(taskId: string): readonly EndpointRecord[] {
     const own = this.#tasks.get(taskId);
     if (own === undefined) return [];
     const { serving, aliases } = own;
-    return own.records.map((record) => ({ ...record, serving, containerAliases: aliases }));
+    const records = own.records.map((each) => ({ ...each, serving, containerAliases: aliases }));
+    return this.#unsteered.has(taskId) ? records.map(masqueraded) : records;
+  }
+
+  /** These tasks and no others see the balancer. Returns those of which that was not so before, or is no more. */
+  setUnsteered(taskIds: ReadonlySet<string>): readonly string[] {
+    const before = this.#unsteered;
+    this.#unsteered = taskIds;
+    const changed = (taskId: string): boolean => before.has(taskId) !== taskIds.has(taskId);
+    return [...this.#tasks.keys()].filter(changed);
   }
 
   isServing(taskId: string): boolean {
@@ -64,6 +75,13 @@ export class OwnEndpoints {
   delete(taskId: string): void {
     this.#tasks.delete(taskId);
   }
+}
+
+/** Every host is to hide clients from the task: its replies to them would find no way back. */
+function masqueraded(record: EndpointRecord): EndpointRecord {
+  const { service } = record;
+  if (service === undefined || service.ports.length === 0) return record;
+  return { ...record, service: { sourceAddress: 'masquerade', ...service } };
 }
 
 /** A host name that is made from a template is known by the engine alone. */

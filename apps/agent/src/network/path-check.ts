@@ -1,5 +1,6 @@
 import { balancerEndpointId, type HostNetwork } from '@shoal/overlay';
 import type { PathCheck, PathResult, PathResults, PathTarget } from '@shoal/proto';
+import type { HostPort } from '@shoal/runtime';
 import type { EndpointRecord } from '@shoal/state';
 import type { HostReachability } from './ports.ts';
 
@@ -13,6 +14,8 @@ export interface TunnelProbed {
 }
 
 export interface PathProbes {
+  /** Whether anything at the address answers a connection in time, a refusal included. */
+  pulse(addr: HostPort, timeoutMs: number): Promise<boolean>;
   /** Opens a connection. */
   tcp(host: string, port: number, timeoutMs: number): Promise<Probed>;
   /** Sends packets out of a network's namespace; by address. Rejects when it could not be tried. */

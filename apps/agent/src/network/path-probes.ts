@@ -36,8 +36,22 @@ Promise.all(targets.map(async ({ address, sizes }) => {
 })).then((found) => process.stdout.write(JSON.stringify(found)));
 `;
 
+/** What only a kernel that lives says. */
+const refusals: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ECONNRESET']);
+
 /** Real probes of this host. */
 export const pathProbes: PathProbes = {
+  pulse: ({ host, port }, timeout) =>
+    new Promise((resolve) => {
+      const socket = connect({ host, port, timeout });
+      const end = (answers: boolean): void => {
+        socket.destroy();
+        resolve(answers);
+      };
+      socket.on('connect', () => end(true));
+      socket.on('timeout', () => end(false));
+      socket.on('error', ({ code }: NodeJS.ErrnoException) => end(refusals.has(code ?? '')));
+    }),
   tcp: (host, port, timeoutMs) =>
     new Promise((resolve) => {
       const socket = connect({ host, port, timeout: timeoutMs });

@@ -77,7 +77,7 @@ export interface PushOutcome {
 
 /** How records travel between hosts. */
 export interface GossipPort {
-  /** The first key seals, each of them opens. Nothing is sent or taken before the first call. */
+  /** The newest first; each of them opens. Nothing is sent or taken before the first call. */
   keys(ring: readonly GossipKey[]): void;
   /** Hosts to find the others by, without port; the own one may be among them. */
   members(seeds: readonly { readonly nodeId: string; readonly addr: string }[]): void;
@@ -108,8 +108,10 @@ export interface GossipPort {
   ): () => void;
   /** `applied` is awaited after the listeners have a pushed change and before it is acknowledged. */
   onPush(applied: (networkId: string) => Promise<void>): void;
-  /** Which hosts answer, for `shoal net check`. */
+  /** All hosts that are known and have not said goodbye, and how they are thought to be. */
   reachability(): readonly HostReachability[];
+  /** `listener` is called when another host is thought to be otherwise than before. Returns how to stop it. */
+  onStanding(listener: () => void): () => void;
   /** All own endpoints of before a restart are published: what others still have of this host goes. */
   settle(): void;
   close(): Promise<void>;

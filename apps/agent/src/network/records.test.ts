@@ -1,5 +1,5 @@
 import type { Monotonic } from '@shoal/runtime';
-import type { EndpointRecord } from '@shoal/state';
+import type { EndpointRecord, RecordService } from '@shoal/state';
 import { expect, test } from 'vitest';
 import { freshMs, NetworkRecords } from './records.ts';
 
@@ -71,4 +71,25 @@ test('the log takes away what it does not name, and knows no names of containers
   expect(records.known).toBe(true);
   expect(records.get('a')?.containerAliases).toEqual(['abc']);
   expect(records.others()).toHaveLength(1);
+});
+
+test('that a host hides clients from its task stays, though the log does not know it', () => {
+  const records = new NetworkRecords('own');
+  const service: RecordService = {
+    ...{ id: 's', name: 'web', aliases: [], mode: 'vip', virtualIps: [] },
+    ports: [{ protocol: 'tcp', targetPort: 80, publishedPort: 8_080 }],
+  };
+  const hidden = { ...service, sourceAddress: 'masquerade' } as const;
+  const source = () => records.get('a')?.service?.sourceAddress;
+  records.heard([record('a', { service: hidden })], [], at(0));
+  expect(records.told([record('a', { service })], at(long))).toEqual([]);
+  expect(source()).toBe('masquerade');
+  // Its service asks for something else, which counts more.
+  records.told(
+    [record('a', { service: { ...service, sourceAddress: 'proxy-protocol' } })],
+    at(long),
+  );
+  expect(source()).toBe('proxy-protocol');
+  records.heard([record('a', { service })], [], at(long));
+  expect(source()).toBeUndefined();
 });

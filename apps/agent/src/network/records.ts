@@ -95,8 +95,8 @@ export class NetworkRecords {
       if (record.nodeId === this.#nodeId) continue;
       said.add(record.endpointId);
       if (this.#isFresh(record.endpointId, now)) continue;
-      const named = withAliases(record, this.#others.get(record.endpointId)?.record);
-      if (this.#set(record.endpointId, { record: named, heardAt: undefined })) {
+      const whole = withOwnWords(record, this.#others.get(record.endpointId)?.record);
+      if (this.#set(record.endpointId, { record: whole, heardAt: undefined })) {
         different.push(record.endpointId);
       }
     }
@@ -128,7 +128,10 @@ export class NetworkRecords {
   }
 }
 
-/** Names that only the container's own host knows are not in the log. */
-function withAliases(told: EndpointRecord, known: EndpointRecord | undefined): EndpointRecord {
-  return known === undefined ? told : { ...told, containerAliases: known.containerAliases };
+/** Not in the log is what only the container's own host knows: further names, and that it hides clients. */
+function withOwnWords(told: EndpointRecord, known: EndpointRecord | undefined): EndpointRecord {
+  if (known === undefined) return told;
+  const named = { ...told, containerAliases: known.containerAliases };
+  if (named.service === undefined || known.service?.sourceAddress !== 'masquerade') return named;
+  return { ...named, service: { sourceAddress: 'masquerade', ...named.service } };
 }

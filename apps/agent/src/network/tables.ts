@@ -10,6 +10,8 @@ export interface TablesOptions extends NetworkPorts {
   readonly nodeId: string;
   readonly feed: HostFeed;
   readonly clock: Clock;
+  /** Whether nothing comes back from the host: nobody is sent to its tasks. */
+  readonly isSilent: (nodeId: string) => boolean;
   /** Networks or records changed, or what of them is in the kernel. */
   readonly onChanged: () => void;
 }
@@ -40,12 +42,32 @@ export class NetworkTables implements FeedSource {
     return this.#built;
   }
 
+  /** As they are to be served. */
   records(networkId: string): readonly EndpointRecord[] {
+    return this.known(networkId).map((record) => this.#served(record));
+  }
+
+  /** One of those. */
+  record(networkId: string, endpointId: string): EndpointRecord | undefined {
+    const record = this.#tables.get(networkId)?.get(endpointId);
+    return record && this.#served(record);
+  }
+
+  /** As hosts and dispatchers say them, whatever answers at the moment. */
+  known(networkId: string): readonly EndpointRecord[] {
     return this.#tables.get(networkId)?.all() ?? [];
   }
 
-  record(networkId: string, endpointId: string): EndpointRecord | undefined {
-    return this.#tables.get(networkId)?.get(endpointId);
+  /** The host is silent from now on, or no longer: its tasks are served otherwise. */
+  silenceChanged(nodeId: string): void {
+    for (const [networkId, table] of this.#tables) {
+      const ids = table
+        .others()
+        .flatMap((record) => (record.nodeId === nodeId ? record.endpointId : []));
+      if (ids.length === 0) continue;
+      this.#options.feed.recordsChanged(networkId, ids);
+      this.#options.onChanged();
+    }
   }
 
   /** The networks that this host has are these: joins those that came, leaves those that went. */
@@ -75,36 +97,16 @@ export class NetworkTables implements FeedSource {
     this.#options.onChanged();
   }
 
+  /**
+   * What other hosts say. That one of them was given up says nothing of its tasks: perhaps only its agent is
+   * away. They go when the host is silent too, or when the log says that the node is down.
+   */
   heard(networkId: string, changed: readonly EndpointRecord[], gone: readonly string[]): void {
     const table = this.#tables.get(networkId);
     if (table === undefined) return;
-    const [lost, left] = this.#split(table, gone);
-    const now = this.#options.clock.monotonic();
-    this.#changed(networkId, table.heard([...changed, ...lost], left, now));
-  }
-
-  /**
-   * A host that gossip gave up serves nobody, but stays a peer while the log does not say otherwise: perhaps
-   * only its agent is away, and its containers talk on.
-   */
-  #split(
-    table: NetworkRecords,
-    gone: readonly string[],
-  ): readonly [readonly EndpointRecord[], readonly string[]] {
-    if (gone.length === 0) return [[], []];
-    const dead = new Set(
-      this.#options.gossip
-        .reachability()
-        .flatMap(({ nodeId, standing }) => (standing === 'dead' ? nodeId : [])),
-    );
-    const lost: EndpointRecord[] = [];
-    const left: string[] = [];
-    for (const id of gone) {
-      const record = table.get(id);
-      if (record !== undefined && dead.has(record.nodeId)) lost.push({ ...record, serving: false });
-      else left.push(id);
-    }
-    return [lost, left];
+    const dead = gone.length === 0 ? new Set<string>() : this.#deadHosts();
+    const left = gone.filter((id) => !dead.has(table.get(id)?.nodeId ?? ''));
+    this.#changed(networkId, table.heard(changed, left, this.#options.clock.monotonic()));
   }
 
   /** What a dispatcher says of the network. Returns how much was different. */
@@ -151,6 +153,17 @@ export class NetworkTables implements FeedSource {
   /** Networks in which the endpoint is this host's own. */
   networksOf(endpointId: string): readonly string[] {
     return this.ids.filter((id) => this.#tables.get(id)?.isOwn(endpointId) === true);
+  }
+
+  /** A host from which nothing comes back stays a peer: perhaps only this host cannot reach it. */
+  #served(record: EndpointRecord): EndpointRecord {
+    const isLeftOut = record.serving && this.#options.isSilent(record.nodeId);
+    return isLeftOut ? { ...record, serving: false } : record;
+  }
+
+  #deadHosts(): ReadonlySet<string> {
+    const hosts = this.#options.gossip.reachability();
+    return new Set(hosts.flatMap(({ nodeId, standing }) => (standing === 'dead' ? nodeId : [])));
   }
 
   #leave(networkId: string): void {

@@ -5,6 +5,8 @@ import type { Clock, Logger, Monotonic } from '@shoal/runtime';
 import type { EndpointRecord } from '@shoal/state';
 import type { OwnHost } from '../network/ports.ts';
 import type { Commands } from './commands.ts';
+import type { EncryptionAbility } from './encryption/ability.ts';
+import { EncryptedUnderlay } from './encryption/encrypted-underlay.ts';
 import { bridge, layoutOf, portName, underlayMtuDefault, vniOf } from './layout.ts';
 import type { OverlayMetrics } from './metrics.ts';
 import { type Done, NetworkNamespace, removeNamespace } from './network-namespace.ts';
@@ -23,6 +25,7 @@ export interface BuiltNetworksOptions {
   readonly owner: string;
   /** The host's nameservers. */
   readonly nameservers: readonly string[];
+  readonly encryption: EncryptionAbility;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: OverlayMetrics;
@@ -34,6 +37,8 @@ export interface BuiltNetworksOptions {
 const underlayMtuMax = 9_216;
 /** How long the underlay is taken to be as it was, milliseconds. */
 const underlayMsMax = 10_000;
+/** Works on what all encrypted networks share. */
+const encryptionQueue = 'encryption';
 const notNow: Done = { kind: 'failed', message: 'the network has no address on this host yet' };
 
 /** The networks of this host that stand in the kernel. What is done to one is done one after the other. */
@@ -47,11 +52,23 @@ export class BuiltNetworks {
   readonly #peersDue = new Set<string>();
   /** Endpoints whose interface is being made. */
   readonly #plugging = new Set<string>();
+  readonly #encrypted: EncryptedUnderlay | undefined;
   #strays: ReadonlySet<string> = new Set();
   #underlay: { readonly vtep: string; readonly mtu: number; readonly at: Monotonic } | undefined;
 
   constructor(options: BuiltNetworksOptions) {
     this.#options = options;
+    const { encryption, owner } = options;
+    if (encryption.kind === 'able') {
+      const namespace = `${owner}-wg`;
+      this.#encrypted = new EncryptedUnderlay({ ...options, ...encryption, namespace });
+    }
+  }
+
+  /** Whether a network can be built here, now or ever. */
+  canBuild({ balancerAddresses, encrypted }: NodeNetwork): boolean {
+    const can = !encrypted || this.#options.encryption.kind === 'able';
+    return can && balancerAddresses.length > 0;
   }
 
   isBuilt(networkId: string): boolean {
@@ -76,6 +93,10 @@ export class BuiltNetworks {
     const network = registry.network(networkId);
     const own = registry.own;
     if (network === undefined || own === undefined) return notNow;
+    if (network.encrypted) {
+      const ready = await this.#ensureEncryption(own, audit !== undefined);
+      if (ready.kind === 'failed') return ready;
+    }
     const namespace = await this.#namespace(network, own);
     if (namespace === undefined) return notNow;
     const wasBuilt = this.#built.has(networkId);
@@ -94,6 +115,30 @@ export class BuiltNetworks {
     metrics.standing(this.#built.size, this.#endpointCount, this.#peerCount);
     if (audit === undefined || !wasBuilt) changed(networkId);
     return programmed;
+  }
+
+  /** The way of all encrypted networks, to the hosts of all of them. */
+  async #ensureEncryption(own: OwnHost, isAudit: boolean): Promise<Done> {
+    const { encryption, registry } = this.#options;
+    const underlay = this.#encrypted;
+    if (encryption.kind === 'unable') return { kind: 'failed', message: encryption.reason };
+    if (underlay === undefined) return notNow;
+    const underlayMtu = await this.#underlayMtu(own);
+    return this.#queues.run(encryptionQueue, () => {
+      const networks = registry.networks.filter(({ encrypted }) => encrypted);
+      const hosts = networks.flatMap(({ encryptedHosts = [] }) => encryptedHosts);
+      return underlay.ensure({ vtep: own.vtep, underlayMtu, hosts }, isAudit);
+    });
+  }
+
+  /** After the last encrypted network. */
+  async #dropEncryption(removed: NodeNetwork): Promise<Done> {
+    const underlay = this.#encrypted;
+    const others = this.#options.registry.networks.filter(
+      ({ id, encrypted }) => encrypted && id !== removed.id && this.#namespaces.has(id),
+    );
+    if (!removed.encrypted || underlay === undefined || others.length > 0) return { kind: 'ok' };
+    return this.#queues.run(encryptionQueue, () => underlay.remove());
   }
 
   /** Running containers lose their interfaces with the namespace that these were plugged into. */
@@ -117,6 +162,7 @@ export class BuiltNetworks {
     const layout = layoutOf(network, own, {
       underlayMtu: await this.#underlayMtu(own),
       owner: this.#options.owner,
+      encryptedUnderlay: this.#encrypted?.namespace,
     });
     if (layout === undefined) return undefined;
     const known = this.#namespaces.get(network.id);
@@ -239,7 +285,9 @@ export class BuiltNetworks {
       const known =
         this.#namespaces.get(network.id) ??
         (own === undefined ? undefined : await this.#namespace(network, own));
-      const done = (await known?.remove()) ?? { kind: 'ok' };
+      const removed = (await known?.remove()) ?? { kind: 'ok' };
+      if (removed.kind === 'failed') return removed;
+      const done = await this.#dropEncryption(network);
       if (done.kind === 'failed') return done;
       this.#namespaces.delete(network.id);
       this.#built.delete(network.id);
@@ -267,7 +315,8 @@ export class BuiltNetworks {
       const shown = await commands.show('ip', name, ['-d', 'addr', 'show']);
       if (shown.kind === 'failed') continue;
       if (readLinks(shown.output).get(bridge)?.alias !== owner) continue;
-      const devices = [`shx${name.slice('shoal-'.length)}`, bridge];
+      const stray = name.slice('shoal-'.length);
+      const devices = [`shx${stray}`, `she${stray}`, bridge];
       const done = await removeNamespace(commands, name, devices);
       logger.warn({ namespace: name, done: done.kind }, 'stray_namespace_removed');
       metrics.repaired('stray');

@@ -94,6 +94,18 @@ export class Commands {
     return this.#run('sysctl', { program: 'sh', args, namespace: namespacePath });
   }
 
+  /** `wg` in a namespace, with `lines` as its standard input: keys are in none of its words. */
+  wireguard(
+    namespace: string,
+    words: readonly string[],
+    lines: readonly string[] = [],
+  ): Promise<CommandOutcome> {
+    // `wg` opens its input by name, which cannot be done with a socket, as ours is.
+    const args = ['-c', 'cat | wg "$@"', 'wg', ...words];
+    const path = namespacePathOf(namespace);
+    return this.#run('wg', { program: 'sh', args, namespace: path }, lines);
+  }
+
   async #batch(
     tool: 'ip' | 'bridge',
     flags: readonly string[],
@@ -122,6 +134,11 @@ export class Commands {
     if (isDone) return { kind: 'ok', output: outcome.stdout };
     return readFailure(tool, outcome, lines);
   }
+}
+
+/** As `ip` finds a namespace by its name. */
+export function namespacePathOf(name: string): string {
+  return `/run/netns/${name}`;
 }
 
 function inside(namespace: string | undefined): readonly string[] {

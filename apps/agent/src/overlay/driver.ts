@@ -3,8 +3,13 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { HostNetwork, NodeNetwork } from '@shoal/overlay';
-import { type Clock, errorMessage, type Logger } from '@shoal/runtime';
-import { addressOf, type EndpointRecord, type TaskAssignment } from '@shoal/state';
+import { type Clock, errorMessage, type Logger, type Random } from '@shoal/runtime';
+import {
+  addressOf,
+  type EndpointRecord,
+  type HostEncryption,
+  type TaskAssignment,
+} from '@shoal/state';
 import type { ContainerNetworkPlan, ContainerNetworks } from '../executor/container-networks.ts';
 import { noNetworks } from '../executor/container-networks.ts';
 import type { EngineResult } from '../executor/engine.ts';
@@ -14,6 +19,13 @@ import { within } from '../network/waits.ts';
 import { EngineAudit } from './audit.ts';
 import { BuiltNetworks } from './built-networks.ts';
 import { Commands, type HostNamespace } from './commands.ts';
+import {
+  type EncryptionAbility,
+  encryptionPortDefault,
+  findEncryptionAbility,
+  hostEncryption,
+} from './encryption/ability.ts';
+import { forgetTunnelKey, tunnelKeyFile } from './encryption/tunnel-key.ts';
 import { EngineNames } from './engine-names.ts';
 import { EngineNetworks } from './engine-networks.ts';
 import { raiseHostLimits } from './host-limits.ts';
@@ -42,11 +54,18 @@ export interface OverlayDriverOptions {
   readonly dataDir: string;
   /** Where the engine finds its network driver, and by the file's name how it is called. */
   readonly socket?: string | undefined;
+  /** UDP port that packets of encrypted networks come to. */
+  readonly encryptionPort?: number | undefined;
   readonly clock: Clock;
+  readonly random: Random;
   readonly logger: Logger;
   readonly metrics: OverlayMetrics;
   /** Absent: the namespace of this process. It must be the engine's. */
   readonly host?: HostNamespace | undefined;
+}
+
+interface Options extends OverlayDriverOptions {
+  readonly encryption: EncryptionAbility;
 }
 
 /**
@@ -54,7 +73,7 @@ export interface OverlayDriverOptions {
  * that stand for them, and the driver through which its containers join.
  */
 export class OverlayDriver implements OverlayPort, ContainerNetworks {
-  readonly #options: OverlayDriverOptions;
+  readonly #options: Options;
   readonly #registry: Registry;
   readonly #built: BuiltNetworks;
   readonly #names: EngineNames;
@@ -69,7 +88,7 @@ export class OverlayDriver implements OverlayPort, ContainerNetworks {
   #closed = false;
 
   private constructor(
-    options: OverlayDriverOptions,
+    options: Options,
     registry: Registry,
     commands: Commands,
     nameservers: readonly string[],
@@ -77,14 +96,14 @@ export class OverlayDriver implements OverlayPort, ContainerNetworks {
     this.#options = options;
     this.#registry = registry;
     this.#nameservers = nameservers;
-    const { clock, logger, metrics, observe, socket = pluginSocketDefault } = options;
+    const { clock, logger, metrics, observe, encryption, socket = pluginSocketDefault } = options;
     const http = new EngineHttp(options.engine, observe, () => clock.monotonic());
     const engine = new EngineNetworks(http, driverName(socket));
     const changed = (networkId: string): void => this.#changed(networkId);
     const attachments = (): Attachments | undefined => this.#attachments;
     const owner = ownerOf(options.dataDir);
-    const kernel = { commands, registry, owner, nameservers, clock, logger, metrics, changed };
-    const built = new BuiltNetworks(kernel);
+    const kernel = { commands, registry, owner, nameservers, encryption, clock, logger, metrics };
+    const built = new BuiltNetworks({ ...kernel, changed });
     const plumbing = new Plumbing({
       ...{ registry, built, attachments, changed },
       activated: () => this.#upkeep.auditIn(activatedMs),
@@ -106,17 +125,25 @@ export class OverlayDriver implements OverlayPort, ContainerNetworks {
    * @throws when the socket cannot be made.
    */
   static async open(options: OverlayDriverOptions): Promise<OverlayDriver> {
-    const { clock, logger, metrics, dataDir, host, socket = pluginSocketDefault } = options;
+    const { clock, random, logger, metrics, dataDir, host } = options;
+    const { socket = pluginSocketDefault, encryptionPort: port = encryptionPortDefault } = options;
+    const encryption = await findEncryptionAbility({ dataDir, port, random, logger });
     const registry = await Registry.open(join(dataDir, 'agent', 'overlay.json'), clock, logger);
     const files = resolvConfPaths.map((path) => readFile(path, 'utf8').catch(() => ''));
     const commands = new Commands({ clock, host, observe: metrics.command });
     const nameservers = hostNameservers(await Promise.all(files));
-    const driver = new OverlayDriver(options, registry, commands, nameservers);
+    const whole = { ...options, encryption };
+    const driver = new OverlayDriver(whole, registry, commands, nameservers);
     const methods = driver.#methods;
     driver.#server = await PluginServer.listen({ socket, methods, clock, logger, metrics });
     await raiseHostLimits(commands, logger);
     driver.#upkeep.auditIn(0);
     return driver;
+  }
+
+  /** How this host takes part in encrypted networks; undefined: it cannot. */
+  get encryption(): HostEncryption | undefined {
+    return hostEncryption(this.#options.encryption);
   }
 
   /** Where addresses of containers that are run by hand come from. */
@@ -133,8 +160,7 @@ export class OverlayDriver implements OverlayPort, ContainerNetworks {
       const changed = !isDeepStrictEqual(registry.network(network.id), network);
       if (changed) registry.putNetwork(network);
       const due = moved || changed || !this.#built.isBuilt(network.id);
-      const can = network.balancerAddresses.length > 0 && !network.encrypted;
-      if (due && can) void this.#upkeep.build(network.id);
+      if (due && this.#built.canBuild(network)) void this.#upkeep.build(network.id);
     }
   }
 
@@ -152,7 +178,10 @@ export class OverlayDriver implements OverlayPort, ContainerNetworks {
     if (network === undefined || !this.#upkeep.isWanted(networkId)) {
       return failed(`network ${networkId} is not known on this host yet`);
     }
-    if (network.encrypted) return { kind: 'impossible', message: cannotEncrypt };
+    const { encryption } = this.#options;
+    if (network.encrypted && encryption.kind === 'unable') {
+      return { kind: 'impossible', message: encryption.reason };
+    }
     if (!this.#built.isBuilt(networkId)) {
       const built = await this.#built.build(networkId);
       if (built.kind === 'failed') return failed(`network ${network.name}: ${built.message}`);
@@ -228,6 +257,7 @@ export class OverlayDriver implements OverlayPort, ContainerNetworks {
     await this.#upkeep.removeAll();
     await this.close();
     await this.#registry.clear();
+    await forgetTunnelKey(tunnelKeyFile(this.#options.dataDir));
   }
 }
 
@@ -235,9 +265,6 @@ export class OverlayDriver implements OverlayPort, ContainerNetworks {
 function ownerOf(dataDir: string): string {
   return `shoal-${createHash('sha256').update(dataDir).digest('hex').slice(0, 16)}`;
 }
-
-/** Continues a sentence about the network. */
-const cannotEncrypt = 'it is encrypted, and this host cannot encrypt overlay networks';
 
 function failed(message: string): Ensured {
   return { kind: 'failed', message };

@@ -103,6 +103,7 @@ describe.runIf(canMakeNamespaces())('a network in the kernel', () => {
       registry,
       owner: `shoal-test-${process.pid}`,
       nameservers: ['192.0.2.53'],
+      encryption: { kind: 'unable', reason: 'it is encrypted, and this host cannot' },
       clock: systemClock,
       logger: silentLogger,
       metrics: counted,
@@ -147,6 +148,16 @@ describe.runIf(canMakeNamespaces())('a network in the kernel', () => {
       { id: network.id, namespace: `/run/netns/${namespace}`, mtu: 1_400, local: [] },
     ]);
     expect(built.hostNetworks()[0]?.upstreams).toEqual(['192.0.2.53:53']);
+  });
+
+  test('is not built when it is encrypted, where nothing encrypts', async () => {
+    const secret = { ...network, encrypted: true, encryptedHosts: [] };
+    expect(built.canBuild(secret)).toBe(false);
+    registry.putNetwork(secret);
+    const message = 'it is encrypted, and this host cannot';
+    expect(await built.build(network.id)).toEqual({ kind: 'failed', message });
+    expect(existsSync(`/run/netns/${namespace}`)).toBe(false);
+    expect(built.hostNetworks()).toEqual([]);
   });
 
   test('what is right is left alone by the next look', async () => {

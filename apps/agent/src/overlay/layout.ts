@@ -23,7 +23,9 @@ const portPrefix = 'sh-';
 /** How one network has to look in the kernel, apart from its containers and peers. */
 export interface Layout {
   readonly namespace: string;
-  /** Name of the VXLAN device. */
+  /** Namespace in which the tunnel's packets leave; absent: the host's. */
+  readonly underlay?: string | undefined;
+  /** Name of the VXLAN device; of an encrypted network another, so that none is taken for the other. */
   readonly device: string;
   readonly vni: number;
   readonly dstport: number;
@@ -39,26 +41,39 @@ export interface Layout {
   readonly routes: readonly string[];
 }
 
+export interface LayoutOptions {
+  readonly underlayMtu: number;
+  readonly owner: string;
+  /** Namespace whose packets to other hosts go encrypted; absent: this host has none. */
+  readonly encryptedUnderlay?: string | undefined;
+}
+
 /** All subnets of a network share the device of the first one's VNI. */
 export function vniOf(network: NodeNetwork): number | undefined {
   return network.subnets[0]?.vni;
 }
 
-/** Undefined while the network cannot be built: it has no subnet or no balancer address yet. */
+/**
+ * Undefined while the network cannot be built: it has no subnet or no balancer address yet, or is encrypted
+ * where nothing encrypts.
+ */
 export function layoutOf(
   network: NodeNetwork,
   own: OwnHost,
-  { underlayMtu, owner }: { readonly underlayMtu: number; readonly owner: string },
+  { underlayMtu, owner, encryptedUnderlay }: LayoutOptions,
 ): Layout | undefined {
   const vni = vniOf(network);
   if (vni === undefined || network.balancerAddresses.length === 0) return undefined;
+  if (network.encrypted && encryptedUnderlay === undefined) return undefined;
   const family = familyOf(own.vtep) === 6 ? 'ipv6' : 'ipv4';
   const gateways = network.subnets.map(
     ({ gateway }) => `${gateway}/${familyBits[familyOf(gateway)]}`,
   );
   return {
     namespace: namespaceName(vni),
-    device: `shx${vni}`,
+    ...(network.encrypted
+      ? { underlay: encryptedUnderlay, device: `she${vni}` }
+      : { device: `shx${vni}` }),
     vni,
     dstport: network.dataPathPort,
     vtep: own.vtep,
@@ -95,6 +110,11 @@ export function portName(dockerEndpointId: string): string {
 /** The container's end, until the engine takes it. */
 export function plugName(dockerEndpointId: string): string {
   return `sc-${dockerEndpointId.slice(0, portIdChars)}`;
+}
+
+/** Whether a device is a network's tunnel, encrypted or not. */
+export function isTunnelName(name: string): boolean {
+  return /^sh[xe]\d+$/.test(name);
 }
 
 export function isPort(name: string): boolean {

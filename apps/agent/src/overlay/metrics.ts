@@ -7,7 +7,7 @@ export interface OverlayMetrics {
   readonly command: CommandObserver;
   /** What stands now. */
   standing(networks: number, endpoints: number, peers: number): void;
-  repaired(kind: RepairKind | 'peer' | 'endpoint' | 'stray'): void;
+  repaired(kind: RepairKind | 'peer' | 'endpoint' | 'stray' | 'encryption'): void;
   pluginCall(call: string, outcome: 'ok' | 'failed', ms: number): void;
 }
 

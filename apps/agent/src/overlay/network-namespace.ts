@@ -134,23 +134,23 @@ export class NetworkNamespace {
   }
 
   async #step(step: Step): Promise<Done> {
-    const run = (): Promise<CommandOutcome> =>
-      this.#commands.ip(step.where === 'host' ? undefined : this.#layout.namespace, step.lines);
-    const done = await run();
+    const { device, namespace, underlay } = this.#layout;
+    const where = { host: undefined, underlay, network: namespace }[step.where];
+    const done = await this.#commands.ip(where, step.lines);
     if (done.kind === 'ok') return ok;
     const [refused] = done.refused;
     if (refused === undefined || !takenVni.test(refused.message)) return done;
-    if (!refused.command.startsWith('link add shx')) return done;
-    return this.#takeVni(step.lines.slice(step.lines.indexOf(refused.command)));
+    if (!refused.command.startsWith(`link add ${device} `)) return done;
+    return this.#takeVni(where, step.lines.slice(step.lines.indexOf(refused.command)));
   }
 
-  /** What an agent that was killed has left in the host's namespace is taken away, nothing else. */
-  async #takeVni(lines: readonly string[]): Promise<Done> {
+  /** What an agent that was killed has left where tunnels are made is taken away, nothing else. */
+  async #takeVni(where: string | undefined, lines: readonly string[]): Promise<Done> {
     const { device, vni } = this.#layout;
-    const dropped = await this.#commands.ip(undefined, [`link del ${device}`]);
+    const dropped = await this.#commands.ip(where, [`link del ${device}`]);
     this.#logger.warn({ device, vni, dropped: dropped.kind }, 'overlay_leftover');
     for (let left = takenTries.count; left > 0; left -= 1) {
-      const again = await this.#commands.ip(undefined, lines);
+      const again = await this.#commands.ip(where, lines);
       if (again.kind === 'ok') return ok;
       if (!takenVni.test(again.message)) return again;
       await new Promise<void>((resolve) => this.#clock.after(takenTries.pauseMs, resolve));

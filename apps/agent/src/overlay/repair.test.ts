@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { bridge, type Layout, layoutOf } from './layout.ts';
 import { type Ports, repairOf } from './repair.ts';
 import { readLinks, type SeenLink, type SeenLinks } from './seen.ts';
@@ -136,4 +136,35 @@ test('output of ip that says nothing', () => {
   expect(readLinks('')).toEqual(new Map());
   expect(readLinks('[{},{}]')).toEqual(new Map());
   expect(() => readLinks('[{"ifname":7}]')).toThrow();
+});
+
+describe('an encrypted network', () => {
+  const secret = layoutOf({ ...exampleNetwork, encrypted: true }, exampleOwn, {
+    ...{ underlayMtu: 1_500, owner: 'shoal-me', encryptedUnderlay: 'shoal-me-wg' },
+  });
+  if (secret === undefined) throw new Error('there is what encrypts');
+  const steps = (links: SeenLinks | undefined) => repairOf(secret, links, none).steps;
+  const create = [
+    'link add she4097 mtu 1370 type vxlan id 4097 dstport 4789 local 192.0.2.1 nolearning proxy',
+    'link set she4097 netns shoal-4097',
+  ];
+
+  test('has its tunnel made where all packets go encrypted', () => {
+    const [first, second] = steps(undefined);
+    expect(first).toEqual({ where: 'host', lines: ['netns add shoal-4097'] });
+    expect(second).toEqual({ where: 'underlay', lines: create });
+  });
+
+  test('does not take the tunnel of a network that is not, and the other way round', () => {
+    const open = right.get(device);
+    if (open === undefined) throw new Error('there is a tunnel');
+    expect(steps(right)[0]).toEqual({ where: 'network', lines: ['link del shx4097'] });
+    const links = new Map([...right, ['she4097', open]]);
+    expect(repairOf(layout, links, none).steps[0]?.lines).toEqual(['link del she4097']);
+  });
+
+  test('is not built where nothing encrypts', () => {
+    const options = { underlayMtu: 1_500, owner: 'shoal-me' };
+    expect(layoutOf({ ...exampleNetwork, encrypted: true }, exampleOwn, options)).toBeUndefined();
+  });
 });

@@ -1,11 +1,11 @@
-import { bridge, isPort, type Layout } from './layout.ts';
+import { bridge, isPort, isTunnelName, type Layout } from './layout.ts';
 import type { SeenLinks } from './seen.ts';
 
 export type RepairKind = 'namespace' | 'bridge' | 'tunnel' | 'address' | 'port';
 
-/** Lines of `ip` that belong together, in the host's namespace or in the network's. */
+/** Lines of `ip` that belong together, in the host's namespace, the network's or its underlay's. */
 export interface Step {
-  readonly where: 'host' | 'network';
+  readonly where: 'host' | 'underlay' | 'network';
   readonly lines: readonly string[];
 }
 
@@ -32,6 +32,7 @@ export function repairOf(layout: Layout, seen: SeenLinks | undefined, ports: Por
   const kinds = new Set<RepairKind>();
   const before: string[] = [];
   const host: string[] = [];
+  const underlay = layout.underlay === undefined ? host : [];
   const inside: string[] = [];
   const note = (kind: RepairKind, lines: readonly string[], to: string[]): void => {
     if (lines.length === 0) return;
@@ -46,13 +47,14 @@ export function repairOf(layout: Layout, seen: SeenLinks | undefined, ports: Por
   const stale = staleTunnel(layout, seen);
   note('tunnel', stale, before);
   const present = stale.length === 0 && seen?.get(layout.device) !== undefined;
-  if (!present) note('tunnel', tunnelCreation(layout), host);
+  if (!present) note('tunnel', tunnelCreation(layout), underlay);
   note('tunnel', tunnelLines(layout, present ? seen : undefined), inside);
   note('address', addressLines(layout, seen), inside);
   note('port', portLines(seen, ports), inside);
   const steps: Step[] = [
     { where: 'network', lines: before },
     { where: 'host', lines: host },
+    { where: 'underlay', lines: underlay === host ? [] : underlay },
     { where: 'network', lines: inside },
   ];
   return { kinds: [...kinds], steps: steps.filter(({ lines }) => lines.length > 0) };
@@ -68,21 +70,24 @@ function bridgeLines(layout: Layout, seen: SeenLinks | undefined): string[] {
   return found.up && right ? [] : [set];
 }
 
-/** A tunnel's identity cannot be changed. */
+/** A tunnel's identity cannot be changed, nor where its packets leave. */
 function staleTunnel(layout: Layout, seen: SeenLinks | undefined): string[] {
-  const found = seen?.get(layout.device);
-  if (found === undefined) return [];
-  const { tunnel } = found;
-  const same =
-    tunnel?.vni === layout.vni &&
-    tunnel.dstport === layout.dstport &&
-    tunnel.vtep === layout.vtep &&
-    tunnel.proxy &&
-    !tunnel.learning;
-  return same ? [] : [`link del ${layout.device}`];
+  const stale: string[] = [];
+  for (const [name, { tunnel }] of seen ?? []) {
+    if (!isTunnelName(name)) continue;
+    const same =
+      name === layout.device &&
+      tunnel?.vni === layout.vni &&
+      tunnel.dstport === layout.dstport &&
+      tunnel.vtep === layout.vtep &&
+      tunnel.proxy &&
+      !tunnel.learning;
+    if (!same) stale.push(`link del ${name}`);
+  }
+  return stale;
 }
 
-/** Made in the host's namespace: there its packets leave, wherever it is moved to. */
+/** Made in the host's namespace or the underlay's: there its packets leave, wherever it is moved to. */
 function tunnelCreation(layout: Layout): string[] {
   const { device, vni, dstport, vtep, mtu, namespace } = layout;
   return [

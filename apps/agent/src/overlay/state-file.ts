@@ -17,6 +17,9 @@ const network = z.object({
   attachable: z.boolean(),
   ingress: z.boolean(),
   encrypted: z.boolean(),
+  encryptedHosts: z
+    .array(z.object({ nodeId: z.string(), vtep: z.string(), publicKey: z.string(), port: z.int() }))
+    .optional(),
   mtu: z.int().optional(),
   dataPathPort: z.int(),
   balancerAddresses: z.array(z.string()),

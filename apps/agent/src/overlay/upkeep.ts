@@ -121,7 +121,7 @@ export class Upkeep {
     for (const network of registry.networks) {
       if (this.#closed) return false;
       if (!this.isWanted(network.id)) await this.retire(network.id);
-      else if (network.balancerAddresses.length > 0 && !network.encrypted) {
+      else if (built.canBuild(network)) {
         const done = await built.audit(network.id, isComplete);
         if (done.kind === 'ok') continue;
         whole = false;

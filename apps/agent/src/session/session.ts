@@ -39,9 +39,21 @@ export interface SessionEvents {
   ended(reason: string): void;
 }
 
+/** What speaks with the dispatcher at `address`; of one session alone, so that both end together. */
+export function dispatcherClient(
+  address: string,
+  credentials: ChannelCredentials,
+): DispatcherClient {
+  return new DispatcherClient(address, credentials, {
+    ...channelOptions('manager'),
+    'grpc.use_local_subchannel_pool': 1,
+    'grpc.max_receive_message_length': messageBytesMax,
+  });
+}
+
 export interface SessionOptions {
-  readonly address: string;
-  readonly credentials: ChannelCredentials;
+  /** Closed when the session ends. */
+  readonly client: DispatcherClient;
   readonly previousSession: string;
   readonly description: NodeDescription;
   readonly version: string;
@@ -66,14 +78,9 @@ export class Session {
 
   constructor(options: SessionOptions) {
     this.#options = options;
-    const { address, credentials, reporter, description, version } = options;
+    const { client, reporter, description, version } = options;
     reporter.restart();
-    this.#client = new DispatcherClient(address, credentials, {
-      ...channelOptions('manager'),
-      // Each session has its connection, so that the end of one is the end of its connection.
-      'grpc.use_local_subchannel_pool': 1,
-      'grpc.max_receive_message_length': messageBytesMax,
-    });
+    this.#client = client;
     this.#call = this.#client.session();
     this.#call.on('data', (message: DispatcherMessage) => this.#received(message));
     this.#call.on('error', (error) => this.end(errorMessage(error)));

@@ -111,6 +111,7 @@ export class FakeGossip implements GossipPort {
   applied: (networkId: string) => Promise<void> = async () => undefined;
   readonly #others = new Map<string, Map<string, EndpointRecord>>();
   readonly #listeners = new Set<(...heard: Heard) => void>();
+  readonly #standing = new Set<() => void>();
 
   /** Other hosts say something. */
   hear(...[networkId, changed, gone]: Heard): void {
@@ -167,6 +168,17 @@ export class FakeGossip implements GossipPort {
 
   reachability(): readonly HostReachability[] {
     return this.hosts;
+  }
+
+  onStanding(listener: () => void): () => void {
+    this.#standing.add(listener);
+    return () => this.#standing.delete(listener);
+  }
+
+  /** From now on hosts are thought to be so. */
+  judge(hosts: readonly HostReachability[]): void {
+    this.hosts = hosts;
+    for (const listener of this.#standing) listener();
   }
 
   settle(): void {

@@ -1,37 +1,57 @@
 import type { TaskAssignment } from '@shoal/state';
-import type { Engine, EngineResult } from '../executor/engine.ts';
+import type { Engine, EngineFailure } from '../executor/engine.ts';
+import type { FetchImage } from '../images/image-fetcher.ts';
+
+/** How it ended to get an image. */
+export type PullResult =
+  | { readonly kind: 'ok' }
+  | {
+      readonly kind: 'failed';
+      readonly failure: EngineFailure;
+      /** Why each node that has the image did not give it; empty when none has it. */
+      readonly reasons: readonly string[];
+    };
 
 interface Pull {
-  readonly result: Promise<EngineResult<undefined>>;
+  readonly result: Promise<PullResult>;
   readonly listeners: Set<(text: string) => void>;
 }
 
-const cancelled: EngineResult<undefined> = {
+const cancelled: PullResult = {
   kind: 'failed',
   failure: { kind: 'unreachable', message: 'the pull is no longer wanted' },
+  reasons: [],
 };
+const nobody: FetchImage = async () => ({ kind: 'none', reasons: [] });
 
-/** Pulls each image once for all tasks that wait for it; a task that stops waiting does not stop the pull. */
+/**
+ * Gets each image once for all tasks that wait for it, from another node that has it, else from its registry;
+ * a task that stops waiting does not stop that.
+ */
 export class ImagePulls {
   readonly #engine: Engine;
+  readonly #fetch: FetchImage;
   readonly #pulls = new Map<string, Pull>();
   readonly #end = new AbortController();
 
-  constructor(engine: Engine) {
+  /** Without `fetch` there are only registries. */
+  constructor(engine: Engine, fetch: FetchImage = nobody) {
     this.#engine = engine;
+    this.#fetch = fetch;
   }
 
+  /** `progress` is told whole texts for people. */
   pull(
     assignment: TaskAssignment,
     signal: AbortSignal,
     progress: (text: string) => void,
-  ): Promise<EngineResult<undefined>> {
+  ): Promise<PullResult> {
     const image = assignment.template.ContainerSpec.Image;
     const key = `${image} ${assignment.registryAuth ?? ''}`;
     const pull = this.#pulls.get(key) ?? this.#begin(key, image, assignment.registryAuth);
     pull.listeners.add(progress);
     return new Promise((resolve) => {
-      const settle = (result: EngineResult<undefined>): void => {
+      const settle = (result: PullResult): void => {
         pull.listeners.delete(progress);
         signal.removeEventListener('abort', abort);
         resolve(result);
@@ -48,13 +68,30 @@ export class ImagePulls {
 
   #begin(key: string, image: string, registryAuth: string | undefined): Pull {
     const listeners = new Set<(text: string) => void>();
-    const result = this.#engine
-      .pull(image, registryAuth, this.#end.signal, (text) => {
-        for (const listener of listeners) listener(text);
-      })
-      .finally(() => this.#pulls.delete(key));
+    const tell = (text: string): void => {
+      for (const listener of listeners) listener(text);
+    };
+    const result = this.#get(image, registryAuth, tell).finally(() => this.#pulls.delete(key));
     const pull = { result, listeners };
     this.#pulls.set(key, pull);
     return pull;
+  }
+
+  async #get(
+    image: string,
+    registryAuth: string | undefined,
+    tell: (text: string) => void,
+  ): Promise<PullResult> {
+    const { signal } = this.#end;
+    const request = { reference: image, signal, progress: tell };
+    const fetched = await this.#fetch({ ...request, believesWorkers: false });
+    if (fetched.kind === 'fetched') return { kind: 'ok' };
+    const pulled = await this.#engine.pull(image, registryAuth, signal, (text) =>
+      tell(`pulling image, ${text}`),
+    );
+    if (pulled.kind === 'ok') return { kind: 'ok' };
+    if (fetched.isUnconfirmed !== true) return { ...pulled, reasons: fetched.reasons };
+    const last = await this.#fetch({ ...request, believesWorkers: true });
+    return last.kind === 'fetched' ? { kind: 'ok' } : { ...pulled, reasons: last.reasons };
   }
 }

@@ -19,6 +19,7 @@ import {
 import type { TaskFiles } from '../files/task-files.ts';
 import type { TaskNetworking } from '../network/task-networking.ts';
 import { type Act, type ActEnd, nextMove, passed, settle } from '../task/machine.ts';
+import type { PullResult } from './image-pulls.ts';
 
 /** Pause before work that could not be done is tried again, milliseconds. */
 const retryMs = 1_000;
@@ -40,7 +41,7 @@ export interface TaskRunnerOptions {
     assignment: TaskAssignment,
     signal: AbortSignal,
     progress: (text: string) => void,
-  ) => Promise<EngineResult<undefined>>;
+  ) => Promise<PullResult>;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly onStatus: StatusListener;
@@ -229,7 +230,7 @@ export class TaskRunner {
       const missing = created.failure;
       if (signal.aborted) return { kind: 'overtaken' };
       const pulled = await this.#options.pull(this.#assignment, signal, (text) =>
-        this.#progress(`pulling image, ${text}`),
+        this.#progress(text),
       );
       if (signal.aborted) return { kind: 'overtaken' };
       if (pulled.kind === 'failed') {
@@ -237,7 +238,8 @@ export class TaskRunner {
         const fields = { task: taskId, image: template.ContainerSpec.Image };
         this.#options.logger.warn({ ...fields, reason: pulled.failure.message }, 'pull_failed');
         // In Swarm the pull's own error is for the log; the task says what it could not find.
-        return { kind: 'fatal', message: missing.message };
+        const tried = pulled.reasons.length === 0 ? '' : ` (${pulled.reasons.join('; ')})`;
+        return { kind: 'fatal', message: `${missing.message}${tried}` };
       }
       created = await this.#options.engine.create(assignment, node);
     }

@@ -7,6 +7,7 @@ import {
 } from '@shoal/state';
 import type { ContainerEvent, Engine, TaskContainer } from '../executor/engine.ts';
 import type { TaskFiles } from '../files/task-files.ts';
+import type { FetchImage } from '../images/image-fetcher.ts';
 import type { AgentMetrics } from '../metrics.ts';
 import type { TaskNetworking } from '../network/task-networking.ts';
 import { ImagePulls } from './image-pulls.ts';
@@ -24,9 +25,11 @@ const reconnectMs = { first: 50, most: 2_000 } as const;
 export interface WorkerOptions {
   readonly nodeId: string;
   readonly engine: Engine;
-  readonly store: StatusStore;
+  readonly store: Pick<StatusStore, 'belongTo' | 'get' | 'put' | 'delete' | 'taskIds' | 'durable'>;
   readonly networking: TaskNetworking;
   readonly files: TaskFiles;
+  /** Absent: images come from registries alone. */
+  readonly fetch?: FetchImage | undefined;
   readonly node: () => NodeDescription;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -55,7 +58,7 @@ export class Worker {
 
   constructor(options: WorkerOptions) {
     this.#options = options;
-    this.#pulls = new ImagePulls(options.engine);
+    this.#pulls = new ImagePulls(options.engine, options.fetch);
     options.store.belongTo(options.nodeId);
     void this.#look();
   }
@@ -67,6 +70,11 @@ export class Worker {
 
   get statuses(): ReadonlyMap<string, TaskStatus> {
     return new Map([...this.#runners].map(([id, runner]) => [id, runner.status]));
+  }
+
+  /** Whether it is known which tasks and containers the node has. */
+  get settled(): boolean {
+    return this.#complete && this.#found !== undefined;
   }
 
   container(taskId: string): string | undefined {

@@ -3,6 +3,7 @@ import type { Clock, Monotonic } from '@shoal/runtime';
 import type { ProposalFailure, Replica } from '@shoal/stage';
 import type { FastifyReply } from 'fastify';
 import type { ApiContext } from '../context.ts';
+import { isRecent, noteConfirmed } from './freshness.ts';
 import type { Manager, SwarmHost } from './standing.ts';
 import { failureError, missingManagers } from './write.ts';
 
@@ -65,13 +66,35 @@ export async function managerToRead(
  * While the log cannot be asked because its storage fails, the change itself says so.
  * @throws ApiError
  */
-export async function managerToWrite({ host, dataDir }: ApiContext): Promise<Manager> {
+export async function managerToWrite({ host, dataDir, clock }: ApiContext): Promise<Manager> {
   const manager = requireManager(host);
   const { replica } = manager;
   const result = await replica.catchUp();
+  if (result.kind === 'caught-up') noteConfirmed(replica, clock);
   if (result.kind === 'caught-up' || (result.code === 'storage' && replica.ready)) return manager;
   if (!replica.ready) throw stillLoading(result);
   throw failureError(result, dataDir);
+}
+
+/**
+ * Decides on something new. While the log answers, the state in memory is good enough to begin with, which saves a
+ * question to the log; only when that says no is the newest waited for, and decided again. For decisions that the
+ * state machine checks again. @throws ApiError
+ */
+export async function decideToAdd<T>(
+  context: ApiContext,
+  decide: (manager: Manager) => Promise<T>,
+): Promise<{ readonly manager: Manager; readonly decided: T }> {
+  const inMemory = requireManager(context.host);
+  if (isRecent(inMemory.replica, context.clock)) {
+    try {
+      return { manager: inMemory, decided: await decide(inMemory) };
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+    }
+  }
+  const manager = await managerToWrite(context);
+  return { manager, decided: await decide(manager) };
 }
 
 function stillLoading({ message }: ProposalFailure): ApiError {

@@ -3,6 +3,7 @@ import { newId } from '@shoal/runtime';
 import type { ProposalFailure } from '@shoal/stage';
 import { type Change, describeRefusal, type Refusal } from '@shoal/state';
 import type { ApiContext } from '../context.ts';
+import { noteConfirmed } from './freshness.ts';
 import type { Manager } from './standing.ts';
 
 /** Attempts of a change that holds for any version of its objects, while others write to them. */
@@ -56,6 +57,7 @@ export async function commit(
     },
   ]);
   if (result.kind === 'failed') throw failureError(result, context.dataDir);
+  noteConfirmed(manager.replica, context.clock);
   const [outcome] = result.outcomes;
   return outcome?.kind === 'refused' ? outcome.refusal : undefined;
 }

@@ -19,7 +19,7 @@ export async function sendEvents(
   const query = queryOf(request);
   const filters = parseFilters(query['filters']);
   const since = parseTime(query['since'] ?? '');
-  parseTime(query['until'] ?? '');
+  const until = parseTime(query['until'] ?? '');
   const path = await context.engine.path(arrivalOf(request).url);
   const { raw } = reply;
   const pending: string[] = [];
@@ -33,8 +33,9 @@ export async function sendEvents(
     if (begun) send(line);
     else pending.push(line);
   };
-  const past = since === undefined ? [] : context.events.past(since, filters);
-  for (const event of past) tell(event);
+  // Without a time only what comes is told, as by the engine.
+  const isPastWanted = since !== undefined || until !== undefined;
+  for (const event of isPastWanted ? context.events.past(since, until, filters) : []) tell(event);
   const unwatch = context.events.watch(filters, tell);
   if (unwatch === undefined) throw new ApiError(503, 'too many clients watch events');
   reply.hijack();

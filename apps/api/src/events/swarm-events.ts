@@ -34,11 +34,17 @@ export class SwarmEvents {
     });
   }
 
-  /** Kept events from `since` on that pass. */
-  past(since: NanoTime, filters: Filters): readonly SwarmEvent[] {
+  /** Kept events between two times, both included, that pass; all of them when neither is given. */
+  past(
+    since: NanoTime | undefined,
+    until: NanoTime | undefined,
+    filters: Filters,
+  ): readonly SwarmEvent[] {
     return this.#kept.filter((event) => {
       const at = { seconds: event.time, nanos: event.timeNano - event.time * 1e9 };
-      return !isTimeBefore(at, since) && eventPasses(filters, event);
+      if (since !== undefined && isTimeBefore(at, since)) return false;
+      if (until !== undefined && isTimeBefore(until, at)) return false;
+      return eventPasses(filters, event);
     });
   }
 

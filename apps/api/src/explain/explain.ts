@@ -7,7 +7,9 @@ import {
   type Task,
   taskName,
 } from '@shoal/state';
+import type { z } from 'zod';
 import type { Manager } from '../cluster/standing.ts';
+import type { decision, look as lookShape } from '../openapi/answers/explain.ts';
 import { nodeName } from '../plan/outcome.ts';
 import { isLive } from '../plan/unsettled.ts';
 import { chainOf, type Link } from './chain.ts';
@@ -31,11 +33,14 @@ export interface TaskStanding {
   readonly waitsFor: string;
 }
 
+type Decision = z.output<typeof decision>;
+type Look = z.output<typeof lookShape>;
+
 interface Records {
   /** Newest first. */
-  readonly decisions: readonly unknown[];
+  readonly decisions: readonly Decision[];
   /** Every node as it is now for the current revision. */
-  readonly now: unknown;
+  readonly now: Look | null;
   /** Schedulers that were asked; records of those that have ended or do not answer are missing. */
   readonly schedulers: readonly {
     readonly id: string;
@@ -153,8 +158,8 @@ function ask(
   return source.ask(identity, address, request);
 }
 
-function decisionShape(view: StateView, decision: PlacementDecision): unknown {
-  const { serviceId: _service, candidates, placed, ...rest } = decision;
+function decisionShape(view: StateView, told: PlacementDecision): Decision {
+  const { serviceId: _service, candidates, placed, ...rest } = told;
   return {
     ...rest,
     placed: placed.map(({ taskId, nodeId }) => ({ taskId, ...place(view, nodeId) })),
@@ -162,7 +167,7 @@ function decisionShape(view: StateView, decision: PlacementDecision): unknown {
   };
 }
 
-function named(view: StateView, candidates: readonly NodeCandidate[]): readonly unknown[] {
+function named(view: StateView, candidates: readonly NodeCandidate[]): Look['candidates'] {
   return candidates.map((candidate) => ({ ...candidate, ...place(view, candidate.nodeId) }));
 }
 

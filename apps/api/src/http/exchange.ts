@@ -46,6 +46,18 @@ export function queryOf(request: FastifyRequest): Readonly<Record<string, string
   );
 }
 
+const trueTexts = new Set(['1', 't', 'T', 'TRUE', 'true', 'True']);
+const falseTexts = new Set(['0', 'f', 'F', 'FALSE', 'false', 'False']);
+
+/** A flag as Go reads it; absent is false. `isTold` adds Go's own words. @throws ApiError 400 */
+export function flagOf(request: FastifyRequest, name: string, isTold: boolean): boolean {
+  const value = queryOf(request)[name] ?? '';
+  if (value === '' || falseTexts.has(value)) return false;
+  if (trueTexts.has(value)) return true;
+  const go = `: strconv.ParseBool: parsing ${JSON.stringify(value)}: invalid syntax`;
+  throw new ApiError(400, `invalid value for ${name}: ${value}${isTold ? go : ''}`);
+}
+
 export function refOf(request: FastifyRequest): string {
   const { ref } = request.params as { readonly ref?: string };
   invariant(ref !== undefined, 'a route without its parameter');
@@ -76,7 +88,6 @@ export function sendEmpty(reply: FastifyReply, status = 200): FastifyReply {
 export function errorBody(error: unknown): { readonly status: number; readonly message: string } {
   if (error instanceof ApiError) return { status: error.status, message: error.message };
   const status = (error as { readonly statusCode?: unknown }).statusCode;
-  if (status === 413) return { status, message: 'http: request body too large' };
   const message = error instanceof Error ? error.message : String(error);
   return { status: typeof status === 'number' ? status : 500, message };
 }

@@ -1,29 +1,33 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { splitVersion } from '@shoal/docker-api';
-import fastify, { type FastifyInstance } from 'fastify';
+import { ApiError, apiErrors, splitVersion } from '@shoal/docker-api';
+import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import { untilTakenUp } from '../cluster/access.ts';
+import { ContainerRouter } from '../containers/container-router.ts';
 import type { ApiContext } from '../context.ts';
 import { ownerOf } from '../proxy/ownership.ts';
-import { proxyRequest, proxyUpgrade } from '../proxy/proxy.ts';
 import { containerRoutes } from '../routes/containers.ts';
+import { distributionRoutes } from '../routes/distribution.ts';
 import { documentRoutes } from '../routes/documents.ts';
 import { networkRoutes } from '../routes/networks.ts';
 import { nodeRoutes } from '../routes/nodes.ts';
 import { serviceRoutes } from '../routes/services.ts';
 import { shoalExplainRoutes } from '../routes/shoal-explain.ts';
 import { shoalNetRoutes } from '../routes/shoal-net.ts';
+import { shoalOpenApiRoutes } from '../routes/shoal-openapi.ts';
 import { shoalPlanRoutes } from '../routes/shoal-plan.ts';
 import { shoalServiceRoutes } from '../routes/shoal-services.ts';
 import { shoalSettingsRoutes } from '../routes/shoal-settings.ts';
+import { shoalStatusRoutes } from '../routes/shoal-status.ts';
 import { swarmRoutes } from '../routes/swarm.ts';
 import { systemRoutes } from '../routes/system.ts';
 import { taskRoutes } from '../routes/tasks.ts';
+import { volumeRoutes } from '../routes/volumes.ts';
+import { Bodies } from './bodies.ts';
 import { errorBody, noteArrival, sendJson } from './exchange.ts';
 import { routedHeaders } from './headers.ts';
+import { Lists } from './lists.ts';
 import type { ApiMetrics } from './metrics.ts';
 
-/** Largest body of a request that this process answers itself. */
-export const bodyBytesMax = 4 * 1024 * 1024;
 /** An idle connection is kept this long; clients reuse one within a command, milliseconds. */
 const keepAliveMs = 65_000;
 /** Longest wait for the head of a request, milliseconds. */
@@ -42,6 +46,7 @@ export async function createApiServer(
   metrics: ApiMetrics,
 ): Promise<ApiServer> {
   const { clock } = context;
+  const engine = new ContainerRouter(context);
   let routed: (request: IncomingMessage, response: ServerResponse) => void = () => undefined;
   const server = createServer(
     { keepAliveTimeout: keepAliveMs, headersTimeout: headersMsMax, requestTimeout: 0 },
@@ -52,7 +57,7 @@ export async function createApiServer(
         const method = request.method ?? '';
         metrics.observe(routes.get(request) ?? 'none', method, response.statusCode, seconds);
       });
-      gateway(context, request, response, routed);
+      gateway(engine, request, response, routed);
     },
   );
   const sockets = new Set<{ destroy(): unknown }>();
@@ -61,14 +66,15 @@ export async function createApiServer(
     socket.once('close', () => sockets.delete(socket));
   });
   server.on('upgrade', (request, socket, head) => {
-    void proxyUpgrade(context.engine, request, socket, head);
+    void engine.passUpgrade(request, socket, head);
   });
   const app = fastify({
     serverFactory: (handler) => {
       routed = handler;
       return server;
     },
-    bodyLimit: bodyBytesMax,
+    // Ours are in Bodies; the framework's would close connections.
+    bodyLimit: Number.MAX_SAFE_INTEGER,
     exposeHeadRoutes: false,
     forceCloseConnections: false,
     // Its own refusal does not have Docker's shape; the routes know best what still works.
@@ -76,6 +82,7 @@ export async function createApiServer(
     routerOptions: { maxParamLength: 1_024 },
   });
   setUp(app, context);
+  const routeContext = { ...context, lists: new Lists(clock) };
   for (const register of [
     systemRoutes,
     swarmRoutes,
@@ -84,14 +91,19 @@ export async function createApiServer(
     taskRoutes,
     networkRoutes,
     containerRoutes,
+    distributionRoutes,
+    volumeRoutes,
     documentRoutes,
+    // Before the others: it writes down what they say of themselves.
+    shoalOpenApiRoutes,
+    shoalStatusRoutes,
     shoalServiceRoutes,
     shoalPlanRoutes,
     shoalExplainRoutes,
     shoalNetRoutes,
     shoalSettingsRoutes,
   ])
-    register(app, context);
+    register(app, routeContext);
   await app.ready();
   return {
     app,
@@ -107,10 +119,19 @@ export async function createApiServer(
   };
 }
 
+const { 'Docker-Experimental': _experimental, ...refusedHeaders } = routedHeaders;
+const refusedAsJson = { ...refusedHeaders, 'Content-Type': 'application/json' };
+/** As Go's own server refuses. */
+const refusedAsText = {
+  ...refusedHeaders,
+  'Content-Type': 'text/plain; charset=utf-8',
+  'X-Content-Type-Options': 'nosniff',
+};
+
 const routes = new WeakMap<IncomingMessage, string>();
 
 function gateway(
-  context: ApiContext,
+  engine: ContainerRouter,
   request: IncomingMessage,
   response: ServerResponse,
   routed: (request: IncomingMessage, response: ServerResponse) => void,
@@ -120,13 +141,12 @@ function gateway(
   if (split.kind === 'refused') {
     const { error, plain } = split;
     const body = plain ? `${error.message}\n` : `${JSON.stringify({ message: error.message })}\n`;
-    const type = plain ? 'text/plain; charset=utf-8' : 'application/json';
-    response.writeHead(error.status, { ...routedHeaders, 'content-type': type }).end(body);
+    response.writeHead(error.status, plain ? refusedAsText : refusedAsJson).end(body);
     return;
   }
   if (ownerOf(request.method ?? 'GET', split.path) === 'engine') {
     routes.set(request, 'engine');
-    void proxyRequest(context.engine, request, response);
+    void engine.pass(request, response);
     return;
   }
   noteArrival(request, { version: split.version, url });
@@ -134,10 +154,11 @@ function gateway(
   routed(request, response);
 }
 
-function setUp(app: FastifyInstance, { host, clock }: ApiContext): void {
+function setUp(app: FastifyInstance, { host, clock, logger }: ApiContext): void {
   // Bodies are read as text whatever their type: the type is judged by the route, in Docker's words.
+  const bodies = new Bodies(clock);
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body));
+  app.addContentTypeParser('*', (_request: unknown, body: IncomingMessage) => bodies.read(body));
   app.addHook('onRequest', async (request, reply) => {
     if (request.is404) return;
     routes.set(request.raw, request.routeOptions.url ?? 'none');
@@ -145,10 +166,26 @@ function setUp(app: FastifyInstance, { host, clock }: ApiContext): void {
     if (host.takingUp !== undefined) await untilTakenUp(host, clock);
   });
   app.setNotFoundHandler((_request, reply) => sendJson(reply, 404, { message: 'page not found' }));
-  app.setErrorHandler((error, _request, reply) => {
+  app.setErrorHandler((given, request, reply) => {
+    const error = isMediaType(given) ? apiErrors.contentType(typeOf(request)) : given;
     const { status, message } = errorBody(error);
-    // Closing on a client that still writes would cost it the answer: the rest is read and dropped.
-    if (status === 413) reply.removeHeader('connection');
+    if (status === 500 && !(error instanceof ApiError))
+      logger.error(
+        { error, method: request.method, route: request.routeOptions.url },
+        'request_broke',
+      );
+    // What is left of a body is read and dropped: closing on a client that still writes would cost it the answer.
+    if (status === 408) reply.header('connection', 'close');
+    else reply.removeHeader('connection');
     return sendJson(reply, status, { message });
   });
+}
+
+/** The framework's own refusal of a content type that is none. */
+function isMediaType(error: unknown): boolean {
+  return (error as { readonly code?: unknown }).code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE';
+}
+
+function typeOf({ headers }: FastifyRequest): string {
+  return headers['content-type'] ?? '';
 }

@@ -1,19 +1,21 @@
 import {
   type LogOptions,
   logContentType,
-  logFrame,
   logGapWarning,
-  logPayload,
+  logLine,
+  logPrefix,
   nanoTime,
   parseLogOptions,
 } from '@shoal/docker-api';
 import { LogStream } from '@shoal/proto';
+import type { Clock } from '@shoal/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Manager } from '../cluster/standing.ts';
 import type { ApiContext } from '../context.ts';
 import { arrivalOf, queryOf } from '../http/exchange.ts';
 import { routedHeaders } from '../http/headers.ts';
-import { LogCollector, type LogSubject } from './log-collector.ts';
+import type { LogFormat } from './chunks.ts';
+import type { LogSubject } from './log-follower.ts';
 
 /** Answers with the log; the head goes out at once, lines as they come. @throws ApiError before that */
 export async function sendLogs(
@@ -32,43 +34,40 @@ export async function sendLogs(
   const contentType = logContentType(arrivalOf(request).version, tty);
   raw.writeHead(200, { ...routedHeaders, 'content-type': contentType });
   raw.flushHeaders();
-  const frame = framer(serviceId, options, tty);
-  const collector = new LogCollector({
-    manager,
-    source: context.logs,
+  const follower = context.logs.follow(manager, {
     subject,
     options,
-    clock: context.clock,
-    random: context.random,
-    sink: {
-      line: (line) => {
-        const stream = line.stream === LogStream.STDERR ? 'stderr' : 'stdout';
-        const time = line.time ?? { seconds: 0, nanos: 0 };
-        return raw.write(frame(stream, line.data, time, line.nodeId, line.taskId));
-      },
-      gaps: (gaps, task) => {
-        const text = Buffer.from(logGapWarning(gaps));
-        raw.write(frame('stderr', text, nanoTime(context.clock.now()), task.nodeId, task.id));
-      },
-      end: () => raw.end(),
-    },
+    format: logFormat(serviceId, options, tty, context.clock),
+    sink: { write: (bytes) => raw.write(bytes), end: () => raw.end() },
   });
-  raw.on('drain', () => collector.drained());
-  raw.on('close', () => collector.stop());
-  raw.on('error', () => collector.stop());
-  collector.start();
+  raw.on('drain', () => follower.drained());
+  raw.on('close', () => follower.stop());
+  raw.on('error', () => follower.stop());
+  follower.start();
   return reply;
 }
 
-function framer(serviceId: string, options: LogOptions, tty: boolean) {
-  return (
-    stream: 'stdout' | 'stderr',
-    data: Uint8Array,
-    time: { readonly seconds: number; readonly nanos: number },
-    nodeId: string,
-    taskId: string,
-  ): Uint8Array => {
-    const payload = logPayload(data, time, { nodeId, serviceId, taskId }, options);
-    return tty ? payload : logFrame(stream, payload);
+/** Lines as this client wants them; a terminal's are sent as they are. */
+export function logFormat(
+  serviceId: string,
+  options: LogOptions,
+  tty: boolean,
+  clock: Clock,
+): LogFormat {
+  const { stdout, stderr, timestamps, details } = options;
+  return {
+    key: [stdout, stderr, timestamps, details, tty].map(Number).join(''),
+    frame({ stream, time, nodeId, taskId, attributes, data }) {
+      const isError = stream === LogStream.STDERR;
+      if (!(isError ? stderr : stdout)) return undefined;
+      const origin = { nodeId, serviceId, taskId };
+      const prefix = logPrefix(time ?? { seconds: 0, nanos: 0 }, origin, attributes, options);
+      return logLine(tty ? undefined : isError ? 'stderr' : 'stdout', prefix, data);
+    },
+    gap(reason, { id, nodeId }) {
+      const origin = { nodeId, serviceId, taskId: id };
+      const prefix = logPrefix(nanoTime(clock.now()), origin, '', options);
+      return logLine(tty ? undefined : 'stderr', prefix, Buffer.from(logGapWarning([reason])));
+    },
   };
 }

@@ -25,23 +25,38 @@ export interface LogSource {
   ): LogStream;
 }
 
-/** Asks dispatchers over mutual TLS; a connection lives as long as its subscription. */
-export const dispatcherLogs: LogSource = {
-  subscribe(identity, address, subscription, listener) {
-    const client = new DispatcherClient(
-      address,
-      channelCredentials(identity),
-      channelOptions('manager'),
-    );
-    const stream: ClientReadableStream<LogLines> = client.subscribeLogs(subscription);
+interface Channel {
+  readonly client: DispatcherClient;
+  readonly identity: Identity;
+  uses: number;
+}
+
+/**
+ * Asks dispatchers over mutual TLS. All streams to one dispatcher go over one connection, which lives as
+ * long as there are any; each has a window of its own, so that a paused one does not hold up the others.
+ */
+export class DispatcherLogs implements LogSource {
+  readonly #channels = new Map<string, Channel>();
+
+  subscribe(
+    identity: Identity,
+    address: string,
+    subscription: LogSubscription,
+    listener: LogListener,
+  ): LogStream {
+    const channel = this.#channel(identity, address);
+    channel.uses += 1;
+    const stream: ClientReadableStream<LogLines> = channel.client.subscribeLogs(subscription);
     let ended = false;
     const end = (failure: string): void => {
       if (ended) return;
       ended = true;
-      client.close();
+      this.#leave(address, channel);
       listener.end(failure);
     };
-    stream.on('data', (lines: LogLines) => listener.lines(lines));
+    stream.on('data', (lines: LogLines) => {
+      if (!ended) listener.lines(lines);
+    });
     stream.on('error', (error) => end(error.message));
     stream.on('end', () => end(''));
     return {
@@ -49,5 +64,22 @@ export const dispatcherLogs: LogSource = {
       resume: () => stream.resume(),
       cancel: () => stream.cancel(),
     };
-  },
-};
+  }
+
+  #channel(identity: Identity, address: string): Channel {
+    const open = this.#channels.get(address);
+    if (open !== undefined && open.identity === identity) return open;
+    const options = channelOptions('manager');
+    const client = new DispatcherClient(address, channelCredentials(identity), options);
+    const channel: Channel = { client, identity, uses: 0 };
+    this.#channels.set(address, channel);
+    return channel;
+  }
+
+  #leave(address: string, channel: Channel): void {
+    channel.uses -= 1;
+    if (channel.uses > 0) return;
+    if (this.#channels.get(address) === channel) this.#channels.delete(address);
+    channel.client.close();
+  }
+}

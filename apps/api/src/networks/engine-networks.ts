@@ -1,6 +1,6 @@
 import { ApiError, standInLabel } from '@shoal/docker-api';
+import { type Engine, EngineAwayError } from '@shoal/link/proxy';
 import { z } from 'zod';
-import { type Engine, EngineAwayError } from '../proxy/engine.ts';
 
 const network = z.looseObject({
   Id: z.string(),

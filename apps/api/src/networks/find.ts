@@ -1,6 +1,6 @@
 import { ApiError, resolveNetwork } from '@shoal/docker-api';
+import type { Engine } from '@shoal/link/proxy';
 import type { Network, StateView } from '@shoal/state';
-import type { Engine } from '../proxy/engine.ts';
 import { listNetworks, standsFor } from './engine-networks.ts';
 
 /** Ids of networks that begin alike, as many as are counted. */

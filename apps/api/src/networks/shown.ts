@@ -6,9 +6,9 @@ import {
   peersShape,
   standInLabel,
 } from '@shoal/docker-api';
+import type { Engine } from '@shoal/link/proxy';
 import { impliedRecords } from '@shoal/overlay';
 import { type Network, nodeAttachmentId, type StateView } from '@shoal/state';
-import type { Engine } from '../proxy/engine.ts';
 import { type EngineNetwork, inspectNetwork, standIns, standsFor } from './engine-networks.ts';
 
 /** What a list shows, and what its filters look at. */

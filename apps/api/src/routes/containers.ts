@@ -1,9 +1,9 @@
 import { isJsonContentType } from '@shoal/docker-api';
+import { passRequest } from '@shoal/link/proxy';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { ApiContext } from '../context.ts';
 import { arrivalOf } from '../http/exchange.ts';
 import { withEngineNetworks } from '../networks/run-attached.ts';
-import { sendToEngine } from '../proxy/proxy.ts';
 
 /** Containers are the engine's; those that join a network of the swarm need to be told its name there. */
 export function containerRoutes(app: FastifyInstance, context: ApiContext): void {
@@ -12,7 +12,7 @@ export function containerRoutes(app: FastifyInstance, context: ApiContext): void
     const sent = typeof request.body === 'string' ? request.body : '';
     const body = changed === undefined ? sent : JSON.stringify(changed);
     reply.hijack();
-    await sendToEngine(context.engine, request.raw, reply.raw, {
+    await passRequest(context.engine, request.raw, reply.raw, {
       url: arrivalOf(request).url,
       body,
     });

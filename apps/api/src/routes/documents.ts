@@ -1,5 +1,6 @@
 import {
   apiErrors,
+  checkTemplatingVersion,
   configShape,
   type DocumentKind,
   type DocumentRequest,
@@ -22,7 +23,15 @@ import { openSealedBytes, sealedPlaces } from '../cluster/sealed.ts';
 import type { Manager } from '../cluster/standing.ts';
 import { commit, refusalError, write, writeNewest } from '../cluster/write.ts';
 import type { ApiContext } from '../context.ts';
-import { jsonBody, queryOf, refOf, sendEmpty, sendJson, versionOf } from '../http/exchange.ts';
+import {
+  arrivalOf,
+  jsonBody,
+  queryOf,
+  refOf,
+  sendEmpty,
+  sendJson,
+  versionOf,
+} from '../http/exchange.ts';
 
 /** Secrets and configs: what tasks are given to read. A secret's content comes in here and never out. */
 export function documentRoutes(app: FastifyInstance, context: ApiContext): void {
@@ -49,6 +58,7 @@ function readRoutes(app: FastifyInstance, context: ApiContext, kind: DocumentKin
 function writeRoutes(app: FastifyInstance, context: ApiContext, kind: DocumentKind): void {
   app.post(`/${kind}s/create`, async (request, reply) => {
     const body = jsonBody(request);
+    checkTemplatingVersion(kind, body, arrivalOf(request).version);
     const manager = await managerToWrite(context);
     const asked = parseNewDocument(kind, body);
     const id = newId(context.random);

@@ -10,6 +10,7 @@ import {
   parseFilters,
   parseNetworkRequest,
 } from '@shoal/docker-api';
+import { passRequest } from '@shoal/link/proxy';
 import { newId } from '@shoal/runtime';
 import type { Network } from '@shoal/state';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
@@ -31,7 +32,6 @@ import {
   listedOfSwarm,
   shownOfEngine,
 } from '../networks/shown.ts';
-import { proxyRequest, sendToEngine } from '../proxy/proxy.ts';
 
 /**
  * Networks of the host and of the swarm under one roof. A manager knows the swarm's; a worker shows what
@@ -200,7 +200,7 @@ async function toEngine(
 ): Promise<FastifyReply> {
   reply.hijack();
   request.raw.url = arrivalOf(request).url;
-  await proxyRequest(context.engine, request.raw, reply.raw);
+  await passRequest(context.engine, request.raw, reply.raw);
   return reply;
 }
 
@@ -213,6 +213,6 @@ async function toEngineRead(
 ): Promise<FastifyReply> {
   const body = typeof request.body === 'string' ? request.body : '';
   reply.hijack();
-  await sendToEngine(context.engine, request.raw, reply.raw, { url, body });
+  await passRequest(context.engine, request.raw, reply.raw, { url, body });
   return reply;
 }

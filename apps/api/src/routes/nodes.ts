@@ -14,21 +14,21 @@ import { checkDrainLabels } from '@shoal/state';
 import type { FastifyInstance } from 'fastify';
 import { managerToRead, managerToWrite } from '../cluster/access.ts';
 import { write, writeNewest } from '../cluster/write.ts';
-import type { ApiContext } from '../context.ts';
+import type { RouteContext } from '../context.ts';
 import { jsonBody, queryOf, refOf, sendEmpty, sendJson, versionOf } from '../http/exchange.ts';
 import { checkDemotion, removal } from '../nodes/changes.ts';
 
-export function nodeRoutes(app: FastifyInstance, context: ApiContext): void {
+export function nodeRoutes(app: FastifyInstance, context: RouteContext): void {
   app.get('/nodes', async (request, reply) => {
     const manager = await managerToRead(context, reply);
     const filters = parseFilters(queryOf(request)['filters'], filterKeys.nodes);
-    const shown = [...manager.replica.view.nodes.values()].filter(nodeFilter(filters));
+    const isShown = nodeFilter(filters);
     const quorum = await manager.quorum();
-    return sendJson(
-      reply,
-      200,
-      shown.map((node) => nodeShape(node, quorum)),
-    );
+    const { nodes } = manager.replica.view;
+    return context.lists.send(reply, nodes.size, () => {
+      const items = [...manager.replica.view.nodes.values()].filter(isShown);
+      return { items, write: (node) => JSON.stringify(nodeShape(node, quorum)) };
+    });
   });
   app.get('/nodes/:ref', async (request, reply) => {
     const manager = await managerToRead(context, reply);

@@ -1,21 +1,26 @@
 import {
+  type ApiVersion,
   apiErrors,
   currentRevision,
   filterKeys,
-  isTrue,
+  gatheredServiceShape,
+  gatherService,
+  isOlder,
+  normaliseServiceSpec,
   parseFilters,
-  parseServiceSpec,
+  readServiceSpec,
   resolveService,
   serviceFilter,
   serviceShape,
 } from '@shoal/docker-api';
 import type { LogIndex } from '@shoal/runtime';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { managerToRead, managerToWrite } from '../cluster/access.ts';
+import { decideToAdd, managerToRead, managerToWrite } from '../cluster/access.ts';
 import { write, writeNewest } from '../cluster/write.ts';
-import type { ApiContext } from '../context.ts';
+import type { RouteContext } from '../context.ts';
 import {
   arrivalOf,
+  flagOf,
   jsonBody,
   queryOf,
   refOf,
@@ -24,57 +29,63 @@ import {
   versionOf,
 } from '../http/exchange.ts';
 import { sendLogs } from '../logs/log-response.ts';
-import { creation } from '../services/create.ts';
+import { creation, restsOnOthers } from '../services/create.ts';
 import { resolveNetworks } from '../services/networks.ts';
-import { update } from '../services/update.ts';
+import { pinImage } from '../services/pin.ts';
+import { carriedAuth, update } from '../services/update.ts';
 
-export function serviceRoutes(app: FastifyInstance, context: ApiContext): void {
+export function serviceRoutes(app: FastifyInstance, context: RouteContext): void {
   app.get('/services', async (request, reply) => {
     const { view } = (await managerToRead(context, reply)).replica;
-    const query = queryOf(request);
-    const isShown = serviceFilter(view, parseFilters(query['filters'], filterKeys.services));
-    const options = { insertDefaults: false, status: isTrue(query['status']) };
-    const shown = [...view.services.values()].filter(isShown);
-    return sendJson(
-      reply,
-      200,
-      shown.map((service) => serviceShape(view, service, options)),
-    );
+    const filters = parseFilters(queryOf(request)['filters'], filterKeys.services);
+    const options = { insertDefaults: false, status: asksForStatus(request) };
+    return context.lists.send(reply, view.services.size, () => {
+      const shown = [...view.services.values()].filter(serviceFilter(view, filters));
+      const items = shown.map((service) => gatherService(view, service, options));
+      return { items, write: (item) => JSON.stringify(gatheredServiceShape(item, options)) };
+    });
   });
   app.get('/services/:ref', async (request, reply) => {
     const { view } = (await managerToRead(context, reply)).replica;
-    const insertDefaults = isTrue(queryOf(request)['insertDefaults']);
+    const insertDefaults = flagOf(request, 'insertDefaults', true);
     const service = resolveService(view, refOf(request));
     return sendJson(reply, 200, serviceShape(view, service, { insertDefaults, status: false }));
   });
   app.post('/services/create', async (request, reply) => {
-    const body = jsonBody(request);
-    const manager = await managerToWrite(context);
-    const { view } = manager.replica;
-    const spec = parseServiceSpec(body, arrivalOf(request).version);
-    const resolved = await resolveNetworks(context.engine, view, spec);
-    const created = creation(context, manager, resolved, registryAuthOf(request));
+    const { version } = arrivalOf(request);
+    const asked = readServiceSpec(jsonBody(request), version);
+    const registryAuth = registryAuthOf(request);
+    if (restsOnOthers(asked)) await managerToWrite(context);
+    const { manager, decided } = await decideToAdd(context, async (current) => {
+      const { engine } = context;
+      const resolved = await resolveNetworks(engine, current.replica.view, asked);
+      const spec = normaliseServiceSpec(resolved);
+      const { pinned, warnings } = await pinImage(engine, version, spec, registryAuth);
+      return { created: creation(context, current, pinned, registryAuth), warnings };
+    });
+    const { created, warnings } = decided;
     await write(context, manager, 'docker service create', created.changes);
-    return sendJson(reply, 201, { ID: created.id, Warnings: null });
+    return sendJson(reply, 201, { ID: created.id, Warnings: warnings });
   });
   app.post('/services/:ref/update', async (request, reply) => {
-    const body = jsonBody(request);
+    const arrival = arrivalOf(request);
+    const asked = readServiceSpec(jsonBody(request), arrival.version);
     const version = versionOf(request, 'service') as LogIndex;
     const manager = await managerToWrite(context);
     const { view } = manager.replica;
+    const spec = normaliseServiceSpec(await resolveNetworks(context.engine, view, asked));
     const service = resolveService(view, refOf(request));
     const { rollback = '', registryAuthFrom = '' } = queryOf(request);
-    const spec = parseServiceSpec(body, arrivalOf(request).version);
-    const resolved = await resolveNetworks(context.engine, view, spec);
-    const changes = update(context, manager, service, {
-      spec: resolved,
-      version,
-      rollback,
-      registryAuthFrom,
+    const registryAuth = carriedAuth(manager, service, {
       registryAuth: registryAuthOf(request),
+      registryAuthFrom,
     });
+    const { engine } = context;
+    const { pinned, warnings } = await pinImage(engine, arrival.version, spec, registryAuth);
+    const asking = { spec: pinned, version, rollback, registryAuth };
+    const changes = update(context, manager, service, asking);
     await write(context, manager, 'docker service update', changes);
-    return sendJson(reply, 200, { Warnings: null });
+    return sendJson(reply, 200, { Warnings: warnings });
   });
   app.delete('/services/:ref', async (request, reply) => {
     const manager = await managerToWrite(context);
@@ -94,6 +105,13 @@ export function serviceRoutes(app: FastifyInstance, context: ApiContext): void {
     const { number } = currentRevision(view, service);
     return sendLogs(context, manager, request, reply, { serviceId: service.id, revision: number });
   });
+}
+
+const statusSince: ApiVersion = { major: 1, minor: 41 };
+
+/** Older clients do not know of it: they send it by mistake, if at all. */
+function asksForStatus(request: FastifyRequest): boolean {
+  return !isOlder(arrivalOf(request).version, statusSince) && flagOf(request, 'status', true);
 }
 
 /** The credentials as the client encoded them; a request without has none. */

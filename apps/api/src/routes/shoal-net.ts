@@ -1,5 +1,5 @@
 import { Metadata } from '@grpc/grpc-js';
-import { invalidArgument, resolveNetwork } from '@shoal/docker-api';
+import { ApiError, resolveNetwork } from '@shoal/docker-api';
 import { channelCredentials, channelOptions, type Identity } from '@shoal/pki';
 import { DispatcherClient, type NodeDrift, type NodePaths } from '@shoal/proto';
 import { type Clock, errorMessage } from '@shoal/runtime';
@@ -9,7 +9,9 @@ import { z } from 'zod';
 import { managerToRead } from '../cluster/access.ts';
 import type { Manager } from '../cluster/standing.ts';
 import type { ApiContext } from '../context.ts';
-import { jsonBody, queryOf, sendJson } from '../http/exchange.ts';
+import { jsonBody, queryOf } from '../http/exchange.ts';
+import { drift, reachability } from '../openapi/answers/networks.ts';
+import { answering, sendAnswer } from '../openapi/operation.ts';
 
 /** How long hosts try to reach each other unless the user says otherwise, milliseconds. */
 const tryMsDefault = 2_000;
@@ -19,6 +21,17 @@ const answerMsMax = 10_000;
 
 const checkRequest = z.strictObject({
   timeoutMs: z.int().min(100).max(tryMsMax).default(tryMsDefault),
+});
+
+const verified = answering({
+  summary: 'What each host serves of each network, beside what the log implies',
+  query: z.object({ network: z.string().optional().describe('This network alone.') }),
+  answer: { name: 'NetworkDrift', schema: drift },
+});
+const checked = answering({
+  summary: 'Has all hosts try every path to each other',
+  body: { name: 'NetworkCheck', schema: checkRequest },
+  answer: { name: 'NetworkPaths', schema: reachability },
 });
 
 /** What one dispatcher knows of the nodes whose sessions it holds. */
@@ -33,7 +46,7 @@ export function shoalNetRoutes(
   context: ApiContext,
   source: NetworkSource = dispatcherSource(context.clock),
 ): void {
-  app.get('/shoal/v1/net/verify', async (request, reply) => {
+  app.get('/shoal/v1/net/verify', { config: { operation: verified } }, async (request, reply) => {
     const manager = await managerToRead(context, reply);
     const { view } = manager.replica;
     const { network = '' } = queryOf(request);
@@ -41,16 +54,16 @@ export function shoalNetRoutes(
     const { answers, gaps } = await askAll(manager, (identity, address) =>
       source.verify(identity, address, id),
     );
-    return sendJson(reply, 200, driftReport(manager.replica.view, answers, gaps));
+    return sendAnswer(reply, verified, driftReport(manager.replica.view, answers, gaps));
   });
-  app.post('/shoal/v1/net/check', async (request, reply) => {
+  app.post('/shoal/v1/net/check', { config: { operation: checked } }, async (request, reply) => {
     const parsed = checkRequest.safeParse(jsonBody(request) ?? {});
-    if (!parsed.success) throw invalidArgument(z.prettifyError(parsed.error));
+    if (!parsed.success) throw new ApiError(400, z.prettifyError(parsed.error));
     const manager = await managerToRead(context, reply);
     const { answers, gaps } = await askAll(manager, (identity, address) =>
       source.check(identity, address, parsed.data.timeoutMs),
     );
-    return sendJson(reply, 200, matrixReport(manager.replica.view, answers, gaps));
+    return sendAnswer(reply, checked, matrixReport(manager.replica.view, answers, gaps));
   });
 }
 
@@ -86,7 +99,7 @@ export function driftReport(
   view: StateView,
   nodes: readonly NodeDrift[],
   gaps: readonly string[],
-): object {
+): z.output<typeof drift> {
   const rows = nodes.flatMap(({ nodeId, networks }) =>
     networks.map(({ networkId, served, implied, differsMs, repairs }) => ({
       Network: { ID: networkId, Name: view.networks.get(networkId)?.spec.Name ?? networkId },
@@ -112,7 +125,7 @@ export function matrixReport(
   view: StateView,
   nodes: readonly NodePaths[],
   gaps: readonly string[],
-): object {
+): z.output<typeof reachability> {
   const pairs = nodes.flatMap(({ nodeId, results }) =>
     results.map(({ nodeId: to, path, ok, cause }) => ({
       From: hostOf(view, nodeId),

@@ -1,10 +1,12 @@
-import { ApiError, invalidArgument, resolveNode, resolveService } from '@shoal/docker-api';
+import { ApiError, resolveNode, resolveService } from '@shoal/docker-api';
 import type { StateView } from '@shoal/state';
 import type { FastifyInstance } from 'fastify';
-import { z } from 'zod';
+import type { z } from 'zod';
 import { managerToRead } from '../cluster/access.ts';
 import type { ApiContext } from '../context.ts';
-import { jsonBody, sendJson } from '../http/exchange.ts';
+import { jsonBody } from '../http/exchange.ts';
+import { hypothesis, plan, survivability } from '../openapi/answers/plan.ts';
+import { answering, sendAnswer } from '../openapi/operation.ts';
 import type { Hypothesis } from '../plan/hypothesis.ts';
 import { planOf } from '../plan/plan.ts';
 import { inSlices } from '../plan/slices.ts';
@@ -12,46 +14,43 @@ import { SurvivabilityKeeper } from '../plan/survivability-keeper.ts';
 
 /** Plans made at the same time; each holds a copy of the state's indices. */
 const plansMax = 2;
-const replicasMax = 1_000_000;
 
-const name = z.string().min(1).max(256);
-const request = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('drain'), node: name }),
-  z.strictObject({ kind: z.literal('lose'), node: name }),
-  z.strictObject({
-    kind: z.literal('scale'),
-    service: name,
-    replicas: z.int().min(0).max(replicasMax),
-  }),
-  z.strictObject({ kind: z.literal('rebalance') }),
-]);
+const planned = answering({
+  summary: 'What would happen if; nothing is changed',
+  body: { name: 'Hypothesis', schema: hypothesis },
+  answer: { name: 'Plan', schema: plan },
+});
+const survived = answering({
+  summary: 'What the loss of each node would cost now',
+  answer: { name: 'Survivability', schema: survivability },
+});
 
 /** What would happen if: played through on a fork of this manager's state. */
 export function shoalPlanRoutes(app: FastifyInstance, context: ApiContext): void {
   const { clock } = context;
   let plans = 0;
-  app.post('/shoal/v1/plan', async (asked, reply) => {
-    const parsed = request.safeParse(jsonBody(asked));
-    if (!parsed.success) throw invalidArgument(faultOf(parsed.error));
+  app.post('/shoal/v1/plan', { config: { operation: planned } }, async (asked, reply) => {
+    const parsed = hypothesis.safeParse(jsonBody(asked));
+    if (!parsed.success) throw new ApiError(400, faultOf(parsed.error));
     const { view } = (await managerToRead(context, reply)).replica;
-    const hypothesis = named(view, parsed.data);
+    const supposed = named(view, parsed.data);
     if (plans >= plansMax) throw new ApiError(503, 'other plans are being made: try again soon');
     plans += 1;
     try {
-      const planned = await inSlices(planOf(view, hypothesis, clock.now()), clock);
-      if (planned.kind === 'refused') throw invalidArgument(planned.reason);
-      return sendJson(reply, 200, planned.plan);
+      const made = await inSlices(planOf(view, supposed, clock.now()), clock);
+      if (made.kind === 'refused') throw new ApiError(400, made.reason);
+      return sendAnswer(reply, planned, made.plan);
     } finally {
       plans -= 1;
     }
   });
   const keeper = new SurvivabilityKeeper(clock, context.logger);
-  app.get('/shoal/v1/survivability', async (_asked, reply) => {
+  app.get('/shoal/v1/survivability', { config: { operation: survived } }, async (_asked, reply) => {
     const { replica } = await managerToRead(context, reply);
     const answer = await keeper.answer(replica);
     if (answer === undefined)
       throw new ApiError(503, 'the first answer is still being computed: ask again in a moment');
-    return sendJson(reply, 200, answer);
+    return sendAnswer(reply, survived, answer);
   });
   app.addHook('onClose', async () => keeper.stop());
 }

@@ -4,29 +4,53 @@ import type { FastifyInstance } from 'fastify';
 import { managerToRead, managerToWrite } from '../cluster/access.ts';
 import { write } from '../cluster/write.ts';
 import type { ApiContext } from '../context.ts';
-import { queryOf, refOf, sendJson } from '../http/exchange.ts';
+import { queryOf, refOf } from '../http/exchange.ts';
+import { revisions, rollback, rollbackQuery } from '../openapi/answers/services.ts';
+import { answering, sendAnswer } from '../openapi/operation.ts';
 import { keptRevisions, revisionNumber, rolledBack } from '../services/rollback.ts';
+
+const path = { ref: 'The service: its id, its name, or the start of its id.' };
+const kept = answering({
+  summary: 'The revisions of a service that are kept',
+  path,
+  answer: { name: 'Revisions', schema: revisions },
+});
+const wentBack = answering({
+  summary: 'Goes back to a kept revision of a service',
+  path,
+  query: rollbackQuery,
+  answer: { name: 'Rollback', schema: rollback },
+});
 
 /** What Docker's API cannot say of services: their history, and the way back to any point of it. */
 export function shoalServiceRoutes(app: FastifyInstance, context: ApiContext): void {
-  app.get('/shoal/v1/services/:ref/revisions', async (request, reply) => {
-    const { view } = (await managerToRead(context, reply)).replica;
-    const service = resolveService(view, refOf(request));
-    return sendJson(reply, 200, {
-      ID: service.id,
-      Name: service.name,
-      Revisions: keptRevisions(view, service).map((one) => revisionShape(view, service, one)),
-    });
-  });
-  app.post('/shoal/v1/services/:ref/rollback', async (request, reply) => {
-    const to = revisionNumber(queryOf(request)['to']);
-    const manager = await managerToWrite(context);
-    const { view } = manager.replica;
-    const service = resolveService(view, refOf(request));
-    const object = rolledBack(context.clock, view, service, service.meta, to);
-    await write(context, manager, 'shoal rollback', [{ op: 'update', table: 'service', object }]);
-    return sendJson(reply, 200, { ID: service.id, From: service.revision, To: object.revision });
-  });
+  app.get(
+    '/shoal/v1/services/:ref/revisions',
+    { config: { operation: kept } },
+    async (request, reply) => {
+      const { view } = (await managerToRead(context, reply)).replica;
+      const service = resolveService(view, refOf(request));
+      return sendAnswer(reply, kept, {
+        ID: service.id,
+        Name: service.name,
+        Revisions: keptRevisions(view, service).map((one) => revisionShape(view, service, one)),
+      });
+    },
+  );
+  app.post(
+    '/shoal/v1/services/:ref/rollback',
+    { config: { operation: wentBack } },
+    async (request, reply) => {
+      const to = revisionNumber(queryOf(request)['to']);
+      const manager = await managerToWrite(context);
+      const { view } = manager.replica;
+      const service = resolveService(view, refOf(request));
+      const object = rolledBack(context.clock, view, service, service.meta, to);
+      await write(context, manager, 'shoal rollback', [{ op: 'update', table: 'service', object }]);
+      const [From, To] = [service.revision, object.revision];
+      return sendAnswer(reply, wentBack, { ID: service.id, From, To });
+    },
+  );
 }
 
 function revisionShape(view: StateView, service: Service, { number, meta, spec }: Revision) {

@@ -17,14 +17,22 @@ import type { Manager } from '../cluster/standing.ts';
 import { clusterTls } from '../cluster/trust.ts';
 import { write } from '../cluster/write.ts';
 import type { ApiContext } from '../context.ts';
-import { jsonBody, queryOf, sendEmpty, sendJson, versionOf } from '../http/exchange.ts';
+import {
+  arrivalOf,
+  flagOf,
+  jsonBody,
+  queryOf,
+  sendEmpty,
+  sendJson,
+  versionOf,
+} from '../http/exchange.ts';
 import { changedCluster } from '../swarm/update.ts';
 
 /** Making, joining, changing, unlocking and leaving the swarm. */
 export function swarmRoutes(app: FastifyInstance, context: ApiContext): void {
   const { host } = context;
   app.post('/swarm/init', async (request, reply) => {
-    const body = parseSwarmInit(jsonBody(request));
+    const body = parseSwarmInit(jsonBody(request), arrivalOf(request).version);
     return sendJson(reply, 200, await host.init(body));
   });
   app.post('/swarm/join', async (request, reply) => {
@@ -49,17 +57,15 @@ export function swarmRoutes(app: FastifyInstance, context: ApiContext): void {
   app.post('/swarm/update', async (request, reply) => {
     const body = jsonBody(request);
     const version = versionOf(request, 'swarm') as LogIndex;
+    const rotations = {
+      rotateWorkerToken: flagOf(request, 'rotateWorkerToken', false),
+      rotateManagerToken: flagOf(request, 'rotateManagerToken', false),
+      rotateUnlockKey: flagOf(request, 'rotateManagerUnlockKey', false),
+    };
     const manager = await managerToWrite(context);
-    const query = queryOf(request);
     const object = await changedCluster(
       clusterOf(manager),
-      {
-        ...parseSwarmUpdate(body),
-        version,
-        rotateWorkerToken: isTrue(query['rotateWorkerToken']),
-        rotateManagerToken: isTrue(query['rotateManagerToken']),
-        rotateUnlockKey: isTrue(query['rotateManagerUnlockKey']),
-      },
+      { ...parseSwarmUpdate(body), version, ...rotations },
       { sealKey: manager.sealKey, clock: context.clock, random: context.random },
     );
     await write(context, manager, 'docker swarm update', [

@@ -2,27 +2,27 @@ import {
   filterKeys,
   parseFilters,
   resolveTask,
+  TaskTexts,
   taskCandidates,
   taskFilter,
   taskShape,
 } from '@shoal/docker-api';
 import type { FastifyInstance } from 'fastify';
 import { managerToRead } from '../cluster/access.ts';
-import type { ApiContext } from '../context.ts';
+import type { RouteContext } from '../context.ts';
 import { queryOf, refOf, sendJson } from '../http/exchange.ts';
 import { sendLogs } from '../logs/log-response.ts';
 
-export function taskRoutes(app: FastifyInstance, context: ApiContext): void {
+export function taskRoutes(app: FastifyInstance, context: RouteContext): void {
+  const texts = new TaskTexts();
   app.get('/tasks', async (request, reply) => {
     const { view } = (await managerToRead(context, reply)).replica;
     const filters = parseFilters(queryOf(request)['filters'], filterKeys.tasks);
-    const isShown = taskFilter(view, filters);
-    const shown = [...taskCandidates(view, filters)].filter(isShown);
-    return sendJson(
-      reply,
-      200,
-      shown.map((task) => taskShape(view, task)),
-    );
+    return context.lists.send(reply, view.tasks.size, () => {
+      const isShown = taskFilter(view, filters);
+      const items = [...taskCandidates(view, filters)].filter(isShown);
+      return { items, write: texts.gather(view, items) };
+    });
   });
   app.get('/tasks/:ref', async (request, reply) => {
     const { view } = (await managerToRead(context, reply)).replica;

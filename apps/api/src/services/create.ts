@@ -2,6 +2,7 @@ import {
   currentRevision,
   type NormalisedSpec,
   randomName,
+  type ServiceSpecRequest,
   type Surroundings,
   validateServiceSpec,
 } from '@shoal/docker-api';
@@ -85,15 +86,21 @@ export function surroundings(view: StateView, self: string | undefined): Surroun
     documentName: (kind, id) =>
       (kind === 'secret' ? view.secrets : view.configs).get(id)?.spec.Name,
     ingress: ingress === undefined ? undefined : { id: ingress.id, name: ingress.spec.Name },
-    published: [...view.services.values()]
-      .filter(({ id }) => id !== self)
-      .map((service) => ({
-        serviceId: service.id,
-        name: service.name,
-        ports: [
-          ...(currentRevision(view, service).spec.EndpointSpec?.Ports ?? []),
-          ...service.endpoint.ports,
-        ],
-      })),
+    published: { [Symbol.iterator]: () => publishedBy(view, self) },
   };
+}
+
+function* publishedBy(view: StateView, self: string | undefined) {
+  for (const service of view.services.values()) {
+    if (service.id === self) continue;
+    const asked = currentRevision(view, service).spec.EndpointSpec?.Ports ?? [];
+    const ports = [...asked, ...service.endpoint.ports];
+    if (ports.length > 0) yield { serviceId: service.id, name: service.name, ports };
+  }
+}
+
+/** Whether what others have just written may forbid it, and the state machine would not notice. */
+export function restsOnOthers({ EndpointSpec, Labels }: ServiceSpecRequest): boolean {
+  const labels = Object.keys(Labels ?? {});
+  return (EndpointSpec?.Ports ?? []).length > 0 || labels.some((key) => key.startsWith('shoal.'));
 }

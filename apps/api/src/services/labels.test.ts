@@ -32,7 +32,7 @@ describe('labels of services', () => {
     ['shoal.depends-on', 'db:ready', 'must be up to 32 service names'],
     ['shoal.depends-on.recheck', 'yes', 'must be true or false'],
     ['shoal.drain.order', 'first', 'must be start-first or stop-first'],
-    ['shoal.ingress.source-ip', 'hide', 'must be keep or masquerade'],
+    ['shoal.ingress.source-ip', 'hide', 'must be keep, masquerade or proxy-protocol'],
     ['shoal.balance', 'fair', 'must be rr, lc or sh'],
     ['shoal.restart.backoff', 'never', 'must be off or a duration'],
     ['shoal.cron', 'sometimes', 'must be minute hour day month weekday'],

@@ -1,29 +1,27 @@
-import { ApiError, apiErrors, type NormalisedSpec } from '@shoal/docker-api';
+import { ApiError, apiErrors, type ServiceSpecRequest } from '@shoal/docker-api';
+import type { Engine } from '@shoal/link/proxy';
 import type { Network, StateView } from '@shoal/state';
-import type { Engine } from '../proxy/engine.ts';
 
 /** Ids of networks that begin alike; two are enough to see that one is not meant. */
 const matchesMax = 2;
 
 /**
- * Puts ids in place of network names: clients may send either.
+ * Puts ids in place of network names: clients may send either. Docker does so before it looks at the rest.
  * @throws ApiError in Docker's words when there is no such network, or only one of this host.
  */
 export async function resolveNetworks(
   engine: Engine,
   view: StateView,
-  normalised: NormalisedSpec,
-): Promise<NormalisedSpec> {
-  const { spec } = normalised;
-  const attachments = spec.TaskTemplate.Networks;
-  if (attachments === undefined) return normalised;
+  spec: ServiceSpecRequest,
+): Promise<ServiceSpecRequest> {
+  const attachments = spec.TaskTemplate.Networks ?? spec.Networks;
+  if (attachments === undefined) return spec;
   const Networks = [];
   for (const attachment of attachments) {
     const Target = await resolveOne(engine, view, attachment.Target);
     Networks.push({ ...attachment, Target });
   }
-  const TaskTemplate = { ...spec.TaskTemplate, Networks };
-  return { ...normalised, spec: { ...spec, TaskTemplate } };
+  return { ...spec, TaskTemplate: { ...spec.TaskTemplate, Networks } };
 }
 
 async function resolveOne(engine: Engine, view: StateView, target: string): Promise<string> {

@@ -25,10 +25,9 @@ export interface UpdateRequest {
   readonly spec: NormalisedSpec;
   /** The version that the client read. */
   readonly version: LogIndex;
-  /** `previous`, or empty for an ordinary update. */
+  /** `previous`; `none` or empty for an ordinary update. */
   readonly rollback: string;
-  /** Whose credentials go on when the request brings none: `spec`, `previous-spec` or empty. */
-  readonly registryAuthFrom: string;
+  /** What the image is to be pulled with, see {@link carriedAuth}. */
   readonly registryAuth: string;
 }
 
@@ -42,8 +41,7 @@ export function update(
   const { random, clock } = context;
   const { view } = manager.replica;
   const current = currentRevision(view, service);
-  const auth = carriedAuth(manager, service, current, request);
-  if (request.rollback !== '' && request.rollback !== 'previous')
+  if (!['', 'none', 'previous'].includes(request.rollback))
     throw apiErrors.badRollback(request.rollback);
   const named = withName(request.spec, random);
   validateServiceSpec(named, surroundings(view, service.id));
@@ -67,7 +65,7 @@ export function update(
       clock.now(),
     ),
   };
-  const revision = newRevision(manager, random, service.id, number, named, auth);
+  const revision = newRevision(manager, random, service.id, number, named, request.registryAuth);
   return [
     { op: 'update', table: 'service', object },
     { op: 'create', table: 'revision', object: revision },
@@ -81,24 +79,31 @@ function newestRevision(view: StateView, serviceId: string): number {
   return newest;
 }
 
-function carriedAuth(
+/** Which credentials a request brings or leaves. */
+export interface AuthRequest {
+  readonly registryAuth: string;
+  /** Whose credentials go on when the request brings none: `spec`, `previous-spec` or empty. */
+  readonly registryAuthFrom: string;
+}
+
+/** The credentials that the service goes on with. @throws ApiError in Docker's words */
+export function carriedAuth(
   manager: Manager,
   service: Service,
-  current: Revision,
-  { registryAuth, registryAuthFrom }: UpdateRequest,
+  { registryAuth, registryAuthFrom }: AuthRequest,
 ): string {
   if (registryAuth !== '') return registryAuth;
   switch (registryAuthFrom) {
     case '':
     case 'spec':
-      return openAuth(manager, current);
+      return openAuth(manager, currentRevision(manager.replica.view, service));
     case 'previous-spec': {
       const { previousRevision } = service;
       const previous =
         previousRevision === undefined
           ? undefined
           : manager.replica.view.revisions.of(service.id, previousRevision);
-      if (previous === undefined) throw apiErrors.noPreviousSpec(service.id);
+      if (previous === undefined) throw apiErrors.noPreviousAuth();
       return openAuth(manager, previous);
     }
     default:

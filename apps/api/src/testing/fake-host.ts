@@ -9,17 +9,19 @@ import {
   type SwarmInit,
   type SwarmJoin,
 } from '@shoal/docker-api';
-import { silentLogger, systemClock, systemRandom } from '@shoal/runtime';
+import { Engine } from '@shoal/link/proxy';
+import { type Logger, silentLogger, systemClock, systemRandom } from '@shoal/runtime';
 import type { ProposalFailure, Replica } from '@shoal/stage';
 import { FakeLog } from '@shoal/stage/testing';
 import { conceive } from '../cluster/genesis.ts';
 import type { Standing, SwarmHost } from '../cluster/standing.ts';
+import type { NodeLink } from '../containers/container-router.ts';
 import { SwarmEvents } from '../events/swarm-events.ts';
 import type { ExplainSource } from '../explain/source.ts';
 import { type ApiServer, createApiServer } from '../http/server.ts';
 import type { LogSource } from '../logs/log-source.ts';
 import type { AttachNetwork } from '../networks/attach.ts';
-import { Engine } from '../proxy/engine.ts';
+import { fakeLogs } from './fake-logs.ts';
 
 /** A host with a log in memory instead of a voter; everything above that is real. */
 export class FakeHost implements SwarmHost {
@@ -58,7 +60,7 @@ export class FakeHost implements SwarmHost {
         return replica.view;
       },
       ready: true,
-      propose: (transactions) => replica.propose(transactions),
+      propose: async (transactions) => this.leaderless ?? replica.propose(transactions),
       catchUp: async () => this.leaderless ?? replica.catchUp(),
       subscribe: (listener) => replica.subscribe(listener),
     };
@@ -103,8 +105,11 @@ export class FakeSite {
   explain: ExplainSource = {
     ask: async () => ({ kind: 'silent', reason: 'no scheduler in this test' }),
   };
+  logger: Logger = silentLogger;
   /** What the agent of this host says. */
   attach: AttachNetwork = async () => ({ kind: 'refused', problem: 'no agent in this test' });
+  /** How other nodes are asked. */
+  link: NodeLink | undefined;
   readonly observed: string[] = [];
   readonly #engine: Server;
   #server: ApiServer | undefined;
@@ -124,13 +129,14 @@ export class FakeSite {
         host: this.host,
         engine,
         events: this.events,
-        logs,
+        logs: fakeLogs(logs, () => this.host.standing.kind === 'manager'),
         explain: { ask: (...about) => this.explain.ask(...about) },
         attach: (network) => this.attach(network),
+        link: this.link,
         dataDir: this.directory,
         clock: systemClock,
         random: systemRandom,
-        logger: silentLogger,
+        logger: this.logger,
       },
       { observe: (route, method, status) => this.observed.push(`${method} ${route} ${status}`) },
     );

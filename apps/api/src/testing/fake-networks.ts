@@ -37,10 +37,13 @@ export class FakeEngine {
   readonly busy = new Set<string>();
   readonly done: { readonly call: string; readonly body: unknown }[] = [];
   readonly server: Server = createServer((request, response) => {
-    void this.#answer(request).then(({ status, json }) => {
-      response.writeHead(status, { 'content-type': 'application/json', 'api-version': '1.41' });
-      response.end(JSON.stringify(json));
-    });
+    const refused = () => fail(400, 'the fake engine cannot read this');
+    void this.#answer(request)
+      .catch(refused)
+      .then(({ status, json }) => {
+        response.writeHead(status, { 'content-type': 'application/json', 'api-version': '1.41' });
+        response.end(JSON.stringify(json));
+      });
   });
 
   async #answer(request: IncomingMessage): Promise<{ status: number; json: unknown }> {

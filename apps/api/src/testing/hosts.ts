@@ -9,7 +9,7 @@ import { type Instant, silentLogger, systemClock, systemRandom } from '@shoal/ru
 import type { Replica } from '@shoal/stage';
 import type { Change, Cluster, StateView } from '@shoal/state';
 import { Registry } from 'prom-client';
-import { systemProbes } from '../cluster/join/probes.ts';
+import { type Probes, systemProbes } from '../cluster/join/probes.ts';
 import { Membership } from '../cluster/membership.ts';
 import { clusterMetrics } from '../cluster/metrics.ts';
 import type { MembershipOptions } from '../cluster/options.ts';
@@ -53,8 +53,18 @@ export class TestHost {
   membership: Membership;
   /** How far this host's clock is ahead, milliseconds. */
   clockOffMs = 0;
+  /** Told each copy of the state that the host begins to follow. */
+  onReplica: (replica: Replica) => void = () => undefined;
 
-  constructor(address: string, parent: string, ports: { cluster: number; dispatcher: number }) {
+  readonly #probes: Probes;
+
+  constructor(
+    address: string,
+    parent: string,
+    ports: { cluster: number; dispatcher: number },
+    probes: Probes = systemProbes,
+  ) {
+    this.#probes = probes;
     this.address = address;
     this.dataDir = join(parent, address);
     this.#ports = ports;
@@ -78,10 +88,10 @@ export class TestHost {
       readLeaseMs: 0,
       metrics: clusterMetrics(new Registry()),
       network: async () => ({ interfaces: [], defaultInterface: undefined }),
-      probes: systemProbes,
+      probes: this.#probes,
       agentMsMax: 0,
       agentUp: async () => undefined,
-      onReplica: () => undefined,
+      onReplica: (replica) => this.onReplica(replica),
     };
   }
 
@@ -241,11 +251,11 @@ export class TestHosts {
   readonly hosts: TestHost[] = [];
   readonly #runDir = process.env['SHOAL_RUN_DIR'];
 
-  async start(count: number): Promise<readonly TestHost[]> {
+  async start(count: number, probes?: Probes): Promise<readonly TestHost[]> {
     process.env['SHOAL_RUN_DIR'] = join(this.directory, 'run');
     const ports = { cluster: await freePort(), dispatcher: await freePort() };
     for (let at = 0; at < count; at += 1) {
-      const host = new TestHost(`127.0.0.${at + 2}`, this.directory, ports);
+      const host = new TestHost(`127.0.0.${at + 2}`, this.directory, ports, probes);
       this.hosts.push(host);
       await host.membership.start();
     }

@@ -125,6 +125,7 @@ describe('the tests', () => {
       'managers',
       'scheduling',
       'networking',
+      'api',
     ]);
     expect(chooseSuites('types').map(({ program }) => program)).toEqual(['tsc']);
     expect(chooseSuites('ipvs')).toMatchObject([

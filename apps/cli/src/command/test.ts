@@ -54,8 +54,8 @@ const endToEnd = (name: string, ...args: readonly string[]): Suite => ({
 
 /** Vitest projects that are suites of their own. */
 const slowProjects = [
-  ...['simulation', 'e2e', 'managers', 'scheduling', 'networking'],
-  ...['ipvs', 'sizes', 'network-driver'],
+  ...['simulation', 'e2e', 'managers', 'scheduling', 'networking', 'clients'],
+  ...['ipvs', 'encryption', 'sizes', 'network-driver', 'chaos'],
 ];
 
 /** Fast ones first: a formatting slip shows in seconds. */
@@ -69,13 +69,16 @@ const allSuites: readonly Suite[] = [
   endToEnd('managers', '--config=vitest.managers.config.ts'),
   endToEnd('scheduling', '--config=vitest.scheduling.config.ts'),
   endToEnd('networking', '--config=vitest.networking.config.ts'),
+  endToEnd('api', '--config=vitest.api.config.ts'),
 ];
 
 /** They take minutes each, for what changes rarely: run when they are asked for. */
 const longSuites: readonly Suite[] = [
   vitest('ipvs', 'e2e', '--reporter=verbose', '--config=vitest.ipvs.config.ts'),
+  vitest('encryption', 'e2e', '--reporter=verbose', '--config=vitest.encryption.config.ts'),
   endToEnd('sizes', '--config=vitest.sizes.config.ts'),
   endToEnd('network-driver', '--config=vitest.network-driver.config.ts'),
+  endToEnd('chaos', '--config=vitest.chaos.config.ts'),
 ];
 
 /** The suites to run; a name that is none of them is a part of the end-to-end suite. */
@@ -174,13 +177,15 @@ const endSignals = ['SIGTERM', 'SIGHUP'] as const;
 
 /** Our tools are Node's programs beside it; none of them reads from us. */
 function run(root: string, program: string, args: readonly string[], cwd: string): Promise<number> {
-  const bin = join(root, 'node_modules/.bin');
+  const modules = join(root, 'node_modules');
+  const env = {
+    ...process.env,
+    PATH: `${join(modules, '.bin')}:${process.env['PATH'] ?? ''}`,
+    // Tests start processes and threads by the hundred: what one compiled, the next need not.
+    NODE_COMPILE_CACHE: join(modules, '.cache/compiled'),
+  };
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, {
-      cwd,
-      stdio: ['ignore', 'inherit', 'inherit'],
-      env: { ...process.env, PATH: `${bin}:${process.env['PATH'] ?? ''}` },
-    });
+    const child = spawn(program, args, { cwd, stdio: ['ignore', 'inherit', 'inherit'], env });
     // Who is told to end passes it on, so that nothing the tests started stays behind.
     const passOn = (signal: NodeJS.Signals): void => void child.kill(signal);
     for (const signal of endSignals) process.on(signal, passOn);

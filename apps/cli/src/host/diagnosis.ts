@@ -65,7 +65,7 @@ const capabilityChecks: readonly {
     key: 'wireguard',
     check: 'wireguard',
     without: 'warn',
-    hint: 'networks with --opt encrypted cannot be used on this host',
+    hint: 'networks with --opt encrypted cannot be used on this host: they need the module wireguard and wireguard-tools',
   },
   { key: 'sctp', check: 'sctp', without: 'warn', hint: 'SCTP ports are not balanced' },
 ];
@@ -136,6 +136,7 @@ const ports = [
   { port: 7946, protocol: 'tcp', use: 'gossip' },
   { port: 7946, protocol: 'udp', use: 'gossip' },
   { port: 4789, protocol: 'udp', use: 'tunnels' },
+  { port: 51820, protocol: 'udp', use: 'tunnels of encrypted networks' },
 ] as const;
 
 async function portFindings(running: boolean): Promise<readonly Finding[]> {

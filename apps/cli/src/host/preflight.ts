@@ -1,11 +1,13 @@
 import { spawn } from 'node:child_process';
-import { accessSync, constants, readFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { CommandError, type Terminal } from '../terminal.ts';
 
 /** A program the host needs, and where Debian has it. */
 export interface Requirement {
   readonly program: string;
+  /** What to look for where it is no program on the path. */
+  readonly file?: string;
   readonly debianPackage: string;
   readonly why: string;
 }
@@ -22,6 +24,12 @@ export const testPrograms: readonly Requirement[] = [
   { program: 'busybox', debianPackage: 'busybox-static', why: 'test images are made of it' },
   { program: 'docker-registry', debianPackage: 'docker-registry', why: 'tests pull from it' },
   { program: 'docker-compose', debianPackage: 'docker-compose', why: 'tests deploy with it' },
+  {
+    program: 'docker for Python',
+    file: '/usr/lib/python3/dist-packages/docker/client.py',
+    debianPackage: 'python3-docker',
+    why: 'it is a client',
+  },
 ];
 
 export const networkTools: readonly Requirement[] = [
@@ -76,7 +84,9 @@ export async function ensurePrograms(
   terminal: Terminal,
 ): Promise<void> {
   const absent = (): readonly Requirement[] =>
-    required.filter(({ program }) => findProgram(program) === undefined);
+    required.filter(({ program, file }) =>
+      file === undefined ? findProgram(program) === undefined : !existsSync(file),
+    );
   const missing = absent();
   if (missing.length === 0) return;
   if (!canInstall(readOsRelease(), process.getuid?.()) || findProgram('apt-get') === undefined) {

@@ -343,11 +343,12 @@ test('logs come from the nodes with a session; the others are named', async () =
   if (asked?.$case !== 'logSubscription') throw new Error('the agent was not asked');
   expect(asked.value.taskIds).toEqual(['a']);
   const publisher = { pause: () => undefined, resume: () => undefined, cancel: () => undefined };
-  const line = { taskId: 'a', nodeId: '', stream: 1 as const, time: undefined };
+  const line = { taskId: 'a', nodeId: '', stream: 1 as const, time: undefined, attributes: '' };
   const lines = (taskId: string) => ({
     subscriptionId: asked.value.id,
     lines: [{ ...line, taskId, data: Buffer.from(`from ${taskId}`) }],
     gaps: [],
+    end: undefined,
   });
   expect(dispatcher.publishLogs('n2', lines('b'), publisher)).toBe(false);
   expect(dispatcher.publishLogs('n1', lines('a'), publisher)).toBe(true);

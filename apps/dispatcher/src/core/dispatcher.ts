@@ -1,5 +1,6 @@
 import type {
   AgentMessage,
+  ImageSource,
   LogLines,
   LogSubscription,
   Register,
@@ -12,6 +13,7 @@ import type { AppliedChange, Node, StateView } from '@shoal/state';
 import type { KeySeal } from '../network/keys.ts';
 import { Networks } from '../network/networks.ts';
 import type { OpenRegistryAuth } from './assignments.ts';
+import { imageSources, needsImage } from './image-sources.ts';
 import {
   absencePeriods,
   gracePeriods,
@@ -96,6 +98,23 @@ export class Dispatcher {
     return taskDocuments(replica.view, { nodeId, taskId }, (sealed, place) =>
       keySeal?.open(sealed, place),
     );
+  }
+
+  /** Other nodes that have an image; undefined when no task of the node needs it. */
+  imageSources(nodeId: string, image: string): readonly ImageSource[] | undefined {
+    const { replica, random } = this.#options;
+    if (!needsImage(replica.view, nodeId, image)) return undefined;
+    return imageSources(replica.view, nodeId, image, random);
+  }
+
+  /** Whether the node may be given the image. */
+  async imageWanted(nodeId: string, image: string): Promise<boolean> {
+    const { replica } = this.#options;
+    const isWanted = (): boolean => this.knows(nodeId) && needsImage(replica.view, nodeId, image);
+    if (isWanted()) return true;
+    // The dispatcher of that node may have read more of the log than this one.
+    await replica.catchUp();
+    return isWanted();
   }
 
   get sessions(): number {

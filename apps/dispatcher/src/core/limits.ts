@@ -22,5 +22,5 @@ export const proposalsInFlightMax = 4;
 export const reportsPerSessionMax = 10_000;
 /** Pause after a proposal failed as a whole: the first and the longest, milliseconds. */
 export const retryMs = { first: 50, most: 2_000 } as const;
-/** Log subscriptions at the same time. */
-export const logSubscriptionsMax = 256;
+/** Log subscriptions at the same time: one for each task that a manager follows, and few others. */
+export const logSubscriptionsMax = 8_192;

@@ -1,4 +1,4 @@
-import type { LogLines, LogSubscription } from '@shoal/proto';
+import type { LogEnd, LogLines, LogSubscription } from '@shoal/proto';
 import { newId, type Random } from '@shoal/runtime';
 import type { StateView } from '@shoal/state';
 import { logSubscriptionsMax } from './limits.ts';
@@ -24,9 +24,14 @@ interface Subscription {
   /** As the agents know it. */
   readonly id: string;
   readonly request: LogSubscription;
+  readonly taskIds: ReadonlySet<string>;
   readonly subscriber: LogSubscriber;
   /** Nodes that have not delivered everything. */
   readonly nodes: Map<string, PublishedLogs | undefined>;
+  /** Some lines may be had by asking again. */
+  isBroken: boolean;
+  /** No node left out lines because of `tail`, as far as they have said. */
+  isWhole: boolean;
 }
 
 export interface LogRelayOptions {
@@ -36,12 +41,14 @@ export interface LogRelayOptions {
 }
 
 /**
- * Passes log lines from agents to whoever asked. Keeps none: a slow reader slows the agents down.
- * A subscription ends when every node has delivered or is known to be gone, and says what is missing.
+ * Passes log lines from agents to whoever asked. Keeps none: a slow reader slows its own streams down, and
+ * no other. A subscription ends when every node has delivered or is known to be gone; it says what is
+ * missing, and whether that may be had by asking again.
  */
 export class LogRelay {
   readonly #options: LogRelayOptions;
   readonly #subscriptions = new Map<string, Subscription>();
+  readonly #bySubscriber = new Map<LogSubscriber, Subscription>();
   readonly #byPublisher = new Map<PublishedLogs, Subscription>();
 
   constructor(options: LogRelayOptions) {
@@ -51,18 +58,23 @@ export class LogRelay {
   subscribe(view: StateView, request: LogSubscription, subscriber: LogSubscriber): void {
     if (this.#subscriptions.size >= logSubscriptionsMax) {
       this.#gaps(request, subscriber, ['too many log subscriptions at this dispatcher']);
-      subscriber.end();
+      this.#end(request, subscriber, { broken: true, whole: false });
       return;
     }
-    const { byNode, gaps } = this.#group(view, request);
+    const { byNode, gaps, isBroken } = this.#group(view, request);
     const subscription: Subscription = {
       id: newId(this.#options.random),
       request,
+      taskIds: new Set(request.taskIds),
       subscriber,
+      isBroken,
+      isWhole: gaps.length === 0,
       nodes: new Map([...byNode.keys()].map((nodeId) => [nodeId, undefined])),
     };
     if (gaps.length > 0) this.#gaps(request, subscriber, gaps);
     this.#subscriptions.set(subscription.id, subscription);
+    this.#bySubscriber.set(subscriber, subscription);
+    this.#count();
     for (const [nodeId, taskIds] of byNode) {
       const value = { ...request, id: subscription.id, taskIds };
       this.#options.sessionOf(nodeId)?.send({ body: { $case: 'logSubscription', value } });
@@ -72,38 +84,43 @@ export class LogRelay {
 
   /** The subscriber has left. */
   unsubscribe(subscriber: LogSubscriber): void {
-    for (const subscription of this.#subscriptions.values()) {
-      if (subscription.subscriber !== subscriber) continue;
-      this.#subscriptions.delete(subscription.id);
-      for (const [nodeId, publisher] of subscription.nodes) {
-        const value = { id: subscription.id };
-        this.#options.sessionOf(nodeId)?.send({ body: { $case: 'logCancel', value } });
-        if (publisher === undefined) continue;
-        this.#byPublisher.delete(publisher);
-        publisher.cancel();
-      }
+    const subscription = this.#bySubscriber.get(subscriber);
+    if (subscription === undefined) return;
+    this.#forget(subscription);
+    for (const [nodeId, publisher] of subscription.nodes) {
+      const value = { id: subscription.id };
+      this.#options.sessionOf(nodeId)?.send({ body: { $case: 'logCancel', value } });
+      if (publisher === undefined) continue;
+      this.#byPublisher.delete(publisher);
+      publisher.cancel();
     }
   }
 
   drained(subscriber: LogSubscriber): void {
-    for (const subscription of this.#subscriptions.values()) {
-      if (subscription.subscriber !== subscriber) continue;
-      for (const publisher of subscription.nodes.values()) publisher?.resume();
-    }
+    const subscription = this.#bySubscriber.get(subscriber);
+    for (const publisher of subscription?.nodes.values() ?? []) publisher?.resume();
   }
 
   /** Lines from a node; false when there is nobody (any more) who asked this node for them. */
-  publish(nodeId: string, lines: LogLines, publisher: PublishedLogs): boolean {
-    const subscription = this.#subscriptions.get(lines.subscriptionId);
+  publish(nodeId: string, message: LogLines, publisher: PublishedLogs): boolean {
+    const subscription = this.#subscriptions.get(message.subscriptionId);
     if (subscription === undefined || !subscription.nodes.has(nodeId)) return false;
     const asked = subscription.nodes.get(nodeId);
     if (asked !== undefined && asked !== publisher) return false;
     subscription.nodes.set(nodeId, publisher);
     this.#byPublisher.set(publisher, subscription);
-    const wanted = lines.lines.filter((line) => subscription.request.taskIds.includes(line.taskId));
-    const own = wanted.map((line) => ({ ...line, nodeId }));
-    this.#options.metrics.logLines(own.length);
-    const relayed = { subscriptionId: subscription.request.id, lines: own, gaps: lines.gaps };
+    const { gaps, end } = message;
+    if (end !== undefined) {
+      subscription.isBroken ||= end.broken;
+      subscription.isWhole &&= end.whole;
+      if (message.lines.length + gaps.length === 0) return true;
+    }
+    const lines = message.lines.filter(({ taskId }) => subscription.taskIds.has(taskId));
+    // A node speaks for itself only.
+    for (const line of lines) line.nodeId = nodeId;
+    this.#options.metrics.logLines(lines.length);
+    this.#options.metrics.logGaps(gaps.length);
+    const relayed = { subscriptionId: subscription.request.id, lines, gaps, end: undefined };
     if (!subscription.subscriber.send(relayed)) publisher.pause();
     return true;
   }
@@ -130,35 +147,58 @@ export class LogRelay {
 
   stop(): void {
     for (const subscription of [...this.#subscriptions.values()]) {
-      this.#gaps(subscription.request, subscription.subscriber, ['the dispatcher is stopped']);
-      this.unsubscribe(subscription.subscriber);
-      subscription.subscriber.end();
+      const { request, subscriber } = subscription;
+      this.#gaps(request, subscriber, ['the dispatcher is stopped']);
+      this.unsubscribe(subscriber);
+      this.#end(request, subscriber, { broken: true, whole: false });
     }
   }
 
   #group(view: StateView, request: LogSubscription) {
     const byNode = new Map<string, string[]>();
     const gaps = new Set<string>();
+    let isBroken = false;
     for (const taskId of request.taskIds) {
       const nodeId = view.tasks.get(taskId)?.nodeId ?? '';
       if (nodeId === '') gaps.add(`task ${taskId} has not been scheduled`);
-      else if (this.#options.sessionOf(nodeId) === undefined)
+      else if (this.#options.sessionOf(nodeId) === undefined) {
         gaps.add(`node ${nodeId} is not available`);
-      else byNode.set(nodeId, [...(byNode.get(nodeId) ?? []), taskId]);
+        isBroken = true;
+      } else byNode.set(nodeId, [...(byNode.get(nodeId) ?? []), taskId]);
     }
-    return { byNode, gaps: [...gaps] };
+    return { byNode, gaps: [...gaps], isBroken };
   }
 
-  #missing({ request, subscriber }: Subscription, nodeId: string): void {
+  #missing(subscription: Subscription, nodeId: string): void {
+    const { request, subscriber } = subscription;
+    subscription.isBroken = true;
     this.#gaps(request, subscriber, [`node ${nodeId} disconnected unexpectedly`]);
   }
 
   #gaps(request: LogSubscription, subscriber: LogSubscriber, gaps: string[]): void {
-    subscriber.send({ subscriptionId: request.id, lines: [], gaps });
+    this.#options.metrics.logGaps(gaps.length);
+    subscriber.send({ subscriptionId: request.id, lines: [], gaps, end: undefined });
   }
 
   #endIfDone(subscription: Subscription): void {
-    if (subscription.nodes.size > 0 || !this.#subscriptions.delete(subscription.id)) return;
-    subscription.subscriber.end();
+    if (subscription.nodes.size > 0 || !this.#subscriptions.has(subscription.id)) return;
+    this.#forget(subscription);
+    const { request, subscriber, isBroken, isWhole } = subscription;
+    this.#end(request, subscriber, { broken: isBroken, whole: isWhole && !isBroken });
+  }
+
+  #end({ id }: LogSubscription, subscriber: LogSubscriber, end: LogEnd): void {
+    subscriber.send({ subscriptionId: id, lines: [], gaps: [], end });
+    subscriber.end();
+  }
+
+  #forget({ id, subscriber }: Subscription): void {
+    this.#subscriptions.delete(id);
+    this.#bySubscriber.delete(subscriber);
+    this.#count();
+  }
+
+  #count(): void {
+    this.#options.metrics.logSubscriptions(this.#subscriptions.size);
   }
 }

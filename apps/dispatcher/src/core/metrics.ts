@@ -9,6 +9,9 @@ export interface DispatcherMetrics {
   write(outcome: 'committed' | 'obsolete' | 'retried' | 'dropped'): void;
   nodeDown(): void;
   logLines(count: number): void;
+  /** Reasons told why lines are missing. */
+  logGaps(count: number): void;
+  logSubscriptions(open: number): void;
   /** A node was told all of a network, because its `kind` differed from what the log implies. */
   networkRepair(kind: 'names' | 'balancer' | 'peers'): void;
 }
@@ -22,5 +25,7 @@ export const noMetrics: DispatcherMetrics = {
   write: () => undefined,
   nodeDown: () => undefined,
   logLines: () => undefined,
+  logGaps: () => undefined,
+  logSubscriptions: () => undefined,
   networkRepair: () => undefined,
 };

@@ -22,3 +22,20 @@ describe('where a node says that its tunnels end', () => {
     },
   );
 });
+
+describe('how a node says that it takes part in encrypted networks', () => {
+  const PublicKey = `${'A'.repeat(43)}=`;
+
+  test('with a key and a port', () => {
+    const Encryption = { PublicKey, Port: 51_820 };
+    expect(read({ Encryption })).toEqual({ ...description, Encryption });
+  });
+
+  test.each([
+    { PublicKey, Port: 0 },
+    { PublicKey: 'short', Port: 51_820 },
+    { PublicKey: `${PublicKey.slice(0, -3)}\n[P`, Port: 51_820 },
+  ])('%j is no description: others would be told it', (Encryption) => {
+    expect(read({ Encryption })).toBeUndefined();
+  });
+});

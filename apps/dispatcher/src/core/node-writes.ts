@@ -38,6 +38,12 @@ const descriptionShape = z.object({
     .string()
     .refine((text) => canonical(text) === text && !text.includes('/'))
     .optional(),
+  Encryption: z
+    .object({
+      PublicKey: z.string().regex(/^[A-Za-z0-9+/]{43}=$/),
+      Port: z.int().min(1).max(65_535),
+    })
+    .optional(),
   TLSInfo: z
     .object({
       TrustRoot: z.string(),

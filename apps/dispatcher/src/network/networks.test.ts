@@ -236,3 +236,46 @@ test('nodes try to reach each other, and who does not answer is named', async ()
     { nodeId: 'n2', results: [], silent: true },
   ]);
 });
+
+test('hosts of an encrypted network hear of each other’s keys, and others do not', async () => {
+  swarm.addNetwork('secret', { DriverOptions: { encrypted: '' } });
+  const dispatcher = swarm.start();
+  const [one, two] = [new FakeHost('n1'), new FakeHost('n2')];
+  await one.register(dispatcher);
+  await two.register(dispatcher);
+  const place = { meta, networkId: 'secret', kind: 'node' } as const;
+  const attach = (nodeId: string, address: string) => {
+    const ids = { id: nodeAttachmentId('secret', nodeId), nodeId };
+    const object = { ...place, ...ids, addresses: [address] };
+    swarm.log.write([{ op: 'create', table: 'attachment', object }]);
+  };
+  const container = {
+    meta,
+    networkId: 'secret',
+    kind: 'container',
+    id: 'c',
+    nodeId: 'n1',
+  } as const;
+  swarm.log.write([
+    { op: 'create', table: 'attachment', object: { ...container, addresses: ['10.0.2.9/24'] } },
+  ]);
+  attach('n1', '10.0.2.3/24');
+  const keys = () =>
+    one.networks
+      ?.find(({ id }) => id === 'secret')
+      ?.encryptedHosts?.map(({ nodeId, publicKey }) => [nodeId, publicKey]);
+  expect(keys()).toEqual([]);
+  const describeTwo = (letter: string) => {
+    const node = swarm.log.view.nodes.get('n2');
+    if (node?.description === undefined) throw new Error('n2 is not described');
+    const Encryption = { PublicKey: `${letter.repeat(43)}=`, Port: 51_820 };
+    const object = { ...node, description: { ...node.description, Encryption } };
+    swarm.log.write([{ op: 'update', table: 'node', object }]);
+  };
+  describeTwo('A');
+  expect(keys()).toEqual([]);
+  attach('n2', '10.0.2.4/24');
+  expect(keys()).toEqual([['n2', `${'A'.repeat(43)}=`]]);
+  describeTwo('B');
+  expect(keys()).toEqual([['n2', `${'B'.repeat(43)}=`]]);
+});

@@ -1,4 +1,5 @@
-import { impliedRecords, servedDigest, vtepOf } from '@shoal/overlay';
+import { isDeepStrictEqual } from 'node:util';
+import { impliedRecords, isEncrypted, servedDigest, vtepOf } from '@shoal/overlay';
 import type { Clock, Monotonic } from '@shoal/runtime';
 import {
   type AppliedChange,
@@ -101,7 +102,9 @@ export function concernedBy(change: AppliedChange, view: StateView): Concerned {
       const given = [change.before, change.after].filter((each) => each !== undefined);
       return {
         networks: new Set(given.map(({ networkId }) => networkId)),
-        nodes: new Set(given.map(({ nodeId }) => nodeId)),
+        nodes: new Set(
+          given.flatMap(({ networkId, nodeId }) => [nodeId, ...encryptedWith(networkId, view)]),
+        ),
         tasks: [],
       };
     }
@@ -157,21 +160,35 @@ function byService(serviceId: string, view: StateView): Concerned {
   return { networks, nodes: new Set(), tasks };
 }
 
-/** Its address or that it is down concerns everybody who is there. */
+/** Its address, its key or that it is down concerns everybody who is there. */
 function byNode(before: Node | undefined, after: Node | undefined, view: StateView): Concerned {
   const id = after?.id ?? before?.id;
+  const key = after?.description?.Encryption;
+  const sameKey = isDeepStrictEqual(before?.description?.Encryption, key);
   const same =
+    sameKey &&
     vtepOf(before) === vtepOf(after) &&
     (before?.status.state === 'down') === (after?.status.state === 'down') &&
     (before === undefined) === (after === undefined);
   if (same || id === undefined) return nothing;
   const networks = new Set<string>();
+  const nodes = new Set<string>();
   const tasks: string[] = [];
   for (const task of view.tasks.byNode(id)) {
     if (task.networks === undefined) continue;
     for (const { networkId } of task.networks) networks.add(networkId);
     tasks.push(task.id);
   }
-  for (const { networkId } of view.attachments.byNode(id)) networks.add(networkId);
-  return { networks, nodes: new Set(), tasks };
+  for (const { networkId } of view.attachments.byNode(id)) {
+    networks.add(networkId);
+    for (const each of encryptedWith(networkId, view)) nodes.add(each);
+  }
+  return { networks, nodes, tasks };
+}
+
+/** The nodes of an encrypted network know each other's keys; none of another. */
+function encryptedWith(networkId: string, view: StateView): readonly string[] {
+  const network = view.networks.get(networkId);
+  if (network === undefined || !isEncrypted(network)) return [];
+  return Array.from(view.attachments.byNetwork(networkId), ({ nodeId }) => nodeId);
 }

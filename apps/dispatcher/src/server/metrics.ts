@@ -20,6 +20,12 @@ export function dispatcherMetrics(registry: Registry): DispatcherMetrics {
   const writes = counter('writes', 'Reported changes, by how they ended.', ['outcome']);
   const down = counter('nodes_down', 'Nodes marked as down.');
   const lines = counter('log_lines', 'Log lines relayed.');
+  const gaps = counter('log_gaps', 'Reasons told why log lines are missing.');
+  const subscriptions = new Gauge({
+    name: 'shoal_dispatcher_log_subscriptions',
+    help: 'Log subscriptions that are open here.',
+    registers,
+  });
   const repairs = counter(
     'network_repairs',
     'Networks that a node was told anew because it served something else than the log implies.',
@@ -40,6 +46,8 @@ export function dispatcherMetrics(registry: Registry): DispatcherMetrics {
     write: (outcome) => writes.inc({ outcome }),
     nodeDown: () => down.inc(),
     logLines: (count) => lines.inc(count),
+    logGaps: (count) => gaps.inc(count),
+    logSubscriptions: (open) => subscriptions.set(open),
     networkRepair: (kind) => repairs.inc({ kind }),
   };
 }

@@ -199,7 +199,7 @@ test('a node that is not in the swarm gets nothing, whatever its certificate say
   const published = new Promise<number | undefined>((resolve) => {
     const call = clientOf(removed).publishLogs((error) => resolve(error?.code));
     call.on('error', () => undefined);
-    call.write({ subscriptionId: 'l', lines: [], gaps: [] });
+    call.write({ subscriptionId: 'l', lines: [], gaps: [], end: undefined });
   });
   expect(await published).toBe(status.NOT_FOUND);
 });

@@ -21,6 +21,7 @@ import type { Dispatcher } from '../core/dispatcher.ts';
 import type { LogSubscriber, PublishedLogs } from '../core/log-relay.ts';
 import type { AgentLink, Refusal, Session } from '../core/session.ts';
 import { documentsHandler } from './document-calls.ts';
+import { imageHandlers } from './image-calls.ts';
 import { networkHandlers } from './network-calls.ts';
 
 /** Messages of an agent that may wait while its registration is under way. */
@@ -61,6 +62,7 @@ export async function serveDispatcher(options: ServeOptions): Promise<Dispatcher
     subscribeLogs: subscribeHandler(options),
     ...networkHandlers(options),
     taskDocuments: documentsHandler(options),
+    ...imageHandlers(options),
   });
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync(formatHostPort(options.listen), options.credentials, (error, bound) =>
@@ -115,7 +117,7 @@ function sessionHandler(
 }
 
 /** The wire side of one session: keeps the order of messages around the registration. */
-class SessionCall {
+export class SessionCall {
   readonly #dispatcher: Dispatcher;
   readonly #call: ServerDuplexStream<AgentMessage, DispatcherMessage>;
   readonly #nodeId: string;

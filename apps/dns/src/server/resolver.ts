@@ -13,6 +13,7 @@ import {
 } from '../wire/reply-writer.ts';
 import { lookup } from '../zone/lookup.ts';
 import type { Asker, Zones } from '../zone/zones.ts';
+import { ReadyAnswers } from './ready-answers.ts';
 
 /** Asked by the resolver itself to see that its sockets work; class CH, any type. */
 export const selfCheckName = 'self-check.shoal';
@@ -69,18 +70,27 @@ function isSelfCheck(query: Query): boolean {
 export class Resolver {
   readonly #options: ResolverOptions;
   readonly #writer = new ReplyWriter();
+  readonly #ready: ReadyAnswers;
   /** Questions of each client that upstreams have not answered yet. */
   readonly #waiting = new Map<string, number>();
 
   constructor(options: ResolverOptions) {
     this.#options = options;
+    this.#ready = new ReadyAnswers(options.random);
   }
 
   /** The reply, at once where that is possible; undefined: say nothing. */
   answer(packet: Buffer, origin: Origin): Answer {
-    const begun = this.#options.clock.monotonic();
+    const { clock, zones } = this.#options;
+    const begun = clock.monotonic();
     const { transport } = origin;
-    const asker = this.#options.zones.asker(origin.networkId, origin.address);
+    const ready = this.#ready.find(packet, origin, zones.generation);
+    if (ready !== undefined) {
+      const answer = this.#ready.give(packet, ready);
+      this.#observe(transport, ready.type, ready.outcome, begun);
+      return answer;
+    }
+    const asker = zones.asker(origin.networkId, origin.address);
     const parsed = asker === undefined ? dropped : parseQuery(packet);
     if (asker === undefined || parsed.kind === 'drop') {
       this.#observe(transport, 0, 'dropped', begun);
@@ -96,8 +106,10 @@ export class Resolver {
     const own = this.#own(query, asker);
     if (own === undefined) return this.#ask(query, asker.upstreams, origin, begun);
     const outcome = own.rcode !== 0 ? 'refused' : own.answers.length > 0 ? 'answered' : 'empty';
+    const bytes = this.#writer.write(query, own, transport);
+    this.#ready.keep(packet, origin, query, own, { type: query.type, outcome, bytes });
     this.#observe(transport, query.type, outcome, begun);
-    return this.#writer.write(query, own, transport);
+    return bytes;
   }
 
   /** Asks those who know the outside. */

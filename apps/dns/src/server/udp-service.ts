@@ -7,16 +7,14 @@ const sendQueueBytesMax = 1024 * 1024;
 /** For bursts while the process does something else, bytes. */
 const receiveBufferBytes = 1024 * 1024;
 
-/** A client that is gone is no error of ours. */
-function ignore(): void {}
-
 /** Answers what comes in on a socket. Gives back how it is closed. */
 export function serveUdp(socket: Socket, networkId: string, serve: Serve): () => void {
   let closed = false;
   const reply = (answer: Buffer | undefined, from: RemoteInfo): void => {
     if (answer === undefined || closed) return;
     if (socket.getSendQueueSize() > sendQueueBytesMax) return;
-    socket.send(answer, from.port, from.address, ignore);
+    // Without a callback: a client that is gone is no error of ours.
+    socket.send(answer, from.port, from.address);
   };
   const receive = (packet: Buffer, from: RemoteInfo): void => {
     const origin: Origin = { networkId, address: withoutZone(from.address), transport: 'udp' };

@@ -16,6 +16,12 @@ export interface Asker {
 /** All networks of this host, ready to be looked up. */
 export class Zones {
   readonly #zones = new Map<string, NetworkZone>();
+  #generation = 1;
+
+  /** Another one whenever anything changes. */
+  get generation(): number {
+    return this.#generation;
+  }
 
   get size(): number {
     return this.#zones.size;
@@ -33,12 +39,14 @@ export class Zones {
   }
 
   set(networkId: string, table: HostTable): void {
+    this.#generation += 1;
     const known = this.#zones.get(networkId);
     if (known === undefined) this.#zones.set(networkId, new NetworkZone(table));
     else known.update(table);
   }
 
   delete(networkId: string): void {
+    this.#generation += 1;
     this.#zones.delete(networkId);
   }
 

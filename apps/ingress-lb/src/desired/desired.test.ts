@@ -107,6 +107,10 @@ describe('clients of published ports are hidden', () => {
   test('from a task whose replies cannot be led', () => {
     expect(masqueraded(published, ['10.0.1.11'])).toEqual(['10.0.1.11', 'fd00:1::11']);
   });
+  test('where a header tells of them', () => {
+    const told = { ...published, sourceAddress: 'proxy-protocol' } as const;
+    expect(masqueraded(told)).toEqual(['10.0.1.11', 'fd00:1::11']);
+  });
 });
 
 test('without a balancer address of its family a service waits, and that is told', () => {
@@ -118,4 +122,23 @@ test('without a balancer address of its family a service waits, and that is told
   expect(story(balancing)).toEqual(['10.0.1.2 rr: 10.0.1.11 0']);
   expect(virtualIps).toEqual(['10.0.1.2']);
   expect(problems).toEqual(['service whoami waits for a balancer address in network demo']);
+});
+
+test('published TCP ports of services that ask for a header are told', () => {
+  const ports = (['tcp', 'udp'] as const).map((protocol) => ({ ...port, protocol }));
+  const service = serviceOf({ virtualIps: [], ports, sourceAddress: 'proxy-protocol' });
+  const table = tableOf([taskOf(11, { service })], { ingress: true });
+  expect([...desiredNetwork(table, options).proxied]).toEqual([port.publishedPort]);
+});
+
+test('a port of SCTP is refused where the kernel has none, and the others are not', () => {
+  const ports = (['tcp', 'sctp'] as const).map((protocol) => ({ ...port, protocol }));
+  const service = serviceOf({ virtualIps: [], ports });
+  const table = tableOf([taskOf(11, { service })], { ingress: true });
+  const noSctp = 'the kernel has none';
+  const { balancing, problems } = desiredNetwork(table, { ...options, noSctp });
+  expect([...balancing.servers.keys()]).toEqual(['4/tcp/8080', '6/tcp/8080']);
+  expect(problems).toEqual([
+    'service whoami is not balanced on port 8080/sctp: the kernel has none',
+  ]);
 });

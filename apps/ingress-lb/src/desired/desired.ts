@@ -20,6 +20,8 @@ export interface DesiredNetwork {
   readonly balancing: Balancing;
   /** Virtual addresses on the namespace's bridge, in order. */
   readonly virtualIps: readonly string[];
+  /** Published TCP ports whose connections begin with a header that names the client. */
+  readonly proxied: ReadonlySet<number>;
   /** One sentence each. */
   readonly problems: readonly string[];
 }
@@ -29,6 +31,8 @@ export interface DesireOptions {
   readonly leg: NonNullable<Balancing['leg']>;
   /** Addresses of tasks of this host which replies cannot be led back from. */
   readonly unsteered: ReadonlySet<string>;
+  /** Why this host's kernel cannot balance SCTP; undefined where it can. */
+  readonly noSctp?: string | undefined;
 }
 
 /** What the records of a network ask of its namespace. Pure: the same table gives the same. */
@@ -38,12 +42,20 @@ export function desiredNetwork(table: HostTable, options: DesireOptions): Desire
   const servers = new ServerMap();
   const virtualIps = new Set<string>();
   const masqueraded = new Set<string>();
+  const proxied = new Set<number>();
   const waiting = new Set<string>();
+  const refused = new Set<string>();
   for (const record of table.records.values()) {
     const { service } = record;
     if (service === undefined) continue;
     const fronts = frontsOf(service, network.ingress);
     for (const front of fronts) {
+      if (front.kind === 'port' && front.protocol === 'sctp' && options.noSctp !== undefined) {
+        refused.add(
+          `service ${service.name} is not balanced on port ${front.port}/sctp: ${options.noSctp}`,
+        );
+        continue;
+      }
       const family = front.kind === 'port' ? front.family : familyOf(front.address);
       const address = ofFamilyIn(record.addresses, family);
       if (address === undefined) continue;
@@ -53,9 +65,9 @@ export function desiredNetwork(table: HostTable, options: DesireOptions): Desire
       }
       if (front.kind === 'address') virtualIps.add(front.address);
       servers.add(front, service, { address, port: targetOf(front), open: record.serving });
-      if (front.kind === 'port' && isMasqueraded(record, service, options)) {
-        masqueraded.add(address);
-      }
+      if (front.kind !== 'port') continue;
+      if (isMasqueraded(record, service, options)) masqueraded.add(address);
+      if (front.protocol === 'tcp' && isProxied(service)) proxied.add(front.port);
     }
   }
   return {
@@ -66,9 +78,13 @@ export function desiredNetwork(table: HostTable, options: DesireOptions): Desire
       leg: network.ingress ? options.leg : undefined,
     },
     virtualIps: [...virtualIps].sort(),
-    problems: [...waiting]
-      .sort()
-      .map((name) => `service ${name} waits for a balancer address in network ${network.name}`),
+    proxied,
+    problems: [
+      ...[...waiting]
+        .sort()
+        .map((name) => `service ${name} waits for a balancer address in network ${network.name}`),
+      ...[...refused].sort(),
+    ],
   };
 }
 
@@ -93,12 +109,16 @@ function targetOf(front: PortedFront): number {
   return front.target ?? 0;
 }
 
+function isProxied({ sourceAddress }: RecordService): boolean {
+  return sourceAddress === 'proxy-protocol';
+}
+
 function isMasqueraded(
   record: EndpointRecord,
   service: RecordService,
   { unsteered }: DesireOptions,
 ): boolean {
-  if (service.sourceAddress === 'masquerade') return true;
+  if (service.sourceAddress === 'masquerade' || isProxied(service)) return true;
   return record.addresses.some((address) => unsteered.has(address));
 }
 

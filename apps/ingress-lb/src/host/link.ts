@@ -2,12 +2,12 @@ import { isDeepStrictEqual } from 'node:util';
 import type { HostNetwork } from '@shoal/overlay';
 import type { KernelCommands } from '@shoal/overlay/kernel';
 import type { Logger } from '@shoal/runtime';
-import type { Balancing } from '../desired/balancing.ts';
+import type { DesiredNetwork } from '../desired/desired.ts';
 import { type Flow, forgetFlows } from '../kernel/connections.ts';
 import { applyRules } from '../nftables/backend.ts';
 import { allowForwarding, forbidForwarding } from './forwarding.ts';
 import { ensureLeg, type LegPlan, removeLeg } from './leg.ts';
-import { type PortHolder, type PublishedPort, portText } from './ports.ts';
+import { type HeldPort, type PortHolder, type PublishedPort, portText } from './ports.ts';
 import { type HostPorts, hostTable, noPorts, readHostPorts, renderHostTable } from './table.ts';
 
 export interface HostLinkOptions {
@@ -20,7 +20,13 @@ export interface HostLinkOptions {
 
 interface Published {
   readonly network: HostNetwork;
-  readonly wanted: HostPorts;
+  readonly wanted: WantedPorts;
+}
+
+/** Every published port has a listener; to those of the kernel nothing comes. */
+interface WantedPorts {
+  readonly held: readonly HeldPort[];
+  readonly kernel: HostPorts;
 }
 
 /** The host's side of the routing mesh: the link into the ingress network and what goes through it. */
@@ -42,9 +48,9 @@ export class HostLink {
     return [...this.#portProblems, ...(this.#problem === undefined ? [] : [this.#problem])];
   }
 
-  /** Leads the published ports of `balancing` into the network; one at a time. */
-  publish(network: HostNetwork, balancing: Balancing): Promise<void> {
-    const published = { network, wanted: publishedPorts(balancing) };
+  /** Leads the published ports of `desired` into the network; one at a time. */
+  publish(network: HostNetwork, desired: DesiredNetwork): Promise<void> {
+    const published = { network, wanted: publishedPorts(desired) };
     return this.#inTurn(async () => {
       const same =
         this.#linked &&
@@ -94,13 +100,13 @@ export class HostLink {
     if (this.#published === undefined) return;
     const { network, wanted } = this.#published;
     const { commands, host, leg: plan, ports: holder, logger } = this.#options;
-    const refused = await holder.hold(union(wanted));
+    const refused = await holder.hold(wanted.held);
     this.#portProblems = [...refused.values()].sort();
     // A port that another program has stays with it.
-    const ports = without(wanted, new Set(refused.keys()));
+    const ports = without(wanted.kernel, new Set(refused.keys()));
     const before = this.#written ?? (await this.#readTable());
     // Without any published port a host has nothing of this.
-    if (before === undefined && union(ports).length === 0) {
+    if (before === undefined && wanted.held.length === refused.size) {
       this.#problem = undefined;
       return;
     }
@@ -142,18 +148,17 @@ export class HostLink {
   }
 }
 
-function publishedPorts({ servers }: Balancing): HostPorts {
-  const ports: { v4: PublishedPort[]; v6: PublishedPort[] } = { v4: [], v6: [] };
-  for (const { front } of servers.values()) {
+function publishedPorts({ balancing, proxied }: DesiredNetwork): WantedPorts {
+  const kernel: { v4: PublishedPort[]; v6: PublishedPort[] } = { v4: [], v6: [] };
+  const held = new Map<string, HeldPort>();
+  for (const { front } of balancing.servers.values()) {
     if (front.kind !== 'port') continue;
-    const { protocol, port } = front;
-    (front.family === 4 ? ports.v4 : ports.v6).push({ protocol, port });
+    const { protocol, port, family } = front;
+    const isProxied = protocol === 'tcp' && proxied.has(port);
+    held.set(portText(front), { protocol, port, header: isProxied });
+    if (!isProxied) (family === 4 ? kernel.v4 : kernel.v6).push({ protocol, port });
   }
-  return ports;
-}
-
-function union({ v4, v6 }: HostPorts): readonly PublishedPort[] {
-  return [...new Map([...v4, ...v6].map((port) => [portText(port), port])).values()];
+  return { kernel, held: [...held.values()] };
 }
 
 function without({ v4, v6 }: HostPorts, refused: ReadonlySet<string>): HostPorts {

@@ -1,8 +1,9 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server } from 'node:net';
-import { silentLogger } from '@shoal/runtime';
+import { silentLogger, systemClock } from '@shoal/runtime';
 import { afterEach, expect, test } from 'vitest';
+import { noMetrics } from '../testing/no-metrics.ts';
 import { listeningPorts, type PortHolder } from './ports.ts';
 
 const closing: (() => unknown)[] = [];
@@ -19,7 +20,10 @@ async function listen(host: string, port = 0): Promise<Server> {
 }
 
 function holder(relayTo = 9): PortHolder {
-  const made = listeningPorts(() => ({ host: '127.0.0.1', port: relayTo }), silentLogger);
+  const made = listeningPorts({
+    relayTo: () => ({ host: '127.0.0.1', port: relayTo }),
+    ...{ clock: systemClock, logger: silentLogger, metrics: noMetrics },
+  });
   closing.push(() => made.close());
   return made;
 }
@@ -87,7 +91,7 @@ test('where nobody is behind it, a connection ends at once', async () => {
   const [ports, port] = [holder(await freePort()), await freePort()];
   await ports.hold([tcp(port)]);
   const client = connect({ host: '127.0.0.1', port });
-  client.on('error', () => undefined);
-  await once(client, 'close');
+  const [error] = await once(client, 'error');
+  expect(error).toMatchObject({ code: 'ECONNRESET' });
   expect(client.bytesRead).toBe(0);
 });

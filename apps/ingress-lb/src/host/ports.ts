@@ -1,10 +1,16 @@
 import { createSocket, type Socket } from 'node:dgram';
-import { connect, createServer, type Server, type Socket as TcpSocket } from 'node:net';
-import { errorMessage, type Logger } from '@shoal/runtime';
+import { createServer, type Server, type Socket as TcpSocket } from 'node:net';
+import { type Clock, errorMessage, type Logger } from '@shoal/runtime';
+import { Relay, type RelayMetrics, type RelayTarget, relaySockets } from './relay.ts';
 
 export interface PublishedPort {
   readonly protocol: 'tcp' | 'udp' | 'sctp';
   readonly port: number;
+}
+
+export interface HeldPort extends PublishedPort {
+  /** The listener tells tasks of their clients in a header of the PROXY protocol. */
+  readonly header?: boolean | undefined;
 }
 
 export function portText({ protocol, port }: PublishedPort): string {
@@ -17,52 +23,42 @@ export interface PortHolder {
    * Holds these ports and no others; gives back those that it does not have, with the reason as one
    * sentence. Calling it again tries those anew.
    */
-  hold(ports: readonly PublishedPort[]): Promise<ReadonlyMap<string, string>>;
+  hold(ports: readonly HeldPort[]): Promise<ReadonlyMap<string, string>>;
   close(): Promise<void>;
 }
 
-/** Connections passed on at once; the kernel takes all that it can balance, so these are few. */
-const relayedMax = 1_024;
-
-/** Where the ingress network is reached without the rules that led the connection here. */
-export interface RelayTarget {
-  readonly host: string;
-  readonly port: number;
-}
+/** Connections that wait to be accepted. */
+const backlogMax = 1_024;
+/** Longest wait for connections that are passed on when the process ends, milliseconds. */
+const drainMsMax = 2_000;
 
 interface Held {
   close(): Promise<void>;
 }
 
-/**
- * The real one. What reaches a listener is what the kernel did not balance: IPv6 clients of a network
- * without IPv6. TCP connections of theirs are passed on, to `relayTo`, the others end.
- */
-export function listeningPorts(relayTo: (port: number) => RelayTarget, logger: Logger): PortHolder {
-  const held = new Map<string, Held>();
-  let relayed = 0;
+export interface ListeningPortsOptions {
+  readonly relayTo: (port: number) => RelayTarget;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: RelayMetrics;
+}
 
-  function relay(client: TcpSocket, port: number): void {
-    if (relayed >= relayedMax) {
-      client.destroy();
-      return;
-    }
-    relayed += 1;
-    const task = connect(relayTo(port));
-    const end = (): void => {
-      client.destroy();
-      task.destroy();
-    };
-    client.on('error', end).on('close', () => {
-      relayed -= 1;
-      end();
-    });
-    task.on('error', end).on('close', end);
-    client.pipe(task).pipe(client);
-  }
+/**
+ * The real one. What reaches a listener is what the kernel does not balance: clients of services that ask for
+ * the PROXY protocol, and IPv6 clients of a network without IPv6. TCP connections of theirs are passed on, to
+ * `relayTo`; others end.
+ */
+export function listeningPorts(options: ListeningPortsOptions): PortHolder {
+  const { relayTo, clock, logger, metrics } = options;
+  const held = new Map<string, Held>();
+  const relay = new Relay({ target: relayTo, clock, metrics });
+  /** Ports whose tasks are told of their clients. */
+  let withHeader: ReadonlySet<number> = new Set();
+  const pass = (client: TcpSocket, port: number): void =>
+    relay.pass(client, port, withHeader.has(port));
 
   async function open({ protocol, port }: PublishedPort): Promise<Held> {
-    if (protocol === 'tcp') return holdTcp(port, relay);
+    if (protocol === 'tcp') return holdTcp(port, pass);
     if (protocol === 'udp') return holdUdp(port);
     // Node has no SCTP; the kernel's rules alone make the port work.
     return { close: () => Promise.resolve() };
@@ -71,6 +67,8 @@ export function listeningPorts(relayTo: (port: number) => RelayTarget, logger: L
   return {
     async hold(ports) {
       const wanted = new Map(ports.map((port) => [portText(port), port]));
+      const headed = ports.filter(({ protocol, header }) => protocol === 'tcp' && header === true);
+      withHeader = new Set(headed.map(({ port }) => port));
       for (const [key, each] of held) {
         if (wanted.has(key)) continue;
         held.delete(key);
@@ -93,7 +91,9 @@ export function listeningPorts(relayTo: (port: number) => RelayTarget, logger: L
     async close() {
       const all = [...held.values()];
       held.clear();
-      await Promise.all(all.map((each) => each.close()));
+      const closed = Promise.all(all.map((each) => each.close()));
+      await relay.drain(drainMsMax);
+      await closed;
     },
   };
 }
@@ -113,26 +113,24 @@ async function onAnyAddress<T>(open: (address: string) => Promise<T>): Promise<T
 
 async function holdTcp(
   port: number,
-  relay: (client: TcpSocket, port: number) => void,
+  pass: (client: TcpSocket, port: number) => void,
 ): Promise<Held> {
-  const clients = new Set<TcpSocket>();
   const server = await onAnyAddress(
     (host) =>
       new Promise<Server>((resolve, reject) => {
-        const candidate = createServer((client) => {
-          clients.add(client);
-          client.on('close', () => clients.delete(client));
-          relay(client, port);
-        });
+        const candidate = createServer(relaySockets, (client) => pass(client, port));
         candidate.once('error', reject);
-        candidate.listen({ host, port, exclusive: true }, () => resolve(candidate));
+        candidate.listen({ host, port, exclusive: true, backlog: backlogMax }, () =>
+          resolve(candidate),
+        );
       }),
   );
   return {
+    // Connections that are open go on; the listener is gone at once.
     close: () =>
       new Promise((resolve) => {
-        server.close(() => resolve());
-        for (const client of clients) client.destroy();
+        server.close();
+        resolve();
       }),
   };
 }

@@ -24,6 +24,8 @@ const retryMs = { first: 250, most: 30_000 } as const;
 const namespaceSysctls = {
   'net/ipv4/ip_forward': '1',
   'net/ipv4/conf/all/send_redirects': '0',
+  // What goes in and out by the bridge would else be looked at for a shorter way, packet by packet.
+  '?net/ipv4/conf/br0/send_redirects': '0',
   '?net/ipv6/conf/all/forwarding': '1',
   '?net/bridge/bridge-nf-call-iptables': '0',
   '?net/bridge/bridge-nf-call-ip6tables': '0',

@@ -5,6 +5,7 @@ import { byFamily } from '../desired/desired.ts';
 import { type Entrance, entrancesOf, steer } from './steering.ts';
 
 interface Steered {
+  readonly endpointId: string;
   readonly addresses: readonly string[];
   /** What it was last told, as text; undefined when that failed. */
   readonly told: string | undefined;
@@ -32,6 +33,13 @@ export class Sandboxes {
     return addresses;
   }
 
+  /** Ids of these tasks' endpoints, in order. */
+  get unsteeredEndpoints(): readonly string[] {
+    return [...this.#steered.values()]
+      .flatMap(({ problem, endpointId }) => (problem === undefined ? [] : endpointId))
+      .sort();
+  }
+
   get problems(): readonly string[] {
     return [...this.#steered.values()]
       .map(({ problem }) => problem)
@@ -55,9 +63,9 @@ export class Sandboxes {
     await Promise.all(
       table.network.local.map(async (endpoint) => {
         const known = this.#steered.get(endpoint.sandbox);
-        const { addresses, sandbox } = endpoint;
+        const { addresses, sandbox, endpointId } = endpoint;
         if (!audit && known?.told === told) {
-          next.set(sandbox, { ...known, addresses });
+          next.set(sandbox, { ...known, addresses, endpointId });
           return;
         }
         const { problem, changed } = await this.#tell(endpoint, entrances);
@@ -65,8 +73,9 @@ export class Sandboxes {
         const sentence =
           problem === undefined
             ? undefined
-            : `${endpoint.endpointId} sees the balancer instead of its clients: ${problem}`;
+            : `${endpointId} sees the balancer instead of its clients: ${problem}`;
         next.set(sandbox, {
+          endpointId,
           addresses,
           told: problem === undefined ? told : undefined,
           problem: sentence,

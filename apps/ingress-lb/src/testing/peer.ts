@@ -1,9 +1,12 @@
 /**
  * A small server and client that lives in a network namespace of its own and does what it is told over
- * its IPC channel. Needs nothing but Node, so that it also runs where nothing else is.
+ * its IPC channel. Bundled it needs nothing but Node, so that it also runs where nothing else is.
  */
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { createServer, connect as dial, type Socket } from 'node:net';
+import type { HeldPort, PortHolder } from '../host/ports.ts';
+import { noMetrics } from './no-metrics.ts';
+import { readProxyHeader } from './proxied.ts';
 
 export interface Ask {
   readonly host: string;
@@ -29,6 +32,8 @@ export interface Reply {
 export interface PeerCalls {
   /** Answers each line over TCP, and each datagram, with its name and the address it sees. */
   serve(of: { name: string; port: number }): void;
+  /** Takes no new connections, answers those that are open, and ends when they have. */
+  stop(of: object): void;
   /** One connection a question. */
   ask(of: Ask): Tally;
   /** A connection that stays; gives its number. */
@@ -37,6 +42,12 @@ export interface PeerCalls {
   say(of: { connection: number }): Reply;
   /** A question from a UDP socket of that number, which is made if there is none. */
   send(of: { socket: number; host: string; port: number }): Reply;
+  /** A datagram as it is given, to whoever it is for; nobody waits for an answer. */
+  datagram(of: { host: string; port: number; base64: string }): void;
+  /** Texts of the datagrams that came, the newest last. */
+  heard(of: object): readonly string[];
+  /** Holds these ports, as the balancer of a host does; those that it does not have, with the reason. */
+  hold(of: { ports: readonly HeldPort[]; relayTo: string }): readonly (readonly [string, string])[];
   /** Ends all connections, of clients as well. */
   drop(of: object): void;
 }
@@ -47,6 +58,10 @@ const answerMs = Number(process.env['PEER_ANSWER_MS'] ?? '3000');
 const connections = new Map<number, Socket>();
 const served = new Set<Socket>();
 const sockets = new Map<number, UdpSocket>();
+/** Datagrams that are kept. */
+const datagramsMax = 100;
+const datagrams: string[] = [];
+let stopServing: (() => Promise<void>) | undefined;
 let connectionNumber = 0;
 
 function plain(address: string | undefined): string {
@@ -58,14 +73,30 @@ async function serve({ name, port }: { name: string; port: number }): Promise<vo
     served.add(client);
     client.on('close', () => served.delete(client));
     client.on('error', () => client.destroy());
-    client.on('data', () => client.write(`${name} ${plain(client.remoteAddress)}\n`));
+    let source = plain(client.remoteAddress);
+    client.on('data', (data) => {
+      const { client: told, rest } = readProxyHeader(data);
+      source = told?.address ?? source;
+      if (rest.length > 0) client.write(`${name} ${source}\n`);
+    });
   });
   const socket = createSocket({ type: 'udp6' });
-  socket.on('message', (_message, { address, port: to }) =>
-    socket.send(`${name} ${plain(address)}\n`, to, address),
-  );
+  socket.on('message', (message, { address, port: to }) => {
+    datagrams.push(message.toString());
+    if (datagrams.length > datagramsMax) datagrams.shift();
+    socket.send(`${name} ${plain(address)}\n`, to, address);
+  });
   await new Promise<void>((done) => server.listen({ host: '::', port, backlog: 4096 }, done));
   await new Promise<void>((done) => socket.bind({ address: '::', port }, done));
+  stopServing = async () => {
+    socket.close();
+    await new Promise<void>((done) => server.close(() => done()));
+  };
+}
+
+async function stop(): Promise<void> {
+  await stopServing?.();
+  stopServing = undefined;
 }
 
 /** The next answer, or the code of what went wrong as its name. */
@@ -162,6 +193,34 @@ async function send(of: { socket: number; host: string; port: number }): Promise
   });
 }
 
+function datagram({ host, port, base64 }: { host: string; port: number; base64: string }) {
+  const socket = createSocket('udp4');
+  return new Promise<void>((resolve, reject) => {
+    socket.send(Buffer.from(base64, 'base64'), port, host, (error) => {
+      socket.close();
+      if (error === null) resolve();
+      else reject(error);
+    });
+  });
+}
+
+let ports: PortHolder | undefined;
+
+async function hold(of: { ports: readonly HeldPort[]; relayTo: string }) {
+  ports ??= await portHolder(of.relayTo);
+  return [...(await ports.hold(of.ports))];
+}
+
+/** Loaded only where it is used: most peers are to start fast. */
+async function portHolder(relayTo: string): Promise<PortHolder> {
+  const { silentLogger, systemClock } = await import('@shoal/runtime');
+  const { listeningPorts } = await import('../host/ports.ts');
+  return listeningPorts({
+    relayTo: (port) => ({ host: relayTo, port }),
+    ...{ clock: systemClock, logger: silentLogger, metrics: noMetrics },
+  });
+}
+
 function drop(): void {
   for (const socket of [...served, ...connections.values()]) socket.destroy();
   for (const socket of sockets.values()) socket.close();
@@ -171,10 +230,14 @@ function drop(): void {
 
 const calls: Readonly<Record<string, (of: never) => unknown>> = {
   serve,
+  stop,
   ask,
   open,
   say,
   send,
+  datagram,
+  hold,
+  heard: () => datagrams,
   drop,
 };
 

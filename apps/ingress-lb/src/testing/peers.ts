@@ -19,7 +19,8 @@ interface Answer {
 
 /** Starts a peer in a network namespace; the bundled program where there is one. */
 export function startPeer(namespace: string, program = join(import.meta.dirname, 'peer.ts')): Peer {
-  const child = spawn('nsenter', [`--net=${namespace}`, process.execPath, program], {
+  const command = [process.execPath, '--conditions=@shoal/source', program];
+  const child = spawn('nsenter', [`--net=${namespace}`, ...command], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
   const waiting = new Map<number, (answer: Answer) => void>();

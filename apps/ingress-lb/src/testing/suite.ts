@@ -7,6 +7,10 @@ import { publishedPort, targetPort, type World } from './world.ts';
 /** What both backends must do. Each case begins with all four tasks serving. */
 export interface Case {
   readonly name: string;
+  /** Programs in tasks and clients need sockets of it. */
+  readonly needs?: 'sctp';
+  /** Asks as often where machines are emulated. */
+  readonly isWhole?: true;
   /** Times that a case asks; smaller where the machine is emulated. */
   run(world: World, scale: number): Promise<void>;
 }
@@ -184,6 +188,62 @@ export const cases: readonly Case[] = [
     },
   },
   {
+    name: 'rolling updates under constant load lose none of 10 000 requests',
+    isWhole: true,
+    async run(world, scale) {
+      await world.remove(['t4']);
+      let done = false;
+      const asked = Promise.all([
+        ask(world, 5_000 * scale),
+        askPublished(world, 'outside', hostAddress('c'), 5_000 * scale),
+      ]).finally(() => {
+        done = true;
+      });
+      let old = 0;
+      // Three replicas; the fourth place is where the next task starts.
+      for (; !done; old += 1) {
+        const [stops, starts] = [taskNames[old % 4] ?? 't1', taskNames[(old + 3) % 4] ?? 't1'];
+        await world.startTask(starts);
+        await world.change([starts], { serving: true });
+        await world.change([stops], { serving: false });
+        await world.stopTask(stops);
+        await world.remove([stops]);
+      }
+      for (const { names, errors } of await asked) {
+        deepStrictEqual(errors, {});
+        strictEqual(
+          Object.values(names).reduce((sum, count) => sum + count, 0),
+          5_000 * scale,
+        );
+      }
+      ok(old >= 3, `${old} tasks were replaced`);
+      await Promise.all(taskNames.map((task) => world.startTask(task)));
+    },
+  },
+  {
+    name: 'SCTP comes to the virtual address and through published ports, from the client itself',
+    needs: 'sctp',
+    async run(world) {
+      const end = await world.serveSctp();
+      try {
+        const names = new Set<string>();
+        for (let at = 0; at < 8; at += 1) {
+          const said = await world.askSctp('client', world.virtualIp(), targetPort);
+          strictEqual(said.source, '10.77.1.241');
+          names.add(said.name);
+        }
+        deepStrictEqual([...names].sort(), [...taskNames]);
+        for (const host of hostNames) {
+          const said = await world.askSctp('outside', hostAddress(host), publishedPort);
+          ok(isTask(said.name), said.name);
+          strictEqual(said.source, hostAddress('outside'));
+        }
+      } finally {
+        end();
+      }
+    },
+  },
+  {
     name: 'every host answers on a published port, and tasks see the client',
     async run(world) {
       for (const host of hostNames) {
@@ -236,6 +296,27 @@ export const cases: readonly Case[] = [
       const tally = await askPublished(world, 'outside', hostAddress('c'), 40);
       assertEven(tally);
       deepStrictEqual(Object.keys(tally.sources), ['10.77.0.243']);
+    },
+  },
+  {
+    name: 'a service that asks for it is told of its clients by the PROXY protocol',
+    async run(world) {
+      await world.change(taskNames, { sourceAddress: 'proxy-protocol' });
+      for (const host of hostNames) {
+        for (const family of [4, 6] as const) {
+          const tally = await askPublished(world, 'outside', hostAddress(host, family), 40);
+          assertEven(tally);
+          deepStrictEqual(Object.keys(tally.sources), [hostAddress('outside', family)]);
+        }
+      }
+      assertEven(await askPublished(world, 'a', '127.0.0.1', 8));
+      const flow = { socket: 30, host: hostAddress('a'), port: publishedPort };
+      const { source } = await world.peer('outside').call('send', flow);
+      strictEqual(source, balancerAddresses('ingress', 'a')[0]);
+      await assertDigests(world);
+      await world.change(taskNames, { serving: false, sourceAddress: 'proxy-protocol' });
+      const { errors } = await askPublished(world, 'outside', hostAddress('c'), 4);
+      deepStrictEqual(errors, { ECONNRESET: 4 });
     },
   },
   {

@@ -3,11 +3,14 @@ import { type KernelCommands, kernelCommands } from '@shoal/overlay/kernel';
 import { silentLogger, systemClock } from '@shoal/runtime';
 import type { EndpointRecord, RecordService } from '@shoal/state';
 import { HostBalancer } from '../balancer.ts';
-import { defaultLeg } from '../host/leg.ts';
+import { defaultLeg, hostAddresses } from '../host/leg.ts';
 import type { PortHolder } from '../host/ports.ts';
 import { ipvsBackend } from '../ipvs/backend.ts';
 import { nftablesBackend } from '../nftables/backend.ts';
+import { noMetrics } from './no-metrics.ts';
+import type { Reply } from './peer.ts';
 import { type Peer, startPeer } from './peers.ts';
+import { askSctp, startSctp } from './sctp.ts';
 import {
   address,
   balancerAddresses,
@@ -27,17 +30,13 @@ import {
 export const targetPort = 80;
 export const publishedPort = 8_080;
 
-/** Nothing listens in the namespaces that stand for hosts; real listeners have a test of their own. */
-export function fakePortHolder(): PortHolder {
-  return { hold: () => Promise.resolve(new Map()), close: () => Promise.resolve() };
+/** The real one, in the namespace that stands for a host. */
+function portsOf(peer: Peer, relayTo: string): PortHolder {
+  return {
+    hold: async (ports) => new Map(await peer.call('hold', { ports, relayTo })),
+    close: async () => void (await peer.call('hold', { ports: [], relayTo })),
+  };
 }
-
-const noMetrics = {
-  applied: () => undefined,
-  repaired: () => undefined,
-  serving: () => undefined,
-  problems: () => undefined,
-};
 
 interface Host {
   readonly tables: HostTables;
@@ -66,6 +65,7 @@ export class World {
   readonly #options: WorldOptions;
   readonly #hosts = new Map<HostName, Host>();
   readonly #peers = new Map<string, Peer>();
+  readonly #serving = new Set<TaskName>();
 
   constructor(options: WorldOptions) {
     this.#options = options;
@@ -80,9 +80,7 @@ export class World {
     for (const part of [...taskNames, 'client', 'outside', ...hostNames]) {
       this.#peers.set(part, startPeer(this.topology.path(part), this.#options.program));
     }
-    await Promise.all(
-      taskNames.map((name) => this.peer(name).call('serve', { name, port: targetPort })),
-    );
+    await Promise.all(taskNames.map((name) => this.startTask(name)));
     this.#options.step?.('tasks serve');
     for (const host of hostNames) {
       this.#hosts.set(host, { tables: new HostTables(), balancer: this.#balancer(host) });
@@ -92,8 +90,8 @@ export class World {
   }
 
   async down(): Promise<void> {
-    await Promise.all([...this.#peers.values()].map((peer) => peer.close()));
     await Promise.all([...this.#hosts.values()].map(({ balancer }) => balancer.stop()));
+    await Promise.all([...this.#peers.values()].map((peer) => peer.close()));
     await this.topology.down();
   }
 
@@ -126,6 +124,31 @@ export class World {
         gone: [],
       })),
     );
+  }
+
+  /** The task's program begins to serve, unless it does already. */
+  async startTask(name: TaskName): Promise<void> {
+    if (this.#serving.has(name)) return;
+    this.#serving.add(name);
+    await this.peer(name).call('serve', { name, port: targetPort });
+  }
+
+  async stopTask(name: TaskName): Promise<void> {
+    this.#serving.delete(name);
+    await this.peer(name).call('stop', {});
+  }
+
+  /** Every task answers over SCTP as well, until the answer of this is called. */
+  async serveSctp(): Promise<() => void> {
+    const children = taskNames.map((task) => startSctp(this.topology.path(task), task, targetPort));
+    await Promise.all(children.map(({ ready }) => ready));
+    return () => {
+      for (const { end } of children) end();
+    };
+  }
+
+  askSctp(from: string, host: string, port: number): Promise<Reply> {
+    return askSctp(this.commands, this.topology.path(from), host, port);
   }
 
   /** Tells all hosts of tasks that change, in both networks. */
@@ -215,7 +238,7 @@ export class World {
       clock: systemClock,
       logger: silentLogger,
       metrics: noMetrics,
-      ports: fakePortHolder(),
+      ports: portsOf(this.peer(host), hostAddresses(defaultLeg.inside).v4 ?? ''),
       leg: defaultLeg,
       host: this.topology.path(host),
     });

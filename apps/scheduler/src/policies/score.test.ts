@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import { FakeBoard } from '../testing/fake-board.ts';
-import { imageKey } from './score.ts';
 
 const oneCpu = { Resources: { Reservations: { NanoCPUs: 1e9 } } };
 
@@ -89,16 +88,6 @@ describe('rank', () => {
 });
 
 describe('image locality', () => {
-  it.each([
-    ['nginx', 'nginx:latest'],
-    ['nginx:1.27', 'nginx:1.27'],
-    ['docker.io/library/nginx:1.27', 'nginx:1.27'],
-    ['ghcr.io:5000/a/b', 'ghcr.io:5000/a/b:latest'],
-    ['nginx:1.27@sha256:abc', 'sha256:abc'],
-  ])('looks for %s as %s', (image, key) => {
-    expect(imageKey(image)).toBe(key);
-  });
-
   function withImage(id: string, board: FakeBoard, ...images: string[]): void {
     board.changeNode(id, ({ description }) => ({
       description: description && { ...description, Images: images },

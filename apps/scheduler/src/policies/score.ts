@@ -3,8 +3,8 @@ import {
   capacityOf,
   demandOf,
   flagOf,
+  hasImage,
   itself,
-  type Node,
   placementLabels,
   policyLabel,
   type Rank,
@@ -100,26 +100,4 @@ export function freeShare(candidate: Candidate, revision: Revision): number {
       ? 1
       : (room.memoryBytes - demand.memoryBytes - tasks * memoryBytesPerTask) / memoryBytes;
   return Math.min(cpu, memory);
-}
-
-const images = new WeakMap<object, ReadonlySet<string>>();
-
-/** Whether the node's agent last said that the image is there. */
-export function hasImage({ description }: Node, image: string): boolean {
-  const list = description?.Images;
-  if (list === undefined) return false;
-  let names = images.get(list);
-  if (names === undefined) {
-    names = new Set(list);
-    images.set(list, names);
-  }
-  return names.has(imageKey(image));
-}
-
-/** What an image is called in a node's list: by its digest if it is pinned to one, else by its tag. */
-export function imageKey(image: string): string {
-  const digest = image.indexOf('@');
-  if (digest >= 0) return image.slice(digest + 1);
-  const name = image.replace(/^docker\.io\/(library\/)?/, '');
-  return name.lastIndexOf(':') > name.lastIndexOf('/') ? name : `${name}:latest`;
 }

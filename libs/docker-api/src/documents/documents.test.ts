@@ -3,7 +3,12 @@ import type { Config, Secret } from '@shoal/state';
 import { describe, expect, test } from 'vitest';
 import { ApiError } from '../errors.ts';
 import { parseFilters } from '../filters.ts';
-import { type DocumentKind, documentBytesMax, parseNewDocument } from './request.ts';
+import {
+  checkTemplatingVersion,
+  type DocumentKind,
+  documentBytesMax,
+  parseNewDocument,
+} from './request.ts';
 import { configShape, documentFilter, secretShape } from './shape.ts';
 
 const invalid = 'rpc error: code = InvalidArgument desc = ';
@@ -80,6 +85,17 @@ describe('a new secret or config', () => {
     expect(spec).toEqual({ Name: 'a', Labels: { b: 'c' }, Templating: { Name: 'golang' } });
     expect([...data]).toEqual([0, 255]);
   });
+});
+
+test('a template needs a client that knows of templates', () => {
+  const body = { Name: 'a', Data: base64(1), Templating: { Name: 'golang' } };
+  const check = (minor: number, given: object) => () =>
+    checkTemplatingVersion('config', given, { major: 1, minor });
+  expect(check(36, body)).toThrow(
+    'config templating is not supported on the specified API version: 1.36',
+  );
+  expect(check(37, body)).not.toThrow();
+  expect(check(25, { Name: 'a' })).not.toThrow();
 });
 
 const meta = { version: 7 as LogIndex, createdAt: 0 as Instant, updatedAt: 0 as Instant };

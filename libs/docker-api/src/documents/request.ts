@@ -1,8 +1,9 @@
 import type { DocumentSpec } from '@shoal/state';
 import { z } from 'zod';
-import { invalidArgument, rpcError } from '../errors.ts';
+import { ApiError, invalidArgument, rpcError } from '../errors.ts';
 import { decode } from '../json.ts';
 import { map, pointer, text } from '../requests/go-values.ts';
+import { type ApiVersion, formatVersion, isOlder } from '../version.ts';
 
 /** Secrets and configs: what people put into the cluster for their tasks to read. */
 export type DocumentKind = 'secret' | 'config';
@@ -16,6 +17,7 @@ export const documentBytesMax: Readonly<Record<DocumentKind, number>> = {
 const nameForm = /^[a-zA-Z0-9]+(?:[a-zA-Z0-9-_.]*[a-zA-Z0-9])?$/;
 const nameCharsMax = 64;
 const templatings: readonly string[] = ['golang'];
+const templatingSince: ApiVersion = { major: 1, minor: 37 };
 
 const driver = pointer(z.object({ Name: text, Options: map }));
 const schema = z.object({
@@ -29,6 +31,20 @@ const schema = z.object({
 export interface DocumentRequest {
   readonly spec: DocumentSpec;
   readonly data: Buffer;
+}
+
+/** Templates came with 1.37. @throws ApiError 400 when an older client asks for one */
+export function checkTemplatingVersion(
+  kind: DocumentKind,
+  body: unknown,
+  version: ApiVersion,
+): void {
+  const { Templating } = decode(schema, kind === 'secret' ? 'SecretSpec' : 'ConfigSpec', body);
+  if (Templating !== undefined && isOlder(version, templatingSince))
+    throw new ApiError(
+      400,
+      `${kind} templating is not supported on the specified API version: ${formatVersion(version)}`,
+    );
 }
 
 /** Reads the body of an update, of which only the labels may differ. @throws ApiError 400 */

@@ -1,5 +1,5 @@
 import type { Config, Secret } from '@shoal/state';
-import { type Filters, hasLabels } from '../filters.ts';
+import { type Filters, hasStoredLabels } from '../filters.ts';
 import { metaShape } from '../shapes/meta.ts';
 
 /** A secret as clients see it: never with its content. */
@@ -26,5 +26,5 @@ export function documentFilter(filters: Filters): (document: Secret | Config) =>
       names.includes(spec.Name) ||
       prefixes.some((prefix) => spec.Name.startsWith(prefix)) ||
       ids.some((prefix) => id.startsWith(prefix))) &&
-    hasLabels(filters, 'label', spec.Labels);
+    hasStoredLabels(filters, 'label', spec.Labels);
 }

@@ -37,6 +37,26 @@ describe('init', () => {
   });
 });
 
+test('older clients cannot ask for what came later', () => {
+  const body = {
+    ...listen,
+    DataPathPort: 5_000,
+    DefaultAddrPool: ['10.20.0.0/16'],
+    SubnetSize: 26,
+  };
+  const at = (minor: number) => {
+    const { dataPathPort, defaultAddressPool, subnetSize } = parseSwarmInit(body, {
+      major: 1,
+      minor,
+    });
+    return { dataPathPort, defaultAddressPool, subnetSize };
+  };
+  const defaults = { dataPathPort: 4_789, defaultAddressPool: [], subnetSize: 24 };
+  expect(at(38)).toEqual(defaults);
+  expect(at(39)).toEqual({ ...defaults, defaultAddressPool: ['10.20.0.0/16'], subnetSize: 26 });
+  expect(at(40)).toMatchObject({ dataPathPort: 5_000 });
+});
+
 describe('address pools', () => {
   const init = (DefaultAddrPool: readonly string[], SubnetSize?: number) =>
     parseSwarmInit({ ...listen, DefaultAddrPool, SubnetSize });

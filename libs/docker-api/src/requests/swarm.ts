@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { ApiError, apiErrors, invalidArgument } from '../errors.ts';
 import { decode } from '../json.ts';
 import { checkPools } from '../network/ipam.ts';
+import { type ApiVersion, isOlder, maxVersion } from '../version.ts';
 import {
   flag,
   integer,
@@ -114,8 +115,8 @@ export interface SwarmInit {
 }
 
 /** Reads and checks the body of `POST /swarm/init`, in Docker's order. */
-export function parseSwarmInit(body: unknown): SwarmInit {
-  const request = decode(initSchema, 'InitRequest', body);
+export function parseSwarmInit(body: unknown, version: ApiVersion = maxVersion): SwarmInit {
+  const request = olderInit(decode(initSchema, 'InitRequest', body), version);
   const name = request.Spec?.Name;
   if (name !== undefined && name !== 'default')
     throw new ApiError(400, 'swarm spec must be named "default"');
@@ -144,6 +145,18 @@ export function parseSwarmInit(body: unknown): SwarmInit {
       request.Availability === undefined ? 'active' : parseAvailability(request.Availability),
     defaultAddressPool: request.DefaultAddrPool ?? [],
     subnetSize: request.SubnetSize ?? defaultSubnetSize,
+  };
+}
+
+type InitRequest = z.output<typeof initSchema>;
+
+/** Address pools came with 1.39, the port of the tunnels with 1.40: older clients cannot mean them. */
+function olderInit(request: InitRequest, version: ApiVersion): InitRequest {
+  const before = (minor: number): boolean => isOlder(version, { major: 1, minor });
+  return {
+    ...request,
+    ...(before(39) && { DefaultAddrPool: undefined, SubnetSize: undefined }),
+    ...(before(40) && { DataPathPort: undefined }),
   };
 }
 

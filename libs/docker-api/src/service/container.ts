@@ -47,20 +47,7 @@ function normalisePrivileges(
 ): ContainerSpec['Privileges'] {
   if (request === undefined) return undefined;
   const { CredentialSpec, SELinuxContext, NoNewPrivileges, ...rest } = request;
-  if (CredentialSpec !== undefined) {
-    const sources = [CredentialSpec.Config, CredentialSpec.File, CredentialSpec.Registry];
-    const given = sources.filter((source) => source !== undefined).length;
-    if (given === 0)
-      throw new ApiError(
-        400,
-        'invalid CredentialSpec: must either provide "file", "registry", or "config" for credential spec',
-      );
-    if (given > 1)
-      throw new ApiError(
-        400,
-        'invalid CredentialSpec: cannot specify both "file", "registry", and "config" credential specs',
-      );
-  }
+  if (CredentialSpec !== undefined) checkCredentials(CredentialSpec);
   return {
     CredentialSpec: CredentialSpec ?? null,
     SELinuxContext: SELinuxContext ?? null,
@@ -69,8 +56,29 @@ function normalisePrivileges(
   };
 }
 
+type CredentialSpec = NonNullable<
+  NonNullable<ContainerSpecRequest['Privileges']>['CredentialSpec']
+>;
+
+/** One source, and only one. @throws ApiError 400 */
+function checkCredentials(spec: CredentialSpec): void {
+  const given = (['Config', 'File', 'Registry'] as const)
+    .filter((source) => spec[source] !== undefined)
+    .map((source) => `"${source.toLowerCase()}"`);
+  if (given.length === 1) return;
+  const last = given.pop();
+  const several = `${given.join(', ')}${given.length > 1 ? ',' : ''} and ${last}`;
+  throw new ApiError(
+    400,
+    last === undefined
+      ? 'invalid CredentialSpec: must either provide "file", "registry", or "config" for credential spec'
+      : `invalid CredentialSpec: cannot specify both ${several} credential specs`,
+  );
+}
+
+/** One that says no type is a bind mount, the first of Swarm's list. */
 function normaliseMount(request: MountRequest): Mount {
-  const given = request.Type?.toLowerCase() ?? '';
+  const given = request.Type?.toLowerCase() ?? 'bind';
   const type = mountTypes.find((known) => known === given);
   if (type === undefined)
     throw new ApiError(400, `invalid MountType: ${JSON.stringify(request.Type ?? '')}`);
@@ -83,7 +91,8 @@ function normaliseMount(request: MountRequest): Mount {
 }
 
 function bindOptions({ BindOptions }: MountRequest): Mount['BindOptions'] {
-  if (BindOptions === undefined) return undefined;
+  const isEmpty = Object.values(BindOptions ?? {}).every((value) => value === undefined);
+  if (BindOptions === undefined || isEmpty) return undefined;
   const propagation = BindOptions.Propagation?.toLowerCase() ?? 'rprivate';
   if (!propagations.includes(propagation))
     throw new ApiError(400, `invalid MountPropagation: ${JSON.stringify(BindOptions.Propagation)}`);

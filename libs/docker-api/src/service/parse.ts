@@ -1,14 +1,21 @@
 import { decode } from '../json.ts';
-import { serviceSpecSchema } from '../requests/service-spec.ts';
+import { type ServiceSpecRequest, serviceSpecSchema } from '../requests/service-spec.ts';
 import type { ApiVersion } from '../version.ts';
 import { type NormalisedSpec, normaliseServiceSpec } from './normalise.ts';
 import { withoutNewerFields } from './older-versions.ts';
 
 /**
- * Reads a service spec from a parsed body: shape, version, then Docker's daemon checks and defaults.
+ * Reads a service spec from a parsed body as a client of that version can mean it; what it asks for is not
+ * judged yet. @throws ApiError 400 for what is no service spec
+ */
+export function readServiceSpec(body: unknown, version: ApiVersion): ServiceSpecRequest {
+  return withoutNewerFields(decode(serviceSpecSchema, 'ServiceSpec', body), version);
+}
+
+/**
+ * The same with Docker's daemon checks and defaults.
  * @throws ApiError in Docker's words.
  */
 export function parseServiceSpec(body: unknown, version: ApiVersion): NormalisedSpec {
-  const request = decode(serviceSpecSchema, 'ServiceSpec', body);
-  return normaliseServiceSpec(withoutNewerFields(request, version));
+  return normaliseServiceSpec(readServiceSpec(body, version));
 }

@@ -28,11 +28,11 @@ export interface Surroundings {
   /** The ingress network, when there is one. */
   readonly ingress: { readonly id: string; readonly name: string } | undefined;
   /** Ports of all other services. */
-  readonly published: readonly {
+  readonly published: Iterable<{
     readonly serviceId: string;
     readonly name: string;
     readonly ports: readonly PortConfig[];
-  }[];
+  }>;
 }
 
 /**

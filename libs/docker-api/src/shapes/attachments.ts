@@ -1,19 +1,41 @@
-import { isBefore, type StateView, type Task } from '@shoal/state';
+import { isBefore, type Network, type Revision, type StateView, type Task } from '@shoal/state';
 import { unlessNone } from './meta.ts';
 import { attachedNetworkShape } from './network.ts';
+
+/** A network that a task is in. */
+export interface TaskNetwork {
+  readonly network: Network;
+  /** Absent for networks of the host itself. */
+  readonly addresses: readonly string[] | undefined;
+}
 
 /**
  * The networks of a task with its addresses, in the order of its spec, the ingress network last; nothing
  * before the allocator is done with it.
  */
-export function attachmentShapes(view: StateView, task: Task) {
-  if (isBefore(task.status.state, 'pending')) return [];
+export function taskNetworks(
+  task: Task,
+  revision: Revision | undefined,
+  networkOf: (id: string) => Network | undefined,
+): readonly TaskNetwork[] {
+  const targets = revision?.spec.TaskTemplate.Networks;
+  if ((task.networks === undefined && targets === undefined) || isNew(task)) return [];
   const given = new Map(task.networks?.map((each) => [each.networkId, each.addresses]));
-  const revision = view.revisions.of(task.serviceId, task.revision);
-  const asked = (revision?.spec.TaskTemplate.Networks ?? []).map(({ Target }) => Target);
+  const asked = (targets ?? []).map(({ Target }) => Target);
   return [...new Set([...asked, ...given.keys()])].flatMap((id) => {
-    const network = view.networks.get(id);
+    const network = networkOf(id);
     if (network === undefined || (!given.has(id) && !network.spec.Predefined)) return [];
-    return [{ Network: attachedNetworkShape(network), Addresses: unlessNone(given.get(id)) }];
+    return [{ network, addresses: unlessNone(given.get(id)) }];
   });
+}
+
+function isNew({ status }: Task): boolean {
+  return isBefore(status.state, 'pending');
+}
+
+export function attachmentShapes(view: StateView, task: Task) {
+  const revision = view.revisions.of(task.serviceId, task.revision);
+  return taskNetworks(task, revision, (id) => view.networks.get(id)).map(
+    ({ network, addresses }) => ({ Network: attachedNetworkShape(network), Addresses: addresses }),
+  );
 }

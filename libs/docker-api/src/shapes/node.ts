@@ -1,6 +1,5 @@
 import type { Node, NodeDescription } from '@shoal/state';
-import { ApiError } from '../errors.ts';
-import { type Filters, hasLabels, passes } from '../filters.ts';
+import { type Filters, hasStoredLabels, passes, valuesAmong } from '../filters.ts';
 import { metaShape, unlessEmpty } from './meta.ts';
 
 /** What is known of the managers besides the state. */
@@ -50,18 +49,14 @@ function describedShape({ Hostname, Platform, Resources, Engine, TLSInfo }: Node
 
 /** @throws ApiError 500 for values that no node could ever have, as Docker does. */
 export function nodeFilter(filters: Filters): (node: Node) => boolean {
-  for (const role of filters.get('role') ?? [])
-    if (role !== 'worker' && role !== 'manager')
-      throw new ApiError(500, `Invalid role filter: '${role}'`);
-  for (const membership of filters.get('membership') ?? [])
-    if (membership !== 'accepted' && membership !== 'pending')
-      throw new ApiError(500, `Invalid membership filter: '${membership}'`);
+  const roles = valuesAmong(filters, 'role', ['worker', 'manager']);
+  const memberships = valuesAmong(filters, 'membership', ['accepted', 'pending']);
   return (node) =>
     passes(filters, 'id', (id) => node.id.startsWith(id)) &&
     passes(filters, 'name', (name) => (node.description?.Hostname ?? '').startsWith(name)) &&
-    passes(filters, 'role', (role) => node.role === role) &&
+    (roles === undefined || roles.has(node.role)) &&
     // Nodes are in the state once they are accepted.
-    passes(filters, 'membership', (membership) => membership === 'accepted') &&
-    hasLabels(filters, 'label', node.description?.Engine.Labels) &&
-    hasLabels(filters, 'node.label', node.spec.Labels);
+    (memberships === undefined || memberships.has('accepted')) &&
+    hasStoredLabels(filters, 'label', node.description?.Engine.Labels) &&
+    hasStoredLabels(filters, 'node.label', node.spec.Labels);
 }

@@ -11,7 +11,7 @@ import {
   type ServiceSpec,
   type StateView,
 } from '@shoal/state';
-import { type Filters, hasLabels, passes } from '../filters.ts';
+import { type Filters, hasStoredLabels, passes } from '../filters.ts';
 import { rfc3339Nano } from '../time.ts';
 import { metaShape, unlessEmpty, unlessNone, unlessZero } from './meta.ts';
 import { serviceSpecShape } from './service-spec.ts';
@@ -30,17 +30,41 @@ export function currentRevision(view: StateView, service: Service): Revision {
 }
 
 export function serviceShape(view: StateView, service: Service, options: ServiceShapeOptions) {
+  return gatheredServiceShape(gatherService(view, service, options), options);
+}
+
+export type GatheredService = ReturnType<typeof gatherService>;
+
+/** A service with all that its shape is made of, so that it can be written later as it is now. */
+export function gatherService(
+  view: StateView,
+  service: Service,
+  { status }: Pick<ServiceShapeOptions, 'status'>,
+) {
+  const { id, previousRevision, endpoint } = service;
   const current = currentRevision(view, service);
-  const { previousRevision } = service;
-  const previous =
-    previousRevision === undefined ? undefined : view.revisions.of(service.id, previousRevision);
+  const { spec } = current;
+  return {
+    service,
+    current,
+    previous: previousRevision === undefined ? undefined : view.revisions.of(id, previousRevision),
+    allocatedFor: endpoint.revision === 0 ? undefined : view.revisions.of(id, endpoint.revision),
+    schedule: isJob(spec) ? scheduleShape(view, service, current) : undefined,
+    status: status ? serviceStatus(view, service, spec) : undefined,
+  };
+}
+
+export function gatheredServiceShape(
+  { service, current, previous, allocatedFor, schedule, status }: GatheredService,
+  { insertDefaults }: Pick<ServiceShapeOptions, 'insertDefaults'>,
+) {
   return {
     ...metaShape(service.id, service.meta),
-    Spec: serviceSpecShape(current.spec, options.insertDefaults),
+    Spec: serviceSpecShape(current.spec, insertDefaults),
     PreviousSpec: previous === undefined ? undefined : serviceSpecShape(previous.spec, false),
-    Endpoint: endpointShape(view, service),
-    UpdateStatus: updateStatusShape(service) ?? scheduleShape(view, service, current),
-    ServiceStatus: options.status ? serviceStatus(view, service, current.spec) : undefined,
+    Endpoint: endpointShape(service, allocatedFor),
+    UpdateStatus: updateStatusShape(service) ?? schedule,
+    ServiceStatus: status,
     JobStatus: isJob(current.spec) ? jobStatusShape(service) : undefined,
   };
 }
@@ -59,7 +83,6 @@ function jobStatusShape({ jobStatus }: Service) {
  * and `update` do not wait for tasks that are not due.
  */
 function scheduleShape(view: StateView, service: Service, { spec }: Revision) {
-  if (!isJob(spec)) return undefined;
   const parsed = parseSchedule(spec.Labels);
   if (parsed.kind !== 'schedule') return undefined;
   const run = jobRun(view, service);
@@ -75,11 +98,11 @@ function scheduleShape(view: StateView, service: Service, { spec }: Revision) {
   };
 }
 
-function endpointShape(view: StateView, { id, endpoint }: Service) {
-  const allocatedFor =
-    endpoint.revision === 0 ? undefined : view.revisions.of(id, endpoint.revision);
+/** Empty until something is allocated: names that need neither ports nor addresses never get that far. */
+function endpointShape({ endpoint }: Service, allocatedFor: Revision | undefined) {
+  const isAllocated = endpoint.ports.length + endpoint.virtualIps.length > 0;
   return {
-    Spec: allocatedFor?.spec.EndpointSpec ?? {},
+    Spec: (isAllocated ? allocatedFor?.spec.EndpointSpec : undefined) ?? {},
     Ports: unlessNone(endpoint.ports),
     VirtualIPs: unlessNone(
       endpoint.virtualIps.map(({ networkId, addr }) => ({
@@ -119,7 +142,9 @@ function serviceStatus(view: StateView, service: Service, spec: ServiceSpec) {
   };
 }
 
-export function modeName(spec: ServiceSpec): string {
+export type ServiceModeName = 'replicated' | 'global' | 'replicated-job' | 'global-job';
+
+export function modeName(spec: ServiceSpec): ServiceModeName {
   if (spec.Mode.Global !== undefined) return 'global';
   if (spec.Mode.ReplicatedJob !== undefined) return 'replicated-job';
   if (spec.Mode.GlobalJob !== undefined) return 'global-job';
@@ -134,7 +159,7 @@ export function serviceFilter(view: StateView, filters: Filters): (service: Serv
       passes(filters, 'name', (name) => service.name.startsWith(name)) &&
       passes(filters, 'mode', (mode) => modeName(spec) === mode) &&
       passes(filters, 'runtime', (runtime) => runtime === 'container') &&
-      hasLabels(filters, 'label', spec.Labels)
+      hasStoredLabels(filters, 'label', spec.Labels)
     );
   };
 }

@@ -1,6 +1,12 @@
-import { isUpToDate, type StateView, type Task, taskName, taskStateRank } from '@shoal/state';
-import { ApiError } from '../errors.ts';
-import { type Filters, hasLabels, passes } from '../filters.ts';
+import {
+  isUpToDate,
+  type Revision,
+  type StateView,
+  type Task,
+  taskName,
+  taskStateRank,
+} from '@shoal/state';
+import { type Filters, hasStoredLabels, passes, valuesAmong } from '../filters.ts';
 import { resolveNode, resolveService } from '../resolve.ts';
 import { rfc3339Nano } from '../time.ts';
 import { attachmentShapes } from './attachments.ts';
@@ -9,12 +15,23 @@ import { taskTemplateShape } from './service-spec.ts';
 
 export function taskShape(view: StateView, task: Task) {
   const revision = view.revisions.of(task.serviceId, task.revision);
+  return taskShapeWith(task, taskSpecShape(revision), unlessNone(attachmentShapes(view, task)));
+}
+
+/** What a task shows of the revision it was made from, which may be gone. */
+export function taskSpecShape(revision: Revision | undefined) {
+  return revision === undefined
+    ? { ForceUpdate: 0 }
+    : taskTemplateShape(revision.spec.TaskTemplate);
+}
+
+/** A task with what others have said already: its spec, and its networks. */
+export function taskShapeWith<S, N>(task: Task, spec: S, networks: N) {
   const { status } = task;
   return {
     ...metaShape(task.id, task.meta),
     Labels: {},
-    Spec:
-      revision === undefined ? { ForceUpdate: 0 } : taskTemplateShape(revision.spec.TaskTemplate),
+    Spec: spec,
     ServiceID: unlessEmpty(task.serviceId),
     // Jobs count their slots from 0; global tasks have none.
     Slot: unlessZero(task.slot),
@@ -37,7 +54,7 @@ export function taskShape(view: StateView, task: Task) {
       PortStatus: { Ports: unlessNone(status.ports) },
     },
     DesiredState: task.desired,
-    NetworksAttachments: unlessNone(attachmentShapes(view, task)),
+    NetworksAttachments: networks,
     JobIteration:
       task.jobIteration === undefined ? undefined : { Index: unlessZero(task.jobIteration) },
     Volumes: null,
@@ -49,26 +66,31 @@ export function taskShape(view: StateView, task: Task) {
  * @throws ApiError 404 for services and nodes that are not there, 500 for states that are none.
  */
 export function taskFilter(view: StateView, filters: Filters): (task: Task) => boolean {
-  for (const state of filters.get('desired-state') ?? [])
-    if (!Object.hasOwn(taskStateRank, state))
-      throw new ApiError(500, `Invalid desired-state filter: '${state}'`);
+  const states = valuesAmong(filters, 'desired-state', Object.keys(taskStateRank));
   const services = idsOf(filters, 'service', (ref) => resolveService(view, ref).id);
   const nodes = idsOf(filters, 'node', (ref) => resolveNode(view, ref).id);
-  const upToDate = (filters.get('_up-to-date') ?? []).length > 0;
-  return (task) => {
-    const service = view.services.get(task.serviceId);
-    const revision = view.revisions.of(task.serviceId, task.revision);
-    return (
-      (services === undefined || services.has(task.serviceId)) &&
-      (nodes === undefined || nodes.has(task.nodeId)) &&
-      passes(filters, 'id', (id) => task.id.startsWith(id)) &&
-      passes(filters, 'name', (name) => nameOf(task, service?.name).startsWith(name)) &&
-      passes(filters, 'desired-state', (state) => task.desired === state) &&
-      passes(filters, 'runtime', (runtime) => runtime === 'container') &&
-      (!upToDate || isUpToDate(view, task)) &&
-      hasLabels(filters, 'label', revision?.spec.Labels)
-    );
+  // Only what is asked for is looked at: lists are long.
+  const tests: ((task: Task) => boolean)[] = [];
+  const test = (key: string, passing: (task: Task) => boolean): void => {
+    if ((filters.get(key) ?? []).length > 0) tests.push(passing);
   };
+  test('service', (task) => services?.has(task.serviceId) === true);
+  test('node', (task) => nodes?.has(task.nodeId) === true);
+  test('id', (task) => passes(filters, 'id', (id) => task.id.startsWith(id)));
+  test('name', (task) => {
+    const name = nameOf(task, view.services.get(task.serviceId)?.name);
+    return passes(filters, 'name', (prefix) => name.startsWith(prefix));
+  });
+  if (states !== undefined) tests.push(({ desired }) => states.has(desired));
+  test('runtime', () => passes(filters, 'runtime', (runtime) => runtime === 'container'));
+  test('_up-to-date', (task) => isUpToDate(view, task));
+  test('label', (task) =>
+    hasStoredLabels(
+      filters,
+      'label',
+      view.revisions.of(task.serviceId, task.revision)?.spec.Labels,
+    ));
+  return (task) => tests.every((passing) => passing(task));
 }
 
 /** Tasks worth looking at before the filter itself: those of the services and nodes it names. */

@@ -31,6 +31,9 @@ const sctpProbe = `table inet shoal_sctp {
 }
 `;
 
+/** Is there where the kernel follows connections of SCTP. */
+const sctpTimeout = '/proc/sys/net/netfilter/nf_conntrack_sctp_timeout_established';
+
 /**
  * Finds out by trying, in a network namespace made for it and taken away again. Needs root.
  * @param scratch name of that namespace; must be nobody else's.
@@ -74,14 +77,60 @@ export async function probeNetworkCapabilities(
       nftables: await attempt('translates addresses in turn', 'nft', ['-f', '-'], nftProbe),
       ipvs: await attempt('a service was made', 'ipvsadm', ['-A', '-f', '1', '-s', 'rr']),
       conntrack: await attempt('', 'conntrack', ['--version']),
-      wireguard: await attempt('a device was made', 'ip', [
-        ...['link', 'add', 'probe1', 'type', 'wireguard'],
-      ]),
-      sctp: await attempt('is translated', 'nft', ['-f', '-'], sctpProbe),
+      wireguard: await tryWireguard(commands, namespace),
+      sctp: await trySctp(commands, namespace),
     };
   } finally {
     await commands.run({ program: 'ip', args: ['netns', 'del', scratch] });
   }
+}
+
+/**
+ * Whether encrypted networks are possible, as {@link probeNetworkCapabilities} would say.
+ * @param scratch name of a namespace; must be nobody else's.
+ */
+export async function probeWireguard(
+  commands: KernelCommands,
+  scratch: string,
+): Promise<Capability> {
+  const made = await commands.run({ program: 'ip', args: ['netns', 'add', scratch] });
+  if (made.kind === 'failed') return { kind: 'no', reason: made.message };
+  try {
+    return await tryWireguard(commands, `/run/netns/${scratch}`);
+  } finally {
+    await commands.run({ program: 'ip', args: ['netns', 'del', scratch] });
+  }
+}
+
+/** A kernel that knows no SCTP takes the rule all the same; IPVS may be built without it. */
+async function trySctp(commands: KernelCommands, namespace: string): Promise<Capability> {
+  const run = (program: string, args: readonly string[], input?: string) =>
+    commands.run({ program, args, input, namespace });
+  const hasIpvs = (await run('ipvsadm', ['-A', '-f', '2', '-s', 'rr'])).kind === 'done';
+  for (const attempt of [
+    () => run('nft', ['-f', '-'], sctpProbe),
+    () => run('cat', [sctpTimeout]),
+    ...(hasIpvs
+      ? [() => run('ipvsadm', ['-A', '--sctp-service', '192.0.2.1:80', '-s', 'rr'])]
+      : []),
+  ]) {
+    const outcome = await attempt();
+    if (outcome.kind === 'failed') return { kind: 'no', reason: outcome.message };
+  }
+  return { kind: 'yes', detail: 'is translated' };
+}
+
+/** The kernel's part, and the tool that tells it keys. */
+async function tryWireguard(commands: KernelCommands, namespace: string): Promise<Capability> {
+  const add = ['link', 'add', 'probe1', 'type', 'wireguard'];
+  for (const [program, args] of [
+    ['ip', add],
+    ['wg', ['show', 'probe1']],
+  ] as const) {
+    const outcome = await commands.run({ program, args, namespace });
+    if (outcome.kind === 'failed') return { kind: 'no', reason: outcome.message };
+  }
+  return { kind: 'yes', detail: 'a device was made' };
 }
 
 export type BalancerKind = 'ipvs' | 'nftables';

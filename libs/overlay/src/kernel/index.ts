@@ -4,6 +4,7 @@ export {
   chooseBalancer,
   type NetworkCapabilities,
   probeNetworkCapabilities,
+  probeWireguard,
 } from './capabilities.ts';
 export {
   type Command,

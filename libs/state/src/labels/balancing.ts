@@ -8,7 +8,7 @@ export const balancingLabels = {
   balance: 'shoal.balance',
 } as const;
 
-const sources = ['keep', 'masquerade'] as const;
+const sources = ['keep', 'masquerade', 'proxy-protocol'] as const;
 const ways = ['rr', 'lc', 'sh'] as const;
 
 /** What the labels say besides the defaults; what is malformed says nothing. */
@@ -16,7 +16,7 @@ export function balancingOf(labels: Labels): Pick<RecordService, 'sourceAddress'
   const source = sources.find((known) => known === labels[balancingLabels.source]);
   const balance = ways.find((known) => known === labels[balancingLabels.balance]);
   return {
-    ...(source === 'masquerade' && { sourceAddress: source }),
+    ...(source !== undefined && source !== 'keep' && { sourceAddress: source }),
     ...(balance !== undefined && balance !== 'rr' && { balance }),
   };
 }
@@ -24,7 +24,7 @@ export function balancingOf(labels: Labels): Pick<RecordService, 'sourceAddress'
 /** What is wrong with the labels, in one sentence; undefined when nothing is. */
 export function checkBalancingLabels(labels: Labels): string | undefined {
   return (
-    unknown(labels, balancingLabels.source, sources, 'keep or masquerade') ??
+    unknown(labels, balancingLabels.source, sources, 'keep, masquerade or proxy-protocol') ??
     unknown(labels, balancingLabels.balance, ways, 'rr, lc or sh')
   );
 }

@@ -221,6 +221,16 @@ export interface LogLines {
   lines: LogLine[];
   /** Why lines are missing, one sentence each. */
   gaps: string[];
+  /** In the last message of a subscription. */
+  end: LogEnd | undefined;
+}
+
+/** How a subscription ended; a stream that ends without it is complete. */
+export interface LogEnd {
+  /** The way to the lines broke: there may be more, to be asked for again. */
+  broken: boolean;
+  /** Nothing was left out by `tail`: the logs have no lines before the first that were sent. */
+  whole: boolean;
 }
 
 export interface LogLine {
@@ -232,6 +242,8 @@ export interface LogLine {
     | undefined;
   /** One line with its newline. */
   data: Buffer;
+  /** What the log driver noted of the container, in the engine's form: `k=v,k=v`, escaped as in a URL. */
+  attributes: string;
 }
 
 export interface PublishLogsResponse {
@@ -350,6 +362,36 @@ export interface TaskDocument {
   data: Buffer;
   /** The template language of the content; empty when it is none. */
   templating: string;
+}
+
+export interface ImageSourcesRequest {
+  /** As the task's spec names it. */
+  image: string;
+}
+
+export interface ImageSourcesResponse {
+  /** In no order; empty when no other node has it. */
+  sources: ImageSource[];
+}
+
+export interface ImageSource {
+  nodeId: string;
+  hostname: string;
+  /** Without port. */
+  addr: string;
+  /** Of managers it is believed which image a name or a registry's digest stands for. */
+  manager: boolean;
+}
+
+export interface ImageWantedRequest {
+  /** Who asks for it. */
+  nodeId: string;
+  /** As the spec of its task names it. */
+  image: string;
+}
+
+export interface ImageWantedResponse {
+  wanted: boolean;
 }
 
 function createBaseAgentMessage(): AgentMessage {
@@ -2096,7 +2138,7 @@ export const LogCancel: MessageFns<LogCancel> = {
 };
 
 function createBaseLogLines(): LogLines {
-  return { subscriptionId: "", lines: [], gaps: [] };
+  return { subscriptionId: "", lines: [], gaps: [], end: undefined };
 }
 
 export const LogLines: MessageFns<LogLines> = {
@@ -2109,6 +2151,9 @@ export const LogLines: MessageFns<LogLines> = {
     }
     for (const v of message.gaps) {
       writer.uint32(26).string(v!);
+    }
+    if (message.end !== undefined) {
+      LogEnd.encode(message.end, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -2150,6 +2195,14 @@ export const LogLines: MessageFns<LogLines> = {
             message.gaps.push(reader.string());
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.end = LogEnd.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2170,12 +2223,80 @@ export const LogLines: MessageFns<LogLines> = {
     message.subscriptionId = object.subscriptionId ?? "";
     message.lines = object.lines?.map((e) => LogLine.fromPartial(e)) || [];
     message.gaps = object.gaps?.map((e) => e) || [];
+    message.end = (object.end !== undefined && object.end !== null) ? LogEnd.fromPartial(object.end) : undefined;
+    return message;
+  },
+};
+
+function createBaseLogEnd(): LogEnd {
+  return { broken: false, whole: false };
+}
+
+export const LogEnd: MessageFns<LogEnd> = {
+  encode(message: LogEnd, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.broken !== false) {
+      writer.uint32(8).bool(message.broken);
+    }
+    if (message.whole !== false) {
+      writer.uint32(16).bool(message.whole);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LogEnd {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLogEnd();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.broken = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.whole = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<LogEnd>): LogEnd {
+    return LogEnd.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<LogEnd>): LogEnd {
+    const message = createBaseLogEnd();
+    message.broken = object.broken ?? false;
+    message.whole = object.whole ?? false;
     return message;
   },
 };
 
 function createBaseLogLine(): LogLine {
-  return { taskId: "", nodeId: "", stream: 0, time: undefined, data: Buffer.alloc(0) };
+  return { taskId: "", nodeId: "", stream: 0, time: undefined, data: Buffer.alloc(0), attributes: "" };
 }
 
 export const LogLine: MessageFns<LogLine> = {
@@ -2194,6 +2315,9 @@ export const LogLine: MessageFns<LogLine> = {
     }
     if (message.data.length !== 0) {
       writer.uint32(42).bytes(message.data);
+    }
+    if (message.attributes !== "") {
+      writer.uint32(50).string(message.attributes);
     }
     return writer;
   },
@@ -2251,6 +2375,14 @@ export const LogLine: MessageFns<LogLine> = {
             message.data = Buffer.from(reader.bytes());
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.attributes = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2273,6 +2405,7 @@ export const LogLine: MessageFns<LogLine> = {
     message.stream = object.stream ?? 0;
     message.time = (object.time !== undefined && object.time !== null) ? Moment.fromPartial(object.time) : undefined;
     message.data = object.data ?? Buffer.alloc(0);
+    message.attributes = object.attributes ?? "";
     return message;
   },
 };
@@ -3590,6 +3723,329 @@ export const TaskDocument: MessageFns<TaskDocument> = {
   },
 };
 
+function createBaseImageSourcesRequest(): ImageSourcesRequest {
+  return { image: "" };
+}
+
+export const ImageSourcesRequest: MessageFns<ImageSourcesRequest> = {
+  encode(message: ImageSourcesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.image !== "") {
+      writer.uint32(10).string(message.image);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ImageSourcesRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseImageSourcesRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.image = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ImageSourcesRequest>): ImageSourcesRequest {
+    return ImageSourcesRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ImageSourcesRequest>): ImageSourcesRequest {
+    const message = createBaseImageSourcesRequest();
+    message.image = object.image ?? "";
+    return message;
+  },
+};
+
+function createBaseImageSourcesResponse(): ImageSourcesResponse {
+  return { sources: [] };
+}
+
+export const ImageSourcesResponse: MessageFns<ImageSourcesResponse> = {
+  encode(message: ImageSourcesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.sources) {
+      ImageSource.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ImageSourcesResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseImageSourcesResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sources.push(ImageSource.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ImageSourcesResponse>): ImageSourcesResponse {
+    return ImageSourcesResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ImageSourcesResponse>): ImageSourcesResponse {
+    const message = createBaseImageSourcesResponse();
+    message.sources = object.sources?.map((e) => ImageSource.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseImageSource(): ImageSource {
+  return { nodeId: "", hostname: "", addr: "", manager: false };
+}
+
+export const ImageSource: MessageFns<ImageSource> = {
+  encode(message: ImageSource, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.nodeId !== "") {
+      writer.uint32(10).string(message.nodeId);
+    }
+    if (message.hostname !== "") {
+      writer.uint32(18).string(message.hostname);
+    }
+    if (message.addr !== "") {
+      writer.uint32(26).string(message.addr);
+    }
+    if (message.manager !== false) {
+      writer.uint32(32).bool(message.manager);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ImageSource {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseImageSource();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.nodeId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.hostname = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.addr = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.manager = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ImageSource>): ImageSource {
+    return ImageSource.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ImageSource>): ImageSource {
+    const message = createBaseImageSource();
+    message.nodeId = object.nodeId ?? "";
+    message.hostname = object.hostname ?? "";
+    message.addr = object.addr ?? "";
+    message.manager = object.manager ?? false;
+    return message;
+  },
+};
+
+function createBaseImageWantedRequest(): ImageWantedRequest {
+  return { nodeId: "", image: "" };
+}
+
+export const ImageWantedRequest: MessageFns<ImageWantedRequest> = {
+  encode(message: ImageWantedRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.nodeId !== "") {
+      writer.uint32(10).string(message.nodeId);
+    }
+    if (message.image !== "") {
+      writer.uint32(18).string(message.image);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ImageWantedRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseImageWantedRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.nodeId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.image = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ImageWantedRequest>): ImageWantedRequest {
+    return ImageWantedRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ImageWantedRequest>): ImageWantedRequest {
+    const message = createBaseImageWantedRequest();
+    message.nodeId = object.nodeId ?? "";
+    message.image = object.image ?? "";
+    return message;
+  },
+};
+
+function createBaseImageWantedResponse(): ImageWantedResponse {
+  return { wanted: false };
+}
+
+export const ImageWantedResponse: MessageFns<ImageWantedResponse> = {
+  encode(message: ImageWantedResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.wanted !== false) {
+      writer.uint32(8).bool(message.wanted);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ImageWantedResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseImageWantedResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.wanted = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ImageWantedResponse>): ImageWantedResponse {
+    return ImageWantedResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ImageWantedResponse>): ImageWantedResponse {
+    const message = createBaseImageWantedResponse();
+    message.wanted = object.wanted ?? false;
+    return message;
+  },
+};
+
 /** Served by every dispatcher on 2378. */
 export type DispatcherService = typeof DispatcherService;
 export const DispatcherService = {
@@ -3681,6 +4137,27 @@ export const DispatcherService = {
       Buffer.from(TaskDocumentsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): TaskDocumentsResponse => TaskDocumentsResponse.decode(value),
   },
+  /** Other nodes that have the image of a task of the calling node. */
+  imageSources: {
+    path: "/shoal.v1.Dispatcher/ImageSources" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ImageSourcesRequest): Buffer => Buffer.from(ImageSourcesRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ImageSourcesRequest => ImageSourcesRequest.decode(value),
+    responseSerialize: (value: ImageSourcesResponse): Buffer =>
+      Buffer.from(ImageSourcesResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ImageSourcesResponse => ImageSourcesResponse.decode(value),
+  },
+  /** Whether the calling node may give an image to another one: that has a task of it. */
+  imageWanted: {
+    path: "/shoal.v1.Dispatcher/ImageWanted" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ImageWantedRequest): Buffer => Buffer.from(ImageWantedRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ImageWantedRequest => ImageWantedRequest.decode(value),
+    responseSerialize: (value: ImageWantedResponse): Buffer => Buffer.from(ImageWantedResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ImageWantedResponse => ImageWantedResponse.decode(value),
+  },
 } as const;
 
 export interface DispatcherServer extends UntypedServiceImplementation {
@@ -3700,6 +4177,10 @@ export interface DispatcherServer extends UntypedServiceImplementation {
   checkNetworks: handleUnaryCall<CheckNetworksRequest, CheckNetworksResponse>;
   /** What a task of the calling node is given to read. Told to nobody else, and only while the task is to run. */
   taskDocuments: handleUnaryCall<TaskDocumentsRequest, TaskDocumentsResponse>;
+  /** Other nodes that have the image of a task of the calling node. */
+  imageSources: handleUnaryCall<ImageSourcesRequest, ImageSourcesResponse>;
+  /** Whether the calling node may give an image to another one: that has a task of it. */
+  imageWanted: handleUnaryCall<ImageWantedRequest, ImageWantedResponse>;
 }
 
 export interface DispatcherClient extends Client {
@@ -3810,6 +4291,38 @@ export interface DispatcherClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: TaskDocumentsResponse) => void,
+  ): ClientUnaryCall;
+  /** Other nodes that have the image of a task of the calling node. */
+  imageSources(
+    request: ImageSourcesRequest,
+    callback: (error: ServiceError | null, response: ImageSourcesResponse) => void,
+  ): ClientUnaryCall;
+  imageSources(
+    request: ImageSourcesRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ImageSourcesResponse) => void,
+  ): ClientUnaryCall;
+  imageSources(
+    request: ImageSourcesRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ImageSourcesResponse) => void,
+  ): ClientUnaryCall;
+  /** Whether the calling node may give an image to another one: that has a task of it. */
+  imageWanted(
+    request: ImageWantedRequest,
+    callback: (error: ServiceError | null, response: ImageWantedResponse) => void,
+  ): ClientUnaryCall;
+  imageWanted(
+    request: ImageWantedRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ImageWantedResponse) => void,
+  ): ClientUnaryCall;
+  imageWanted(
+    request: ImageWantedRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ImageWantedResponse) => void,
   ): ClientUnaryCall;
 }
 

@@ -43,6 +43,11 @@ export interface ServedNetwork {
   digest: string;
   /** What could not be done, one sentence each. */
   problems: string[];
+  /**
+   * Of ingress-lb: this host's endpoints whose replies to clients of published ports cannot be led back. They
+   * see the balancer instead, whichever host a client comes to.
+   */
+  unsteered: string[];
 }
 
 export interface AttachRequest {
@@ -218,7 +223,7 @@ export const Served: MessageFns<Served> = {
 };
 
 function createBaseServedNetwork(): ServedNetwork {
-  return { networkId: "", digest: "", problems: [] };
+  return { networkId: "", digest: "", problems: [], unsteered: [] };
 }
 
 export const ServedNetwork: MessageFns<ServedNetwork> = {
@@ -231,6 +236,9 @@ export const ServedNetwork: MessageFns<ServedNetwork> = {
     }
     for (const v of message.problems) {
       writer.uint32(26).string(v!);
+    }
+    for (const v of message.unsteered) {
+      writer.uint32(34).string(v!);
     }
     return writer;
   },
@@ -272,6 +280,14 @@ export const ServedNetwork: MessageFns<ServedNetwork> = {
             message.problems.push(reader.string());
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.unsteered.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -292,6 +308,7 @@ export const ServedNetwork: MessageFns<ServedNetwork> = {
     message.networkId = object.networkId ?? "";
     message.digest = object.digest ?? "";
     message.problems = object.problems?.map((e) => e) || [];
+    message.unsteered = object.unsteered?.map((e) => e) || [];
     return message;
   },
 };

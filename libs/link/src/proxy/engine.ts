@@ -1,4 +1,9 @@
-import { request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
+import {
+  type ClientRequest,
+  request as httpRequest,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+} from 'node:http';
 import { connect } from 'node:net';
 import {
   type ApiVersion,
@@ -9,6 +14,7 @@ import {
   splitVersion,
 } from '@shoal/docker-api';
 import { errorMessage, parseHostPort } from '@shoal/runtime';
+import type { PassedRequest, Upstream, UpstreamFailure } from './upstream.ts';
 
 /** Longest wait for a small answer of the engine, milliseconds. */
 const answerMsMax = 10_000;
@@ -39,16 +45,19 @@ export class EngineAwayError extends Error {
   override readonly name = 'EngineAwayError';
 }
 
-/** The Docker Engine of this host, as a place to send requests to. */
-export class Engine {
+/** A Docker Engine of this host, as a place to send requests to. */
+export class Engine implements Upstream {
   readonly #text: string;
   readonly #address: EngineAddress;
+  readonly #whose: string;
   #version: ApiVersion | undefined;
   #builder: string | undefined;
 
-  constructor(text: string, address: EngineAddress) {
+  /** `whose` says in sentences whose engine it is. */
+  constructor(text: string, address: EngineAddress, whose = 'this host') {
     this.#text = text;
     this.#address = address;
+    this.#whose = whose;
   }
 
   /** `Builder-Version` as the engine last told it. */
@@ -57,8 +66,14 @@ export class Engine {
   }
 
   /** A request to the engine; the path is sent as it is. */
-  request(options: RequestOptions) {
-    return httpRequest({ ...options, createConnection: () => this.connect() });
+  request({ method, path, headers }: PassedRequest): ClientRequest {
+    return httpRequest({ method, path, headers, createConnection: () => this.connect() });
+  }
+
+  failure(cause: unknown): UpstreamFailure {
+    this.forget();
+    const { message } = cause instanceof EngineAwayError ? cause : this.away(cause);
+    return { status: 503, message };
   }
 
   /** Keeps its reading side open after its writing side was ended, as `exec -i` needs. */
@@ -71,7 +86,7 @@ export class Engine {
 
   away(cause: unknown): EngineAwayError {
     return new EngineAwayError(
-      `the Docker Engine of this host at ${this.#text} cannot be reached: ${errorMessage(cause)}`,
+      `the Docker Engine of ${this.#whose} at ${this.#text} cannot be reached: ${errorMessage(cause)}`,
     );
   }
 
@@ -102,8 +117,8 @@ export class Engine {
   }
 
   /** A small JSON answer. @throws EngineAwayError */
-  async get(path: string): Promise<EngineAnswer> {
-    const response = await this.#send('GET', path);
+  async get(path: string, headers: OutgoingHttpHeaders = {}): Promise<EngineAnswer> {
+    const response = await this.#send('GET', path, headers);
     const chunks: Buffer[] = [];
     let bytes = 0;
     for await (const chunk of response as AsyncIterable<Buffer>) {
@@ -126,9 +141,9 @@ export class Engine {
     return response.statusCode ?? 0;
   }
 
-  #send(method: string, path: string): Promise<IncomingMessage> {
+  #send(method: string, path: string, headers: OutgoingHttpHeaders = {}): Promise<IncomingMessage> {
     return new Promise((resolve, reject) => {
-      const request = this.request({ method, path, headers: { host: 'docker' } });
+      const request = this.request({ method, path, headers: { host: 'docker', ...headers } });
       request.setTimeout(answerMsMax, () => request.destroy(new Error('it does not answer')));
       request.once('response', resolve);
       request.on('error', (error) => {

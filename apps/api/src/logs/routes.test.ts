@@ -79,6 +79,7 @@ const line = (taskId: string, text: string) => ({
   stream: LogStream.STDOUT,
   time: { seconds: 1, nanos: 2 },
   data: Buffer.from(text),
+  attributes: '',
 });
 
 test('lines come framed, with where they come from', async () => {
@@ -90,9 +91,15 @@ test('lines come framed, with where they come from', async () => {
   const [first] = asked;
   expect(first).toMatchObject({
     address: '127.0.0.1:2378',
-    subscription: { taskIds: [taskId], tail: 5, follow: false, stdout: true, stderr: false },
+    subscription: { taskIds: [taskId], tail: 5, follow: false, stdout: true, stderr: true },
   });
-  first?.listener.lines({ subscriptionId: 'x', lines: [line(taskId, 'hello\n')], gaps: [] });
+  const message = {
+    subscriptionId: 'x',
+    lines: [line(taskId, 'hello\n')],
+    gaps: [],
+    end: undefined,
+  };
+  first?.listener.lines(message);
   first?.listener.end('');
   const { headers, text } = await answer;
   expect(headers['content-type']).toBe('application/vnd.docker.multiplexed-stream');
@@ -108,25 +115,6 @@ test('a node that nobody holds is named in a warning', async () => {
     `warning: incomplete log stream. some logs could not be retrieved for the following reasons: node ${nodeId} is not available\n`,
   );
   expect(asked).toEqual([]);
-});
-
-test('a followed log takes up new tasks and goes on after its dispatcher was away', async () => {
-  dispatcherHolds();
-  const [old, young] = [newId(systemRandom), newId(systemRandom)];
-  addTask(old);
-  const answer = site.ask('GET', '/services/web/logs?stdout=1&follow=1&tail=0');
-  await expect.poll(() => asked.length).toBe(1);
-  addTask(young);
-  await expect.poll(() => asked.length).toBe(2);
-  expect(asked[1]?.subscription).toMatchObject({ taskIds: [young], tail: -1 });
-  asked[0]?.listener.lines({ subscriptionId: 'x', lines: [line(old, 'one\n')], gaps: [] });
-  asked[0]?.listener.end('unavailable');
-  await expect.poll(() => asked.length, { timeout: 5_000 }).toBe(3);
-  expect(asked[2]?.subscription).toMatchObject({ taskIds: [old], since: { seconds: 1, nanos: 3 } });
-  await site.ask('DELETE', '/services/web');
-  asked[1]?.listener.end('');
-  asked[2]?.listener.end('');
-  expect((await answer).text).toContain('one\n');
 });
 
 test('no stream chosen, no such service', async () => {

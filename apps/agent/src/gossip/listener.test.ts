@@ -1,0 +1,86 @@
+import { connect, createServer, type Socket } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { KeyRotation } from '@shoal/gossip';
+import { systemClock, systemRandom } from '@shoal/runtime';
+import { Registry } from 'prom-client';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { Listener, type SecureConnections } from './listener.ts';
+import { gossipMetrics } from './metrics.ts';
+
+const strangersMax = 64;
+
+let port: number;
+let listener: Listener;
+let sockets: Socket[];
+
+beforeEach(async () => {
+  sockets = [];
+  port = await freePort();
+});
+afterEach(async () => {
+  for (const socket of sockets) socket.destroy();
+  await listener.close();
+});
+
+function freePort(): Promise<number> {
+  const server = createServer();
+  return new Promise((resolve) => {
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      const found = typeof address === 'object' && address !== null ? address.port : 0;
+      server.close(() => resolve(found));
+    });
+  });
+}
+
+async function listen(secure?: SecureConnections): Promise<void> {
+  listener = new Listener({
+    keys: new KeyRotation(systemRandom, systemClock),
+    metrics: gossipMetrics(new Registry()),
+    clock: systemClock,
+    greeted: () => undefined,
+    answer: async () => undefined,
+    secure,
+  });
+  await listener.open({ host: '127.0.0.1', port });
+}
+
+function knock(first?: Buffer): Socket {
+  const socket = connect({ host: '127.0.0.1', port });
+  socket.on('error', () => undefined);
+  sockets.push(socket);
+  if (first !== undefined) socket.write(first);
+  return socket;
+}
+
+describe('a connection that begins with a TLS handshake', () => {
+  const hello = Buffer.from([0x16, 3, 1, 0, 5]);
+
+  test('is handed over untouched, and is no stranger of gossip any more', async () => {
+    const taken: Socket[] = [];
+    await listen((socket, first) => {
+      taken.push(socket);
+      sockets.push(socket);
+      socket.unshift(first);
+      socket.pipe(socket);
+    });
+    for (let at = 0; at <= strangersMax; at += 1) {
+      const socket = knock(hello);
+      socket.end('more');
+      expect(await text(socket)).toBe(`${hello.toString()}more`);
+    }
+    expect(taken).toHaveLength(strangersMax + 1);
+  });
+
+  test('is closed where nobody takes it', async () => {
+    await listen();
+    expect(await text(knock(hello))).toBe('');
+  });
+});
+
+test('strangers that say nothing are bounded, whatever they would speak', async () => {
+  await listen((socket) => socket.end('taken'));
+  const silent = Array.from({ length: strangersMax }, () => knock());
+  await Promise.all(silent.map((socket) => new Promise((ready) => socket.once('connect', ready))));
+  expect(await text(knock())).toBe('');
+});

@@ -1,0 +1,99 @@
+// Cut and slow lines, killed processes, tasks that come and go; then silence: every machine serves what the log implies.
+import { describe, expect, test } from 'vitest';
+import { eventually } from '../host/wait.ts';
+import { deadlineMs, isRunning, order, taskRows } from '../scheduling/services.ts';
+import { Chaos, type ChaosCounts } from './chaos.ts';
+import { useSwarm } from './fleet.ts';
+import { serve } from './tasks.ts';
+
+const seeds = Number(process.env['SHOAL_CHAOS_SEEDS'] ?? '20');
+const firstSeed = Number(process.env['SHOAL_CHAOS_FROM'] ?? '1');
+/** Time in which things go wrong, milliseconds. */
+const chaosMs = 20_000;
+/** After silence everything must be right within this, milliseconds. */
+const recoveryMsMax = 10_000;
+const testMs = 180_000;
+
+const swarm = useSwarm();
+
+interface Drift {
+  readonly Hosts: readonly {
+    readonly Network: { readonly Name: string };
+    readonly Host: { readonly Hostname: string };
+    readonly Names: string;
+    readonly Balancer: string;
+    readonly Peers: string;
+    readonly Problems: readonly string[];
+  }[];
+  readonly Gaps: readonly string[];
+}
+
+/** Where a machine serves something else than the log implies, or nobody knows what. */
+async function wrong(): Promise<readonly string[]> {
+  const call = { method: 'GET', path: '/shoal/v1/net/verify' };
+  const { status, body } = await swarm().m1.http(call);
+  if (status !== 200) return [`verify answers ${status}: ${body}`];
+  const { Hosts, Gaps } = JSON.parse(body) as Drift;
+  const differing = Hosts.flatMap(({ Network, Host, Names, Balancer, Peers, Problems }) => {
+    const isRight = [Names, Balancer, Peers].every((each) => each === 'ok');
+    if (isRight && Problems.length === 0) return [];
+    const what = `names ${Names}, balancer ${Balancer}, peers ${Peers}; ${Problems.join('; ')}`;
+    return [`${Host.Hostname} in ${Network.Name}: ${what}`];
+  });
+  return [...Gaps, ...differing];
+}
+
+/** Tasks are as they are to be: from here on the log says the same. */
+async function atRest(services: ReadonlyMap<string, number>): Promise<void> {
+  for (const [name, replicas] of services)
+    await eventually(
+      `${name} has its tasks`,
+      async () => {
+        const rows = await taskRows(swarm().m1, name);
+        const wanted = rows.filter(({ desired }) => desired === 'Running');
+        const left = rows.filter(
+          (row) => row.desired !== 'Running' && /^Running/.test(row.current),
+        );
+        return wanted.length === replicas && wanted.every(isRunning) && left.length === 0;
+      },
+      deadlineMs,
+    );
+}
+
+describe('after chaos', () => {
+  const all = Array.from({ length: seeds }, (_, at) => firstSeed + at);
+  test.each(all)(
+    'every machine serves what the log implies within 10 s: seed %i',
+    { timeout: testMs },
+    async (seed) => {
+      const { m1 } = swarm();
+      await order(m1, 'network', 'create', '--driver=overlay', 'demo');
+      const idle = ['sleep', '1d'];
+      await serve(swarm(), 'web', 3, ['--network=demo', '--publish=8000:8000'], idle);
+      await serve(swarm(), 'worker', 2, ['--network=demo', '--endpoint-mode=dnsrr'], idle);
+      const chaos = new Chaos(
+        swarm(),
+        seed,
+        new Map([
+          ['web', 3],
+          ['worker', 2],
+        ]),
+      );
+      const counts: ChaosCounts = await chaos.run(chaosMs);
+      await atRest(chaos.services);
+      const since = performance.now();
+      await eventually(
+        'no machine differs',
+        async () => {
+          const found = await wrong();
+          if (found.length > 0) throw new Error(found.join('\n'));
+          return true;
+        },
+        recoveryMsMax,
+      );
+      const ms = Math.round(performance.now() - since);
+      console.log(`seed ${seed}: right after ${ms} ms; ${JSON.stringify(counts)}`);
+      expect(Object.values(counts).reduce((sum, count) => sum + count, 0)).toBeGreaterThan(5);
+    },
+  );
+});

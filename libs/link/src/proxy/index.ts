@@ -1,0 +1,10 @@
+export {
+  Engine,
+  type EngineAddress,
+  type EngineAnswer,
+  EngineAwayError,
+  parseEngineAddress,
+} from './engine.ts';
+export { type Passing, passRequest } from './pass.ts';
+export { passUpgrade } from './tunnel.ts';
+export type { PassedRequest, Upstream, UpstreamFailure } from './upstream.ts';
