@@ -305,7 +305,8 @@ def networks():
         "back", driver="overlay", attachable=True, labels={"a": "b"}, ipam=ipam, scope="swarm"
     )
     equal(network.attrs["Scope"], "swarm")
-    equal(network.attrs["IPAM"]["Config"], [{"Subnet": "10.57.0.0/24", "Gateway": "10.57.0.1"}])
+    pool = {"Subnet": "10.57.0.0/24", "Gateway": "10.57.0.1"}
+    until("it has its addresses", lambda: addresses(network) == [pool])
     equal([one.id for one in client.networks.list(names=["back"])], [network.id])
     equal([one.id for one in client.networks.list(filters={"label": "a=b"})], [network.id])
     refused(409, "back already exists", client.networks.create, "back", driver="overlay")
@@ -318,6 +319,11 @@ def networks():
     container.remove(force=True)
     until("the network can go", lambda: gone(network))
     refused(404, "not found", client.networks.get, network.id)
+
+
+def addresses(network):
+    network.reload()
+    return network.attrs["IPAM"]["Config"]
 
 
 def gone(network):

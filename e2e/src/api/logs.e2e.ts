@@ -38,7 +38,11 @@ function expectCounted(texts: readonly string[]): void {
 
 describe('what is printed', () => {
   const say = 'for i in 0 1 2 3 4 5 6 7 8 9; do echo line $i; done; echo oops >&2; exec sleep 1d';
-  const flags = ['--container-label=colour=blue', '--log-opt=labels=colour'];
+  const flags = [
+    '--container-label=colour=blue',
+    '--log-driver=json-file',
+    '--log-opt=labels=colour',
+  ];
 
   async function talk(): Promise<Machine> {
     const { m1, w1 } = swarm();

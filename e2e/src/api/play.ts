@@ -62,16 +62,10 @@ export async function play(
     for (const step of steps) {
       if (step.kind === 'comment') continue;
       if (step.kind === 'wait') {
-        const t0 = performance.now();
         await waitFor(step, () => shell(step));
-        if (performance.now() - t0 > 1500)
-          console.error('SLOWWAIT', Math.round(performance.now() - t0), step.script.slice(0, 150));
         continue;
       }
-      const t0 = performance.now();
       const { code, stdout, stderr } = await shell(step);
-      if (performance.now() - t0 > 1500)
-        console.error('SLOW', Math.round(performance.now() - t0), step.script.slice(0, 150));
       const answer = { code, stdout: placeholders.text(stdout), stderr: placeholders.text(stderr) };
       played.push({ command: step, answer });
     }

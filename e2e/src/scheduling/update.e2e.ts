@@ -22,6 +22,8 @@ beforeAll(async () => {
 beforeEach(() => swarm.fleet.explainFailure());
 afterEach(() => removeServices(swarm.m1));
 
+/** No registry knows the image: the manager's own one was meant. */
+const pinned = /^busybox:latest@sha256:[0-9a-f]{64}$/;
 const noSuchImage = 'no-such:1';
 
 describe('an update to an image that is nowhere', () => {
@@ -42,13 +44,13 @@ describe('an update to an image that is nowhere', () => {
     const failed = rows.filter(({ image, error }) => image === noSuchImage && error !== '');
     expect(failed[0]?.error).toMatch(/No such image: no-such:1/);
     const untouched = rows.filter(({ image, desired, current }) => {
-      return image === 'busybox:latest' && desired === 'Running' && current.startsWith('Running');
+      return pinned.test(image) && desired === 'Running' && current.startsWith('Running');
     });
     expect(untouched).toHaveLength(2);
 
     await order(m1, 'service', 'rollback', '--detach', 'web');
     const back = await runs(m1, 'web', 3);
-    expect(back.map(({ image }) => image)).toEqual(Array(3).fill('busybox:latest'));
+    expect(back.every(({ image }) => pinned.test(image))).toBe(true);
     await eventually(
       'the rollback is complete',
       async () => (await updateStatus(m1, 'web')).message === 'rollback completed',
@@ -79,13 +81,10 @@ describe('an update to an image that is nowhere', () => {
     );
     expect(status).toMatch(/State:\s+rollback_completed\n[\s\S]*Message:\s+rollback completed\n/);
     const rows = await runs(m1, 'web', 3);
-    expect(rows.map(({ image }) => image)).toEqual(
-      Array(3).fill(expect.stringMatching(/^busybox:latest@sha256:/)),
-    );
+    expect(rows.every(({ image }) => pinned.test(image))).toBe(true);
     const image = '{{.Spec.TaskTemplate.ContainerSpec.Image}}';
-    expect(await m1.docker('service', 'inspect', '--format', image, 'web')).toMatch(
-      /^busybox:latest@sha256:[0-9a-f]{64}\n$/,
-    );
+    const shown = await m1.docker('service', 'inspect', '--format', image, 'web');
+    expect(shown.trim()).toMatch(pinned);
   });
 });
 

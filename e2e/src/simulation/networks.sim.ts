@@ -8,7 +8,7 @@ import { networksPlan } from './networks/plan.ts';
 import { type NetworksReport, NetworksSimulation } from './networks/simulation.ts';
 
 const seedsMs = 240_000;
-const fixedSeeds = 8;
+const fixedSeeds = 6;
 const freshSeeds = 2;
 
 type Outcome = SeedOutcome<NetworksOutcome>;

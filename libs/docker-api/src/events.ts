@@ -41,6 +41,7 @@ function subjectOf(
 ): { readonly type: SwarmEvent['Type']; readonly attributes: Record<string, string> } | undefined {
   switch (change.table) {
     case 'service': {
+      if (isAllocatorsNote(change.before, change.after)) return undefined;
       const name = (change.after ?? change.before)?.name ?? '';
       return {
         type: 'service',
@@ -65,6 +66,17 @@ function subjectOf(
     default:
       return undefined;
   }
+}
+
+/**
+ * Whether all that was written is that the addresses of the service are those of its current spec: no news to
+ * anybody who watches.
+ */
+function isAllocatorsNote(before: Service | undefined, after: Service | undefined): boolean {
+  if (before === undefined || after === undefined) return false;
+  if (before.endpoint.revision === after.endpoint.revision) return false;
+  const endpoint = { ...before.endpoint, revision: after.endpoint.revision };
+  return JSON.stringify({ ...before, meta: after.meta, endpoint }) === JSON.stringify(after);
 }
 
 function serviceMoves(

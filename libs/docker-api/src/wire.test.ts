@@ -93,7 +93,6 @@ describe('logs', () => {
   const origin = { nodeId: 'n', serviceId: 's', taskId: 't' };
 
   test('a frame carries one line with its details', () => {
-    const wanted = { timestamps: true, details: true };
     const time = { seconds: 0, nanos: 1 };
     expect(logPrefix(time, origin, '', { timestamps: true, details: true })).toBe(
       '1970-01-01T00:00:00.000000001Z com.docker.swarm.node.id=n,com.docker.swarm.service.id=s,com.docker.swarm.task.id=t ',

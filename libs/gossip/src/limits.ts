@@ -83,6 +83,6 @@ export const sweepEveryMs = 10_000;
 export const seedsEveryMs = 2_000;
 /**
  * A new key seals so long after this host has heard of it, milliseconds: by then others have too, also who
- * was cut off from the managers for a while. Keys are made twice a day, and three are kept.
+ * was cut off from the managers for hours. Keys are made twice a day, and three are kept.
  */
-export const keyPromotedAfterMs = 60 * 60_000;
+export const keyPromotedAfterMs = 11 * 60 * 60_000;

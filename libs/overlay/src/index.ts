@@ -1,3 +1,4 @@
+export { type AskNetworkOptions, askNetwork } from './ask-network.ts';
 export { type DigestConsumer, isBalanced, isNamed, servedDigest } from './digest.ts';
 export {
   type Following,

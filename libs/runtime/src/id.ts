@@ -9,9 +9,9 @@ export const idLength = 25;
  * dropped, 25 kept. Not sortable by time.
  */
 export function newId(random: Random): string {
-  const bytes = random.bytes(idBytes);
-  let value = 0n;
-  for (const [at, byte] of bytes.entries())
-    value = (value << 8n) | BigInt(at === 0 ? byte | 0x80 : byte);
-  return value.toString(36).slice(1, 1 + idLength);
+  const bytes = Buffer.from(random.bytes(idBytes));
+  bytes[0] = (bytes[0] ?? 0) | 0x80;
+  return BigInt(`0x${bytes.toString('hex')}`)
+    .toString(36)
+    .slice(1, 1 + idLength);
 }

@@ -50,6 +50,14 @@ describe('a container is made of', () => {
     expect(await images.nameFor(`web:1@${remembered}`)).toBe('web:1');
   });
 
+  test('or what workers said of it, which other hosts do not hear', async () => {
+    const heard = `sha256:${'e'.repeat(64)}`;
+    await engine.notes.note('heard', heard, web.id);
+    expect(await images.nameFor(`web:1@${heard}`)).toBe('web:1');
+    expect(await images.find(`web:1@${heard}`)).toMatchObject({ kind: 'failed' });
+    expect(await images.list()).not.toContain(heard);
+  });
+
   test('the reference, so that the engine says what is missing', async () => {
     expect(await images.nameFor(`web:1@${other.id}`)).toBe(`web:1@${other.id}`);
   });

@@ -89,22 +89,24 @@ export class EngineImages {
   }
 
   /**
-   * The image that a spec means. A digest is one of a registry, or that of the image itself: engines know
+   * The image that a spec means, for other hosts to hear. A digest is one of a registry, or that of the image itself: engines know
    * the first kind only of what they pulled, and the second only without a name before it.
    */
   async find(reference: string): Promise<EngineResult<LocalImage>> {
     const found = await this.inspect(reference);
-    return isMissing(found) ? this.#findByDigest(reference, found) : found;
+    return isMissing(found) ? this.#findByDigest(reference, found, true) : found;
   }
 
   async #findByDigest(
     reference: string,
     missing: EngineResult<LocalImage>,
+    isForOthers = false,
   ): Promise<EngineResult<LocalImage>> {
     const { digest } = parseReference(reference);
     if (digest === undefined) return missing;
     const found = await this.inspect(digest);
-    const noted = this.#notes.imageOf(digest);
+    const noted =
+      this.#notes.imageOf(digest) ?? (isForOthers ? undefined : this.#notes.heardOf(digest));
     return isMissing(found) && noted !== undefined ? this.inspect(noted) : found;
   }
 
@@ -183,12 +185,17 @@ export class EngineImages {
   }
 
   /**
-   * Makes `reference` mean the image from now on. A tag that somebody on this host gave to another image
+   * Makes `reference` mean the image from now on; other hosts hear of it if it is confirmed. A tag that somebody on this host gave to another image
    * stays where it is.
    */
-  async adopt(reference: string, { id, tags }: LocalImage): Promise<EngineResult<undefined>> {
+  async adopt(
+    reference: string,
+    { id, tags }: LocalImage,
+    isConfirmed: boolean,
+  ): Promise<EngineResult<undefined>> {
     const { digest, tagged } = parseReference(reference);
-    if (digest !== undefined && digest !== id) await this.#notes.note('digests', digest, id);
+    if (digest !== undefined && digest !== id)
+      await this.#notes.note(isConfirmed ? 'digests' : 'heard', digest, id);
     this.#changed();
     if (tagged === undefined || tags.includes(tagged)) return { kind: 'ok', value: undefined };
     const holder = await this.inspect(tagged);

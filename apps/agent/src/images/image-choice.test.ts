@@ -10,9 +10,9 @@ const [m1, m2] = [offered('m1', 'a', 1), offered('m2', 'b', 2)] as const;
 const [w1, w2, w3] = [offered('w1', 'b', 2), offered('w2', 'a', 1), offered('w3', 'c', 3)] as const;
 const differ = 'nodes have different images of it, this one is the newest';
 
-function chosen(one: Offered, sources: readonly Offered[], note = '') {
+function chosen(one: Offered, from: readonly Offered[], note = '', isConfirmed = true) {
   const { offer } = one;
-  return { kind: 'chosen', offer, sources: sources.map(({ source }) => source), note };
+  return { kind: 'chosen', offer, sources: from.map(({ source }) => source), note, isConfirmed };
 }
 
 test('a spec that names the image itself gets that one, whoever has it and whatever is newer', () => {
@@ -49,7 +49,7 @@ describe("a registry's digest", () => {
       reason: `no manager says which image ${id('f')} is`,
       isUnconfirmed: true,
     });
-    expect(chooseImage(reference, [w1], true)).toEqual(chosen(w1, [w1]));
+    expect(chooseImage(reference, [w1], true)).toEqual(chosen(w1, [w1], '', false));
   });
 
   test.each([[[m1, m2, w1]], [[w1, w2]]] as const)('is nothing they disagree on', (offers) => {

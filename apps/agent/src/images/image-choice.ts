@@ -8,14 +8,18 @@ export interface Offered {
   readonly offer: ImageOffer;
 }
 
+export interface ChosenImage {
+  readonly kind: 'chosen';
+  readonly offer: ImageOffer;
+  readonly sources: readonly ImageSource[];
+  /** False for what workers alone say of a registry's digest. */
+  readonly isConfirmed: boolean;
+  /** What people should know of it; empty when there is nothing. */
+  readonly note: string;
+}
+
 export type Choice =
-  | {
-      readonly kind: 'chosen';
-      readonly offer: ImageOffer;
-      readonly sources: readonly ImageSource[];
-      /** What people should know of it; empty when there is nothing. */
-      readonly note: string;
-    }
+  | ChosenImage
   | {
       readonly kind: 'refused';
       /** One sentence. */
@@ -43,15 +47,17 @@ export function chooseImage(
     return refused(`no manager says which image ${digest} is`, true);
   const [first, ...others] = manager === undefined ? offers : ([manager, ...managers] as const);
   const isAgreed = others.every(({ offer }) => offer.id === first.offer.id);
-  if (isAgreed) return chosen(first, offers, '');
+  const isConfirmed = digest === undefined || manager !== undefined;
+  if (isAgreed) return { ...chosen(first, offers, ''), isConfirmed };
   if (digest !== undefined) return refused(`nodes disagree on which image ${digest} is`, false);
   const note = 'nodes have different images of it, this one is the newest';
   return chosen(others.reduce(newer, first), offers, note);
 }
 
-function chosen({ offer }: Offered, offers: readonly Offered[], note: string): Choice {
+function chosen({ offer }: Offered, offers: readonly Offered[], note: string): ChosenImage {
   const same = offers.filter((each) => each.offer.id === offer.id);
-  return { kind: 'chosen', offer, sources: same.map(({ source }) => source), note };
+  const sources = same.map(({ source }) => source);
+  return { kind: 'chosen', offer, sources, isConfirmed: true, note };
 }
 
 function refused(reason: string, isUnconfirmed: boolean): Choice {

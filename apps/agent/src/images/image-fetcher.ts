@@ -1,7 +1,7 @@
 import type { ImageSource } from '@shoal/proto';
 import { errorMessage, type Random } from '@shoal/runtime';
 import { Limiter } from '../executor/limiter.ts';
-import { type Choice, chooseImage, type Offered } from './image-choice.ts';
+import { type ChosenImage, chooseImage, type Offered } from './image-choice.ts';
 import type { ImageDirectory } from './image-directory.ts';
 import type { FetchEnd } from './image-metrics.ts';
 import type { ImagePeers } from './image-peers.ts';
@@ -110,20 +110,20 @@ export class ImageFetcher {
   /** One node after the other, until the image is here. */
   async #from(
     { reference, signal, progress }: FetchRequest,
-    { offer, sources, note }: Choice & { readonly kind: 'chosen' },
+    { offer, sources, isConfirmed, note }: ChosenImage,
     reasons: string[],
   ): Promise<Round> {
     const { images, metrics } = this.#options;
     const present = await images.inspect(offer.id);
     if (present.kind === 'ok') {
-      await images.adopt(reference, present.value);
+      await images.adopt(reference, present.value, isConfirmed);
       metrics.fetched('present');
       return { kind: 'fetched' };
     }
     const busy: string[] = [];
     for (const source of sources) {
       const end = await transferImage(this.#options, {
-        ...{ reference, source, offer, signal },
+        ...{ reference, source, offer, isConfirmed, signal },
         name: nameOf(source),
         progress: (text) => progress(note === '' ? text : `${text}; ${note}`),
       });

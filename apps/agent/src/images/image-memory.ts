@@ -7,17 +7,26 @@ import { rememberedMax } from './limits.ts';
 
 const ownerOnly = 0o600;
 const texts = z.record(z.string(), z.string());
-const file = z.object({ schema: z.literal(1), digests: texts, tags: texts });
+const file = z.object({
+  schema: z.literal(1),
+  digests: texts,
+  heard: texts,
+  tags: texts,
+});
+/** Digests that managers stand for; those that workers alone told; tags that this agent gave. */
+type NoteKind = 'digests' | 'heard' | 'tags';
 
 /** What the agent knows of images that came from other hosts, and their engines forget. */
 export interface ImageNotes {
   /** The image that a digest of a registry stands for. */
   imageOf(digest: string): string | undefined;
+  /** The same by the word of workers; for this host alone. */
+  heardOf(digest: string): string | undefined;
   /** Digests that stand for the image. */
   digestsOf(id: string): readonly string[];
   /** The image that this agent gave the tag to. */
   tagged(tag: string): string | undefined;
-  note(what: 'digests' | 'tags', key: string, id: string): Promise<void>;
+  note(what: NoteKind, key: string, id: string): Promise<void>;
 }
 
 /** Where it is kept, under the data directory. */
@@ -29,7 +38,11 @@ export function imagesFile(dataDir: string): string {
 export class ImageMemory implements ImageNotes {
   readonly #path: string | undefined;
   readonly #logger: Logger | undefined;
-  readonly #notes = { digests: new Map<string, string>(), tags: new Map<string, string>() };
+  readonly #notes: Readonly<Record<NoteKind, Map<string, string>>> = {
+    digests: new Map(),
+    heard: new Map(),
+    tags: new Map(),
+  };
   #writing: Promise<void> = Promise.resolve();
   /** What is noted now will be in the next write. */
   #isDue = false;
@@ -42,9 +55,9 @@ export class ImageMemory implements ImageNotes {
   static async open(path: string, logger: Logger): Promise<ImageMemory> {
     const memory = new ImageMemory({ path, logger });
     try {
-      const { digests, tags } = file.parse(JSON.parse(await readFile(path, 'utf8')));
-      for (const [digest, id] of Object.entries(digests)) memory.#notes.digests.set(digest, id);
-      for (const [tag, id] of Object.entries(tags)) memory.#notes.tags.set(tag, id);
+      const kept = file.parse(JSON.parse(await readFile(path, 'utf8')));
+      for (const kind of ['digests', 'heard', 'tags'] as const)
+        for (const [key, id] of Object.entries(kept[kind])) memory.#notes[kind].set(key, id);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
         logger.warn({ reason: errorMessage(error) }, 'images_file_unreadable');
@@ -56,6 +69,10 @@ export class ImageMemory implements ImageNotes {
     return this.#notes.digests.get(digest);
   }
 
+  heardOf(digest: string): string | undefined {
+    return this.#notes.heard.get(digest);
+  }
+
   digestsOf(id: string): readonly string[] {
     return [...this.#notes.digests].flatMap(([digest, image]) => (image === id ? [digest] : []));
   }
@@ -65,7 +82,7 @@ export class ImageMemory implements ImageNotes {
   }
 
   /** Resolves when it is on the disk, or could not be written. */
-  note(what: 'digests' | 'tags', key: string, id: string): Promise<void> {
+  note(what: NoteKind, key: string, id: string): Promise<void> {
     const notes = this.#notes[what];
     if (notes.get(key) === id) return this.#writing;
     notes.delete(key);
@@ -80,10 +97,11 @@ export class ImageMemory implements ImageNotes {
   async #write(): Promise<void> {
     this.#isDue = false;
     if (this.#path === undefined) return;
-    const { digests, tags } = this.#notes;
+    const { digests, heard, tags } = this.#notes;
     const content = {
       schema: 1,
       digests: Object.fromEntries(digests),
+      heard: Object.fromEntries(heard),
       tags: Object.fromEntries(tags),
     };
     try {

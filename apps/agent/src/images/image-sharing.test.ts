@@ -75,6 +75,14 @@ test("what a registry's digest stands for is remembered: the engine forgets it",
   expect(hosts.metrics.ends).toEqual(['fetched', 'present']);
 });
 
+test('what workers say of it stays on this host', async () => {
+  (await hosts.source('w1')).engine.put(web, [], { digests: [digest] });
+  const fetcher = await hosts.fetcher();
+  expect(await fetching(fetcher, `web:1@${digest}`)).toEqual({ kind: 'fetched' });
+  expect(hosts.asker.notes.imageOf(digest)).toBeUndefined();
+  expect(hosts.asker.notes.heardOf(digest)).toBe(web.id);
+});
+
 test('a source that sends something else is refused, and the next one is asked', async () => {
   const liar = await hosts.source('liar');
   liar.engine.put(web, ['web:1']);

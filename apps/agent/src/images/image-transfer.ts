@@ -36,6 +36,8 @@ export interface Transfer {
   /** The source's name for people. */
   readonly name: string;
   readonly offer: ImageOffer;
+  /** Whether other hosts may hear that the reference is this image. */
+  readonly isConfirmed: boolean;
   readonly signal: AbortSignal;
   readonly progress: (text: string) => void;
 }
@@ -73,7 +75,7 @@ async function take(
   archive: IncomingMessage,
 ): Promise<TransferEnd> {
   const { images, clock, stallMsMax = stallMsDefault } = options;
-  const { reference, offer, signal } = transfer;
+  const { reference, offer, isConfirmed, signal } = transfer;
   const abort = new AbortController();
   const stop = (): void => abort.abort();
   signal.addEventListener('abort', stop);
@@ -103,7 +105,7 @@ async function take(
     for (const id of loaded.value) await images.removeNameless(id);
     return failed('the engine here made another image of it');
   }
-  const adopted = await images.adopt(reference, found.value);
+  const adopted = await images.adopt(reference, found.value, isConfirmed);
   if (adopted.kind === 'ok') return { kind: 'done' };
   return failed(`the engine here does not tag it: ${adopted.failure.message}`);
 }

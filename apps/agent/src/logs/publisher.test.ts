@@ -57,10 +57,7 @@ afterEach(() => {
   server.forceShutdown();
 });
 
-type Read = (
-  request: LogRequest,
-  signal: AbortSignal,
-) => EngineResult<AsyncIterable<LogBatch>>;
+type Read = (request: LogRequest, signal: AbortSignal) => EngineResult<AsyncIterable<LogBatch>>;
 
 function publisher(
   read: Read,
@@ -104,7 +101,8 @@ const failed = (kind: 'unreachable' | 'not-found' | 'refused'): ReturnType<Read>
   kind: 'failed',
   failure: { kind, message: 'so it is' },
 });
-const texts = () => received.flatMap(({ lines }) => lines.map(({ data }) => data.toString().trim()));
+const texts = () =>
+  received.flatMap(({ lines }) => lines.map(({ data }) => data.toString().trim()));
 const gaps = () => received.flatMap((message) => message.gaps);
 const numbers = (count: number) => Array.from({ length: count }, (_, at) => `${at}`);
 
@@ -141,10 +139,12 @@ test.each<[string, ReturnType<Read>, Partial<LogSubscription>, object, number, s
   ],
 ])('%s', async (_name, result, asked, end, lines, why) => {
   publisher(() => result).publish(client, { ...all, ...asked });
-  await expect.poll(() => ended).toEqual(['end']);
+  await expect.poll(() => ended[0]).toBe('end');
   expect(texts()).toEqual(numbers(lines));
   expect([gaps(), received.at(-1)?.end]).toEqual([why, end]);
-  expect(received.flatMap((message) => message.lines).every(({ attributes }) => attributes === 'a=b')).toBe(true);
+  expect(
+    received.flatMap((message) => message.lines).every(({ attributes }) => attributes === 'a=b'),
+  ).toBe(true);
   expect(received.every(({ subscriptionId }) => subscriptionId === 'sub')).toBe(true);
 });
 
@@ -153,7 +153,7 @@ test.each<[string, TaskContainerName, boolean]>([
   ['the node has just started', { kind: 'unknown' }, true],
 ])('%s', async (_name, container, broken) => {
   publisher(() => failed('refused'), container).publish(client, all);
-  await expect.poll(() => ended).toEqual(['end']);
+  await expect.poll(() => ended[0]).toBe('end');
   expect(received.at(-1)?.end?.broken).toBe(broken);
 });
 
@@ -180,8 +180,7 @@ test('what the dispatcher does not take is not read from the engine', async () =
   let read = 0;
   async function* big(): AsyncGenerator<LogBatch> {
     const data = Buffer.alloc(60 << 10);
-    for (; read < 600; read += 1)
-      yield { records: [{ ...record(''), data }], messages: read + 1 };
+    for (; read < 300; read += 1) yield { records: [{ ...record(''), data }], messages: read + 1 };
   }
   publisher(() => ({ kind: 'ok', value: big() })).publish(client, all);
   await expect.poll(() => calls.length).toBe(1);
@@ -197,8 +196,8 @@ test('what the dispatcher does not take is not read from the engine', async () =
       { interval: 200 },
     )
     .toBe(true);
-  expect(read).toBeLessThan(200);
+  expect(read).toBeLessThan(150);
   calls[0]?.resume();
   await expect.poll(() => received.at(-1)?.end, { timeout: 10_000 }).toBeDefined();
-  expect(received.flatMap(({ lines }) => lines)).toHaveLength(600);
+  expect(received.flatMap(({ lines }) => lines)).toHaveLength(300);
 });

@@ -48,13 +48,24 @@ const systemType = 3;
 const newline = 0x0a;
 const space = 0x20;
 
+/** The last second that was read: the times of a log lie close to each other. */
+let lastSecond = { text: '', seconds: 0 };
+const secondChars = '2026-11-21T05:51:28'.length;
+
 /** `2026-11-21T05:51:28.797592576Z`; undefined when it is not such a time. */
 export function parseMoment(text: string): Moment | undefined {
+  if (lastSecond.text !== '' && text.startsWith(lastSecond.text)) {
+    const rest = text.slice(secondChars);
+    if (/^\.\d{9}Z$/.test(rest))
+      return { seconds: lastSecond.seconds, nanos: Number(rest.slice(1, -1)) };
+  }
   const match = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)$/.exec(text);
   if (match === null) return undefined;
-  const millis = Date.parse(`${match[1]}${match[3]}`);
+  const [, second = '', fraction = '', zone = ''] = match;
+  const millis = Date.parse(`${second}${zone}`);
   if (Number.isNaN(millis)) return undefined;
-  return { seconds: millis / 1_000, nanos: Number((match[2] ?? '').padEnd(9, '0')) };
+  if (zone === 'Z') lastSecond = { text: second, seconds: millis / 1_000 };
+  return { seconds: millis / 1_000, nanos: Number(fraction.padEnd(9, '0')) };
 }
 
 /** The engine's form of a time: seconds with nine decimals. */

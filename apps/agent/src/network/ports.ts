@@ -77,7 +77,7 @@ export interface PushOutcome {
 
 /** How records travel between hosts. */
 export interface GossipPort {
-  /** The newest first; each of them opens. Nothing is sent or taken before the first call. */
+  /** Newest first; each of them opens. Nothing is sent or taken before the first call. */
   keys(ring: readonly GossipKey[]): void;
   /** Hosts to find the others by, without port; the own one may be among them. */
   members(seeds: readonly { readonly nodeId: string; readonly addr: string }[]): void;

@@ -6,6 +6,8 @@ import type { ApiServer } from './server.ts';
 
 /** Whoever may open the socket rules the host: its owner, and the group `docker` where there is one. */
 const socketMode = 0o660;
+/** Connections that wait to be accepted: a thousand clients may come at once. The kernel may allow fewer. */
+const backlogMax = 4_096;
 
 /**
  * Listens on a unix socket. One that a dead process left behind is taken over.
@@ -16,7 +18,7 @@ export async function listenUnix(server: Server, path: string): Promise<void> {
   await rm(path, { force: true });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen(path, () => {
+    server.listen({ path, backlog: backlogMax }, () => {
       server.removeListener('error', reject);
       resolve();
     });

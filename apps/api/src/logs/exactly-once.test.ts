@@ -187,6 +187,6 @@ test('whatever breaks, each follower gets each line once, and those of a task in
       await story.heal();
       story.check();
     }),
-    { numRuns: Number(process.env['SHOAL_LOG_RUNS'] ?? 40) },
+    { numRuns: Number(process.env['SHOAL_LOG_RUNS'] ?? 100) },
   );
 });

@@ -148,7 +148,7 @@ export class LogFeed {
       onCleared();
     }
     this.#lostAt ??= clock.monotonic();
-    const isLong = isDown || clock.monotonic() - this.#lostAt >= namedAfterMs;
+    const isLong = clock.monotonic() - this.#lostAt >= namedAfterMs || (isDown && !this.#begun);
     if (isLong && this.#lost === '') {
       this.#lost = reason;
       for (const reader of [...this.#readers]) reader.feedLost(reason);

@@ -9,7 +9,7 @@ export const ringBytes = { least: 16 << 10, most: 1 << 20 } as const;
 /** Logs that are read for single followers at the same time; others wait for their turn. */
 export const readsMax = 64;
 /** Of these, of one follower. */
-export const readsPerFollowerMax = 8;
+export const readsPerFollowerMax = 16;
 /** Who has read for so long yields to those that wait, milliseconds. */
 export const readSliceMs = 5_000;
 /** What is written to a follower at once, bytes: what a slow one can have waiting in memory. */

@@ -209,7 +209,7 @@ describe('followed', () => {
     // Who comes while it is away is told at once.
     logs.setNode('n2', 'down');
     logs.nodes.breakSome(1);
-    await logs.clock.advance(aMoment);
+    await logs.clock.advance(long);
     const late = logs.follow({ follow: true });
     await logs.clock.advance(1);
     expect(gapsOf(late)).toEqual(['node n2 is not available']);

@@ -43,8 +43,7 @@ export function ownerOf(method: string, path: string): Owner {
   if (method === 'POST' && root === 'containers' && parts[1] === 'create' && parts.length === 2)
     return 'cluster';
   if (method === 'GET' && root === 'distribution') return 'cluster';
-  if (root === 'volumes' && parts.length === 2 && isOfCluster(method, parts[1]))
-    return 'cluster';
+  if (root === 'volumes' && parts.length === 2 && isOfCluster(method, parts[1])) return 'cluster';
   if (engineRoots.has(root)) return 'engine';
   return swarmRoots.has(root) ? 'cluster' : 'nobody';
 }

@@ -9,8 +9,10 @@ import {
   parseConnectRequest,
   parseFilters,
   parseNetworkRequest,
+  peersShape,
 } from '@shoal/docker-api';
 import { passRequest } from '@shoal/link/proxy';
+import { askNetwork, hostNetworksSocket } from '@shoal/overlay';
 import { newId } from '@shoal/runtime';
 import type { Network } from '@shoal/state';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
@@ -19,7 +21,13 @@ import { blankMeta } from '../cluster/genesis.ts';
 import { write } from '../cluster/write.ts';
 import type { ApiContext } from '../context.ts';
 import { arrivalOf, jsonBody, queryOf, refOf, sendJson } from '../http/exchange.ts';
-import { inspectNetwork, listNetworks, standIns, standsFor } from '../networks/engine-networks.ts';
+import {
+  type EngineNetwork,
+  inspectNetwork,
+  listNetworks,
+  standIns,
+  standsFor,
+} from '../networks/engine-networks.ts';
 import { findNetwork, findShown, ownNetworks } from '../networks/find.ts';
 import { pruneEngine, pruneSwarm } from '../networks/prune.ts';
 import { removeNetwork } from '../networks/removal.ts';
@@ -115,6 +123,17 @@ async function sharedNetworks(context: ApiContext, reply: FastifyReply): Promise
   return listedOfSwarm((await managerToRead(context, reply)).replica.view);
 }
 
+/** A worker has no log: who takes part in the network, its own agent knows. */
+async function shownOfWorker(
+  { dataDir, clock }: ApiContext,
+  network: EngineNetwork,
+): Promise<object> {
+  const shown = shownOfEngine(network);
+  const socket = hostNetworksSocket(dataDir);
+  const peers = peersShape(await askNetwork({ socket, networkId: shown.Id, clock }));
+  return peers.length === 0 ? shown : { ...shown, Peers: peers };
+}
+
 async function inspect(
   context: ApiContext,
   request: FastifyRequest,
@@ -131,7 +150,7 @@ async function inspect(
     const found = findShown(shown, ref);
     const path = found === undefined ? arrivalOf(request).url : `/networks/${found.standIn.Id}`;
     const network = await inspectNetwork(engine, path);
-    return isStandIn(network) ? shownOfEngine(network) : network;
+    return isStandIn(network) ? shownOfWorker(context, network) : network;
   }
   const manager = await managerToRead(context, reply);
   const { view } = manager.replica;

@@ -161,11 +161,11 @@ describe('one subscription', () => {
     });
   });
 
-  test('what cannot come is named: for good, or to be asked for again', () => {
+  test('what cannot come is named, and may be asked for again', () => {
     const waiting = subscribe('waits');
     expect([waiting.gaps, waiting.lastEnd]).toEqual([
       ['task waits has not been scheduled'],
-      { broken: false, whole: false },
+      { broken: true, whole: false },
     ]);
     const away = subscribe('away', 'a');
     expect([away.gaps, away.ended]).toEqual([['node n3 is not available'], false]);

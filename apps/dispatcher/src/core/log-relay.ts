@@ -61,13 +61,14 @@ export class LogRelay {
       this.#end(request, subscriber, { broken: true, whole: false });
       return;
     }
-    const { byNode, gaps, isBroken } = this.#group(view, request);
+    const { byNode, gaps } = this.#group(view, request);
     const subscription: Subscription = {
       id: newId(this.#options.random),
       request,
       taskIds: new Set(request.taskIds),
       subscriber,
-      isBroken,
+      // Who asks may know more than this replica does yet.
+      isBroken: gaps.length > 0,
       isWhole: gaps.length === 0,
       nodes: new Map([...byNode.keys()].map((nodeId) => [nodeId, undefined])),
     };
@@ -157,16 +158,14 @@ export class LogRelay {
   #group(view: StateView, request: LogSubscription) {
     const byNode = new Map<string, string[]>();
     const gaps = new Set<string>();
-    let isBroken = false;
     for (const taskId of request.taskIds) {
       const nodeId = view.tasks.get(taskId)?.nodeId ?? '';
       if (nodeId === '') gaps.add(`task ${taskId} has not been scheduled`);
-      else if (this.#options.sessionOf(nodeId) === undefined) {
+      else if (this.#options.sessionOf(nodeId) === undefined)
         gaps.add(`node ${nodeId} is not available`);
-        isBroken = true;
-      } else byNode.set(nodeId, [...(byNode.get(nodeId) ?? []), taskId]);
+      else byNode.set(nodeId, [...(byNode.get(nodeId) ?? []), taskId]);
     }
-    return { byNode, gaps: [...gaps], isBroken };
+    return { byNode, gaps: [...gaps] };
   }
 
   #missing(subscription: Subscription, nodeId: string): void {

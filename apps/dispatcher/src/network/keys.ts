@@ -53,7 +53,7 @@ export class NetworkKeyRotation {
     this.#timer?.cancel();
   }
 
-  /** The ring for a session, as it is sent: the key that seals first, each with its number in front. */
+  /** The ring for a session, as it is sent: the newest first, each with its number in front. */
   ring(cluster: Cluster | undefined): Buffer[] {
     const keys = cluster?.networkKeys;
     if (this.#opened === undefined || this.#opened.keys !== keys) {
@@ -63,10 +63,7 @@ export class NetworkKeyRotation {
   }
 
   #open(keys: NetworkKeys['keys']): Buffer[] {
-    // Every host had a whole rotation's time to learn the newest before it seals.
-    const [newest, ...older] = keys;
-    const ordered = newest === undefined || older.length === 0 ? keys : [...older, newest];
-    return ordered.flatMap(({ key, time }) => {
+    return keys.flatMap(({ key, time }) => {
       const plain = this.#options.seal?.open(key, placeOf(time));
       if (plain === undefined) return [];
       const number = Buffer.alloc(numberBytes);

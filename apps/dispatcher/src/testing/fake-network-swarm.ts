@@ -136,7 +136,7 @@ export class NetworkSwarm {
         }),
       },
       clock: this.clock,
-      random: { ...systemRandom, next: () => 0.5 },
+      random: { bytes: (count) => systemRandom.bytes(count), next: () => 0.5 },
       logger: silentLogger,
       metrics: { ...noMetrics, networkRepair: (kind) => this.repairs.push(kind) },
     });

@@ -6,8 +6,8 @@ import type { Origin, Outcome } from './resolver.ts';
 
 /** Questions that are remembered with their answers for one container; of more, all are forgotten. */
 const questionsMax = 256;
-/** Containers of all networks with remembered questions. */
-const askersMax = 4_096;
+/** The same of all containers together. */
+const answersMax = 16_384;
 /** A longer question is none that comes again and again, bytes. */
 const questionBytesMax = 160;
 /** Bytes of the number that tells a client's questions apart. */
@@ -32,7 +32,7 @@ export interface ReadyAnswer {
 export class ReadyAnswers {
   readonly #random: Random;
   readonly #networks = new Map<string, Map<string, Map<string, ReadyAnswer>>>();
-  #askers = 0;
+  #answers = 0;
   #generation = 0;
 
   constructor(random: Random) {
@@ -67,15 +67,19 @@ export class ReadyAnswers {
     if (packet.length > questionBytesMax || origin.transport !== 'udp') return;
     const addresses = addressesIn(query, reply, answer.bytes);
     if (addresses === undefined) return;
+    if (this.#answers >= answersMax) this.#forget(this.#generation);
     const known = this.#of(origin);
-    if (known.size >= questionsMax) known.clear();
+    if (known.size >= questionsMax) {
+      this.#answers -= known.size;
+      known.clear();
+    }
+    this.#answers += 1;
     // The answer itself goes out meanwhile, and the remembered one changes.
     const bytes = Buffer.from(answer.bytes);
     known.set(packet.toString('latin1', idBytes), { ...answer, bytes, addresses });
   }
 
   #of({ networkId, address }: Origin): Map<string, ReadyAnswer> {
-    if (this.#askers >= askersMax) this.#forget(this.#generation);
     let network = this.#networks.get(networkId);
     if (network === undefined) {
       network = new Map();
@@ -85,14 +89,13 @@ export class ReadyAnswers {
     if (asker === undefined) {
       asker = new Map();
       network.set(address, asker);
-      this.#askers += 1;
     }
     return asker;
   }
 
   #forget(generation: number): void {
     this.#networks.clear();
-    this.#askers = 0;
+    this.#answers = 0;
     this.#generation = generation;
   }
 

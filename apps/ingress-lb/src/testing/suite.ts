@@ -1,34 +1,10 @@
 import { deepStrictEqual, fail, ok, strictEqual } from 'node:assert/strict';
-import { servedDigest } from '@shoal/overlay';
-import type { Tally } from './peer.ts';
+import { ask, askPublished, assertDigests, assertEven, type Case, isTask } from './asking.ts';
+import { serviceCases } from './service-cases.ts';
 import { balancerAddresses, hostAddress, hostNames, type TaskName, taskNames } from './topology.ts';
 import { publishedPort, targetPort, type World } from './world.ts';
 
-/** What both backends must do. Each case begins with all four tasks serving. */
-export interface Case {
-  readonly name: string;
-  /** Programs in tasks and clients need sockets of it. */
-  readonly needs?: 'sctp';
-  /** Asks as often where machines are emulated. */
-  readonly isWhole?: true;
-  /** Times that a case asks; smaller where the machine is emulated. */
-  run(world: World, scale: number): Promise<void>;
-}
-
-/** Share by which a task may have more or less than its part. */
-const unevenMax = 0.05;
 const attemptsMax = 100;
-
-function assertEven(tally: Tally, names: readonly string[] = taskNames): void {
-  deepStrictEqual(tally.errors, {});
-  const total = Object.values(tally.names).reduce((sum, count) => sum + count, 0);
-  const fair = total / names.length;
-  for (const name of names) {
-    const count = tally.names[name] ?? 0;
-    ok(Math.abs(count - fair) <= Math.max(1, fair * unevenMax), `uneven: ${JSON.stringify(tally)}`);
-  }
-  deepStrictEqual(Object.keys(tally.names).sort(), [...names].sort());
-}
 
 /** A connection of the client to the service, and who serves it. */
 async function opened(world: World): Promise<{ connection: number; task: TaskName }> {
@@ -40,31 +16,12 @@ async function opened(world: World): Promise<{ connection: number; task: TaskNam
   return task === undefined ? fail(`no task answered: ${name}`) : { connection, task };
 }
 
-function isTask(name: string): boolean {
-  return taskNames.some((each) => each === name);
-}
-
 function others(task: TaskName): readonly TaskName[] {
   return taskNames.filter((each) => each !== task);
 }
 
-const ask = (world: World, times: number, family: 4 | 6 = 4) =>
-  world.peer('client').call('ask', { host: world.virtualIp(family), port: targetPort, times });
-
-const askPublished = (world: World, from: string, host: string, times: number) =>
-  world.peer(from).call('ask', { host, port: publishedPort, times });
-
-async function assertDigests(world: World): Promise<void> {
-  for (const host of hostNames) {
-    for (const { networkId, digest, problems } of world.balancer(host).served()) {
-      const network = networkId === 'demo' ? 'demo' : 'ingress';
-      strictEqual(digest, servedDigest(world.records(host, network), 'balancer'));
-      deepStrictEqual(problems, []);
-    }
-  }
-}
-
 export const cases: readonly Case[] = [
+  ...serviceCases,
   {
     name: 'connections to the virtual address spread evenly over tasks of both hosts',
     async run(world, scale) {
@@ -188,62 +145,6 @@ export const cases: readonly Case[] = [
     },
   },
   {
-    name: 'rolling updates under constant load lose none of 10 000 requests',
-    isWhole: true,
-    async run(world, scale) {
-      await world.remove(['t4']);
-      let done = false;
-      const asked = Promise.all([
-        ask(world, 5_000 * scale),
-        askPublished(world, 'outside', hostAddress('c'), 5_000 * scale),
-      ]).finally(() => {
-        done = true;
-      });
-      let old = 0;
-      // Three replicas; the fourth place is where the next task starts.
-      for (; !done; old += 1) {
-        const [stops, starts] = [taskNames[old % 4] ?? 't1', taskNames[(old + 3) % 4] ?? 't1'];
-        await world.startTask(starts);
-        await world.change([starts], { serving: true });
-        await world.change([stops], { serving: false });
-        await world.stopTask(stops);
-        await world.remove([stops]);
-      }
-      for (const { names, errors } of await asked) {
-        deepStrictEqual(errors, {});
-        strictEqual(
-          Object.values(names).reduce((sum, count) => sum + count, 0),
-          5_000 * scale,
-        );
-      }
-      ok(old >= 3, `${old} tasks were replaced`);
-      await Promise.all(taskNames.map((task) => world.startTask(task)));
-    },
-  },
-  {
-    name: 'SCTP comes to the virtual address and through published ports, from the client itself',
-    needs: 'sctp',
-    async run(world) {
-      const end = await world.serveSctp();
-      try {
-        const names = new Set<string>();
-        for (let at = 0; at < 8; at += 1) {
-          const said = await world.askSctp('client', world.virtualIp(), targetPort);
-          strictEqual(said.source, '10.77.1.241');
-          names.add(said.name);
-        }
-        deepStrictEqual([...names].sort(), [...taskNames]);
-        for (const host of hostNames) {
-          const said = await world.askSctp('outside', hostAddress(host), publishedPort);
-          ok(isTask(said.name), said.name);
-          strictEqual(said.source, hostAddress('outside'));
-        }
-      } finally {
-        end();
-      }
-    },
-  },
-  {
     name: 'every host answers on a published port, and tasks see the client',
     async run(world) {
       for (const host of hostNames) {
@@ -299,28 +200,7 @@ export const cases: readonly Case[] = [
     },
   },
   {
-    name: 'a service that asks for it is told of its clients by the PROXY protocol',
-    async run(world) {
-      await world.change(taskNames, { sourceAddress: 'proxy-protocol' });
-      for (const host of hostNames) {
-        for (const family of [4, 6] as const) {
-          const tally = await askPublished(world, 'outside', hostAddress(host, family), 40);
-          assertEven(tally);
-          deepStrictEqual(Object.keys(tally.sources), [hostAddress('outside', family)]);
-        }
-      }
-      assertEven(await askPublished(world, 'a', '127.0.0.1', 8));
-      const flow = { socket: 30, host: hostAddress('a'), port: publishedPort };
-      const { source } = await world.peer('outside').call('send', flow);
-      strictEqual(source, balancerAddresses('ingress', 'a')[0]);
-      await assertDigests(world);
-      await world.change(taskNames, { serving: false, sourceAddress: 'proxy-protocol' });
-      const { errors } = await askPublished(world, 'outside', hostAddress('c'), 4);
-      deepStrictEqual(errors, { ECONNRESET: 4 });
-    },
-  },
-  {
-    name: 'a task whose replies cannot be led is masqueraded on its host, which says so',
+    name: 'a task whose replies cannot be led is masqueraded, and its host says so',
     async run(world) {
       const sandbox = world.topology.path('no-such');
       await world.local('a', {
@@ -333,6 +213,13 @@ export const cases: readonly Case[] = [
       strictEqual(tally.sources['10.77.0.241'], 10);
       const problems = world.balancer('a').problems;
       ok(problems[0]?.startsWith('t1 sees the balancer instead of its clients'), problems[0]);
+      const served = world.balancer('a').served();
+      const said = served.find(({ networkId }) => networkId === 'ingress');
+      deepStrictEqual(said?.unsteered, ['t1']);
+      // As its agent tells the other hosts then.
+      await world.change(['t1'], { sourceAddress: 'masquerade' });
+      const elsewhere = await askPublished(world, 'outside', hostAddress('c'), 40);
+      strictEqual(elsewhere.sources['10.77.0.243'], 10);
       await world.local('a', {});
     },
   },

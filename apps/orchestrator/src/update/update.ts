@@ -20,7 +20,11 @@ export function update(subject: Subject, slots: readonly Slot[]): void {
   if (running && stopIfFailed(subject, pace, progress)) return;
   const waiting = progress.filter(({ waits }) => waits);
   if (!running && waiting.length === 0) return;
-  if (state === undefined && waiting.length > 0) begin(subject);
+  if (state === undefined) {
+    // Tasks wait until the status stands: written by others at once, it would be refused and then missing.
+    begin(subject);
+    return;
+  }
   const busy = progress.filter((one) => isBusy(subject, pace, one)).length;
   const free = pace.parallelism === 0 ? waiting.length : Math.max(0, pace.parallelism - busy);
   const next = waiting.filter(({ slot }) => !isTouched(subject, slot)).slice(0, free);

@@ -8,7 +8,9 @@ export function secretShape({ id, meta, spec }: Secret) {
 }
 
 export function configShape({ id, meta, spec, data }: Config) {
-  return { ...metaShape(id, meta), Spec: { ...specShape(spec), Data: data } };
+  // The engine's order: clients show what they get as it is.
+  const { Name, Labels, Templating } = specShape(spec);
+  return { ...metaShape(id, meta), Spec: { Name, Labels, Data: data, Templating } };
 }
 
 function specShape({ Name, Labels, Templating }: Secret['spec']) {

@@ -44,25 +44,28 @@ export function gatherService(
   const { id, previousRevision, endpoint } = service;
   const current = currentRevision(view, service);
   const { spec } = current;
+  const allocatedFor =
+    endpoint.revision === 0 ? undefined : view.revisions.of(id, endpoint.revision);
   return {
     service,
     current,
     previous: previousRevision === undefined ? undefined : view.revisions.of(id, previousRevision),
-    allocatedFor: endpoint.revision === 0 ? undefined : view.revisions.of(id, endpoint.revision),
+    allocatedFor,
+    hostNetworks: hostNetworksOf(view, allocatedFor),
     schedule: isJob(spec) ? scheduleShape(view, service, current) : undefined,
     status: status ? serviceStatus(view, service, spec) : undefined,
   };
 }
 
 export function gatheredServiceShape(
-  { service, current, previous, allocatedFor, schedule, status }: GatheredService,
+  { service, current, previous, allocatedFor, hostNetworks, schedule, status }: GatheredService,
   { insertDefaults }: Pick<ServiceShapeOptions, 'insertDefaults'>,
 ) {
   return {
     ...metaShape(service.id, service.meta),
     Spec: serviceSpecShape(current.spec, insertDefaults),
     PreviousSpec: previous === undefined ? undefined : serviceSpecShape(previous.spec, false),
-    Endpoint: endpointShape(service, allocatedFor),
+    Endpoint: endpointShape(service, allocatedFor, hostNetworks),
     UpdateStatus: updateStatusShape(service) ?? schedule,
     ServiceStatus: status,
     JobStatus: isJob(current.spec) ? jobStatusShape(service) : undefined,
@@ -99,18 +102,33 @@ function scheduleShape(view: StateView, service: Service, { spec }: Revision) {
 }
 
 /** Empty until something is allocated: names that need neither ports nor addresses never get that far. */
-function endpointShape({ endpoint }: Service, allocatedFor: Revision | undefined) {
-  const isAllocated = endpoint.ports.length + endpoint.virtualIps.length > 0;
+function endpointShape(
+  { endpoint }: Service,
+  allocatedFor: Revision | undefined,
+  hostNetworks: readonly string[],
+) {
+  const addresses = [
+    ...endpoint.virtualIps,
+    ...hostNetworks.map((networkId) => ({ networkId, addr: '' })),
+  ];
+  const isAllocated = endpoint.ports.length + addresses.length > 0;
   return {
     Spec: (isAllocated ? allocatedFor?.spec.EndpointSpec : undefined) ?? {},
     Ports: unlessNone(endpoint.ports),
     VirtualIPs: unlessNone(
-      endpoint.virtualIps.map(({ networkId, addr }) => ({
+      addresses.map(({ networkId, addr }) => ({
         NetworkID: networkId,
         Addr: unlessEmpty(addr),
       })),
     ),
   };
+}
+
+/** Networks of the hosts themselves, which a service with virtual addresses shows without one. */
+function hostNetworksOf(view: StateView, allocatedFor: Revision | undefined): readonly string[] {
+  if (allocatedFor === undefined || allocatedFor.spec.EndpointSpec?.Mode === 'dnsrr') return [];
+  const targets = (allocatedFor.spec.TaskTemplate.Networks ?? []).map(({ Target }) => Target);
+  return targets.filter((id) => view.networks.get(id)?.spec.Predefined === true);
 }
 
 function updateStatusShape({ updateStatus }: Service) {

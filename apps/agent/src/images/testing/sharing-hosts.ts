@@ -87,7 +87,12 @@ export class SharingHosts {
     const host = new LinkedHost(node);
     host.link.add(share.route);
     await host.start();
-    const source = { nodeId: node.nodeId, hostname, addr: '127.0.0.1', manager: false };
+    const source = {
+      nodeId: node.nodeId,
+      hostname,
+      addr: '127.0.0.1',
+      manager: hostname.startsWith('m'),
+    };
     const made = { engine, metrics, host, source };
     this.sources.push(made);
     return made;

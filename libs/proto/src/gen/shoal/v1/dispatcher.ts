@@ -154,7 +154,7 @@ export interface SwarmView {
   trustRoots: string;
   /** PEM of the root that nodes should have their certificates of. */
   issuer: string;
-  /** Keys of the hosts' gossip, the one to seal with first. */
+  /** Keys of the hosts' gossip, newest first. */
   gossipKeys: Buffer[];
 }
 

@@ -1,0 +1,93 @@
+import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict';
+import { ask, askPublished, assertDigests, assertEven, type Case, isTask } from './asking.ts';
+import type { Tally } from './peer.ts';
+import { balancerAddresses, hostAddress, hostNames, taskNames } from './topology.ts';
+import { publishedPort, targetPort } from './world.ts';
+
+/** Rolling updates, the PROXY protocol and SCTP. */
+export const serviceCases: readonly Case[] = [
+  {
+    name: 'rolling updates under constant load lose none of 10 000 requests',
+    isWhole: true,
+    async run(world, scale) {
+      await world.remove(['t4']);
+      let replaced = 0;
+      const load = async (round: (times: number) => Promise<Tally>): Promise<number> => {
+        let answered = 0;
+        while (answered < 5_000 * scale || replaced < taskNames.length) {
+          const { names, errors } = await round(250);
+          deepStrictEqual(errors, {});
+          answered += Object.values(names).reduce((sum, count) => sum + count, 0);
+        }
+        return answered;
+      };
+      const loads = Promise.all([
+        load((times) => ask(world, times)),
+        load((times) => askPublished(world, 'outside', hostAddress('c'), times)),
+      ]);
+      let done = false;
+      const ended = (): void => {
+        done = true;
+      };
+      loads.then(ended, ended);
+      // Three replicas; the fourth place is where the next task starts.
+      for (; !done; replaced += 1) {
+        const [stops = 't1', starts = 't4'] = [
+          taskNames[replaced % 4],
+          taskNames[(replaced + 3) % 4],
+        ];
+        await world.startTask(starts);
+        await world.change([starts], { serving: true });
+        await world.change([stops], { serving: false });
+        await world.stopTask(stops);
+        await world.remove([stops]);
+      }
+      for (const answered of await loads) ok(answered >= 5_000 * scale);
+      await Promise.all(taskNames.map((task) => world.startTask(task)));
+    },
+  },
+  {
+    name: 'SCTP comes to the virtual address and through published ports, from the client itself',
+    needs: 'sctp',
+    async run(world) {
+      const end = await world.serveSctp();
+      try {
+        const names = new Set<string>();
+        for (let at = 0; at < 8; at += 1) {
+          const said = await world.askSctp('client', world.virtualIp(), targetPort);
+          strictEqual(said.source, '10.77.1.241');
+          names.add(said.name);
+        }
+        deepStrictEqual([...names].sort(), [...taskNames]);
+        for (const host of hostNames) {
+          const said = await world.askSctp('outside', hostAddress(host), publishedPort);
+          ok(isTask(said.name), said.name);
+          strictEqual(said.source, hostAddress('outside'));
+        }
+      } finally {
+        end();
+      }
+    },
+  },
+  {
+    name: 'a service that asks for it is told of its clients by the PROXY protocol',
+    async run(world) {
+      await world.change(taskNames, { sourceAddress: 'proxy-protocol' });
+      for (const host of hostNames) {
+        for (const family of [4, 6] as const) {
+          const tally = await askPublished(world, 'outside', hostAddress(host, family), 40);
+          assertEven(tally);
+          deepStrictEqual(Object.keys(tally.sources), [hostAddress('outside', family)]);
+        }
+      }
+      assertEven(await askPublished(world, 'a', '127.0.0.1', 8));
+      const flow = { socket: 30, host: hostAddress('a'), port: publishedPort };
+      const { source } = await world.peer('outside').call('send', flow);
+      strictEqual(source, balancerAddresses('ingress', 'a')[0]);
+      await assertDigests(world);
+      await world.change(taskNames, { serving: false, sourceAddress: 'proxy-protocol' });
+      const { errors } = await askPublished(world, 'outside', hostAddress('c'), 4);
+      deepStrictEqual(errors, { ECONNRESET: 4 });
+    },
+  },
+];
