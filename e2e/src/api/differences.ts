@@ -52,12 +52,6 @@ export const differences: readonly Difference[] = [
   },
   {
     transcript: 'networks',
-    docker: "w1$ docker network ls --filter driver=overlay --format '{{.Name}}' | sort\n| ingress",
-    shoal: "w1$ docker network ls --filter driver=overlay --format '{{.Name}}' | sort",
-    why: 'published ports need no network of the engine, so a worker that runs no task has none',
-  },
-  {
-    transcript: 'networks',
     docker: '| front swarm 2',
     shoal: '| front swarm 1',
     why: 'the load balancer of a network is no endpoint in it',

@@ -176,7 +176,7 @@ def parameters():
     service = client.services.create(
         "busybox",
         command=["sh", "-c"],
-        args=["cat /run/secrets/key /etc/rules; exec sleep 1d"],
+        args=["cat /run/secrets/key /etc/rules; echo; exec sleep 1d"],
         name="full",
         constraints=["node.hostname==w1"],
         preferences=[("spread", "node.labels.zone")],

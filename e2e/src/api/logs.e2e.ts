@@ -37,7 +37,8 @@ function expectCounted(texts: readonly string[]): void {
 }
 
 describe('what is printed', () => {
-  const say = 'for i in 0 1 2 3 4 5 6 7 8 9; do echo line $i; done; echo oops >&2; exec sleep 1d';
+  const say =
+    'for i in 0 1 2 3 4 5 6 7 8 9; do echo line $i; done; sleep 0.5; echo oops >&2; exec sleep 1d';
   const flags = [
     '--container-label=colour=blue',
     '--log-driver=json-file',
@@ -48,7 +49,9 @@ describe('what is printed', () => {
     const { m1, w1 } = swarm();
     await createIdle(m1, 'talk', [...on(w1), ...flags], ['sh', '-c', say]);
     await runs(m1, 'talk', 1);
-    await eventually('all is said', async () => (await logs(m1, '--raw', 'talk')).length >= 10);
+    const said = async () => (await m1.tryDocker(['service', 'logs', '--raw', 'talk'])).stderr;
+    // It comes last, half a second after the others: the two streams have no order of their own.
+    await eventually('all is said', async () => (await said()) === 'oops\n');
     return m1;
   }
 
@@ -114,6 +117,16 @@ describe('what is printed', () => {
     const { code, stdout, stderr } = await m1.tryDocker(['service', 'logs', 'mute']);
     expect([code, stdout]).toEqual([0, '']);
     expect(stderr).toMatch(/mute\.1\.\w+@w1.*configured logging driver does not support reading/);
+  });
+
+  test('of a task that waits for a node: so it is said', async () => {
+    const { m1 } = swarm();
+    await createIdle(m1, 'waits', ['--constraint=node.hostname==nowhere'], counter);
+    const { code, stderr } = await eventually('its task is there', async () => {
+      const result = await m1.tryDocker(['service', 'logs', 'waits']);
+      return result.stderr !== '' && result;
+    });
+    expect([code, stderr]).toEqual([0, expect.stringMatching(/task \w+ has not been scheduled/)]);
   });
 });
 

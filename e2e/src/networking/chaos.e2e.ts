@@ -2,9 +2,10 @@
 import { describe, expect, test } from 'vitest';
 import { eventually } from '../host/wait.ts';
 import { deadlineMs, isRunning, order, taskRows } from '../scheduling/services.ts';
+import { logged } from './agent-log.ts';
 import { Chaos, type ChaosCounts } from './chaos.ts';
 import { useSwarm } from './fleet.ts';
-import { serve } from './tasks.ts';
+import { client, fileServer, inside, lookup, serve } from './tasks.ts';
 
 const seeds = Number(process.env['SHOAL_CHAOS_SEEDS'] ?? '20');
 const firstSeed = Number(process.env['SHOAL_CHAOS_FROM'] ?? '1');
@@ -59,6 +60,39 @@ async function atRest(services: ReadonlyMap<string, number>): Promise<void> {
       deadlineMs,
     );
 }
+
+/** By then gossip has given an agent up; the managers wait for fifteen seconds. */
+const givenUpMsMax = 12_000;
+/** Its tasks are looked at for so long after that, milliseconds. */
+const afterwardsMs = 2_000;
+
+describe('an agent that is away for a while', () => {
+  test('takes none of its tasks out of names and balancers', async () => {
+    const { m1, w1 } = swarm();
+    await order(m1, 'network', 'create', '--driver=overlay', 'demo');
+    const there = ['--network=demo', '--constraint=node.hostname==w1'];
+    await serve(swarm(), 'web', 1, there, fileServer);
+    const caller = await client(swarm(), '--network=demo', '--constraint=node.hostname==w2');
+    const found = await eventually('the name is known', async () => {
+      const addresses = await lookup(caller, 'tasks.web');
+      return addresses.length === 1 && addresses;
+    });
+    const pid = String(w1.processes().get('agent'));
+    await w1.exec('kill', '-STOP', pid);
+    try {
+      const isGivenUp = (): boolean =>
+        logged(caller.machine, 'gossip_member', w1.address)?.includes('"dead"') === true;
+      await eventually('gossip has given the agent up', isGivenUp, givenUpMsMax);
+      const end = performance.now() + afterwardsMs;
+      while (performance.now() < end) {
+        expect(await lookup(caller, 'tasks.web')).toEqual(found);
+        await inside(caller, 'wget', '-T', '2', '-qO-', 'http://web:8000');
+      }
+    } finally {
+      await w1.exec('kill', '-CONT', pid);
+    }
+  });
+});
 
 describe('after chaos', () => {
   const all = Array.from({ length: seeds }, (_, at) => firstSeed + at);

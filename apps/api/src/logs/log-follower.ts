@@ -73,6 +73,10 @@ export class LogFollower implements ReaderOutput, Pumped, ServiceWatcher {
     this.#isFollowing = request.options.follow;
   }
 
+  get isBlocked(): boolean {
+    return this.#isBlocked;
+  }
+
   start(): void {
     const { tasks, clock, upstream } = this.#shared;
     const { subject, options } = this.#request;

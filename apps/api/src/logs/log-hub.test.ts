@@ -244,6 +244,30 @@ describe('followed', () => {
     expect(still.frames).toEqual(range('a', 0, 5_000));
   });
 
+  test('a client that stands still is sent no more, however many tasks there are', async () => {
+    const logs = swarm();
+    const tasks = Array.from({ length: 60 }, (_, at) => `t${at}`);
+    for (const task of tasks) logs.addTask(task, 'n1', 'complete');
+    for (const task of tasks) {
+      logs.moveTask(task, 'complete');
+      writeRange(logs, task, 0, 50);
+    }
+    const client = new FakeClient();
+    client.isSlow = true;
+    logs.follow({}, { serviceId }, client);
+    await logs.clock.advance(long);
+    const sent = client.frames.length;
+    expect(sent).toBeLessThan(20 * 20);
+    expect(logs.nodes.open).toBe(0);
+    await logs.clock.advance(long);
+    expect(client.frames).toHaveLength(sent);
+    client.isSlow = false;
+    client.drain();
+    await logs.clock.advance(long);
+    for (const task of tasks) expect(of(task, client)).toEqual(range(task, 0, 50));
+    expect(client.ended).toBe(true);
+  });
+
   test('many share one read of the log; when the last has left nothing is open', async () => {
     const logs = swarm();
     writeRange(logs, 'a', 0, 10);

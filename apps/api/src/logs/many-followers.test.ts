@@ -9,6 +9,8 @@ import type { HostAnswer, HostAsk } from '../testing/fake-log-host.ts';
 import type { ProbeData } from '../testing/fake-prober.ts';
 
 const followers = 1_000;
+/** So many connect at the same time. */
+const atOnce = 200;
 /** Of these, so many take nothing after the first bytes. */
 const still = 100;
 const lines = 200;
@@ -18,7 +20,7 @@ const p99MsMax = 100;
 /** The same without any follower, on a computer that has time for this test. */
 const calmMsMax = 15;
 /** Longest work of the process in which nobody else has a turn, but for one in a hundred, milliseconds. */
-const stretchMsMax = 40;
+const stretchMsMax = 60;
 /** What all followers together may cost, bytes: those that stand still have their socket's buffer full. */
 const memoryBytesMax = 250 << 20;
 
@@ -111,12 +113,12 @@ test('a thousand followers hold up nobody, and each gets every line', async () =
   await new Promise<void>((resolve) => systemClock.after(quietMs, resolve));
   const quiet = p99Of(await stopQuiet());
   const before = await load();
-  const all = await Promise.all(
-    Array.from(
-      { length: followers },
-      async (_, at) => new Follower(await get(path, agent), at >= still),
-    ),
-  );
+  const all: Follower[] = [];
+  while (all.length < followers) {
+    const some = Array.from({ length: atOnce }, () => get(path, agent));
+    for (const response of await Promise.all(some))
+      all.push(new Follower(response, all.length >= still));
+  }
   const stopProbing = probe('/v1.50/tasks');
   host.send({ kind: 'write', lines, perSecond } satisfies HostAsk);
   await answer('written');

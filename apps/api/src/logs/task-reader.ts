@@ -22,6 +22,8 @@ export interface Wanted {
 /** Where a reader's lines go: to one client. */
 export interface ReaderOutput {
   readonly format: LogFormat;
+  /** The client is slow: no read is begun for it. */
+  readonly isBlocked: boolean;
   /** False when the client is slow: the reader pauses until `drained`. */
   lines(lines: readonly LogLine[]): boolean;
   /** The feed has lines for `pull`. */
@@ -109,8 +111,7 @@ export class TaskReader implements FeedReader {
   finishAt(until: NanoTime): void {
     if (this.#over) return;
     this.#until = until;
-    this.#leaveFeed();
-    this.#readLast();
+    this.#readWithoutFeed();
   }
 
   feedBegun(): void {
@@ -133,8 +134,7 @@ export class TaskReader implements FeedReader {
       this.#giveUp(reason);
     } else {
       // What the own read has not come to yet is in the log, and nothing will be added.
-      this.#leaveFeed();
-      this.#readLast();
+      this.#readWithoutFeed();
     }
   }
 
@@ -227,8 +227,9 @@ export class TaskReader implements FeedReader {
     this.#feed = undefined;
   }
 
-  /** Reads what the feed will not tell, or not tell any more. */
-  #readLast(): void {
+  /** Reads what the feed will not tell, or not tell any more, and is done. */
+  #readWithoutFeed(): void {
+    this.#leaveFeed();
     this.#again = this.#isReading;
     this.#readLog();
   }
@@ -245,7 +246,12 @@ export class TaskReader implements FeedReader {
   }
 
   #openRead(): void {
-    const { upstream, wanted } = this.#options;
+    const { upstream, wanted, output } = this.#options;
+    if (output.isBlocked) {
+      this.#endRead();
+      this.#parked = true;
+      return;
+    }
     const overlap = this.#position.resume(this.#floor);
     const isFirst = overlap === undefined && !this.#asked;
     // Where a follower of new lines begins is the last old one: it is read, and not shown.
@@ -315,7 +321,11 @@ export class TaskReader implements FeedReader {
     }
     const delayMs = Math.min(retryMs.most, retryMs.first * 2 ** this.#failures);
     this.#failures += 1;
-    this.#retry = clock.after(delayMs, () => {
+    this.#readLater(delayMs);
+  }
+
+  #readLater(delayMs: number): void {
+    this.#retry = this.#options.clock.after(delayMs, () => {
       this.#retry = undefined;
       this.#readLog();
     });
@@ -360,6 +370,7 @@ export class TaskReader implements FeedReader {
     const found = last === undefined ? undefined : ring.find(last);
     if (last === undefined) this.#joinEmpty(feed);
     else if (found !== undefined) this.#goLive(found + 1);
+    else if (feed.ended !== undefined) this.#readWithoutFeed();
     else if (ring.oldest !== undefined && isBefore(last, ring.oldest)) this.#readLog();
     // The own read was faster than the feed.
     else this.#joining ??= this.#options.clock.after(joinMsMax, () => this.#joinedNot(feed, last));
@@ -377,7 +388,7 @@ export class TaskReader implements FeedReader {
     const oldest = ring.oldest?.time;
     const isSinceHere = since !== undefined && oldest !== undefined && isTimeBefore(oldest, since);
     if (ring.first === 0 || isSinceHere) this.#goLive(ring.first);
-    else this.#readLog();
+    else this.#readLater(retryMs.first);
   }
 
   #goLive(from: number): true {

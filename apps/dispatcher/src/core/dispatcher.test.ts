@@ -15,7 +15,7 @@ const spec = {
   TaskTemplate: { ContainerSpec: { Image: 'i' }, ForceUpdate: 0 },
   Mode: { Replicated: { Replicas: 1 } },
 };
-const random = { ...systemRandom, next: () => 0.5 };
+const random = { next: () => 0.5, bytes: (count: number) => systemRandom.bytes(count) };
 /** Longer than three periods with their jitter. */
 const graceMs = 4 * heartbeatMsDefault;
 

@@ -87,7 +87,7 @@ function start(manager: string) {
     lease,
     openRegistryAuth: () => undefined,
     clock,
-    random: { ...systemRandom, next: () => 0.5 },
+    random: { next: () => 0.5, bytes: (count) => systemRandom.bytes(count) },
     logger: silentLogger,
     metrics: noMetrics,
   });

@@ -16,9 +16,17 @@ export interface SctpServer {
   end(): void;
 }
 
-/** Answers each connection in a namespace with a name and the address it sees. */
-export function startSctp(namespace: string, name: string, port: number): SctpServer {
-  const listen = `SCTP4-LISTEN:${port},fork,reuseaddr`;
+export interface SctpServerOptions {
+  readonly namespace: string;
+  readonly name: string;
+  /** One: who has several tells the other end of all, and nobody translates those. */
+  readonly address: string;
+  readonly port: number;
+}
+
+/** Answers each connection with a name and the address it sees. */
+export function startSctp({ namespace, name, address, port }: SctpServerOptions): SctpServer {
+  const listen = `SCTP4-LISTEN:${port},bind=${address},fork,reuseaddr`;
   const answer = `SYSTEM:echo ${name} $SOCAT_PEERADDR`;
   const child = spawn('nsenter', [`--net=${namespace}`, 'socat', '-d', '-d', listen, answer], {
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -35,16 +43,23 @@ export function startSctp(namespace: string, name: string, port: number): SctpSe
   return { ready, end: () => void child.kill('SIGKILL') };
 }
 
+export interface SctpQuestion {
+  readonly namespace: string;
+  /** Of the client, for the same reason. */
+  readonly from: string;
+  readonly host: string;
+  readonly port: number;
+}
+
 /** @throws what the tool said. */
 export async function askSctp(
   commands: KernelCommands,
-  namespace: string,
-  host: string,
-  port: number,
+  { namespace, from, host, port }: SctpQuestion,
 ): Promise<Reply> {
-  const args = ['-u', '-T', String(answerSeconds), `SCTP4:${host}:${port}`, '-'];
+  const to = `SCTP4:${host}:${port},bind=${from},connect-timeout=${answerSeconds}`;
+  const args = ['-d', '-u', '-T', String(answerSeconds), to, '-'];
   const outcome = await commands.run({ program: 'socat', args, namespace });
-  if (outcome.kind === 'failed') throw new Error(outcome.stderr);
+  if (outcome.kind === 'failed') throw new Error(`${to}: ${outcome.message} ${outcome.stderr}`);
   const [name = '', source = ''] = outcome.stdout.trim().split(' ');
   return { name, source };
 }

@@ -140,15 +140,23 @@ export class World {
 
   /** Every task answers over SCTP as well, until the answer of this is called. */
   async serveSctp(): Promise<() => void> {
-    const children = taskNames.map((task) => startSctp(this.topology.path(task), task, targetPort));
+    const children = taskNames.flatMap((task) =>
+      (['demo', 'ingress'] as const).map((network) => {
+        const [address = ''] = taskAddresses(network, task);
+        const namespace = this.topology.path(task);
+        return startSctp({ namespace, name: task, address, port: targetPort });
+      }),
+    );
     await Promise.all(children.map(({ ready }) => ready));
     return () => {
       for (const { end } of children) end();
     };
   }
 
-  askSctp(from: string, host: string, port: number): Promise<Reply> {
-    return askSctp(this.commands, this.topology.path(from), host, port);
+  askSctp(part: 'client' | 'outside', host: string, port: number): Promise<Reply> {
+    const [inside = ''] = taskAddresses('demo', 'client');
+    const from = part === 'client' ? inside : hostAddress('outside');
+    return askSctp(this.commands, { namespace: this.topology.path(part), from, host, port });
   }
 
   /** Tells all hosts of tasks that change, in both networks. */
