@@ -79,6 +79,7 @@ describe('layers', () => {
     ['libs/raft/src/core/a.ts', '../types.ts'],
     ['e2e/src/a.e2e.ts', '@shoal/scheduler'],
     ['apps/api/src/plan/a.ts', '@shoal/scheduler'],
+    ['apps/api/src/contract/a.ts', '@shoal/scheduler'],
   ])('let %s import %s', (path, specifier) => {
     expect(layers(path, `import { x } from '${specifier}';`)).toEqual([]);
   });

@@ -45,10 +45,9 @@ export const differences: readonly Difference[] = [
   },
   {
     transcript: 'networks',
-    client: '28',
     docker: '|         "EnableIPv6": false,',
     shoal: '|         "EnableIPv4": false,\n|         "EnableIPv6": false,',
-    why: 'a newer API: this client speaks 1.50 with Shoal and 1.41 with the engine',
+    why: 'a field that newer engines have; of networks of the swarm they say false',
   },
   {
     transcript: 'networks',
@@ -62,6 +61,15 @@ export const differences: readonly Difference[] = [
       '! Error response from daemon: Could not attach to network nope: rpc error: code = NotFound desc = network nope not found',
     shoal: '! Error response from daemon: network nope not found',
     why: 'whether there is such a network is asked before a container is attached to it',
+  },
+  {
+    transcript: 'networks',
+    client: '20.10',
+    docker:
+      '! docker: Error response from daemon: Could not attach to network front: rpc error: code = PermissionDenied desc = network front not manually attachable.\n=',
+    shoal:
+      "! docker: Error response from daemon: Could not attach to network front: rpc error: code = PermissionDenied desc = network front not manually attachable.\n! See 'docker run --help'.\n=",
+    why: 'refused when the container is made, so that none is left that cannot start; this client then adds a line',
   },
   {
     transcript: 'flags',

@@ -63,8 +63,6 @@ async function compare(client: DockerClient, name: string, steps: readonly Step[
       answers: new Map([[newestClient, answer]]),
     })),
   );
-  if (process.env['DUMP'])
-    writeFileSync(`/tmp/clients/actual/${client.name}-${name}.txt`, answered);
   const expected = withDifferences(name, client.name, expectedOf(steps, client.name));
   for (const difference of expected.applied) applied.add(difference);
   expect(answered).toBe(expected.text);

@@ -383,11 +383,12 @@ export class TaskReader implements FeedReader {
   }
 
   /** The log had nothing that is wanted when it was read: all of that came later. */
-  #joinEmpty({ ring }: LogFeed): void {
+  #joinEmpty({ ring, ended }: LogFeed): void {
     const { since } = this.#options.wanted;
     const oldest = ring.oldest?.time;
     const isSinceHere = since !== undefined && oldest !== undefined && isTimeBefore(oldest, since);
     if (ring.first === 0 || isSinceHere) this.#goLive(ring.first);
+    else if (ended !== undefined) this.#readWithoutFeed();
     else this.#readLater(retryMs.first);
   }
 

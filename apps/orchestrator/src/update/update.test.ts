@@ -1,7 +1,24 @@
+import type { Stage } from '@shoal/stage';
 import type { ServiceSpec } from '@shoal/state';
 import { describe, expect, it } from 'vitest';
+import { createOrchestrator } from '../orchestrator.ts';
+import { FakeSwarm } from '../testing/fake-swarm.ts';
 import { nanoseconds, second } from '../testing/objects.ts';
 import { bad, running, state, template, updated } from '../testing/web-swarm.ts';
+
+/** Writes of every new revision that the addresses are right for it. */
+const fakeAllocator = (): Stage => ({
+  name: 'allocator',
+  *step({ services }) {
+    for (const service of services.values()) {
+      const { id, revision, endpoint } = service;
+      if (endpoint.revision === revision) continue;
+      const object = { ...service, endpoint: { ...endpoint, revision } };
+      const changes = [{ op: 'update', table: 'service', object } as const];
+      yield { kind: 'transaction', key: id, reason: 'addresses', changes };
+    }
+  },
+});
 
 describe('what needs no update', () => {
   it.each([
@@ -62,6 +79,19 @@ describe('what needs an update', () => {
     swarm.update('web', change);
     swarm.runUntil('completed', () => state(swarm) === 'completed');
     expect(updated(swarm)).toHaveLength(4);
+  });
+
+  it('has a status although somebody else writes the service at the same moment', () => {
+    const stages = [fakeAllocator, createOrchestrator];
+    const swarm = new FakeSwarm({ stages, racing: true });
+    swarm.addNodes(1);
+    swarm.create('web', { replicas: 1 });
+    swarm.runUntil('running', () => swarm.running('web').length === 1);
+    for (const round of [1, 2]) {
+      swarm.force('web');
+      swarm.runUntil(`completed ${round}`, () => state(swarm) === 'completed');
+      expect(updated(swarm)).toHaveLength(1);
+    }
   });
 
   it('is asked for twice with the same result: the second finds nothing to do', () => {
