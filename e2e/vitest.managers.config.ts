@@ -7,7 +7,7 @@ export default defineConfig({
   test: {
     name: 'managers',
     include: ['src/managers/**/*.e2e.ts'],
-    exclude: ['src/managers/sizes.e2e.ts'],
+    exclude: ['src/managers/{sizes,machines,certificates}.e2e.ts'],
     globalSetup: ['src/hosts/outer-engine.ts'],
     fileParallelism: false,
     testTimeout: 120_000,

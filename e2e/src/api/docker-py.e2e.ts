@@ -9,10 +9,12 @@ const swarm = useSwarm();
 const python = '/usr/bin/python3';
 const script = join(import.meta.dirname, 'docker_py_session.py');
 
-const swarmScenarios = ['swarm', 'nodes', 'services', 'parameters', 'modes', 'logs'] as const;
-const otherScenarios = ['documents', 'networks', 'events', 'containers'] as const;
+const scenarios = [
+  ...['swarm', 'nodes', 'services', 'parameters', 'modes'],
+  ...['logs', 'documents', 'networks', 'events', 'containers'],
+];
 
-test.each([...swarmScenarios, ...otherScenarios])('docker-py: %s', async (scenario) => {
+test.each(scenarios)('docker-py: %s', async (scenario) => {
   const result = await run(python, [script, scenario], {
     env: { DOCKER_HOST: dockerHost(swarm().m2), HOME: '/nonexistent' },
     timeoutMs: 100_000,

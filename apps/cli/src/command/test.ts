@@ -55,7 +55,7 @@ const endToEnd = (name: string, ...args: readonly string[]): Suite => ({
 /** Vitest projects that are suites of their own. */
 const slowProjects = [
   ...['simulation', 'e2e', 'managers', 'scheduling', 'networking', 'clients'],
-  ...['ipvs', 'encryption', 'sizes', 'network-driver', 'chaos'],
+  ...['ipvs', 'encryption', 'sizes', 'machines', 'network-driver', 'chaos'],
 ];
 
 /** Fast ones first: a formatting slip shows in seconds. */
@@ -77,6 +77,7 @@ const longSuites: readonly Suite[] = [
   vitest('ipvs', 'e2e', '--reporter=verbose', '--config=vitest.ipvs.config.ts'),
   vitest('encryption', 'e2e', '--reporter=verbose', '--config=vitest.encryption.config.ts'),
   endToEnd('sizes', '--config=vitest.sizes.config.ts'),
+  endToEnd('machines', '--config=vitest.machines.config.ts'),
   endToEnd('network-driver', '--config=vitest.network-driver.config.ts'),
   endToEnd('chaos', '--config=vitest.chaos.config.ts'),
 ];
