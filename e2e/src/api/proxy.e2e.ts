@@ -79,7 +79,7 @@ describe('plain answers', () => {
   test.each([
     ['GET', '/containers/raw/json'],
     ['GET', '/v1.41/containers/json?all=1'],
-    ['GET', '/v1.24/images/json'],
+    ['GET', '/v1.24/images/busybox/json'],
     ['HEAD', '/containers/raw/archive?path=/etc/passwd'],
     ['GET', '/containers/raw/archive?path=/etc/passwd'],
     ['HEAD', '/containers/raw/archive?path=/nowhere'],

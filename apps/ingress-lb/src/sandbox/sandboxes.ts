@@ -70,8 +70,10 @@ export class Sandboxes {
         }
         const { problem, changed } = await this.#tell(endpoint, entrances);
         if (problem === undefined && changed && known?.told === told) repaired = true;
+        // Before it is served its interface may not be up, and afterwards it goes away: tried again while it is.
+        const isServed = table.records.get(endpointId)?.serving === true;
         const sentence =
-          problem === undefined
+          problem === undefined || !isServed
             ? undefined
             : `${endpointId} sees the balancer instead of its clients: ${problem}`;
         next.set(sandbox, {
@@ -102,7 +104,7 @@ export class Sandboxes {
         byFamily(addresses).v4,
       );
       if (outcome.kind === 'applied') return { problem: undefined, changed };
-      this.#logger.warn({ sandbox, reason: outcome.message }, 'sandbox_not_steered');
+      this.#logger.info({ sandbox, reason: outcome.message }, 'sandbox_not_steered');
       return { problem: outcome.message, changed };
     } catch (error) {
       return { problem: errorMessage(error), changed: false };
