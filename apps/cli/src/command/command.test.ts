@@ -125,9 +125,9 @@ describe('the tests', () => {
       'managers',
       'scheduling',
       'networking',
-      'api',
     ]);
     expect(chooseSuites('types').map(({ program }) => program)).toEqual(['tsc']);
+    expect(chooseSuites('api')).toMatchObject([{ needsEngine: true }]);
     expect(chooseSuites('ipvs')).toMatchObject([
       { args: ['run', '--reporter=verbose', '--config=vitest.ipvs.config.ts'] },
     ]);

@@ -69,13 +69,13 @@ const allSuites: readonly Suite[] = [
   endToEnd('managers', '--config=vitest.managers.config.ts'),
   endToEnd('scheduling', '--config=vitest.scheduling.config.ts'),
   endToEnd('networking', '--config=vitest.networking.config.ts'),
-  endToEnd('api', '--config=vitest.api.config.ts'),
 ];
 
-/** They take minutes each, for what changes rarely: run when they are asked for. */
+/** They take minutes each: run when they are asked for. */
 const longSuites: readonly Suite[] = [
   vitest('ipvs', 'e2e', '--reporter=verbose', '--config=vitest.ipvs.config.ts'),
   vitest('encryption', 'e2e', '--reporter=verbose', '--config=vitest.encryption.config.ts'),
+  endToEnd('api', '--config=vitest.api.config.ts'),
   endToEnd('sizes', '--config=vitest.sizes.config.ts'),
   endToEnd('machines', '--config=vitest.machines.config.ts'),
   endToEnd('network-driver', '--config=vitest.network-driver.config.ts'),
