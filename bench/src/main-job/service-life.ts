@@ -18,7 +18,7 @@ export interface ServiceLifeResult {
 }
 
 const createRuns = 9;
-const scaleRuns = 3;
+const scaleRuns = 5;
 const scaleTo = 50;
 
 /**
