@@ -166,8 +166,8 @@ describe('followed', () => {
     );
   }
 
-  test('while agents and dispatchers are killed: nothing is lost and nothing comes twice', async () => {
-    const { m1, m2, m3, w1 } = swarm();
+  /** Follows a service that counts on m1 and w1. */
+  async function counting(): Promise<Followed> {
     const flags = [
       '--mode=global',
       '--constraint=node.hostname!=m3',
@@ -178,6 +178,12 @@ describe('followed', () => {
     const followed = follow(manager, 'count');
     await eventually('both speak', () => followed.byTask().size === 2, deadlineMs);
     await grows(followed, 'they count', 2);
+    return followed;
+  }
+
+  test('while agents and dispatchers are killed: nothing is lost and nothing comes twice', async () => {
+    const { m1, m2, m3, w1 } = swarm();
+    const followed = await counting();
     await w1.killProcess('agent');
     await grows(followed, 'they count after the agent', 2);
     await Promise.all([m1, m2, m3].map((machine) => machine.killProcess('dispatcher')));
@@ -188,16 +194,7 @@ describe('followed', () => {
 
   test('while a node is lost and comes back: it is named, the others go on', async () => {
     const { w1 } = swarm();
-    const flags = [
-      '--mode=global',
-      '--constraint=node.hostname!=m3',
-      '--constraint=node.hostname!=m2',
-    ];
-    await createIdle(manager, 'count', flags, counter);
-    await runs(manager, 'count', 2);
-    const followed = follow(manager, 'count');
-    await eventually('both speak', () => followed.byTask().size === 2, deadlineMs);
-    await grows(followed, 'they count', 2);
+    const followed = await counting();
     await w1.kill();
     try {
       await eventually(
