@@ -6,7 +6,7 @@ import type { ProcessStatus } from '../host/health.ts';
 import { CommandError, formatTable, type Terminal } from '../terminal.ts';
 import { logs } from './logs.ts';
 import { describe as describeStatus, formatUptime, status } from './status.ts';
-import { chooseSuites, tallyOf } from './test.ts';
+import { chooseSuites, outcomeOf } from './test.ts';
 
 let directory: string;
 let printed: string;
@@ -142,6 +142,7 @@ describe('the tests', () => {
   });
   test('count what failed, a run that never got so far included', () => {
     const file = (status: string, ...tests: readonly string[]) => ({
+      name: 'a.test.ts',
       status,
       assertionResults: tests.map((one) => ({ status: one })),
     });
@@ -152,6 +153,7 @@ describe('the tests', () => {
     ): string => JSON.stringify({ numPassedTests: passed, numFailedTests: failed, testResults });
     const broken = file('failed', 'skipped', 'skipped');
     const red = file('failed', 'passed', 'failed', 'failed');
+    const tallyOf = (text: string | undefined, code: number) => outcomeOf(text, code).tally;
     expect(tallyOf(report(3, 2, red, file('passed', 'passed'), broken), 1)).toEqual({
       passed: 3,
       failed: 3,
@@ -160,5 +162,29 @@ describe('the tests', () => {
     expect(tallyOf(report(3, 2), 1)).toEqual({ passed: 3, failed: 2 });
     expect(tallyOf(report(3, 0), 1)).toEqual({ passed: 3, failed: 1 });
     expect(tallyOf(undefined, 1)).toEqual({ passed: 0, failed: 1 });
+  });
+
+  test('what failed is told again with the first lines of why', () => {
+    const report = JSON.stringify({
+      numPassedTests: 0,
+      numFailedTests: 1,
+      testResults: [
+        { name: 'a.ts', status: 'failed', message: 'no such module', assertionResults: [] },
+        {
+          name: 'b.ts',
+          status: 'failed',
+          message: '',
+          assertionResults: [
+            { status: 'failed', fullName: 'adds', failureMessages: ['1 is not 2\n\n at b.ts:1'] },
+            { status: 'passed', fullName: 'takes', failureMessages: [] },
+          ],
+        },
+      ],
+    });
+    expect(outcomeOf(report, 1)).toEqual({
+      tally: { passed: 0, failed: 2 },
+      failures: ['a.ts\n    no such module', 'b.ts: adds\n    1 is not 2\n     at b.ts:1'],
+    });
+    expect(outcomeOf(undefined, 1).failures).toEqual(['ended without a report']);
   });
 });

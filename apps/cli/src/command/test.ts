@@ -100,6 +100,7 @@ export async function test(
   }
   const tallies: Tally[] = [];
   const rows: string[] = [];
+  const failures: string[] = [];
   const suites = chooseSuites(name);
   if (suites.some(({ needsEngine }) => needsEngine)) {
     await ensurePrograms(
@@ -110,13 +111,14 @@ export async function test(
   for (const suite of suites) {
     terminal.say(`--- ${suite.name}`);
     const begin = systemClock.monotonic();
-    const tally = await runSuite(root, suite);
+    const { tally, failures: ofSuite } = await runSuite(root, suite);
+    failures.push(...ofSuite.map((failure) => `${suite.name}: ${failure}`));
     const seconds = ((systemClock.monotonic() - begin) / 1000).toFixed(1);
     rows.push(`${suite.name}: ${describeTally(tally)} (${seconds} s)`);
     tallies.push(tally);
   }
   const total = sum(tallies);
-  terminal.print(['', ...rows, describeTally(total)].join('\n'));
+  terminal.print(['', ...failures, ...rows, describeTally(total)].join('\n'));
   return total.failed === 0 ? 0 : 1;
 }
 
@@ -131,18 +133,27 @@ function sum(tallies: readonly Tally[]): Tally {
   );
 }
 
-async function runSuite(root: string, suite: Suite): Promise<Tally> {
+/** What a suite came to. Its failures are told again at the very end, where a long log is read first. */
+export interface Outcome {
+  readonly tally: Tally;
+  /** One for each failed test: its name and the first lines of why. */
+  readonly failures: readonly string[];
+}
+
+async function runSuite(root: string, suite: Suite): Promise<Outcome> {
   const cwd = join(root, suite.directory);
   if (suite.kind === 'step') {
     const code = await run(root, suite.program, suite.args, cwd);
-    return code === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
+    return code === 0
+      ? { tally: { passed: 1, failed: 0 }, failures: [] }
+      : { tally: { passed: 0, failed: 1 }, failures: [`ended with code ${code}`] };
   }
   const scratch = mkdtempSync(join(tmpdir(), 'shoal-test-'));
   const report = join(scratch, 'report.json');
   try {
     const reporting = ['--reporter=json', `--outputFile.json=${report}`];
     const code = await run(root, suite.program, [...suite.args, ...reporting], cwd);
-    return tallyOf(existsSync(report) ? readFileSync(report, 'utf8') : undefined, code);
+    return outcomeOf(existsSync(report) ? readFileSync(report, 'utf8') : undefined, code);
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
@@ -153,25 +164,55 @@ const vitestReport = z.object({
   numFailedTests: z.number(),
   testResults: z.array(
     z.object({
+      name: z.string(),
       status: z.string(),
-      assertionResults: z.array(z.object({ status: z.string() })),
+      message: z.string().default(''),
+      assertionResults: z.array(
+        z.object({
+          status: z.string(),
+          fullName: z.string().default(''),
+          failureMessages: z.array(z.string()).nullish(),
+        }),
+      ),
     }),
   ),
 });
+
+/** Lines of a failure's message that are told again. */
+const toldLines = 12;
 
 /**
  * A file that failed without a failed test (it does not load, its setup failed) is one failure; so is
  * a run that failed without any (no file at all, a report that never came).
  */
-export function tallyOf(report: string | undefined, code: number): Tally {
-  if (report === undefined) return { passed: 0, failed: 1 };
+export function outcomeOf(report: string | undefined, code: number): Outcome {
+  if (report === undefined) {
+    return { tally: { passed: 0, failed: 1 }, failures: ['ended without a report'] };
+  }
   const { numPassedTests, numFailedTests, testResults } = vitestReport.parse(JSON.parse(report));
   const brokenFiles = testResults.filter(
     ({ status, assertionResults }) =>
       status === 'failed' && assertionResults.every((one) => one.status !== 'failed'),
-  ).length;
-  const failed = numFailedTests + brokenFiles;
-  return { passed: numPassedTests, failed: code !== 0 && failed === 0 ? 1 : failed };
+  );
+  const failures = [
+    ...brokenFiles.map(({ name, message }) => tell(name, message)),
+    ...testResults.flatMap(({ name, assertionResults }) =>
+      assertionResults
+        .filter(({ status }) => status === 'failed')
+        .map(({ fullName, failureMessages }) =>
+          tell(`${name}: ${fullName}`, failureMessages?.join('\n') ?? ''),
+        ),
+    ),
+  ];
+  const failed = numFailedTests + brokenFiles.length;
+  return code !== 0 && failed === 0
+    ? { tally: { passed: numPassedTests, failed: 1 }, failures: [`ended with code ${code}`] }
+    : { tally: { passed: numPassedTests, failed }, failures };
+}
+
+function tell(name: string, message: string): string {
+  const lines = message.split('\n').filter((line) => line.trim() !== '');
+  return [name, ...lines.slice(0, toldLines).map((line) => `    ${line}`)].join('\n');
 }
 
 const endSignals = ['SIGTERM', 'SIGHUP'] as const;
