@@ -180,6 +180,16 @@ export class FakeFleet {
     throw new Error('the stages never rest');
   }
 
+  /** Ends a rotation of the root that is under way: the session's hosts were faster than its next step. */
+  async rotated(): Promise<void> {
+    const isUnderWay = () => this.#manager()?.cluster.rootCa.rotation !== undefined;
+    if (this.isCutOff || !isUnderWay()) return;
+    await eventually('the root has rotated', async () => {
+      await this.settle();
+      return !isUnderWay();
+    });
+  }
+
   /** While the root rotates each node gets a certificate of the new one, as from its agent. */
   async #renew(host: TestHost): Promise<void> {
     const identity = identityOf(host);
