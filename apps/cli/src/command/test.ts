@@ -38,6 +38,9 @@ const step = (name: string, program: string, ...args: readonly string[]): Suite 
   directory: '',
   needsEngine: false,
 });
+const verbose = '--reporter=verbose';
+/** Vitest would leave a processor to somebody else: half of two. */
+const oneEach = '--maxWorkers=100%';
 const vitest = (name: string, directory: string, ...args: readonly string[]): Suite => ({
   name,
   program: 'vitest',
@@ -48,7 +51,7 @@ const vitest = (name: string, directory: string, ...args: readonly string[]): Su
 });
 /** Its tests take seconds each: every one has a line of its own as it ends. */
 const endToEnd = (name: string, ...args: readonly string[]): Suite => ({
-  ...vitest(name, 'e2e', '--reporter=verbose', ...args),
+  ...vitest(name, 'e2e', verbose, ...args),
   needsEngine: true,
 });
 
@@ -63,8 +66,14 @@ const allSuites: readonly Suite[] = [
   step('lint', 'biome', 'ci', '.'),
   step('tidy', 'node', 'tools/tidy.ts'),
   step('types', 'tsc', '-b'),
-  vitest('unit', '', '--reporter=default', ...slowProjects.map((name) => `--project=!${name}`)),
-  vitest('simulation', 'e2e', '--reporter=verbose', '--config=vitest.simulation.config.ts'),
+  vitest(
+    'unit',
+    '',
+    oneEach,
+    '--reporter=default',
+    ...slowProjects.map((name) => `--project=!${name}`),
+  ),
+  vitest('simulation', 'e2e', oneEach, verbose, '--config=vitest.simulation.config.ts'),
   endToEnd('e2e'),
   endToEnd('managers', '--config=vitest.managers.config.ts'),
   endToEnd('scheduling', '--config=vitest.scheduling.config.ts'),
@@ -73,8 +82,8 @@ const allSuites: readonly Suite[] = [
 
 /** They take minutes each: run when they are asked for. */
 const longSuites: readonly Suite[] = [
-  vitest('ipvs', 'e2e', '--reporter=verbose', '--config=vitest.ipvs.config.ts'),
-  vitest('encryption', 'e2e', '--reporter=verbose', '--config=vitest.encryption.config.ts'),
+  vitest('ipvs', 'e2e', verbose, '--config=vitest.ipvs.config.ts'),
+  vitest('encryption', 'e2e', verbose, '--config=vitest.encryption.config.ts'),
   endToEnd('api', '--config=vitest.api.config.ts'),
   endToEnd('sizes', '--config=vitest.sizes.config.ts'),
   endToEnd('machines', '--config=vitest.machines.config.ts'),
