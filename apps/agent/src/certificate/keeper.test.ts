@@ -145,6 +145,16 @@ describe('why a certificate is renewed', () => {
     const dueAt = (clock.now() + life) as Instant;
     expect(renewalReason(identity, seen, clock.now(), dueAt)).toBe('the root of trust rotates');
   });
+
+  test('a manager lost the key that opens what is sealed', async () => {
+    const worker = await authority.worker(clock.now(), []);
+    const manager: Identity = { ...worker, role: 'manager' };
+    const dueAt = (clock.now() + life) as Instant;
+    const reason = "the cluster's seal key is missing";
+    expect(renewalReason(manager, undefined, clock.now(), dueAt)).toBe(reason);
+    const whole = { ...manager, sealKey: Buffer.alloc(32, 1) };
+    expect(renewalReason(whole, undefined, clock.now(), dueAt)).toBeUndefined();
+  });
 });
 
 describe('the keeper of the certificate', () => {

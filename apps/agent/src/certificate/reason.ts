@@ -16,7 +16,7 @@ export interface Swarm {
  * the new one.
  */
 export function renewalReason(
-  identity: Pick<Identity, 'certificate' | 'role'>,
+  identity: Pick<Identity, 'certificate' | 'role' | 'sealKey'>,
   swarm: Swarm | undefined,
   now: Instant,
   dueAt: Instant,
@@ -26,6 +26,8 @@ export function renewalReason(
     return 'the certificate is not valid at this time';
   if (swarm !== undefined && swarm.node.role !== identity.role)
     return `the node is to be a ${swarm.node.role}`;
+  if (identity.role === 'manager' && identity.sealKey === undefined)
+    return "the cluster's seal key is missing";
   if (swarm !== undefined && !isIssuedBy(identity.certificate, swarm.view.issuer))
     return 'the root of trust rotates';
   return now >= dueAt ? 'the certificate has lived long enough' : undefined;

@@ -19,12 +19,14 @@ export interface PreparedManager {
 
 /**
  * Makes a manager's identity fit to be one: a certificate that is valid now, a voter's number and a key for
- * the log when it was a worker until now. @throws when nobody can say yet who keeps the log.
+ * the log when it was a worker until now. @throws when nobody can say yet who keeps the log, or no seal key is there.
  */
 export async function prepareManager(
   given: Identity,
   options: MembershipOptions,
 ): Promise<PreparedManager> {
+  if (given.sealKey === undefined)
+    throw new Error('this manager has no seal key yet: its agent asks the other managers for it');
   const certified = await certifyAgain(given, options);
   const identity = certified.voterId === 0 ? await promote(certified, options) : certified;
   const { dataDir, clock } = options;
@@ -72,8 +74,10 @@ export async function becomeWorker(
   logger.info({ node: identity.nodeId }, 'manager_ended');
   await rm(logDirectory(dataDir), { recursive: true, force: true });
   await setLock(dataDir, null);
-  return updateIdentity(dataDir, ({ sealKey: _secret, ...before }) => ({
+  return updateIdentity(dataDir, ({ sealKey, ...before }) => ({
     ...before,
+    // Promoted again meanwhile: the seal key on the disk came with the new certificate.
+    ...(before.role === 'manager' && sealKey !== undefined ? { sealKey } : {}),
     voterId: 0,
     logKeys: [],
     logAddr: '',

@@ -6,7 +6,6 @@ import { type Identity, nodeTlsInfo, requestCertificate, updateIdentity } from '
 import { type Instant, newId, silentLogger, systemClock, systemRandom } from '@shoal/runtime';
 import { createScheduler } from '@shoal/scheduler';
 import type { Change, Node, NodeDescription, Transaction } from '@shoal/state';
-import { type Probes, systemProbes } from '../cluster/join/probes.ts';
 import { SwarmEvents } from '../events/swarm-events.ts';
 import { type ApiServer, createApiServer } from '../http/server.ts';
 import { fakeLogs, silentLogs } from '../testing/fake-logs.ts';
@@ -24,13 +23,6 @@ const strideMs = 1_000;
 const strideMsMin = 500;
 /** Longest time that passes between two requests, milliseconds: waits of the session say no more. */
 const idleMsMax = 20_000;
-
-/** Nobody builds tunnels here: whoever has their port may keep it. */
-const probes: Probes = {
-  ...systemProbes,
-  listen: (protocol, at) =>
-    protocol === 'udp' ? Promise.resolve(undefined) : systemProbes.listen(protocol, at),
-};
 
 interface Site {
   readonly host: TestHost;
@@ -67,7 +59,7 @@ export class FakeFleet {
   }
 
   async start(recording: readonly Exchange[]): Promise<void> {
-    const hosts = await this.#hosts.start(hostNames.length, probes);
+    const hosts = await this.#hosts.start(hostNames.length);
     for (const [at, name] of hostNames.entries()) {
       const host = hosts[at];
       if (host === undefined) throw new Error('a host is missing');

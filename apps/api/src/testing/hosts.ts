@@ -36,6 +36,13 @@ export async function eventually<T>(
   }
 }
 
+/** Nobody builds tunnels in these tests: whoever has the port of tunnels on this machine may keep it. */
+const withoutTunnels: Probes = {
+  ...systemProbes,
+  listen: (protocol, at) =>
+    protocol === 'udp' ? Promise.resolve(undefined) : systemProbes.listen(protocol, at),
+};
+
 /** A port that is free on every address of this host. */
 async function freePort(): Promise<number> {
   const server = createServer();
@@ -62,7 +69,7 @@ export class TestHost {
     address: string,
     parent: string,
     ports: { cluster: number; dispatcher: number },
-    probes: Probes = systemProbes,
+    probes: Probes = withoutTunnels,
   ) {
     this.#probes = probes;
     this.address = address;
@@ -90,7 +97,7 @@ export class TestHost {
       network: async () => ({ interfaces: [], defaultInterface: undefined }),
       probes: this.#probes,
       agentMsMax: 0,
-      agentUp: async () => undefined,
+      agent: async () => undefined,
       onReplica: (replica) => this.onReplica(replica),
     };
   }
