@@ -5,11 +5,8 @@ export default defineConfig({
   ssr: { resolve: { conditions: ['@shoal/source'] } },
   test: {
     name: 'e2e',
-    include: ['src/**/*.e2e.ts'],
-    exclude: [
-      ...['src/managers/**', 'src/scheduling/**', 'src/networking/**'],
-      ...['src/api/**', 'src/ipvs/**', 'src/agent/overlay.e2e.ts'],
-    ],
+    include: ['src/{agent,hostile,main-job}/**/*.e2e.ts'],
+    exclude: ['src/agent/overlay.e2e.ts'],
     globalSetup: ['src/host/shared-engine.ts'],
     // One host after the other: two cores do not carry several swarms at once.
     fileParallelism: false,

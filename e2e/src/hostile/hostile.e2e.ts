@@ -15,6 +15,7 @@ import { DispatcherClient, LogClient } from '@shoal/proto';
 import { systemClock, systemRandom } from '@shoal/runtime';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Host, type ProcessStatus } from '../host/host.ts';
+import { eventually } from '../host/wait.ts';
 import {
   badRequests,
   brokenFrames,
@@ -40,6 +41,9 @@ beforeAll(async () => {
   host = await Host.create('hostile');
   await host.up();
   await host.init();
+  await eventually('every process is ready', async () =>
+    (await host.status()).every(({ healthy, ready }) => healthy && ready),
+  );
   const state = await loadIdentity(host.dataDirectory);
   if (state.kind !== 'complete') throw new Error(`the identity is ${state.kind}`);
   const { identity } = state;
