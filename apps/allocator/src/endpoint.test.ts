@@ -44,7 +44,7 @@ describe('a service', () => {
     expect(view.tasks.get('one')?.status).toMatchObject({ state: 'pending', err: '' });
   });
 
-  it('gets a virtual address in each of its networks, in the ingress network last', () => {
+  it('gets a virtual address in each of its networks, in the ingress network first', () => {
     const { view } = new FakeSwarm().write(
       ingress,
       network('a'),
@@ -52,9 +52,25 @@ describe('a service', () => {
       ...service('web', { networks: ['b', 'a'], ports: [ingressPort] }),
     );
     expect(virtualIps(view, 'web')).toEqual([
+      'ingress 10.0.0.2/24',
       'b 10.0.2.2/24',
       'a 10.0.1.2/24',
+    ]);
+  });
+
+  it('lists what it has before what an update brings, the ingress network first of these', () => {
+    const swarm = new FakeSwarm().write(
+      ingress,
+      network('a'),
+      network('b'),
+      ...service('web', { networks: ['a'] }),
+    );
+    const { view } = swarm;
+    swarm.write(...updated(view, 'web', { networks: ['b', 'a'], ports: [ingressPort] }));
+    expect(virtualIps(view, 'web')).toEqual([
+      'a 10.0.1.2/24',
       'ingress 10.0.0.2/24',
+      'b 10.0.2.2/24',
     ]);
   });
 
@@ -98,7 +114,7 @@ describe('a service', () => {
     const { view } = swarm;
     expect(virtualIps(view, 'web')).toEqual(['a 10.0.0.2/24']);
     swarm.write(...updated(view, 'web', { networks: ['b', 'a'] }));
-    expect(virtualIps(view, 'web')).toEqual(['b 10.0.1.2/24', 'a 10.0.0.2/24']);
+    expect(virtualIps(view, 'web')).toEqual(['a 10.0.0.2/24', 'b 10.0.1.2/24']);
     swarm.write(...updated(view, 'web', { networks: ['b'] }));
     expect(virtualIps(view, 'web')).toEqual(['b 10.0.1.2/24']);
     expect(view.addresses('a').count(4)).toBe(1);

@@ -78,7 +78,7 @@ function allocateVirtual(
     for (const one of undo) one();
   };
   const obstacles: Obstacle[] = [];
-  for (const networkId of attachedNetworks(view, revision)) {
+  for (const networkId of networksInOrder(view, service, revision)) {
     const network = view.networks.get(networkId);
     const obstacle = networkObstacle(networkId, network);
     if (obstacle !== undefined) obstacles.push(obstacle);
@@ -97,6 +97,20 @@ function allocateVirtual(
   if (obstacles.length === 0) return { kind: 'given', virtualIps, putBack };
   putBack();
   return blocked(...obstacles);
+}
+
+/** As Swarm lists them: what the service has stays where it is; then the ingress network, then the new ones. */
+function networksInOrder(
+  view: StateView,
+  { endpoint }: Service,
+  revision: Revision,
+): readonly string[] {
+  const attached = new Set(attachedNetworks(view, revision));
+  const ingress = view.networks.ingress?.id;
+  const ids = new Set(endpoint.virtualIps.map(({ networkId }) => networkId));
+  if (ingress !== undefined) ids.add(ingress);
+  for (const id of attached) ids.add(id);
+  return [...ids].filter((id) => attached.has(id));
 }
 
 /** False where names stand for the tasks' own addresses. */

@@ -7,7 +7,7 @@ import { voterMetrics } from '@shoal/raft/service';
 import type { Clock, HostPort, Logger, LogLevel, Random } from '@shoal/runtime';
 import type { Health, Running } from '@shoal/runtime/process';
 import type { Registry } from 'prom-client';
-import { agentUp } from './cluster/agent-up.ts';
+import { agentIs } from './cluster/agent-state.ts';
 import { readHostNetwork } from './cluster/host-network.ts';
 import { systemProbes } from './cluster/join/probes.ts';
 import { Membership } from './cluster/membership.ts';
@@ -71,7 +71,7 @@ export async function startApi(options: ApiOptions): Promise<Running> {
     network: readHostNetwork,
     probes: systemProbes,
     agentMsMax,
-    agentUp: () => agentUp(options.runDir, clock),
+    agent: (wanted) => agentIs(wanted, options.runDir, clock),
     onReplica: (replica) => void events.follow(replica),
   });
   metrics.observeStanding(() => host.standing);

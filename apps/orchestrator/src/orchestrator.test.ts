@@ -9,7 +9,7 @@ function swarm(nodes = 3): FakeSwarm {
 }
 
 describe('replicated services', () => {
-  it('creates tasks in the lowest slots, new and to be run', () => {
+  it('creates tasks in the lowest slots, for the scheduler and to be run', () => {
     const it = swarm();
     it.create('web', { replicas: 3 });
     it.settle();
@@ -18,9 +18,17 @@ describe('replicated services', () => {
     for (const { desired, status, revision } of tasks)
       expect({ desired, status, revision }).toEqual({
         desired: 'running',
-        status: { state: 'new', at: it.now, message: 'created', err: '' },
+        status: { state: 'pending', at: it.now, message: 'pending task scheduling', err: '' },
         revision: 1,
       });
+  });
+
+  it('creates tasks with ports for the allocator', () => {
+    const it = swarm();
+    const port = { Protocol: 'tcp', TargetPort: 80, PublishMode: 'host' } as const;
+    it.create('web', { spec: { EndpointSpec: { Mode: 'vip', Ports: [port] } } });
+    it.settle();
+    expect(it.tasks('web')).toMatchObject([{ status: { state: 'new', message: 'created' } }]);
   });
 
   it('creates a thousand tasks in a few transactions', () => {

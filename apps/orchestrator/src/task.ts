@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type Instant, type LogIndex, newId } from '@shoal/runtime';
-import type { Service, Task, TaskState } from '@shoal/state';
+import { needsAllocation, type Revision, type Task, type TaskState } from '@shoal/state';
 
 /** Where a task of a service belongs: a slot number, or a node for global services. */
 export interface Place {
@@ -18,8 +18,9 @@ export function taskId(seed: string): string {
   return newId({ next: () => 0, bytes: (count) => digest.subarray(0, count) });
 }
 
+/** It waits for the allocator if it needs anything of it, and else for the scheduler at once. */
 export function newTask(
-  service: Service,
+  revision: Revision,
   place: Place,
   desired: TaskState,
   seed: string,
@@ -28,11 +29,13 @@ export function newTask(
   return {
     id: taskId(seed),
     meta: { version: 0 as LogIndex, createdAt: now, updatedAt: now },
-    serviceId: service.id,
+    serviceId: revision.serviceId,
     slot: place.slot,
     nodeId: place.nodeId,
-    revision: service.revision,
+    revision: revision.number,
     desired,
-    status: { state: 'new', at: now, message: 'created', err: '' },
+    status: needsAllocation(revision)
+      ? { state: 'new', at: now, message: 'created', err: '' }
+      : { state: 'pending', at: now, message: 'pending task scheduling', err: '' },
   };
 }

@@ -30,6 +30,8 @@ export class Board {
   now = 0 as Instant;
   #view: StateView;
   readonly #terrains = new Map<string, Terrain>();
+  /** The one asked for last: many services in a row ask for the same. */
+  #lastTerrain: { readonly key: string; readonly terrain: Terrain } | undefined;
   readonly #surveys = new Map<string, Survey>();
   /** The one asked for last: a group asks many times in a row. */
   #pipeline: Pipeline | undefined;
@@ -59,6 +61,7 @@ export class Board {
   /** Nothing that was known of the nodes holds any more. */
   forget(): void {
     this.#terrains.clear();
+    this.#lastTerrain = undefined;
     this.#surveys.clear();
     this.#pipeline = undefined;
     this.#surveyBytes = 0;
@@ -84,12 +87,8 @@ export class Board {
   }
 
   /** Counts a task of the revision in on the node; returns the generic resources it is given. */
-  place(
-    candidate: Candidate,
-    revision: Revision,
-    taskId: string,
-  ): readonly GenericResource[] | undefined {
-    return this.ledger.place(candidate, revision, taskId);
+  place(candidate: Candidate, revision: Revision): readonly GenericResource[] | undefined {
+    return this.ledger.place(candidate, revision);
   }
 
   /** Whether any node has an active task of the service, or may have one after this step. */
@@ -128,10 +127,11 @@ export class Board {
       descriptors.length === 0
         ? pipeline.terrain
         : `${pipeline.terrain}\0\0${descriptors.join('\n')}`;
-    const known = this.#terrains.get(key);
-    const terrain = known?.catchUp()
-      ? known
-      : new Terrain(this.ledger, this.pipeline(revision), descriptors);
+    const last = this.#lastTerrain;
+    const known = last?.key === key ? last.terrain : this.#terrains.get(key);
+    const terrain = known?.catchUp() ? known : new Terrain(this.ledger, pipeline, descriptors);
+    if (terrain === last?.terrain) return terrain;
+    this.#lastTerrain = { key, terrain };
     remember(this.#terrains, key, terrain);
     if (this.#terrains.size > terrainsMax) dropOldest(this.#terrains);
     return terrain;

@@ -20,21 +20,38 @@ export interface Room {
 /** What is taken on a node by what is committed. */
 export type UsageOf = (nodeId: string) => NodeUsage;
 
+/** A number of tasks, in all and by service. */
+class Tally {
+  tasks = 0;
+  readonly #byService = new Map<string, number>();
+
+  of(serviceId: string): number {
+    return this.#byService.get(serviceId) ?? 0;
+  }
+
+  count(serviceId: string, by: 1 | -1): void {
+    this.tasks += by;
+    const own = this.of(serviceId) + by;
+    if (own === 0) this.#byService.delete(serviceId);
+    else this.#byService.set(serviceId, own);
+  }
+}
+
 /** What tasks of this step take, before it is committed. */
-class Placed {
+class Placed extends Tally {
   nanoCpus = 0;
   memoryBytes = 0;
   readonly generic = new Map<string, number>();
   readonly named = new Set<string>();
   readonly ports = new Set<string>();
-  tasks = 0;
 }
 
 const nothing: Placed = new Placed();
+const noTasks = new Tally();
 
 /**
- * A node as the scheduler sees it: what is committed, and on top what the present step has placed
- * there. Kept from step to step by the ledger.
+ * A node as the scheduler sees it: what is committed, without the tasks that were told to stop, and on
+ * top what the present step has placed there. Kept from step to step by the ledger.
  */
 export class Candidate {
   readonly id: string;
@@ -46,11 +63,10 @@ export class Candidate {
   /** The node was removed. */
   gone = false;
   node: Node;
-  /** All tasks on the node, without those that were told to stop. */
-  tasks = 0;
   readonly #usageOf: UsageOf;
-  /** Made when it is needed: there may be very many nodes. */
-  #byService: Map<string, number> | undefined;
+  #usage: NodeUsage | undefined;
+  /** Tasks that hold what they reserve until they have stopped. */
+  #stopping = noTasks;
   #placed = nothing;
 
   constructor(node: Node, number: number, usageOf: UsageOf) {
@@ -61,9 +77,15 @@ export class Candidate {
     this.#usageOf = usageOf;
   }
 
+  /** What is committed; asked for again only after {@link changed}. */
+  get #used(): NodeUsage {
+    this.#usage ??= this.#usageOf(this.id);
+    return this.#usage;
+  }
+
   get room(): Room {
     const capacity = capacityOf(this.node);
-    const used = this.#usageOf(this.id);
+    const used = this.#used;
     return {
       nanoCpus: capacity.nanoCpus - used.nanoCpus - this.#placed.nanoCpus,
       memoryBytes: capacity.memoryBytes - used.memoryBytes - this.#placed.memoryBytes,
@@ -72,8 +94,7 @@ export class Candidate {
 
   /** Amount of a kind of generic resource that is left. */
   genericLeft(kind: string): number {
-    const taken =
-      (this.#usageOf(this.id).generic.get(kind) ?? 0) + (this.#placed.generic.get(kind) ?? 0);
+    const taken = (this.#used.generic.get(kind) ?? 0) + (this.#placed.generic.get(kind) ?? 0);
     return (capacityOf(this.node).generic.get(kind) ?? 0) - taken;
   }
 
@@ -86,12 +107,18 @@ export class Candidate {
   }
 
   hasPortFree(port: string): boolean {
-    return !this.#placed.ports.has(port) && !this.#usageOf(this.id).hostPorts.has(port);
+    return !this.#placed.ports.has(port) && !this.#used.hostPorts.has(port);
   }
 
-  /** Tasks of the service on the node, without those that were told to stop. */
+  /** All tasks on the node, without those that were told to stop. */
+  get tasks(): number {
+    return this.#used.tasks - this.#stopping.tasks + this.#placed.tasks;
+  }
+
+  /** The same of one service. */
   tasksOf(serviceId: string): number {
-    return this.#byService?.get(serviceId) ?? 0;
+    const held = this.#used.tasksByService.get(serviceId) ?? 0;
+    return held - this.#stopping.of(serviceId) + this.#placed.of(serviceId);
   }
 
   /** Whether this step has placed a task here. */
@@ -99,27 +126,28 @@ export class Candidate {
     return this.#placed.tasks > 0;
   }
 
-  /** Counts an active task in or out. */
-  count(serviceId: string, by: 1 | -1): void {
-    this.tasks += by;
-    this.#byService ??= new Map();
-    const own = (this.#byService.get(serviceId) ?? 0) + by;
-    if (own === 0) this.#byService.delete(serviceId);
-    else this.#byService.set(serviceId, own);
+  /** What is committed on the node changed. */
+  changed(): void {
+    this.#usage = undefined;
+  }
+
+  /** A task was told to stop, or has stopped. */
+  countStopping(serviceId: string, by: 1 | -1): void {
+    if (this.#stopping === noTasks) this.#stopping = new Tally();
+    this.#stopping.count(serviceId, by);
   }
 
   /** Counts a task in before it is committed; returns the generic resources that it is given. */
   place(revision: Revision): readonly GenericResource[] | undefined {
-    this.count(revision.serviceId, 1);
     if (this.#placed === nothing) this.#placed = new Placed();
     const placed = this.#placed;
+    placed.count(revision.serviceId, 1);
     const { nanoCpus, memoryBytes, generic, hostPorts } = demandOf(revision);
-    placed.tasks += 1;
     placed.nanoCpus += nanoCpus;
     placed.memoryBytes += memoryBytes;
     for (const { key } of hostPorts) placed.ports.add(key);
     if (generic.size === 0) return undefined;
-    const { named } = this.#usageOf(this.id);
+    const { named } = this.#used;
     const given = chooseGeneric(
       this.node,
       generic,
@@ -131,7 +159,7 @@ export class Candidate {
     return given;
   }
 
-  /** Forgets what {@link place} reserved; its counts are taken back one by one. */
+  /** Forgets what {@link place} counted in. */
   forgetPlaced(): void {
     this.#placed = nothing;
   }

@@ -29,7 +29,9 @@ export class Group {
   }
 
   add({ id }: Task): void {
-    this.#isSorted = this.#ids.push(id) === 1;
+    // Very many groups are of one task: a list of one takes less room than one that is to grow.
+    if (this.#ids.length === 0) this.#ids = [id];
+    else this.#isSorted = this.#ids.push(id) === 1;
     this.#size += 1;
   }
 

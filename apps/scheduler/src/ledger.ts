@@ -3,6 +3,7 @@ import {
   type AppliedChange,
   countsAsReplica,
   type GenericResource,
+  holdsOnNode,
   type Node,
   type NodeUsage,
   type Revision,
@@ -13,15 +14,11 @@ import { Candidate } from './candidate.ts';
 import { Failures } from './failures.ts';
 import { Journal } from './journal.ts';
 
-interface Placing {
-  readonly candidate: Candidate;
-  readonly serviceId: string;
-}
-
 /**
- * All nodes with how many active tasks each has, by service. A cache of the state: kept up to date from
- * changes, rebuilt from the whole whenever asked. What a step places is counted in at once and taken
- * back before the next, which finds it in the state if it was committed.
+ * All nodes, with what the state does not say of them: how many of their tasks were told to stop, and
+ * what a step has placed. The first is a cache of the state: kept up to date from changes, rebuilt from
+ * the whole whenever asked. The second is counted in at once and taken back before the next step, which
+ * finds it in the state if it was committed.
  */
 export class Ledger {
   readonly journal = new Journal();
@@ -29,8 +26,7 @@ export class Ledger {
   readonly #candidates = new Map<string, Candidate>();
   readonly #freeNumbers: number[] = [];
   #nextNumber = 0;
-  /** What the last step counted in, by task, as long as it is not known to be committed. */
-  readonly #placed = new Map<string, Placing>();
+  /** Where the last step placed something. */
   readonly #taken = new Set<Candidate>();
   #view: StateView | undefined;
   readonly #usageOf = (nodeId: string): NodeUsage => {
@@ -44,12 +40,11 @@ export class Ledger {
     this.#candidates.clear();
     this.#freeNumbers.length = 0;
     this.#nextNumber = 0;
-    this.#placed.clear();
     this.#taken.clear();
     this.failures.clear();
     for (const node of view.nodes.values()) this.#add(node);
     for (const task of view.tasks.values()) {
-      this.#count(task, 1);
+      if (isStopping(task)) this.#candidates.get(task.nodeId)?.countStopping(task.serviceId, 1);
       this.failures.note(undefined, task);
     }
   }
@@ -61,24 +56,17 @@ export class Ledger {
     else if (change.table === 'task') this.#applyTask(change.before, change.after);
   }
 
-  /** Undoes what the last step counted in and was not committed. Comes after the changes of the step. */
+  /** Undoes what the last step counted in. */
   takeBack(): void {
-    for (const { candidate, serviceId } of this.#placed.values()) {
-      candidate.count(serviceId, -1);
+    for (const candidate of this.#taken) {
+      candidate.forgetPlaced();
       this.journal.note(candidate);
     }
-    this.#placed.clear();
-    for (const candidate of this.#taken) candidate.forgetPlaced();
     this.#taken.clear();
   }
 
-  place(
-    candidate: Candidate,
-    revision: Revision,
-    taskId: string,
-  ): readonly GenericResource[] | undefined {
+  place(candidate: Candidate, revision: Revision): readonly GenericResource[] | undefined {
     const given = candidate.place(revision);
-    this.#placed.set(taskId, { candidate, serviceId: revision.serviceId });
     this.#taken.add(candidate);
     this.journal.note(candidate);
     return given;
@@ -130,35 +118,22 @@ export class Ledger {
 
   #applyTask(before: Task | undefined, after: Task | undefined): void {
     this.failures.note(before, after);
-    const wasActive = before !== undefined && countsAsReplica(before);
-    const isActive = after !== undefined && countsAsReplica(after);
-    if (before !== undefined && wasActive && !isActive) this.#count(before, -1);
-    if (after !== undefined && isActive && !wasActive && !this.#isPlaced(after))
-      this.#count(after, 1);
     const task = after ?? before;
-    if (task === undefined || task.nodeId === '' || wasActive !== isActive) return;
-    // Not active, but it may have freed what it held.
-    if (before?.status.state === after?.status.state) return;
+    if (task === undefined || task.nodeId === '') return;
+    const held = before !== undefined && holdsOnNode(before);
+    const holds = after !== undefined && holdsOnNode(after);
+    const wasStopping = before !== undefined && isStopping(before);
+    const stops = after !== undefined && isStopping(after);
+    if (held === holds && wasStopping === stops) return;
     const candidate = this.#candidates.get(task.nodeId);
-    if (candidate !== undefined) this.journal.note(candidate);
-  }
-
-  #count(task: Task, by: 1 | -1): void {
-    if (!countsAsReplica(task)) return;
-    const candidate = this.#candidates.get(task.nodeId);
-    if (candidate !== undefined) this.#move(candidate, task.serviceId, by);
-  }
-
-  #move(candidate: Candidate, serviceId: string, by: 1 | -1): void {
-    candidate.count(serviceId, by);
+    if (candidate === undefined) return;
+    if (wasStopping !== stops) candidate.countStopping(task.serviceId, stops ? 1 : -1);
+    candidate.changed();
     this.journal.note(candidate);
   }
+}
 
-  /** True when the last step counted this in already, on this node: now it is for good. */
-  #isPlaced({ id, nodeId }: Task): boolean {
-    const candidate = this.#placed.get(id)?.candidate;
-    if (candidate === undefined || candidate.id !== nodeId) return false;
-    this.journal.note(candidate);
-    return this.#placed.delete(id);
-  }
+/** It still holds what it reserves, but was told to stop. */
+function isStopping(task: Task): boolean {
+  return holdsOnNode(task) && !countsAsReplica(task);
 }

@@ -27,7 +27,7 @@ export function placeTasks(
 ): Placement {
   const placed: Placed[] = [];
   const put = (task: Task, candidate: Candidate): void => {
-    const genericResources = board.place(candidate, revision, task.id);
+    const genericResources = board.place(candidate, revision);
     placed.push({ task, nodeId: candidate.id, genericResources });
   };
   const needs = board.needs(revision);

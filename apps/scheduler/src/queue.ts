@@ -2,7 +2,10 @@ import type { AppliedChange, StateView, Task } from '@shoal/state';
 import { Group } from './group.ts';
 import { standing } from './standing.ts';
 
-/** Who waits, and what has to be looked at in the next step. A cache of the state, like the ledger. */
+/**
+ * Who waits of the services that are this scheduler's, and what has to be looked at in the next step. A
+ * cache of the state, like the ledger; built anew when services come to be its or another's.
+ */
 export class Queue {
   /** Service id → its groups: one, but while its revisions change. */
   readonly #groups = new Map<string, readonly Group[]>();
@@ -13,8 +16,10 @@ export class Queue {
   /** Groups whose tasks wait for a node to change. */
   readonly #waiting = new Set<Group>();
   readonly #freshPreassigned = new Set<string>();
+  #mine: (serviceId: string) => boolean = () => false;
 
-  rebuild(view: StateView): void {
+  rebuild(view: StateView, mine: (serviceId: string) => boolean): void {
+    this.#mine = mine;
     this.#groups.clear();
     this.#preassigned.clear();
     this.#calledOff.clear();
@@ -93,6 +98,7 @@ export class Queue {
 
   #enter(task: Task): void {
     const now = standing(task);
+    if (now === 'settled' || !this.#mine(task.serviceId)) return;
     if (now === 'called-off') this.#calledOff.add(task.id);
     if (now === 'waits-on-its-node') {
       const tasks = this.#preassigned.get(task.nodeId) ?? new Set();
@@ -123,19 +129,20 @@ export class Queue {
       if (preassigned?.size === 0) this.#preassigned.delete(task.nodeId);
       return;
     }
-    if (standing(task) !== 'waits') return;
-    const group = this.#groups
-      .get(task.serviceId)
-      ?.find(({ revision }) => revision === task.revision);
-    if (group === undefined) return;
+    const groups = this.#groups.get(task.serviceId);
+    const group = groups?.find(({ revision }) => revision === task.revision);
+    if (groups === undefined || group === undefined || standing(task) !== 'waits') return;
     group.remove();
-    if (group.size === 0) this.#drop(group);
+    if (group.size === 0) this.#drop(group, groups);
   }
 
-  #drop(group: Group): void {
-    const others = this.#groups.get(group.serviceId)?.filter((one) => one !== group) ?? [];
-    if (others.length > 0) this.#groups.set(group.serviceId, others);
-    else this.#groups.delete(group.serviceId);
+  #drop(group: Group, ofService: readonly Group[]): void {
+    if (ofService.length === 1) this.#groups.delete(group.serviceId);
+    else
+      this.#groups.set(
+        group.serviceId,
+        ofService.filter((one) => one !== group),
+      );
     this.#fresh.delete(group);
     this.#waiting.delete(group);
   }

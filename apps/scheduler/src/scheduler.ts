@@ -24,8 +24,11 @@ import { unfitNode } from './wait-text.ts';
 
 /** Texts of waiting tasks written in one transaction. */
 export const textsPerTransaction = 100;
-/** Tasks placed in one step; what is left is placed in the next, which sees what became of these. */
-export const placementsPerStepMax = 8_192;
+/**
+ * Tasks placed in one step; what is left is placed in the next, which sees what became of these. So few
+ * that they are still in the processor's caches when they come back from the log.
+ */
+export const placementsPerStepMax = 1_024;
 /** A waiting task's text is written anew at most this often, milliseconds: amounts move all the time. */
 export const textRefreshMs = 2_000;
 
@@ -57,7 +60,7 @@ export function createScheduler({ recorder }: SchedulerOptions = {}): Stage {
     step(view, changed, now, mine) {
       parts ??= partsOf(new Board(view, ledger), queue);
       parts.board.begin(view, now);
-      remember(changed, parts);
+      remember(changed, parts, mine);
       const decisions = new Round(parts, mine).run();
       recorder?.note(parts.board, decisions);
       return decisions;
@@ -78,11 +81,15 @@ function partsOf(board: Board, queue: Queue): Parts {
   return { board, queue, displacer, awareness: new Awareness(board, queue, displacer) };
 }
 
-function remember(changed: ChangeSet, { board, queue, awareness }: Parts): void {
+function remember(
+  changed: ChangeSet,
+  { board, queue, awareness }: Parts,
+  mine: (key: string) => boolean,
+): void {
   const { ledger, view } = board;
   if (changed.everything) {
     ledger.rebuild(view);
-    queue.rebuild(view);
+    queue.rebuild(view, mine);
     board.forget();
     awareness.take(changed);
     return;
@@ -130,8 +137,7 @@ class Round {
     const groups = this.#queue.groups(ledger.journal.position);
     for (const group of this.#board.policies.inOrder(groups)) {
       if (this.#left <= 0) break;
-      if (this.#mine(group.serviceId)) this.#place(group);
-      else this.#queue.looked(group, false);
+      this.#place(group);
     }
     if (this.#left <= 0) this.#wake(moreKey, this.#board.now);
     this.#forgetHomes();
@@ -145,14 +151,14 @@ class Round {
 
   /** A task that was told to stop before it had a node will never run: it ends here. */
   #callOff(task: Task | undefined): void {
-    if (task === undefined || !this.#mine(task.serviceId)) return;
+    if (task === undefined) return;
     const change = withStatus(task, { ...task.status, state: 'shutdown', err: '' });
     this.#decide(task.serviceId, 'stopped before it was placed', [change]);
   }
 
   /** The node was chosen when the task was created: it only has to be fit. */
   #confirm(task: Task | undefined): void {
-    if (task === undefined || !this.#mine(task.serviceId)) return;
+    if (task === undefined) return;
     const revision = this.#board.view.revisions.of(task.serviceId, task.revision);
     const candidate = this.#board.candidate(task.nodeId);
     if (revision === undefined || candidate === undefined) return;
@@ -164,7 +170,7 @@ class Round {
     const pipeline = this.#board.pipeline(revision);
     const verdict = pipeline.judge(candidate);
     if (verdict === undefined) {
-      const genericResources = this.#board.place(candidate, revision, task.id);
+      const genericResources = this.#board.place(candidate, revision);
       const message = 'scheduler confirmed task can run on preassigned node';
       this.#assign(
         revision,

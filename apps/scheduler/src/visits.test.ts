@@ -1,4 +1,4 @@
-import type { StateView } from '@shoal/state';
+import type { NodeUsage, StateView } from '@shoal/state';
 import { describe, expect, it } from 'vitest';
 import { FakeBoard } from './testing/fake-board.ts';
 
@@ -11,15 +11,15 @@ class Watched {
   readonly view: StateView;
 
   constructor(view: StateView) {
+    const usage = (nodeId: string): NodeUsage =>
+      new Proxy(view.usage(nodeId), {
+        get: (target, name) => {
+          if (name === 'nanoCpus') this.looks += 1;
+          return Reflect.get(target, name);
+        },
+      });
     this.view = new Proxy(view, {
-      get: (target, name) => {
-        const value: unknown = Reflect.get(target, name);
-        if (name !== 'usage' || typeof value !== 'function') return value;
-        return (nodeId: string): unknown => {
-          this.looks += 1;
-          return value.call(target, nodeId);
-        };
-      },
+      get: (target, name) => (name === 'usage' ? usage : Reflect.get(target, name)),
     });
   }
 }

@@ -7,7 +7,7 @@ import { repository } from '@shoal/e2e/engine';
 import { errorMessage } from '@shoal/runtime';
 import { keepResult } from '../results.ts';
 import { measureCreates, measureLists, type Sizes } from './parts.ts';
-import { isMet, type Row, rowLine } from './row.ts';
+import { isMet, type Row, rowLine, tableHead } from './row.ts';
 
 const parts = {
   lists: measureLists,
@@ -72,10 +72,9 @@ function table(rows: readonly Row[]): string {
   const engine = execFileSync('dockerd', ['--version'], { encoding: 'utf8' });
   const version = /version ([^,]+)/.exec(engine)?.[1] ?? 'unknown';
   return [
-    `Shoal and the Swarm mode of Docker Engine ${version}, in turns on ${cpus().length} cores, asked by one client process over unix sockets.`,
+    `Shoal and the Swarm mode of Docker Engine ${version}, in turns on ${cpus().length} cores, asked by one client process over unix sockets. CPU is that of all processes of all managers, until they are at rest again: where the machine has other work, that is what can be compared.`,
     '',
-    '| | Shoal | Swarm mode | ratio | target | |',
-    '| --- | --- | --- | --- | --- | --- |',
+    ...tableHead,
     ...rows.map(rowLine),
     '',
   ].join('\n');

@@ -26,6 +26,14 @@ export class ManagerProcess {
     return Number(/^Pss:\s+(\d+) kB$/m.exec(memory)?.[1] ?? 0) * 1_024;
   }
 
+  /** CPU time since its start, seconds. */
+  get cpuSeconds(): number {
+    const stat = readFileSync(`/proc/${this.#child.pid}/stat`, 'utf8');
+    // Behind the name, which may hold anything: the 14th and 15th field are user and system time.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
+  }
+
   async stop(): Promise<void> {
     const child = this.#child;
     if (child.exitCode !== null || child.signalCode !== null) return;
@@ -37,4 +45,10 @@ export class ManagerProcess {
   }
 }
 
+export function cpuSecondsOf(processes: readonly ManagerProcess[]): number {
+  return processes.reduce((sum, one) => sum + one.cpuSeconds, 0);
+}
+
 const killAfterMs = 10_000;
+/** What the kernel counts CPU time in, on every architecture that we know. */
+const ticksPerSecond = 100;

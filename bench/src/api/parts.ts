@@ -1,14 +1,13 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { errorMessage } from '@shoal/runtime';
-import type { Rate } from '../log/closed-loop.ts';
+import { compare, type Sides, socketOf, withCpu } from './compare.ts';
 import { crowdSeconds } from './crowd.ts';
 import { waitsWhileListing } from './held-up.ts';
 import { p99BesideIdle } from './idle.ts';
 import { createRate, readRate } from './load.ts';
 import { Machines } from './machines.ts';
-import { type Row, row, type Target } from './row.ts';
+import { type Figures, type Row, row, type Target } from './row.ts';
 import { startShoal } from './shoal-side.ts';
 import type { Side } from './side.ts';
 import { startSwarm } from './swarm-side.ts';
@@ -17,6 +16,8 @@ const readMs = 3_000;
 /** Long lists take a second each. */
 const longReadMs = 10_000;
 const createMs = 3_000;
+const warmClients = 8;
+const warmMs = 3_000;
 const fewTasks = 1_000;
 const idleConnections = 5_000;
 const bytesPerMegabyte = 1_000_000;
@@ -32,11 +33,6 @@ export const targets = {
   heldUp: { of: 'ours', atMost: 50 },
   idle: { of: 'ours', atMost: 100 },
 } as const satisfies Record<string, Target | Record<number, Target>>;
-
-interface Sides {
-  readonly ours: Side;
-  readonly peer: Side;
-}
 
 export interface Sizes {
   /** Runs of each side at each point, in turns; the best counts. */
@@ -64,41 +60,17 @@ async function withSides<T>(managers: number, work: (sides: Sides) => Promise<T>
   }
 }
 
-/** Best rates of both sides, measured in turns. */
-async function compare(
-  rounds: number,
-  { ours, peer }: Sides,
-  measure: (socket: string, round: number) => Promise<Rate>,
-): Promise<{ readonly ours: number; readonly peer: number | null }> {
-  const best = { ours: 0, peer: 0 };
-  let isPeerAble = true;
-  for (let round = 0; round < rounds; round += 1) {
-    best.ours = Math.max(best.ours, (await measure(socketOf(ours), round)).perSecond);
-    if (!isPeerAble) continue;
-    try {
-      best.peer = Math.max(best.peer, (await measure(socketOf(peer), round)).perSecond);
-    } catch (error) {
-      process.stderr.write(`Swarm mode cannot: ${errorMessage(error)}\n`);
-      isPeerAble = false;
-    }
-  }
-  return { ours: best.ours, peer: isPeerAble ? best.peer : null };
-}
-
-function socketOf({ sockets: [first = ''] }: Side): string {
-  return first;
-}
-
 /** Lists with few tasks and with many; between them the time and memory that the many cost. */
 export function measureLists({ rounds, crowd }: Sizes): Promise<readonly Row[]> {
   return withSides(1, async (sides) => {
     const rows: Row[] = [];
+    // Also warms up both sides.
     await bothCrowds(sides, 'few', fewTasks);
     rows.push(...(await listRows(sides, rounds, fewTasks, readMs)));
     rows.push(await idleRow(sides));
     const before = memoryOf(sides);
-    const seconds = await bothCrowds(sides, 'many', crowd);
-    rows.push(row(`${crowd} tasks pending`, 's', seconds, targets.crowd));
+    const { seconds, cpuMs } = await bothCrowds(sides, 'many', crowd);
+    rows.push(row(`${crowd} tasks pending`, 's', seconds, targets.crowd, cpuMs));
     const after = memoryOf(sides);
     rows.push(row(`memory with ${fewTasks + crowd} tasks`, 'MB', after, targets.memory));
     const grown = { ours: after.ours - before.ours, peer: after.peer - before.peer };
@@ -111,10 +83,12 @@ export function measureLists({ rounds, crowd }: Sizes): Promise<readonly Row[]> 
 }
 
 async function bothCrowds({ ours, peer }: Sides, name: string, count: number) {
-  return {
-    ours: await crowdSeconds(socketOf(ours), name, count),
-    peer: await crowdSeconds(socketOf(peer), name, count),
-  };
+  const one = (side: Side) => withCpu(side, () => crowdSeconds(socketOf(side), name, count));
+  const [of, by] = [await one(ours), await one(peer)];
+  const each = (cpuSeconds: number): number => (1_000 * cpuSeconds) / count;
+  const seconds: Figures = { ours: of.result, peer: by.result };
+  const cpuMs: Figures = { ours: each(of.cpuSeconds), peer: each(by.cpuSeconds) };
+  return { seconds, cpuMs };
 }
 
 function memoryOf({ ours, peer }: Sides) {
@@ -135,12 +109,12 @@ async function listRows(
     for (const clients of [1, 16]) {
       // Sixteen copies of a long list are more than a client's machine takes.
       if (path === '/tasks' && tasks > fewTasks && clients > 1) continue;
-      const rates = await compare(rounds, sides, (socket) =>
+      const { perSecond, cpuMs } = await compare(rounds, sides, (socket) =>
         readRate(socket, path, clients, path === '/tasks' ? durationMs : readMs),
       );
       const name = `GET ${path} ${tasks}${clients === 1 ? '' : `, ${clients} clients`}`;
       const target = path === '/tasks' && tasks === fewTasks ? targets.tasks : undefined;
-      rows.push(row(name, 'per s', rates, target));
+      rows.push(row(name, 'per s', perSecond, target, cpuMs));
     }
   return rows;
 }
@@ -164,17 +138,18 @@ async function heldUpRows({ ours, peer }: Sides, tasks: number): Promise<readonl
   ];
 }
 
-/** Creates of services without replicas. */
+/** Creates of services without replicas, after some that only warm up. */
 export function measureCreates(managers: 1 | 3, { rounds }: Sizes): Promise<readonly Row[]> {
   return withSides(managers, async (sides) => {
+    const creates = (clients: number) => (socket: string, round: number) =>
+      createRate(socket, `s${clients}-${round}`, clients, createMs);
+    await compare(1, sides, (socket) => createRate(socket, 'warm', warmClients, warmMs));
     const rows: Row[] = [];
     for (const clients of [1, 8, 64]) {
-      const rates = await compare(rounds, sides, (socket, round) =>
-        createRate(socket, `s${clients}-${round}`, clients, createMs),
-      );
+      const { perSecond, cpuMs } = await compare(rounds, sides, creates(clients));
       const name = `POST /services/create ${clients}`;
       const at = managers === 1 ? '' : `, ${managers} managers`;
-      rows.push(row(`${name}${at}`, 'per s', rates, targets.creates[managers]));
+      rows.push(row(`${name}${at}`, 'per s', perSecond, targets.creates[managers], cpuMs));
     }
     return rows;
   });

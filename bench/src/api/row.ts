@@ -1,14 +1,19 @@
-/** One figure of both sides. */
-export interface Row {
-  readonly name: string;
-  readonly unit: 'per s' | 's' | 'ms' | 'MB';
+export interface Figures {
   readonly ours: number;
   /** Null where the peer could not do it, or has no such thing. */
   readonly peer: number | null;
+}
+
+/** One figure of both sides. */
+export interface Row extends Figures {
+  readonly name: string;
+  readonly unit: 'per s' | 's' | 'ms' | 'MB';
   /** Ours over the peer's. */
   readonly ratio: number | null;
   /** Of the ratio, or of our figure alone. */
   readonly target?: Target;
+  /** CPU time of one request, or one task, with all that follows from it; milliseconds. */
+  readonly cpuMs?: Figures;
 }
 
 export interface Target {
@@ -20,12 +25,13 @@ export interface Target {
 export function row(
   name: string,
   unit: Row['unit'],
-  figures: { readonly ours: number; readonly peer: number | null },
+  figures: Figures,
   target?: Target,
+  cpuMs?: Figures,
 ): Row {
   const { ours, peer } = figures;
   const ratio = peer === null ? null : ours / peer;
-  return { name, unit, ours, peer, ratio, ...(target && { target }) };
+  return { name, unit, ours, peer, ratio, ...(target && { target }), ...(cpuMs && { cpuMs }) };
 }
 
 /** Whether the row meets its target; undefined when it has none, or nothing to compare with. */
@@ -36,8 +42,13 @@ export function isMet({ target, ours, ratio }: Row): boolean | undefined {
   return figure >= atLeast && figure <= atMost;
 }
 
+export const tableHead = [
+  '| | Shoal | Swarm mode | ratio | target | | CPU of Shoal, each | of Swarm mode |',
+  '| --- | --- | --- | --- | --- | --- | --- | --- |',
+] as const;
+
 export function rowLine(one: Row): string {
-  const { name, unit, ours, peer, ratio, target } = one;
+  const { name, unit, ours, peer, ratio, target, cpuMs } = one;
   const cells = [
     name,
     `${rounded(ours)} ${unit}`,
@@ -45,6 +56,8 @@ export function rowLine(one: Row): string {
     ratio === null ? '' : `${ratio.toFixed(2)}×`,
     target === undefined ? '' : targetText(target, unit),
     { true: 'met', false: 'missed', undefined: '' }[`${isMet(one)}`],
+    cpuText(cpuMs?.ours),
+    cpuText(cpuMs?.peer),
   ];
   return `| ${cells.join(' | ')} |`;
 }
@@ -52,6 +65,10 @@ export function rowLine(one: Row): string {
 function targetText({ of, atLeast, atMost }: Target, unit: string): string {
   const figure = atLeast === undefined ? `≤ ${atMost}` : `≥ ${atLeast}`;
   return of === 'ratio' ? `${figure}×` : `${figure} ${unit}`;
+}
+
+function cpuText(ms: number | null | undefined): string {
+  return ms === undefined || ms === null ? '' : `${rounded(ms)} ms`;
 }
 
 function rounded(value: number): string {

@@ -1,8 +1,9 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { repository } from '@shoal/e2e/engine';
+import { nodeFlags } from '@shoal/runtime/process';
 import type { Machine } from './machines.ts';
-import { ManagerProcess } from './manager-process.ts';
+import { cpuSecondsOf, ManagerProcess } from './manager-process.ts';
 import { formSwarm, type Side } from './side.ts';
 
 /** What a manager runs. Without an agent: no task of this benchmark finds a node. */
@@ -29,6 +30,7 @@ export async function startShoal(directory: string, machines: readonly Machine[]
   const [first] = managers;
   return {
     sockets,
+    cpuSeconds: () => managers.reduce((sum, { processes }) => sum + cpuSecondsOf(processes), 0),
     memoryBytes: () => (first?.processes ?? []).reduce((sum, one) => sum + one.memoryBytes, 0),
     stop,
   };
@@ -48,6 +50,7 @@ function startManager(directory: string, machine: Machine): Manager {
   } as Readonly<Record<string, readonly string[]>>;
   const processes = programs.map((name, at) => {
     const args = [
+      ...nodeFlags,
       join(repository, 'apps', name, 'dist/main.mjs'),
       `--data-dir=${join(directory, 'data')}`,
       `--run-dir=${runDirectory}`,

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Answer, HttpConnection, requestBytes } from './http-connection.ts';
+import { within } from './time-limit.ts';
 
 /** Managers of one kind that are a swarm. */
 export interface Side {
@@ -7,10 +8,15 @@ export interface Side {
   readonly sockets: readonly string[];
   /** Resident memory of the first manager's processes, bytes. */
   memoryBytes(): number;
+  /** CPU time that all processes of all managers have used since their start, seconds. */
+  cpuSeconds(): number;
   stop(): Promise<void>;
 }
 
-/** One request on a connection of its own. @throws for any status from 400 on */
+/** Longest wait for one answer, milliseconds: long lists take seconds on a busy machine. */
+const answerMsMax = 120_000;
+
+/** One request on a connection of its own. @throws for any status from 400 on, and when no answer comes */
 export async function ask(
   socket: string,
   method: string,
@@ -19,7 +25,8 @@ export async function ask(
 ): Promise<unknown> {
   const connection = await HttpConnection.open(socket);
   try {
-    const answer = await connection.send(requestBytes(method, path, body), true);
+    const sent = connection.send(requestBytes(method, path, body), true);
+    const answer = await within(answerMsMax, `${method} ${path}`, sent);
     if (answer.status >= 400) throw new Error(`${method} ${path}: ${told(answer)}`);
     return answer.body === '' ? undefined : JSON.parse(answer.body);
   } finally {

@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Machine } from './machines.ts';
-import { ManagerProcess } from './manager-process.ts';
+import { cpuSecondsOf, ManagerProcess } from './manager-process.ts';
 import { formSwarm, type Side } from './side.ts';
 
 /** Docker's own Swarm mode: an engine for each manager. */
@@ -21,7 +21,12 @@ export async function startSwarm(directory: string, machines: readonly Machine[]
     await stop();
     throw new Error(told, { cause: error });
   }
-  return { sockets, memoryBytes: () => engines[0]?.engine.memoryBytes ?? 0, stop };
+  return {
+    sockets,
+    cpuSeconds: () => cpuSecondsOf(engines.map(({ engine }) => engine)),
+    memoryBytes: () => engines[0]?.engine.memoryBytes ?? 0,
+    stop,
+  };
 }
 
 interface Engine {

@@ -19,17 +19,21 @@ export async function measureBalancing(rounds: number): Promise<BalancingResult>
 }
 
 export function balancingTable({ rounds, rates, applying }: BalancingResult): string {
-  const direct = rates[0];
-  const share = (value: number, of: number | undefined): string =>
-    `${Math.round(value)} (${(value / (of ?? value)).toFixed(2)})`;
+  const [direct] = rates;
+  const cells = (rate: Rate, load: 'kept' | 'anew'): string => {
+    const same = rates.find(({ way }) => way.name === rate.way.sameHops);
+    const beside = (other: Rate | undefined): string =>
+      other === undefined ? '' : (rate[load].perSecond / other[load].perSecond).toFixed(2);
+    const { perSecond, micros } = rate[load];
+    return `${perSecond.toFixed(0)} | ${micros.toFixed(0)} | ${beside(direct)} | ${beside(same)}`;
+  };
   return [
-    `Requests a second to one nginx on another host, 32 connections, nftables; in brackets beside the direct way. Best of ${rounds} rounds.`,
+    `Requests a second to one nginx on another host, 32 connections, nftables; medians of ${rounds} rounds in turns. µs: processors’ time a request takes, of client, server and all packets between them. Beside the direct way, and beside the way without balancing over the same devices.`,
     '',
-    '| way | connections kept | a connection each |',
-    '| --- | ---: | ---: |',
+    '| way | connections kept | µs | × direct | × same hops | a connection each | µs | × direct | × same hops |',
+    '| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |',
     ...rates.map(
-      ({ way, kept, anew }) =>
-        `| ${way} | ${share(kept, direct?.kept)} | ${share(anew, direct?.anew)} |`,
+      (rate) => `| ${rate.way.name} | ${cells(rate, 'kept')} | ${cells(rate, 'anew')} |`,
     ),
     '',
     'Milliseconds to write a namespace by nftables, ten backends a service.',

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { World } from '@shoal/ingress-lb/testing';
 import { findProgram } from './programs.ts';
+import { routeThroughHosts } from './routed.ts';
 
 /** Port of nginx in the task; the suite's own server has 80. */
 export const serverPort = 81;
@@ -14,15 +15,17 @@ export const proxyPort = 9_000;
 /** The balancer's world with nginx as its one serving task on the other host, and haproxy as a peer. */
 export interface BalancingWorld {
   readonly world: World;
+  /** Process ids of nginx and haproxy. */
+  readonly servers: readonly number[];
   close(): Promise<void>;
 }
 
 export async function startWorld(): Promise<BalancingWorld> {
   const world = new World({ kind: 'nftables', prefix: `bnch${process.pid}` });
   const folder = mkdtempSync(join(tmpdir(), 'shoal-balancing-'));
-  const stops: (() => Promise<void>)[] = [];
+  const started: Started[] = [];
   const close = async (): Promise<void> => {
-    for (const stop of stops.reverse()) await stop();
+    for (const { stop } of started.reverse()) await stop();
     await world.down();
     rmSync(folder, { recursive: true, force: true });
   };
@@ -33,31 +36,40 @@ export async function startWorld(): Promise<BalancingWorld> {
     await world.change(['t3'], { ports });
     const nginx = join(folder, 'nginx.conf');
     writeFileSync(nginx, nginxConfig(folder));
-    stops.push(start(world.topology.path('t3'), 'nginx', ['-c', nginx]));
+    started.push(start(world.topology.path('t3'), 'nginx', ['-c', nginx]));
     const haproxy = join(folder, 'haproxy.cfg');
     writeFileSync(haproxy, haproxyConfig());
-    stops.push(start(world.topology.namespaceOf('a', 'demo'), 'haproxy', ['-f', haproxy]));
+    started.push(start(world.topology.namespaceOf('a', 'demo'), 'haproxy', ['-f', haproxy]));
+    await routeThroughHosts(world);
     await answers(world);
-    return { world, close };
+    return { world, servers: started.map(({ pid }) => pid), close };
   } catch (error) {
     await close();
     throw error;
   }
 }
 
-function start(namespace: string, program: string, args: readonly string[]): () => Promise<void> {
+interface Started {
+  readonly pid: number;
+  readonly stop: () => Promise<void>;
+}
+
+function start(namespace: string, program: string, args: readonly string[]): Started {
   const file = findProgram(program) ?? program;
+  // nsenter becomes the program: its process is the server's.
   const child = spawn('nsenter', [`--net=${namespace}`, file, ...args], { stdio: 'inherit' });
-  return async () => {
+  const stop = async (): Promise<void> => {
     if (child.exitCode !== null) return;
     const exited = once(child, 'exit');
     child.kill('SIGTERM');
     await exited;
   };
+  if (child.pid === undefined) throw new Error(`${program} does not start`);
+  return { pid: child.pid, stop };
 }
 
 function nginxConfig(folder: string): string {
-  return `daemon off; worker_processes 1; pid ${folder}/nginx.pid; error_log stderr crit;
+  return `daemon off; master_process off; pid ${folder}/nginx.pid; error_log stderr crit;
 events { worker_connections 4096; }
 http {
   access_log off; keepalive_requests 1000000;

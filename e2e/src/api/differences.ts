@@ -71,25 +71,7 @@ export const differences: readonly Difference[] = [
       "! docker: Error response from daemon: Could not attach to network front: rpc error: code = PermissionDenied desc = network front not manually attachable.\n! See 'docker run --help'.\n=",
     why: 'refused when the container is made, so that none is left that cannot start; this client then adds a line',
   },
-  {
-    transcript: 'flags',
-    docker: virtualIps('<id 5>', '<id 1>'),
-    shoal: virtualIps('<id 1>', '<id 5>'),
-    why: 'the network of published ports comes after those that a service names',
-  },
 ];
-
-function virtualIps(...networks: readonly string[]): string {
-  const indent = `| ${' '.repeat(15)}`;
-  const one = (network: string): string =>
-    [
-      `${indent} {`,
-      `${indent}     "NetworkID": "${network}",`,
-      `${indent}     "Addr": "<address>/24"`,
-      `${indent} }`,
-    ].join('\n');
-  return networks.map(one).join(',\n');
-}
 
 /** The text that Shoal is to give, and the differences that are in it. */
 export function withDifferences(

@@ -135,10 +135,17 @@ export const apiErrors = {
   predefinedNetwork: (name: string) =>
     new ApiError(403, `${name} is a pre-defined network and cannot be removed`),
   notAttachable: (network: string) =>
-    new ApiError(
-      500,
-      `Could not attach to network ${network}: ${rpcError('PermissionDenied', `network ${network} not manually attachable`).message}`,
+    apiErrors.couldNotAttach(
+      network,
+      rpcError('PermissionDenied', `network ${network} not manually attachable`).message,
     ),
+  /** Of a container that is to join a network that neither the host nor the swarm has. */
+  nothingToAttachTo: (network: string) =>
+    apiErrors.couldNotAttach(network, rpcError('NotFound', `network ${network} not found`).message),
+  couldNotAttach: (network: string, problem: string): ApiError =>
+    new ApiError(500, `Could not attach to network ${network}: ${problem}`),
+  alreadyAttached: (container: string, network: string) =>
+    new ApiError(409, `${container} is already attached to network ${network}`),
   quorumLoss: () =>
     rpcError(
       'FailedPrecondition',
@@ -172,6 +179,12 @@ export const apiErrors = {
     new ApiError(
       501,
       'cluster volumes are not supported: there are no CSI plugins; use a volume driver of the nodes',
+    ),
+  /** Docker accepts such a service, whose tasks then wait for a plugin that never comes. */
+  clusterMount: (target: string) =>
+    new ApiError(
+      501,
+      `mount ${target}: cluster volumes are not supported: there are no CSI plugins; use type=volume, with a volume driver of the nodes`,
     ),
   volumeUpdate: () =>
     new ApiError(503, 'volume update only valid for cluster volumes, but swarm is unavailable'),

@@ -34,7 +34,7 @@ function mapValues(type: z.core.$ZodType, map: object): object {
 const known = new WeakMap<z.ZodObject, ReadonlyMap<string, string>>();
 
 /** The schema's names by what they are in small letters. */
-function namesOf(schema: z.ZodObject): ReadonlyMap<string, string> {
+export function namesOf(schema: z.ZodObject): ReadonlyMap<string, string> {
   const found = known.get(schema);
   if (found !== undefined) return found;
   const names = new Map(Object.keys(schema.shape).map((name) => [name.toLowerCase(), name]));

@@ -95,7 +95,7 @@ export {
   type TlsShape,
   twoManagersWarning,
 } from './shapes/swarm.ts';
-export { taskCandidates, taskFilter, taskShape } from './shapes/task.ts';
+export { shownTasks, taskShape } from './shapes/task.ts';
 export { TaskTexts } from './shapes/task-list.ts';
 export {
   isTimeBefore,

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { ApiError } from './errors.ts';
+import { decoderOf, mismatch } from './go-decode.ts';
 import { withGoKeys } from './go-keys.ts';
 
 /** Refuses a body whose type is not JSON; absent is taken as JSON only when there is no body. */
@@ -114,6 +115,9 @@ function scan(text: string): Failure | undefined {
 
 /** Checks a parsed body against its schema; a mismatch is told as Go's decoder tells it. */
 export function decode<S extends z.ZodType>(schema: S, type: string, body: unknown): z.output<S> {
+  const decoded = decoderOf(schema)(body);
+  if (decoded !== mismatch) return decoded as z.output<S>;
+  // Only the schema says what is wrong.
   const value = withGoKeys(schema, body);
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;

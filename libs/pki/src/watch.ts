@@ -9,6 +9,8 @@ import { unlockFilePath } from './runtime-directory.ts';
 
 /** How late a change is seen where the file system does not tell of it. */
 export const pollMs = 1_000;
+/** The same where it does: then a look is only for what its word may miss. */
+const toldPollMs = 5_000;
 /** A writer is given this long to finish what it began. */
 const settleMs = 20;
 
@@ -59,7 +61,7 @@ class IdentityWatcher {
       this.#checking = false;
       const soon = this.#again;
       this.#again = false;
-      this.#arm(soon ? settleMs : pollMs);
+      this.#arm(soon ? settleMs : this.#isTold() ? toldPollMs : pollMs);
     });
   }
 
@@ -67,6 +69,11 @@ class IdentityWatcher {
     this.#closed = true;
     this.#timer?.cancel();
     this.#files?.close();
+  }
+
+  /** Of everything that matters now: what opens locked keys lies in another folder. */
+  #isTold(): boolean {
+    return this.#watched !== undefined && this.#told?.kind === 'complete';
   }
 
   #arm(delayMs: number): void {

@@ -1,3 +1,4 @@
+export { encoded } from './encoding.ts';
 export * from './gen/shoal/v1/ca.ts';
 export * from './gen/shoal/v1/dispatcher.ts';
 export * from './gen/shoal/v1/entry.ts';

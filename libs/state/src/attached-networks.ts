@@ -6,6 +6,15 @@ export function publishesIngress({ spec }: Pick<Revision, 'spec'>): boolean {
   return (spec.EndpointSpec?.Ports ?? []).some(({ PublishMode }) => PublishMode === 'ingress');
 }
 
+/**
+ * True when services and tasks of the revision are to be given ports, or addresses in networks. What needs
+ * neither is written from the start as if it had been given them: nobody has to write it a second time.
+ */
+export function needsAllocation({ spec }: Pick<Revision, 'spec'>): boolean {
+  const { Networks } = spec.TaskTemplate;
+  return (Networks ?? []).length > 0 || (spec.EndpointSpec?.Ports ?? []).length > 0;
+}
+
 /** True when tasks and services have addresses in the network: it is not node-local. */
 export function hasAddresses({ spec }: Pick<Network, 'spec'>): boolean {
   return !spec.Predefined && spec.Driver === 'overlay';

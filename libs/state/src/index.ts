@@ -2,7 +2,12 @@ export * from './address/address.ts';
 export * from './address/cidr.ts';
 export { macOf } from './address/mac.ts';
 export * from './assignment.ts';
-export { attachedNetworks, hasAddresses, publishesIngress } from './attached-networks.ts';
+export {
+  attachedNetworks,
+  hasAddresses,
+  needsAllocation,
+  publishesIngress,
+} from './attached-networks.ts';
 export {
   changesMax,
   idCharsMax,

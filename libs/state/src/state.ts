@@ -3,7 +3,7 @@ import { Applier } from './applier.ts';
 import { StateFormatError } from './codec/format.ts';
 import { decodePayload } from './codec/payload.ts';
 import { encodeSnapshot, type Restored, SnapshotReader } from './codec/snapshot.ts';
-import { decodeTransaction } from './codec/transaction-json.ts';
+import { decodeLogged } from './codec/transaction-json.ts';
 import { StateTables } from './tables/state-tables.ts';
 import { viewOf } from './tables/view-of.ts';
 import type { AppliedEntry, Transaction } from './transaction.ts';
@@ -114,7 +114,7 @@ export class State {
 }
 
 function transactionOf(index: LogIndex, bytes: Uint8Array): Transaction {
-  const decoded = decodeTransaction(bytes);
+  const decoded = decodeLogged(bytes);
   if (decoded.kind === 'ok') return decoded.transaction;
   throw new StateFormatError('malformed', `entry ${index}: ${decoded.message}`);
 }

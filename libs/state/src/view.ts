@@ -100,7 +100,10 @@ export interface AddressUse {
   addresses(): Iterable<string>;
 }
 
-/** What is taken on a node by tasks that hold their reservation; kept up to date at every apply. */
+/**
+ * What is taken on a node by tasks that hold their reservation; kept up to date at every apply. Once
+ * something was taken it stays the same object as long as the node is there.
+ */
 export interface NodeUsage {
   readonly nanoCpus: number;
   readonly memoryBytes: number;

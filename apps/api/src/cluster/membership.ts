@@ -116,8 +116,10 @@ export class Membership implements SwarmHost {
     throw new ApiError(500, outcome.message);
   }
 
-  leave(force: boolean): Promise<void> {
-    return this.#exclusive(() => this.#leave(force));
+  /** Who has left may be sent to another swarm, or be shut down: nothing of this one is here any more. */
+  async leave(force: boolean): Promise<void> {
+    await this.#exclusive(() => this.#leave(force));
+    await this.#options.agent('has nothing of a swarm left');
   }
 
   async unlock(key: string): Promise<void> {
@@ -332,7 +334,7 @@ export class Membership implements SwarmHost {
     const next = this.#arrivals.next();
     await this.#follow(identity);
     if (identity.role === 'manager') return next;
-    return { arrival: this.#options.agentUp().then(() => next.arrival) };
+    return { arrival: this.#options.agent('has its session').then(() => next.arrival) };
   }
 
   /** A manager that the others will not take in: the join has failed, and nothing of it stays. */

@@ -1,6 +1,7 @@
 import type { Clock, HostPort, Logger, LogLevel, Random } from '@shoal/runtime';
 import type { Replica } from '@shoal/stage';
 import type { HostNetwork } from './addresses.ts';
+import type { AgentState } from './agent-state.ts';
 import type { Probes } from './join/probes.ts';
 import type { ClusterMetrics } from './metrics.ts';
 
@@ -21,8 +22,8 @@ export interface MembershipOptions {
   readonly probes: Probes;
   /** Longest wait of `swarm init` for this host's agent, milliseconds; it may come later. */
   readonly agentMsMax: number;
-  /** Resolves once this host's agent has a session, or at once when nobody can tell. */
-  readonly agentUp: () => Promise<void>;
+  /** Resolves once this host's agent is as far; at once when nobody can tell, and after a while in any case. */
+  readonly agent: (wanted: AgentState) => Promise<void>;
   /** Hears of each replica that is made. */
   readonly onReplica: (replica: Replica) => void;
 }

@@ -7,7 +7,7 @@ import type { Node, Task } from '@shoal/state';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { blankMeta } from '../cluster/genesis.ts';
 import { FakeSite } from '../testing/fake-host.ts';
-import { ExecMemory, execsMax } from './exec-memory.ts';
+import { execId as execIdOf, execPlace } from './exec-id.ts';
 
 const otherNode = 'node2';
 const downNode = 'node3';
@@ -35,6 +35,7 @@ function echo(said: () => string[], known: Readonly<Record<string, object>> = {}
     const url = incoming.url ?? '';
     said().push(`${incoming.method} ${url}`);
     response.setHeader('Api-Version', '1.41');
+    const exec = /\/exec\/([0-9a-f]+)\/json/.exec(url)?.[1];
     const named = /\/containers\/([^/]+)\/json/.exec(url)?.[1];
     const container = known[decodeURIComponent(named ?? '')];
     if (url.endsWith('/exec') && incoming.method === 'POST') {
@@ -42,6 +43,10 @@ function echo(said: () => string[], known: Readonly<Record<string, object>> = {}
       // In pieces, as a network may bring it.
       response.write(`{"Id": "${execId.slice(0, 10)}`);
       response.end(`${execId.slice(10)}"}`);
+    } else if (exec !== undefined) {
+      response.statusCode = exec === execId ? 200 : 404;
+      const message = `No such exec instance: ${exec}`;
+      response.end(JSON.stringify(exec === execId ? { ID: exec, ExitCode: 7 } : { message }));
     } else if (container !== undefined) response.end(JSON.stringify(container));
     else if (named !== undefined && said() === here) {
       response.statusCode = 404;
@@ -247,14 +252,16 @@ describe('refused is', () => {
 });
 
 describe('an exec', () => {
-  test('is where its container is', async () => {
+  const onOther = execIdOf({ nodeId: otherNode, engineId: execId });
+
+  test('is where its container is, for every manager and after every restart', async () => {
     const made = await site.ask('POST', '/v1.43/containers/web.1/exec', { Cmd: ['true'] });
-    expect(made.json).toEqual({ Id: execId });
-    await site.ask('POST', `/v1.43/exec/${execId}/resize?h=10&w=20`);
+    expect(made.json).toEqual({ Id: onOther });
+    await site.ask('POST', `/v1.43/exec/${onOther}/resize?h=10&w=20`);
     const socket = connect({ path: site.socket, allowHalfOpen: true });
     const body = '{"Detach":false}';
     socket.end(
-      `POST /v1.43/exec/${execId}/start HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: ${body.length}\r\n\r\n${body}typed`,
+      `POST /v1.43/exec/${onOther}/start HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: ${body.length}\r\n\r\n${body}typed`,
     );
     expect(await text(socket)).toMatch(/^HTTP\/1.1 101 UPGRADED\r\n.*typed$/s);
     expect(there).toEqual([
@@ -262,13 +269,46 @@ describe('an exec', () => {
       `POST /v1.43/exec/${execId}/resize?h=10&w=20`,
       `UPGRADE /v1.43/exec/${execId}/start`,
     ]);
-    await site.ask('GET', `/exec/${'0'.repeat(64)}/json`);
-    expect(here).toContain(`GET /exec/${'0'.repeat(64)}/json`);
   });
 
-  test('is forgotten when there are too many', () => {
-    const memory = new ExecMemory();
-    for (let at = 0; at <= execsMax; at += 1) memory.add(`exec${at}`, otherNode);
-    expect([memory.node('exec0'), memory.node('exec1')]).toEqual([undefined, otherNode]);
+  test('is told of by the id that its maker got', async () => {
+    const answer = await site.ask('GET', `/v1.43/exec/${onOther}/json`);
+    expect(answer.json).toEqual({ ID: onOther, ExitCode: 7 });
+    expect(answer.headers['content-length']).toBe(String(Buffer.byteLength(answer.text)));
+    const unknown = execIdOf({ nodeId: otherNode, engineId: '0'.repeat(64) });
+    const missing = await site.ask('GET', `/exec/${unknown}/json`);
+    expect(missing.status).toBe(404);
+    expect(missing.json).toEqual({ message: `No such exec instance: ${unknown}` });
+  });
+
+  test('in a task of this host, named as the swarm does, is found by other managers too', async () => {
+    const made = await site.ask('POST', '/containers/web.4/exec', { Cmd: ['true'] });
+    const { Id } = made.json as { Id: string };
+    expect(execPlace(Id)?.engineId).toBe(execId);
+    expect(execPlace(Id)?.nodeId).toBe(site.host.log.view.tasks.get('task4')?.nodeId);
+    await site.ask('POST', `/exec/${Id}/resize?h=1&w=2`);
+    expect(here).toEqual([
+      'GET /containers/web.4/json',
+      `POST /containers/${ids.own}/exec`,
+      `POST /exec/${execId}/resize?h=1&w=2`,
+    ]);
+  });
+
+  test("of this host's engine is the engine's, byte for byte", async () => {
+    const made = await site.ask('POST', `/containers/${ids.byHand}/exec`, { Cmd: ['true'] });
+    expect(made.json).toEqual({ Id: execId });
+    await site.ask('GET', `/exec/${execId}/json`);
+    expect(here).toContain(`GET /exec/${execId}/json`);
+    expect(there).toEqual([]);
+  });
+
+  test('of a node that is none is unknown, as the engine says it', async () => {
+    for (const id of [execIdOf({ nodeId: 'gone', engineId: execId }), `${execId}fe`]) {
+      const answer = await site.ask('GET', `/exec/${id}/json`);
+      expect(answer.status).toBe(404);
+      expect(answer.json).toEqual({ message: `No such exec instance: ${id}` });
+    }
+    const onDown = execIdOf({ nodeId: downNode, engineId: execId });
+    expect((await site.ask('GET', `/exec/${onDown}/json`)).text).toContain('is down since');
   });
 });

@@ -10,45 +10,40 @@ import {
   refusal,
   refusalBytes,
 } from '@shoal/link';
-import { type Engine, passRequest, passUpgrade, type Upstream } from '@shoal/link/proxy';
+import { type Mend, passRequest, passUpgrade, type Upstream } from '@shoal/link/proxy';
 import type { Identity } from '@shoal/pki';
 import type { StateView } from '@shoal/state';
 import { z } from 'zod';
-import type { Manager, SwarmHost } from '../cluster/standing.ts';
-import { ExecMemory } from './exec-memory.ts';
+import type { Manager } from '../cluster/standing.ts';
+import type { ApiContext } from '../context.ts';
+import { asAsked, execPlace, withExecId } from './exec-id.ts';
 import { type FoundTask, findTask, isIdLike, severalIds, type TaskContainer } from './find-task.ts';
+import { rejoinNetworks } from './rejoin.ts';
 import { nodeTitle, RemoteNode, whyAway } from './remote-node.ts';
+import { startAnswer } from './start-refusal.ts';
 
 /** Sends a request to another node over the link between the agents. */
 export type NodeLink = (identity: Identity, call: LinkCall) => ClientRequest;
 
-export interface ContainerRouterOptions {
-  readonly engine: Engine;
-  readonly host: SwarmHost;
-  /** Absent: only containers of this host are reached. */
-  readonly link?: NodeLink | undefined;
+/** Where a request goes. */
+type Target = Passed | Refused;
+type Passed =
+  | { readonly kind: 'engine'; readonly url?: string; readonly mend?: Mend }
+  | { readonly kind: 'node'; readonly upstream: RemoteNode; readonly mend?: Mend };
+interface Refused {
+  readonly kind: 'refused';
+  readonly status: number;
+  readonly message: string;
 }
 
-/** Where a request goes. */
-type Target =
-  | { readonly kind: 'engine'; readonly url?: string }
-  | { readonly kind: 'node'; readonly upstream: RemoteNode; readonly seen?: SeenAnswer }
-  | { readonly kind: 'refused'; readonly status: number; readonly message: string };
-
-type SeenAnswer = (answer: IncomingMessage) => void;
-
 const here: Target = { kind: 'engine' };
-/** Bytes of an answer in which the id of a new exec is looked for. */
-const execAnswerBytesMax = 4_096;
-const execIdForm = /"Id"\s*:\s*"([0-9a-f]{64})"/;
 const inspected = z.object({ Id: z.string(), Name: z.string() });
 
 /** Requests of the engine's API: to the engine of this host, or to that of the node that has the container. */
 export class ContainerRouter {
-  readonly #options: ContainerRouterOptions;
-  readonly #execs = new ExecMemory();
+  readonly #options: ApiContext;
 
-  constructor(options: ContainerRouterOptions) {
+  constructor(options: ApiContext) {
     this.#options = options;
   }
 
@@ -60,7 +55,10 @@ export class ContainerRouter {
       return refusal(response, target.status, target.message);
     }
     const { upstream, ...how } = this.#ways(target);
-    return passRequest(upstream, request, response, how);
+    const started = target.kind === 'engine' ? this.#started(request) : undefined;
+    if (started === undefined) return passRequest(upstream, request, response, how);
+    await rejoinNetworks(this.#options, started);
+    return passRequest(upstream, request, response, { mend: startAnswer, ...how });
   }
 
   async passUpgrade(request: IncomingMessage, client: Duplex, head: Buffer): Promise<void> {
@@ -74,10 +72,19 @@ export class ContainerRouter {
     return passUpgrade(upstream, request, client, head, url);
   }
 
-  #ways(target: Exclude<Target, { readonly kind: 'refused' }>): {
+  /** The container that is to be started, where networks of the swarm may have a part in it. */
+  #started({ method, url = '' }: IncomingMessage): string | undefined {
+    const { kind } = this.#options.host.standing;
+    if (method !== 'POST' || (kind !== 'manager' && kind !== 'worker')) return undefined;
+    const call = containerCall(url);
+    if (call?.of !== 'container') return undefined;
+    return call.action === 'start' || call.action === 'restart' ? call.reference : undefined;
+  }
+
+  #ways(target: Passed): {
     readonly upstream: Upstream;
     readonly url?: string;
-    readonly seen?: SeenAnswer;
+    readonly mend?: Mend;
   } {
     if (target.kind === 'node') return target;
     return { ...target, upstream: this.#options.engine };
@@ -91,14 +98,24 @@ export class ContainerRouter {
     const call = containerCall(url);
     if (link === undefined || call === undefined || standing.kind !== 'manager') return here;
     const { manager } = standing;
-    const { view } = manager.replica;
     const dial = (linkCall: LinkCall): ClientRequest => link(manager.identity, linkCall);
     const way: Way = { method, call, manager, dial };
-    if (call.of === 'container') return this.#container(way);
-    const nodeId = this.#execs.node(call.reference);
-    return nodeId === undefined || view.nodes.get(nodeId) === undefined
-      ? here
-      : this.#toNode(way, nodeId, call.reference);
+    return call.of === 'container' ? this.#container(way) : this.#exec(way);
+  }
+
+  #exec(way: Way): Target {
+    const { call, manager } = way;
+    const place = execPlace(call.reference);
+    if (place === undefined) return here;
+    const { nodeId, engineId } = place;
+    if (manager.replica.view.nodes.get(nodeId) === undefined)
+      return refused(404, `No such exec instance: ${call.reference}`);
+    const target = this.#onNode(way, nodeId, engineId);
+    if (target.kind === 'refused') return target;
+    return {
+      ...target,
+      mend: ({ status, body }) => ({ status, body: asAsked(body, call.reference) }),
+    };
   }
 
   /** What the engine of this host has by that very id or name is meant first. */
@@ -120,52 +137,55 @@ export class ContainerRouter {
     const own = way.manager.identity.nodeId;
     const isElsewhere = found.kind === 'found' && found.container.task.nodeId !== own;
     if (found.kind !== 'ambiguous' && !isElsewhere) return here;
-    return { kind: 'refused', status: 400, message: severalIds(way.call.reference).message };
+    return refused(400, severalIds(way.call.reference).message);
   }
 
   #found(way: Way, found: FoundTask): Target {
-    const { call, manager } = way;
+    const { call } = way;
     switch (found.kind) {
       case 'none':
         return here;
       case 'ambiguous':
-        return { kind: 'refused', status: 400, message: found.message };
+        return refused(400, found.message);
       case 'bare': {
         const { state } = found.task.status;
         const message = `No such container: ${call.reference} (its task ${found.name} is ${state} and has none)`;
-        return { kind: 'refused', status: 404, message };
+        return refused(404, message);
       }
-      case 'found': {
-        const { task, containerId } = found.container;
-        if (task.nodeId === manager.identity.nodeId)
-          return { kind: 'engine', url: pathOf(call, containerId) };
-        return this.#onOtherNode(way, found.container);
-      }
+      case 'found':
+        return this.#atTask(way, found.container);
     }
   }
 
-  #onOtherNode(way: Way, { task, containerId, name }: TaskContainer): Target {
+  #atTask(way: Way, { task, containerId, name }: TaskContainer): Target {
     const { method, call, manager } = way;
-    const node = manager.replica.view.nodes.get(task.nodeId);
-    if (isReachable(method, call)) {
-      const target = this.#toNode(way, task.nodeId, containerId);
-      const isExec = method === 'POST' && call.action === 'exec' && target.kind === 'node';
-      return isExec ? { ...target, seen: this.#remembering(task.nodeId) } : target;
+    const { nodeId } = task;
+    if (nodeId === manager.identity.nodeId || isReachable(method, call)) {
+      const target = this.#onNode(way, nodeId, containerId);
+      const isExec = method === 'POST' && call.action === 'exec';
+      if (target.kind === 'refused' || !isExec) return target;
+      return {
+        ...target,
+        mend: ({ status, body }) => ({ status, body: withExecId(body, nodeId) }),
+      };
     }
-    const where = node === undefined ? `node ${task.nodeId}` : nodeTitle(node);
+    const node = manager.replica.view.nodes.get(nodeId);
+    const where = node === undefined ? `node ${nodeId}` : nodeTitle(node);
     const asked = call.action === '' ? method : `${method} ${call.action}`;
     const message = `${name} runs on ${where}, and ${asked} is not for containers of other nodes: the swarm starts, stops and removes them`;
-    return { kind: 'refused', status: 403, message };
+    return refused(403, message);
   }
 
-  #toNode({ call, manager, dial }: Way, nodeId: string, id: string): Target {
-    const node = manager.replica.view.nodes.get(nodeId);
-    const away = node === undefined ? `node ${nodeId} was removed` : whyAway(node);
-    if (node === undefined || away !== undefined)
-      return { kind: 'refused', status: 503, message: away ?? '' };
-    const address = { host: node.status.addr, port: linkPort };
-    const view = (): StateView => manager.replica.view;
+  /** What the node's engine knows by the id. */
+  #onNode({ call, manager, dial }: Way, nodeId: string, id: string): Target {
     const url = pathOf(call, id);
+    if (nodeId === manager.identity.nodeId) return { kind: 'engine', url };
+    const view = (): StateView => manager.replica.view;
+    const node = view().nodes.get(nodeId);
+    if (node === undefined) return refused(503, `node ${nodeId} was removed`);
+    const away = whyAway(node);
+    if (away !== undefined) return refused(503, away);
+    const address = { host: node.status.addr, port: linkPort };
     return { kind: 'node', upstream: new RemoteNode({ nodeId, address, url, view, dial }) };
   }
 
@@ -184,20 +204,6 @@ export class ContainerRouter {
       return 'none';
     }
   }
-
-  /** Notes where an exec is before its maker can ask for it. */
-  #remembering(nodeId: string): SeenAnswer {
-    return (answer) => {
-      if (answer.statusCode !== 201) return;
-      let head = '';
-      answer.on('data', (chunk: Buffer) => {
-        if (head.length > execAnswerBytesMax) return;
-        head += chunk.toString('latin1');
-        const id = execIdForm.exec(head)?.[1];
-        if (id !== undefined) this.#execs.add(id, nodeId);
-      });
-    };
-  }
 }
 
 /** One request on its way. */
@@ -206,4 +212,8 @@ interface Way {
   readonly call: ContainerCall;
   readonly manager: Manager;
   readonly dial: (call: LinkCall) => ClientRequest;
+}
+
+function refused(status: number, message: string): Refused {
+  return { kind: 'refused', status, message };
 }

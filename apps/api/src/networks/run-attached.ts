@@ -1,10 +1,10 @@
-import { ApiError, apiErrors, isPredefinedName } from '@shoal/docker-api';
+import { apiErrors, isPredefinedName } from '@shoal/docker-api';
 import { z } from 'zod';
 import { managerToWrite } from '../cluster/access.ts';
 import type { ApiContext } from '../context.ts';
 import type { Attached } from './attach.ts';
 import { listNetworks, standsFor } from './engine-networks.ts';
-import { findNetwork } from './find.ts';
+import { findNetwork, findShown, ownNetworks } from './find.ts';
 
 const createRequest = z.looseObject({
   HostConfig: z
@@ -77,6 +77,43 @@ export async function engineNetworkFor(
   return (await joinFor(context, ref))?.engineNetwork;
 }
 
+const joiner = z.object({
+  Name: z.string(),
+  State: z.object({ Running: z.boolean() }),
+  NetworkSettings: z.object({
+    Networks: z.record(z.string(), z.object({ EndpointID: z.string().nullish() })).nullish(),
+  }),
+});
+
+/**
+ * The engine's network that a container joins for one of the swarm, built if it was not; undefined when the
+ * name is not of the swarm, and where the engine says best what is wrong. @throws ApiError in Docker's words
+ */
+export async function networkToConnect(
+  context: ApiContext,
+  ref: string,
+  containerRef: string,
+): Promise<string | undefined> {
+  const { engine, host } = context;
+  if (host.standing.kind !== 'manager' && host.standing.kind !== 'worker') return undefined;
+  const path = `/containers/${encodeURIComponent(containerRef)}/json`;
+  const told = await engine.get(path).catch(() => undefined);
+  const container = joiner.safeParse(told?.json).data;
+  if (container === undefined) return undefined;
+  const join = await joinFor(context, ref);
+  // What does not run joins when it starts, and may name what is not there yet.
+  if (!container.State.Running) return join?.engineNetwork;
+  if (join === undefined) {
+    if (findShown(await ownNetworks(engine), ref) === undefined)
+      throw apiErrors.nothingToAttachTo(ref);
+    return undefined;
+  }
+  const there = container.NetworkSettings.Networks?.[join.engineNetwork];
+  if ((there?.EndpointID ?? '') !== '')
+    throw apiErrors.alreadyAttached(container.Name.replace(/^\//, ''), join.engineNetwork);
+  return join.engineNetwork;
+}
+
 type Join = Extract<Attached, { readonly kind: 'attached' }>;
 
 async function joinFor(context: ApiContext, ref: string): Promise<Join | undefined> {
@@ -114,7 +151,7 @@ async function attached(
   // The engine says so too, in its own words.
   if (problem === notFound(network)) return undefined;
   if (problem.endsWith(notAttachable)) throw apiErrors.notAttachable(ref);
-  throw new ApiError(500, `Could not attach to network ${ref}: ${problem}`);
+  throw apiErrors.couldNotAttach(ref, problem);
 }
 
 /** Ends of what a manager says of a network, through this host's agent. */

@@ -9,6 +9,13 @@ beforeEach(async () => {
 });
 afterEach(() => site.close());
 
+/** As an engine inspects it. */
+const containerIn = (Running: boolean, network?: string): object => ({
+  Name: '/c',
+  State: { Running },
+  NetworkSettings: { Networks: network === undefined ? {} : { [network]: { EndpointID: 'e' } } },
+});
+
 describe('a container run by hand', () => {
   beforeEach(async () => {
     await site.init();
@@ -22,6 +29,7 @@ describe('a container run by hand', () => {
   test('joins what the agent built for an attachable network', async () => {
     const id = await site.create('demo', { Attachable: true });
     const asked: string[] = [];
+    site.engine.containers['c'] = containerIn(true);
     site.attach = async (network) => {
       asked.push(network);
       return { kind: 'attached', engineNetwork: 'shoal-demo' };
@@ -50,6 +58,7 @@ describe('a container run by hand', () => {
   test('is refused a network that is not attachable, and one that the agent cannot build', async () => {
     await site.create('closed');
     await site.create('broken', { Attachable: true });
+    site.engine.containers['c'] = containerIn(true);
     const refusal = fail(
       500,
       'Could not attach to network closed: rpc error: code = PermissionDenied desc = network closed not manually attachable',
@@ -62,6 +71,89 @@ describe('a container run by hand', () => {
       fail(500, 'Could not attach to network broken: no agent in this test'),
     );
     expect(site.engine.done).toEqual([]);
+  });
+
+  test.each(['manager', 'worker'] as const)('that runs, connected on a %s', async (kind) => {
+    await site.create('demo', { Attachable: true });
+    site.attach = async (network) =>
+      network === 'nope'
+        ? { kind: 'refused', problem: 'network nope not found' }
+        : { kind: 'attached', engineNetwork: 'demo' };
+    if (kind === 'worker') site.host.standing = { kind, identity: { nodeId: 'w' } as Identity };
+    const connect = (network: string, Container: string) =>
+      site.ask('POST', `/networks/${network}/connect`, { Container });
+    site.engine.containers['runs'] = containerIn(true);
+    site.engine.containers['waits'] = containerIn(false);
+    site.engine.containers['inside'] = containerIn(true, 'demo');
+    expect(await connect('nope', 'runs')).toMatchObject(
+      fail(
+        500,
+        'Could not attach to network nope: rpc error: code = NotFound desc = network nope not found',
+      ),
+    );
+    expect(await connect('demo', 'inside')).toMatchObject(
+      fail(409, 'c is already attached to network demo'),
+    );
+    expect(site.engine.done).toEqual([]);
+    for (const [network, container] of [
+      ['demo', 'runs'],
+      ['mine', 'runs'],
+      ['nope', 'waits'],
+      ['nope', 'unknown'],
+    ] as const)
+      await connect(network, container);
+    expect(site.engine.done.map(({ call }) => call)).toEqual([
+      'POST /networks/demo/connect',
+      'POST /networks/mine/connect',
+      'POST /networks/nope/connect',
+      'POST /networks/nope/connect',
+    ]);
+  });
+
+  test('that starts again joins what its network is by then', async () => {
+    await site.create('demo', { Attachable: true });
+    const asked: string[] = [];
+    site.attach = async () => {
+      asked.push('demo');
+      return { kind: 'attached', engineNetwork: 'demo' };
+    };
+    const Aliases = ['al'];
+    const networks = {
+      mine: { NetworkID: hex('d') },
+      demo: { NetworkID: hex('9'), Aliases, IPAddress: '10.0.1.7' },
+      nope: { NetworkID: '' },
+    };
+    site.engine.containers['c'] = {
+      Id: hex('8'),
+      State: { Running: false },
+      NetworkSettings: { Networks: networks },
+    };
+    for (const action of ['start', 'restart'])
+      await site.ask('POST', `/v1.41/containers/c/${action}`);
+    expect(asked).toEqual(['demo', 'demo']);
+    const joined = [
+      { call: 'POST /networks/demo/disconnect', body: { Container: hex('8'), Force: true } },
+      {
+        call: 'POST /networks/demo/connect',
+        body: { Container: hex('8'), EndpointConfig: { Aliases } },
+      },
+    ];
+    expect(site.engine.done).toEqual([
+      ...joined,
+      { call: 'POST /containers/c/start', body: null },
+      ...joined,
+      { call: 'POST /containers/c/restart', body: null },
+    ]);
+  });
+
+  test('that cannot start for want of a network is told so in Docker’s words', async () => {
+    const unknown =
+      'Could not attach to network nope: rpc error: code = NotFound desc = network nope not found';
+    expect(await site.ask('POST', '/containers/c/start')).toMatchObject(fail(500, unknown));
+    site.host.standing = { kind: 'inactive' };
+    expect(await site.ask('POST', '/containers/c/start')).toMatchObject(
+      fail(404, 'network nope not found'),
+    );
   });
 
   test('on a worker goes by what a manager says of the network, through the agent', async () => {

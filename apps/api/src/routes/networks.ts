@@ -31,7 +31,7 @@ import {
 import { findNetwork, findShown, ownNetworks } from '../networks/find.ts';
 import { pruneEngine, pruneSwarm } from '../networks/prune.ts';
 import { removeNetwork } from '../networks/removal.ts';
-import { engineNetworkFor } from '../networks/run-attached.ts';
+import { networkToConnect } from '../networks/run-attached.ts';
 import {
   inspected,
   isStandIn,
@@ -102,8 +102,8 @@ export function networkRoutes(app: FastifyInstance, context: ApiContext): void {
     return sendJson(reply, 200, { NetworksDeleted: removed.length === 0 ? null : removed });
   });
   app.post('/networks/:ref/connect', async (request, reply) => {
-    parseConnectRequest(jsonBody(request));
-    const engineNetwork = await engineNetworkFor(context, refOf(request));
+    const { Container = '' } = parseConnectRequest(jsonBody(request));
+    const engineNetwork = await networkToConnect(context, refOf(request), Container);
     return toEngineRead(context, request, reply, forNetwork(request, engineNetwork));
   });
   app.post('/networks/:ref/disconnect', async (request, reply) => {

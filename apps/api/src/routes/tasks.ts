@@ -2,9 +2,8 @@ import {
   filterKeys,
   parseFilters,
   resolveTask,
+  shownTasks,
   TaskTexts,
-  taskCandidates,
-  taskFilter,
   taskShape,
 } from '@shoal/docker-api';
 import type { FastifyInstance } from 'fastify';
@@ -19,8 +18,7 @@ export function taskRoutes(app: FastifyInstance, context: RouteContext): void {
     const { view } = (await managerToRead(context, reply)).replica;
     const filters = parseFilters(queryOf(request)['filters'], filterKeys.tasks);
     return context.lists.send(reply, view.tasks.size, () => {
-      const isShown = taskFilter(view, filters);
-      const items = [...taskCandidates(view, filters)].filter(isShown);
+      const items = shownTasks(view, filters);
       return { items, write: texts.gather(view, items) };
     });
   });

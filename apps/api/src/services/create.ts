@@ -20,6 +20,7 @@ import { blankMeta } from '../cluster/genesis.ts';
 import { sealedPlaces } from '../cluster/sealed.ts';
 import type { Manager } from '../cluster/standing.ts';
 import type { ApiContext } from '../context.ts';
+import { endpointAt, noEndpoint } from './endpoint.ts';
 import { checkLabels } from './labels.ts';
 
 /** What creates the service: the object and its first revision. @throws ApiError */
@@ -33,15 +34,15 @@ export function creation(
   validateServiceSpec(named, surroundings(manager.replica.view, undefined));
   checkLabels(manager.replica.view, named.spec);
   const id = newId(random);
+  const revision = newRevision(manager, random, id, 1, named, registryAuth);
   const service: Service = {
     id,
     meta: blankMeta,
     name: named.spec.Name,
     revision: 1,
-    endpoint: { revision: 0, ports: [], virtualIps: [] },
+    endpoint: endpointAt(noEndpoint, revision),
     jobStatus: jobStatusAfter(undefined, undefined, { number: 1, spec: named.spec }, clock.now()),
   };
-  const revision = newRevision(manager, random, id, 1, named, registryAuth);
   return {
     id,
     changes: [

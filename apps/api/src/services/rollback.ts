@@ -8,6 +8,7 @@ import {
   type Service,
   type StateView,
 } from '@shoal/state';
+import { endpointAt } from './endpoint.ts';
 
 /** Largest number of a revision in a request; beyond it numbers are not exact. */
 const numberMax = Number.MAX_SAFE_INTEGER;
@@ -34,6 +35,7 @@ export function rolledBack(
     meta,
     revision: to,
     previousRevision: service.revision,
+    endpoint: endpointAt(service.endpoint, target),
     // A job is not updated task by task: it runs again.
     ...(isJob(target.spec) && { jobStatus: nextJobStatus(service.jobStatus, to, now) }),
     updateStatus: isJob(target.spec)

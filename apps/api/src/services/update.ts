@@ -18,6 +18,7 @@ import { sealedPlaces } from '../cluster/sealed.ts';
 import type { Manager } from '../cluster/standing.ts';
 import type { ApiContext } from '../context.ts';
 import { newRevision, surroundings, withName } from './create.ts';
+import { endpointAt } from './endpoint.ts';
 import { checkLabels } from './labels.ts';
 import { rolledBack } from './rollback.ts';
 
@@ -52,11 +53,13 @@ export function update(
     return [{ op: 'update', table: 'service', object: rolledBack(clock, view, service, meta) }];
   checkLabels(view, named.spec);
   const number = newestRevision(view, service.id) + 1;
+  const revision = newRevision(manager, random, service.id, number, named, request.registryAuth);
   const object: Service = {
     ...service,
     meta,
     revision: number,
     previousRevision: service.revision,
+    endpoint: endpointAt(service.endpoint, revision),
     updateStatus: undefined,
     jobStatus: jobStatusAfter(
       service.jobStatus,
@@ -65,7 +68,6 @@ export function update(
       clock.now(),
     ),
   };
-  const revision = newRevision(manager, random, service.id, number, named, request.registryAuth);
   return [
     { op: 'update', table: 'service', object },
     { op: 'create', table: 'revision', object: revision },

@@ -17,7 +17,7 @@ const standing = (name: string) => {
   return convergenceOf(site.view, service);
 };
 
-/** Does what the allocator does for a service without ports. */
+/** Does what the allocator does for a service whose ports are on the nodes. */
 function allocateEndpoint(name: string): void {
   const service = site.view.services.byName(name);
   if (service === undefined) throw new Error(`no service ${name}`);
@@ -26,7 +26,8 @@ function allocateEndpoint(name: string): void {
 }
 
 test('a service waits for its addresses, then for its tasks, and is there', async () => {
-  const id = await site.serve('web');
+  const Ports = [{ Protocol: 'tcp', TargetPort: 80, PublishMode: 'host' }];
+  const id = await site.serve('web', { EndpointSpec: { Ports } });
   expect(standing('web')).toMatchObject({ mode: 'replicated', running: 0, desired: 1 });
   expect(standing('web').reason).toContain('not allocated');
   allocateEndpoint('web');
@@ -39,7 +40,6 @@ test('a service waits for its addresses, then for its tasks, and is there', asyn
 
 test('an update that is under way, or paused, is the reason', async () => {
   await site.serve('web', { Mode: { Replicated: { Replicas: 0 } } });
-  allocateEndpoint('web');
   expect(standing('web').reason).toBe('');
   const service = site.view.services.byName('web');
   if (service === undefined) throw new Error('no service');

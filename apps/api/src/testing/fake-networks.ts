@@ -35,6 +35,8 @@ export class FakeEngine {
   ];
   /** Networks that containers are in. */
   readonly busy = new Set<string>();
+  /** Containers as they are inspected, by the name they are asked for by. */
+  readonly containers: Record<string, object> = {};
   readonly done: { readonly call: string; readonly body: unknown }[] = [];
   readonly server: Server = createServer((request, response) => {
     const refused = () => fail(400, 'the fake engine cannot read this');
@@ -55,6 +57,8 @@ export class FakeEngine {
     if (path === '/networks') return { status: 200, json: this.#listed(url) };
     const ref = /^\/networks\/([^/]+)$/.exec(path)?.[1];
     if (request.method === 'GET') {
+      const container = /^\/containers\/([^/]+)\/json$/.exec(path)?.[1];
+      if (container !== undefined) return this.#inspected(container);
       const found = this.networks.find(({ Name, Id }) => Name === ref || Id === ref);
       if (found !== undefined) return { status: 200, json: found };
       return { status: 404, json: { message: `network ${ref} not found` } };
@@ -64,9 +68,17 @@ export class FakeEngine {
       call,
       body: body === '' ? url.searchParams.get('filters') : JSON.parse(body),
     });
+    if (path.endsWith('/start'))
+      return { status: 404, json: { message: 'network nope not found' } };
     if (request.method === 'DELETE')
       return { status: this.busy.has(ref ?? '') ? 403 : 204, json: {} };
     return { status: 201, json: { Id: hex('e'), Warning: '' } };
+  }
+
+  #inspected(ref: string): { status: number; json: unknown } {
+    const json = this.containers[ref];
+    if (json === undefined) return { status: 404, json: { message: `No such container: ${ref}` } };
+    return { status: 200, json };
   }
 
   #listed(url: URL): readonly FakeNetwork[] {

@@ -52,6 +52,7 @@ test('every process of the plan has its own admin port and the mark of its super
   const ports = plans.map(({ args }) => args.find((word) => word.startsWith('--metrics-listen=')));
   expect(new Set(ports).size).toBe(processNames.length);
   expect(ports[0]).toBe('--metrics-listen=127.0.0.1:100');
+  expect(plans.every(({ args }) => args.indexOf('--max-semi-space-size=4') === 0)).toBe(true);
   expect(plans.every(({ env }) => env['SHOAL_SUPERVISED_IN'] === '/tmp/a')).toBe(true);
 });
 

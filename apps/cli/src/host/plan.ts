@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { nodeFlags } from '@shoal/runtime/process';
 import type { HostConfig } from './config.ts';
 
 /** The processes of a host, in the order they are started; stopped in reverse. */
@@ -55,6 +56,7 @@ export function hostPlan(config: HostConfig, root: string, node: string): readon
     name,
     program: node,
     args: [
+      ...nodeFlags,
       programOf(root, name),
       `--data-dir=${config.dataDir}`,
       `--run-dir=${config.runDir}`,

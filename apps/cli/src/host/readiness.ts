@@ -7,6 +7,8 @@ import { type HostStatus, hostStatus, type ProcessStatus } from './health.ts';
 import { logDirectory } from './layout.ts';
 
 const healthyMsMax = 60_000;
+/** Longest further wait for what is up to be ready too; a swarm without quorum never is. */
+const readyMsMax = 5_000;
 const pollMs = 100;
 /** A process that calls itself unhealthy for this long does not come up by itself. */
 const unhealthyMsMax = 5_000;
@@ -17,7 +19,7 @@ const isUp = (status: ProcessStatus): boolean =>
   status.healthy && status.role !== '' && status.role !== 'starting';
 
 /**
- * Waits until every process of the host is up, and tells of each.
+ * Waits until every process of the host is up, and tells of each; then a while until the swarm answers.
  * @throws CommandError with the last words of the one that does not come up.
  */
 export async function untilHealthy(
@@ -27,6 +29,7 @@ export async function untilHealthy(
 ): Promise<void> {
   const deadline = systemClock.monotonic() + healthyMsMax;
   const told = new Set<string>();
+  let upSince: number | undefined;
   let bad = { reason: '', since: systemClock.monotonic() };
   for (;;) {
     const status = await hostStatus(config.runDir);
@@ -34,7 +37,11 @@ export async function untilHealthy(
       if (!told.has(process)) say(`${process} is up`);
       told.add(process);
     }
-    if (status.supervisor !== null && status.processes.every(isUp)) return;
+    if (status.supervisor !== null && status.processes.every(isUp)) {
+      upSince ??= systemClock.monotonic();
+      const isLate = systemClock.monotonic() - upSince > readyMsMax;
+      if (isLate || status.processes.every(({ ready }) => ready)) return;
+    }
     const reason = unhealthyOf(status);
     if (reason !== bad.reason) bad = { reason, since: systemClock.monotonic() };
     if (reason !== '' && systemClock.monotonic() - bad.since > unhealthyMsMax) {

@@ -95,6 +95,21 @@ export const cases: readonly Case[] = [
     },
   },
   {
+    name: 'a task that refuses is heard, also by clients that came through another host',
+    async run(world) {
+      await world.remove(others('t3'));
+      await world.stopTask('t3');
+      try {
+        for (const family of [4, 6] as const) {
+          const { errors } = await askPublished(world, 'outside', hostAddress('c', family), 4);
+          deepStrictEqual(errors, { ECONNREFUSED: 4 });
+        }
+      } finally {
+        await world.startTask('t3');
+      }
+    },
+  },
+  {
     name: 'a UDP flow stays with its task and moves when that is gone',
     async run(world) {
       const flow = { socket: 1, host: world.virtualIp(), port: targetPort };

@@ -1,5 +1,6 @@
 import { type KernelCommands, kernelCommands } from '@shoal/overlay/kernel';
 import { canonical, macOf } from '@shoal/state';
+import { setSysctls } from '../kernel/sysctls.ts';
 
 /** Hosts of the world: the third has no task. */
 export const hostNames = ['a', 'b', 'c'] as const;
@@ -40,6 +41,13 @@ export function hostAddress(host: HostName | 'outside', family: 4 | 6 = 4): stri
   return family === 4 ? `10.201.77.${ending}` : `fd77:c9::${ending}`;
 }
 
+/** No packet filter sits on a wire. */
+const wireSysctls = {
+  '?net/bridge/bridge-nf-call-arptables': '0',
+  '?net/bridge/bridge-nf-call-iptables': '0',
+  '?net/bridge/bridge-nf-call-ip6tables': '0',
+};
+
 /** Names and paths of the namespaces of one world. */
 export class Topology {
   readonly prefix: string;
@@ -78,6 +86,7 @@ export class Topology {
       ...this.#task('client', 'a', ['demo']),
     ];
     for (const batch of batches(steps)) await this.#run(batch);
+    await setSysctls(this.#commands, this.path('wire'), wireSysctls);
   }
 
   async down(): Promise<void> {

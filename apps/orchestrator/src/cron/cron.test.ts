@@ -268,7 +268,7 @@ describe('a replicated service with the labels of swarm-cronjob', () => {
         servedUntil: noon + run * hour,
         lastRun: noon + run * hour,
       });
-      expect(states(swarm).filter((state) => state === 'new')).toHaveLength(4);
+      expect(states(swarm).filter((state) => state === 'pending')).toHaveLength(4);
       swarm.run(20 * second);
       expect(states(swarm)).toEqual(['complete', 'complete', 'complete', 'complete']);
     }
@@ -337,7 +337,7 @@ describe('a replicated service with the labels of swarm-cronjob', () => {
     swarm.run(10 * second);
     expect(states(swarm)).toHaveLength(3);
     at(swarm, noon + hour);
-    expect(states(swarm).filter((state) => state === 'new')).toHaveLength(3);
+    expect(states(swarm).filter((state) => state === 'pending')).toHaveLength(3);
     swarm.run(minute);
     expect(states(swarm)).toEqual(['complete', 'complete', 'complete']);
   });

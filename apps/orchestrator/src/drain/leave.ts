@@ -40,7 +40,7 @@ export function leaveGently(subject: Subject, slots: readonly Slot[]): void {
   }
 }
 
-function start({ service, plan, view, now }: Subject, slot: Slot, taskId: string): void {
+function start({ revision, plan, view, now }: Subject, slot: Slot, taskId: string): void {
   const seed = `drain of ${taskId}/${view.index}`;
-  plan.create('drain: start first', newTask(service, slot, 'running', seed, now));
+  plan.create('drain: start first', newTask(revision, slot, 'running', seed, now));
 }

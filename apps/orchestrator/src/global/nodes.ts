@@ -50,8 +50,8 @@ function isFilled({ revision }: Subject, slot: Slot): boolean {
   return !shouldRestart(revision.spec.TaskTemplate.RestartPolicy, slot, newest);
 }
 
-function create({ service, plan, view, now }: Subject, node: Node): void {
+function create({ service, revision, plan, view, now }: Subject, node: Node): void {
   const seed = `${service.id}/${node.id}/${view.index}`;
   const place = { slot: 0, nodeId: node.id };
-  plan.create('node without a task', newTask(service, place, 'running', seed, now));
+  plan.create('node without a task', newTask(revision, place, 'running', seed, now));
 }

@@ -11,8 +11,8 @@ describe('a replicated job', () => {
     swarm.settle();
     expect(current(swarm).map(({ slot }) => slot)).toEqual([0, 1]);
     expect(current(swarm)).toMatchObject([
-      { desired: 'complete', jobIteration: 0, status: { state: 'new' } },
-      { desired: 'complete', jobIteration: 0, status: { state: 'new' } },
+      { desired: 'complete', jobIteration: 0, status: { state: 'pending' } },
+      { desired: 'complete', jobIteration: 0, status: { state: 'pending' } },
     ]);
     let most = 0;
     swarm.fate = () => 'finishes';

@@ -35,6 +35,6 @@ export function newJobTask(subject: Subject, run: JobRun, slot: Slot): Task {
   const after = newestTask(slot)?.id ?? 'none';
   const seed = `${service.id}/${iteration}/${slot.slot}/${slot.nodeId}/after ${after}`;
   const waits = slot.tasks.some((task) => isStopping(subject, task));
-  const task = newTask(service, slot, waits ? 'ready' : 'complete', seed, now);
-  return { ...task, revision: revision.number, jobIteration: iteration };
+  const task = newTask(revision, slot, waits ? 'ready' : 'complete', seed, now);
+  return { ...task, jobIteration: iteration };
 }

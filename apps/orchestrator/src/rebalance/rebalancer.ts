@@ -129,7 +129,7 @@ function findMove(view: StateView, service: Service, last: Instant, now: Instant
   if (shift === undefined) return { kind: 'none', again };
   const allowedAt = last === 0 ? 0 : last + intervalMs(view, revision);
   if (allowedAt > now) return { kind: 'none', again: allowedAt };
-  const decision = moveOf(view, service, tasks, shift, now);
+  const decision = moveOf(view, revision, tasks, shift, now);
   return decision === undefined ? nothing : { kind: 'move', decision };
 }
 
@@ -142,7 +142,7 @@ function intervalMs(view: StateView, revision: Revision): number {
 /** The youngest task of the fuller node gets a mate on the emptier one, which takes over once it runs. */
 function moveOf(
   view: StateView,
-  service: Service,
+  revision: Revision,
   tasks: readonly Task[],
   { from, to }: Shift,
   now: Instant,
@@ -154,7 +154,7 @@ function moveOf(
   if (old === undefined) return undefined;
   const seed = `move of ${old.id} to ${to}/${view.index}`;
   const place = { slot: old.slot, nodeId: to };
-  const object: Task = { ...newTask(service, place, 'running', seed, now), movedFrom: from };
+  const object: Task = { ...newTask(revision, place, 'running', seed, now), movedFrom: from };
   return {
     kind: 'transaction',
     key: rebalanceKey,

@@ -46,7 +46,7 @@ function scaleUp(
   filled: readonly Slot[],
   replicas: number,
 ): Set<number> {
-  const { service, plan, view, now } = subject;
+  const { service, revision, plan, view, now } = subject;
   const taken = new Set(filled.map(({ slot }) => slot));
   const created = new Set<number>();
   const missing = replicas - filled.length;
@@ -54,7 +54,7 @@ function scaleUp(
     if (taken.has(slot)) continue;
     const seed = `${service.id}/${slot}/${view.index}`;
     const waits = slots.get(slot)?.tasks.some((task) => isStopping(subject, task));
-    const task = newTask(service, { slot, nodeId: '' }, waits ? 'ready' : 'running', seed, now);
+    const task = newTask(revision, { slot, nodeId: '' }, waits ? 'ready' : 'running', seed, now);
     plan.create('fewer tasks than replicas', task);
     created.add(slot);
   }

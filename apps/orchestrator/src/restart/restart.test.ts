@@ -285,7 +285,7 @@ describe('a task that fails again and again', () => {
     expect(swarm.live('web')[0]?.status.err).toBe('');
     swarm.runUntil('second failure', () => swarm.live('web')[0]?.restart?.failures === 2);
     const text = 'waits 10s to restart: 2 failures in a row';
-    expect(swarm.live('web')[0]?.status).toMatchObject({ state: 'new', err: text });
+    expect(swarm.live('web')[0]?.status).toMatchObject({ state: 'pending', err: text });
     // The scheduler clears it.
     swarm.runUntil('ready', () => swarm.live('web')[0]?.status.state === 'ready');
     expect(swarm.live('web')[0]?.status.err).toBe(text);

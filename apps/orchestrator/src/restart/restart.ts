@@ -17,7 +17,7 @@ export const stopTimeoutMs = 60_000;
  * a node can prepare it, and starts later: see {@link startReplacements}.
  */
 export function restartEnded(subject: Subject, slot: Slot): void {
-  const { service, plan, revision, view, now } = subject;
+  const { plan, revision, view, now } = subject;
   const live = liveTasks(slot).filter((task) => !plan.isTouched(task));
   const ended = live.filter((task) => !subject.isHealthy(task));
   const [first, ...others] = ended;
@@ -36,7 +36,7 @@ export function restartEnded(subject: Subject, slot: Slot): void {
     return;
   }
   const restart = restartOf(subject, first);
-  const made = newTask(service, slot, 'ready', `replacement of ${first.id}`, now);
+  const made = newTask(revision, slot, 'ready', `replacement of ${first.id}`, now);
   const err = restart === undefined ? '' : waitText(restart);
   const status = { ...made.status, err };
   stop(subject, first, { ...made, status, ...(restart && { restart }) });

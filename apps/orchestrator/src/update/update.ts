@@ -58,12 +58,12 @@ function isBusy(subject: Subject, pace: Pace, one: SlotProgress): boolean {
 }
 
 function replaceTasks(subject: Subject, slot: Slot, order: Pace['order']): void {
-  const { service, view, plan, now } = subject;
+  const { revision, view, plan, now } = subject;
   const old = liveTasks(slot);
   const seed = `update of ${slot.tasks.map(({ id }) => id).join()}/${view.index}`;
   if (order === 'start-first' && old.length > 0)
-    plan.create('update: start first', newTask(service, slot, 'running', seed, now));
-  else plan.replace('update: stop first', old, newTask(service, slot, 'ready', seed, now));
+    plan.create('update: start first', newTask(revision, slot, 'running', seed, now));
+  else plan.replace('update: stop first', old, newTask(revision, slot, 'ready', seed, now));
 }
 
 /** After the last replacement the update is watched for a while before it is called a success. */

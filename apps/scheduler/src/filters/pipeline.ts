@@ -34,14 +34,14 @@ interface Stage {
   readonly at: number;
   readonly filter: Filter;
   readonly passes: Check;
+  /** Whether the node's own object decides, not what runs there. */
+  readonly ofTheNode: boolean;
 }
 
 /** The filters that look at something of these needs. */
 export class Pipeline {
   readonly needs: Needs;
   readonly #stages: Stage[] = [];
-  readonly #ofTheNode: Stage[] = [];
-  readonly #ofItsTasks: Stage[] = [];
 
   constructor(needs: Needs) {
     this.needs = needs;
@@ -49,10 +49,7 @@ export class Pipeline {
       const filter = filters[at]?.filter;
       const passes = filter?.prepare(needs);
       if (filter === undefined || passes === undefined) continue;
-      const stage = { at, filter, passes };
-      this.#stages.push(stage);
-      if (filter.terrain === undefined) this.#ofItsTasks.push(stage);
-      else this.#ofTheNode.push(stage);
+      this.#stages.push({ at, filter, passes, ofTheNode: filter.terrain !== undefined });
     }
   }
 
@@ -70,21 +67,23 @@ export class Pipeline {
 
   /** Passes the filters that look at the node's own object. */
   suits(candidate: Candidate): boolean {
-    for (const { passes } of this.#ofTheNode) if (!passes(candidate)) return false;
+    for (const { ofTheNode, passes } of this.#stages)
+      if (ofTheNode && !passes(candidate)) return false;
     return true;
   }
 
   /** Passes the filters that look at what runs on the node. */
   hasRoom(candidate: Candidate): boolean {
-    for (const { passes } of this.#ofItsTasks) if (!passes(candidate)) return false;
+    for (const { ofTheNode, passes } of this.#stages)
+      if (!ofTheNode && !passes(candidate)) return false;
     return true;
   }
 
   /** Needs with equal texts {@link suits} the same nodes. */
   get terrain(): string {
     let text = '';
-    for (const { at, filter } of this.#ofTheNode)
-      text += `${at}\t${filter.terrain?.(this.needs) ?? ''}\0`;
+    for (const { at, filter, ofTheNode } of this.#stages)
+      if (ofTheNode) text += `${at}\t${filter.terrain?.(this.needs) ?? ''}\0`;
     return text;
   }
 

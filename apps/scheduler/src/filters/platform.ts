@@ -11,8 +11,12 @@ function architecture(name: string): string {
   return name === 'aarch64' ? 'arm64' : name;
 }
 
+const none: readonly Platform[] = [];
+
 function platformsOf({ spec }: Revision): readonly Platform[] {
-  return (spec.TaskTemplate.Placement?.Platforms ?? []).map((platform) => ({
+  const platforms = spec.TaskTemplate.Placement?.Platforms;
+  if (platforms === undefined) return none;
+  return platforms.map((platform) => ({
     os: platform.OS ?? '',
     architecture: architecture(platform.Architecture ?? ''),
   }));

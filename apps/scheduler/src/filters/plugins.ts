@@ -18,9 +18,13 @@ function volumeDrivers(template: TaskTemplate): string[] {
   return drivers;
 }
 
-function wanted({ revision, networks }: Needs): Plugin[] {
+const none: readonly Plugin[] = [];
+
+function wanted({ revision, networks }: Needs): readonly Plugin[] {
   const template = revision.spec.TaskTemplate;
   const log = template.LogDriver?.Name ?? '';
+  const { Mounts } = template.ContainerSpec;
+  if (Mounts === undefined && networks.length === 0 && log === '') return none;
   return [
     ...volumeDrivers(template).map((Name) => ({ Type: 'Volume', Name })),
     ...networks

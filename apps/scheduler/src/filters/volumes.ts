@@ -6,8 +6,8 @@ import { countOfNodes, type Filter } from './filter.ts';
  */
 export const volumesFilter: Filter = {
   prepare({ revision }) {
-    const mounts = revision.spec.TaskTemplate.ContainerSpec.Mounts ?? [];
-    return mounts.some(({ Type }) => Type === 'cluster') ? () => false : undefined;
+    const mounts = revision.spec.TaskTemplate.ContainerSpec.Mounts;
+    return mounts?.some(({ Type }) => Type === 'cluster') ? () => false : undefined;
   },
   explain: (nodes) => `cannot fulfill requested CSI volume mounts on ${countOfNodes(nodes)}`,
   lack: () => ({ distance: 4, words: 'cannot mount cluster volumes, which are not supported' }),

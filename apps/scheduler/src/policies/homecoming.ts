@@ -32,7 +32,7 @@ export function placeAtHomes(
       if (free.has(task.slot)) mates.push(task);
       else free.set(task.slot, task);
     } else if (candidate !== undefined && pipeline.judge(candidate) === undefined) {
-      const genericResources = board.place(candidate, revision, task.id);
+      const genericResources = board.place(candidate, revision);
       placed.push({ task, nodeId: candidate.id, genericResources });
     } else {
       const lack = candidate === undefined ? '' : pipeline.lacks(candidate).words;

@@ -333,6 +333,17 @@ describe('what the cluster store refuses', () => {
     expect(constrained('unknown.key==x')).toBeUndefined();
   });
 
+  test('a volume of the cluster, which nobody provides', () => {
+    const mounted = (Type: string) =>
+      errorOf(body({}, { Mounts: [{ Type, Source: 'v', Target: '/a' }] }));
+    expect(mounted('cluster')).toEqual({
+      status: 501,
+      message:
+        'mount /a: cluster volumes are not supported: there are no CSI plugins; use type=volume, with a volume driver of the nodes',
+    });
+    expect(mounted('volume')).toBeUndefined();
+  });
+
   test('ports that others publish', () => {
     const publish = (port: Body) => errorOf(body({}, {}, ports(port)), taken)?.message;
     const wanted = { TargetPort: 1, PublishedPort: 8080 };

@@ -95,9 +95,10 @@ function validateContainer(container: ContainerSpec): void {
       `ContainerSpec: ${JSON.stringify(container.Image)} is not a valid repository/tag`,
     );
   const targets = new Set<string>();
-  for (const { Target } of container.Mounts ?? []) {
+  for (const { Target, Type } of container.Mounts ?? []) {
     if (targets.has(Target))
       throw invalidArgument(`ContainerSpec: duplicate mount point: ${Target}`);
+    if (Type === 'cluster') throw apiErrors.clusterMount(Target);
     targets.add(Target);
   }
   validateHealth(container.Healthcheck);

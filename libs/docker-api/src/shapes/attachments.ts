@@ -10,8 +10,8 @@ export interface TaskNetwork {
 }
 
 /**
- * The networks of a task with its addresses, in the order of its spec, the ingress network last; nothing
- * before the allocator is done with it.
+ * The networks of a task with its addresses, the ingress network first, then in the order of its spec;
+ * nothing before the allocator is done with it.
  */
 export function taskNetworks(
   task: Task,
@@ -22,7 +22,9 @@ export function taskNetworks(
   if ((task.networks === undefined && targets === undefined) || isNew(task)) return [];
   const given = new Map(task.networks?.map((each) => [each.networkId, each.addresses]));
   const asked = (targets ?? []).map(({ Target }) => Target);
-  return [...new Set([...asked, ...given.keys()])].flatMap((id) => {
+  // Only the ingress network is in none of the specs.
+  const unasked = [...given.keys()].filter((id) => !asked.includes(id));
+  return [...new Set([...unasked, ...asked])].flatMap((id) => {
     const network = networkOf(id);
     if (network === undefined || (!given.has(id) && !network.spec.Predefined)) return [];
     return [{ network, addresses: unlessNone(given.get(id)) }];

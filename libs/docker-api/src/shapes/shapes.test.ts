@@ -6,7 +6,7 @@ import { resolveNode, resolveService, resolveTask } from '../resolve.ts';
 import { nodeFilter, nodeShape } from './node.ts';
 import { serviceFilter, serviceShape } from './service.ts';
 import { infoSwarmShape } from './swarm.ts';
-import { taskFilter, taskShape } from './task.ts';
+import { shownTasks, taskShape } from './task.ts';
 
 const at = Date.parse('2026-11-21T02:57:47.120Z') as Instant;
 const meta = { version: 0 as LogIndex, createdAt: at, updatedAt: at };
@@ -269,8 +269,7 @@ describe('jobs', () => {
 });
 
 describe('filters', () => {
-  const tasks = (filters: string) =>
-    [...state.view.tasks.values()].filter(taskFilter(state.view, parseFilters(filters))).length;
+  const tasks = (filters: string) => shownTasks(state.view, parseFilters(filters)).length;
   const services = (filters: string) =>
     [...state.view.services.values()].filter(serviceFilter(state.view, parseFilters(filters)))
       .length;

@@ -158,3 +158,21 @@ test('a task whose revision is gone shows that nothing is known of it', () => {
   expect(text).toBe(JSON.stringify(taskShape(view, lost)));
   expect(JSON.parse(text)).toMatchObject({ Spec: { ForceUpdate: 0 } });
 });
+
+test('the network of published ports is listed before those of the spec', () => {
+  const status = { state: 'running' as const, at, message: '', err: '' };
+  const front = state.view.networks.get('n1');
+  if (front === undefined) throw new Error('no network');
+  const object = { ...front, id: 'mesh', spec: { ...front.spec, Name: 'mesh', Ingress: true } };
+  const subnets = [{ subnet: '10.0.0.0/24', gateway: '10.0.0.1', vni: 4096 }];
+  commit({ op: 'create', table: 'network', object: { ...object, allocation: { subnets, at } } });
+  const networks = [
+    { networkId: 'n1', addresses: ['10.0.9.5/24'] },
+    { networkId: 'mesh', addresses: ['10.0.0.5/24'] },
+  ];
+  commit(task('t1', 1, { status, networks }));
+  const [one] = state.view.tasks.values();
+  if (one === undefined) throw new Error('no task');
+  const shown = taskShape(state.view, one).NetworksAttachments ?? [];
+  expect(shown.map(({ Network }) => Network.Spec.Name)).toEqual(['mesh', 'front']);
+});

@@ -62,10 +62,19 @@ export function taskShapeWith<S, N>(task: Task, spec: S, networks: N) {
 }
 
 /**
- * Which tasks a list shows.
+ * The tasks that a list shows.
  * @throws ApiError 404 for services and nodes that are not there, 500 for states that are none.
  */
-export function taskFilter(view: StateView, filters: Filters): (task: Task) => boolean {
+export function shownTasks(view: StateView, filters: Filters): readonly Task[] {
+  const tests = testsOf(view, filters);
+  const candidates = taskCandidates(view, filters);
+  if (tests.length === 0) return Array.from(candidates);
+  const shown: Task[] = [];
+  for (const task of candidates) if (tests.every((passing) => passing(task))) shown.push(task);
+  return shown;
+}
+
+function testsOf(view: StateView, filters: Filters): readonly ((task: Task) => boolean)[] {
   const states = valuesAmong(filters, 'desired-state', Object.keys(taskStateRank));
   const services = idsOf(filters, 'service', (ref) => resolveService(view, ref).id);
   const nodes = idsOf(filters, 'node', (ref) => resolveNode(view, ref).id);
@@ -90,11 +99,11 @@ export function taskFilter(view: StateView, filters: Filters): (task: Task) => b
       'label',
       view.revisions.of(task.serviceId, task.revision)?.spec.Labels,
     ));
-  return (task) => tests.every((passing) => passing(task));
+  return tests;
 }
 
 /** Tasks worth looking at before the filter itself: those of the services and nodes it names. */
-export function taskCandidates(view: StateView, filters: Filters): Iterable<Task> {
+function taskCandidates(view: StateView, filters: Filters): Iterable<Task> {
   const services = idsOf(filters, 'service', (ref) => resolveService(view, ref).id);
   if (services !== undefined) return [...services].flatMap((id) => [...view.tasks.byService(id)]);
   const nodes = idsOf(filters, 'node', (ref) => resolveNode(view, ref).id);

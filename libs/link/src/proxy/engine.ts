@@ -141,7 +141,20 @@ export class Engine implements Upstream {
     return response.statusCode ?? 0;
   }
 
-  #send(method: string, path: string, headers: OutgoingHttpHeaders = {}): Promise<IncomingMessage> {
+  /** Asks for a change; gives the status of the answer. @throws EngineAwayError */
+  async post(path: string, body: object): Promise<number> {
+    const headers = { 'content-type': 'application/json' };
+    const response = await this.#send('POST', path, headers, JSON.stringify(body));
+    response.resume();
+    return response.statusCode ?? 0;
+  }
+
+  #send(
+    method: string,
+    path: string,
+    headers: OutgoingHttpHeaders = {},
+    body?: string,
+  ): Promise<IncomingMessage> {
     return new Promise((resolve, reject) => {
       const request = this.request({ method, path, headers: { host: 'docker', ...headers } });
       request.setTimeout(answerMsMax, () => request.destroy(new Error('it does not answer')));
@@ -150,7 +163,7 @@ export class Engine implements Upstream {
         this.forget();
         reject(this.away(error));
       });
-      request.end();
+      request.end(body);
     });
   }
 }

@@ -5,6 +5,6 @@ export {
   EngineAwayError,
   parseEngineAddress,
 } from './engine.ts';
-export { type Passing, passRequest } from './pass.ts';
+export { type Mend, type PassedAnswer, type Passing, passRequest } from './pass.ts';
 export { passUpgrade } from './tunnel.ts';
 export type { PassedRequest, Upstream, UpstreamFailure } from './upstream.ts';

@@ -3,21 +3,32 @@ import { refusal } from '../refusal.ts';
 import { measured, withoutHopByHop } from './headers.ts';
 import type { Upstream } from './upstream.ts';
 
+/** A larger answer passes as it is. */
+const mendedBytesMax = 65_536;
+
 export interface Passing {
   /** The target, where it is not that of the request. */
   readonly url?: string;
   /** The body, where it was read already. */
   readonly body?: string;
-  /** Sees the answer before any of it goes to the client. It may listen to its data, and must not hold it. */
-  readonly seen?: (answer: IncomingMessage) => void;
+  /** What a small answer is to say to this client; it is read whole first, and others pass as they come. */
+  readonly mend?: Mend;
 }
+
+/** The answer's status, and its body as text. */
+export interface PassedAnswer {
+  readonly status: number;
+  readonly body: string;
+}
+
+export type Mend = (answer: PassedAnswer) => PassedAnswer;
 
 /** Passes a request on and its answer back, as it comes, with nothing held. */
 export async function passRequest(
   upstream: Upstream,
   request: IncomingMessage,
   response: ServerResponse,
-  { url = request.url ?? '/', body, seen }: Passing = {},
+  { url = request.url ?? '/', body, mend }: Passing = {},
 ): Promise<void> {
   let path: string;
   try {
@@ -32,8 +43,8 @@ export async function passRequest(
   let answered = false;
   passed.once('response', (answer) => {
     answered = true;
-    seen?.(answer);
-    answerWith(response, answer);
+    if (mend === undefined) answerWith(response, answer);
+    else answerMended(response, answer, mend);
   });
   passed.on('error', (error) => {
     request.unpipe(passed);
@@ -63,6 +74,30 @@ function answerWith(response: ServerResponse, answer: IncomingMessage): void {
   answer.on('error', () => response.destroy());
   answer.on('aborted', () => response.destroy());
   answer.pipe(response);
+}
+
+/** Reads as much as is mended; what is larger goes on as it came. */
+function answerMended(response: ServerResponse, answer: IncomingMessage, mend: Mend): void {
+  const told: Buffer[] = [];
+  let bytes = 0;
+  const take = (chunk: Buffer): void => {
+    told.push(chunk);
+    bytes += chunk.length;
+    if (bytes <= mendedBytesMax) return;
+    answer.off('data', take).off('end', whole).pause();
+    answer.unshift(Buffer.concat(told));
+    answerWith(response, answer);
+  };
+  const whole = (): void => {
+    const body = Buffer.concat(told).toString('utf8');
+    const mended = mend({ status: answer.statusCode ?? 502, body });
+    response.sendDate = false;
+    const headers = measured(withoutHopByHop(answer.rawHeaders), mended.body);
+    response.writeHead(mended.status, headers).end(mended.body);
+  };
+  answer.on('data', take).once('end', whole);
+  answer.on('error', () => response.destroy());
+  answer.on('aborted', () => response.destroy());
 }
 
 /** Answers in Docker's shape when there is nobody to pass it on to. */

@@ -10,7 +10,7 @@ import {
   rm,
   symlink,
 } from 'node:fs/promises';
-import { setImmediate } from 'node:timers/promises';
+import { setImmediate } from 'node:timers';
 import { errorMessage, invariant, systemClock } from '@shoal/runtime';
 import { type Disk, DiskError, type DiskFile, noteCharactersMax, type OpenMode } from './disk.ts';
 import { QuickWrites } from './quick-writes.ts';
@@ -132,13 +132,26 @@ class OpenFile implements DiskFile {
 class DurableFile extends OpenFile {
   readonly #quick = new QuickWrites(systemClock);
 
-  override async write(data: Uint8Array, position: number): Promise<void> {
-    const quick = this.#quick.allows(data.length);
-    // After all that has arrived in this turn of the loop: it shares the next write.
-    if (quick) await setImmediate();
+  override write(data: Uint8Array, position: number): Promise<void> {
+    if (!this.#quick.allows(data.length)) return this.#writeElsewhere(data, position);
+    return new Promise((resolve, reject) => {
+      // After all that has arrived in this turn of the loop: it shares the next write.
+      setImmediate(() => {
+        try {
+          const begun = this.#quick.begin();
+          writeAll(this.descriptor, data, position);
+          this.#quick.ended(data.length, begun);
+          resolve();
+        } catch (error) {
+          reject(error);
+        }
+      });
+    });
+  }
+
+  async #writeElsewhere(data: Uint8Array, position: number): Promise<void> {
     const begun = this.#quick.begin();
-    if (quick) writeAll(this.descriptor, data, position);
-    else await writeElsewhere(this.descriptor, data, position);
+    await writeElsewhere(this.descriptor, data, position);
     this.#quick.ended(data.length, begun);
   }
 }

@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers';
 import type { DeliverOpening } from '@shoal/proto';
 import { type Clock, errorMessage, type Logger, type Random, type Timer } from '@shoal/runtime';
 import type { VoterId } from '../types.ts';
@@ -19,11 +18,8 @@ export const writesUnderWayMax = 4;
 /** How long a message that can linger waits for others to go with, milliseconds. */
 const lingerMs = 2;
 
-/**
- * When a message leaves: with all others of this moment; at the end of the loop's turn, because somebody
- * else is waiting more; or whenever the next one leaves, because nobody waits for it.
- */
-export type Urgency = 'now' | 'soon' | 'linger';
+/** When a message leaves: with all others of this moment, or whenever the next one does, because nobody waits for it. */
+export type Urgency = 'now' | 'linger';
 
 export interface PeerLinkOptions {
   readonly self: VoterId;
@@ -49,7 +45,6 @@ export class PeerLink {
   #acceptedAt = 0;
   #underWay = 0;
   #flushing = false;
-  #flushingSoon = false;
   #linger: Timer | undefined;
   #failures = 0;
   #timer: Timer | undefined;
@@ -78,7 +73,6 @@ export class PeerLink {
     if (this.#stream === undefined) return;
     this.#outbox.push(bytes, append);
     if (urgency === 'now') this.#flushNow();
-    else if (urgency === 'soon') this.#flushSoon();
     else this.#linger ??= this.#options.clock.after(lingerMs, () => this.#flush());
   }
 
@@ -87,16 +81,6 @@ export class PeerLink {
     this.#flushing = true;
     queueMicrotask(() => {
       this.#flushing = false;
-      this.#flush();
-    });
-  }
-
-  /** After what this turn of the loop has to say to clients. */
-  #flushSoon(): void {
-    if (this.#flushingSoon) return;
-    this.#flushingSoon = true;
-    setImmediate(() => {
-      this.#flushingSoon = false;
       this.#flush();
     });
   }

@@ -16,6 +16,8 @@ export interface ProposeTargets {
   readonly batcher: Batcher;
   readonly route?: LeaderRoute | undefined;
   readonly forward?: ProposeForward | undefined;
+  /** A proposal that another voter passed on was answered. */
+  readonly forwardedAnswered?: (() => void) | undefined;
 }
 
 /** Serves one stream of proposals and read-index questions; `forwarded`: by another voter. */
@@ -32,6 +34,7 @@ export function servePropose(
     const response = responseOf(requestId, result);
     // A client that does not read its answers is not read from either.
     if (!stream.write(response)) stream.pause();
+    if (forwarded) targets.forwardedAnswered?.();
   };
   stream.on('drain', () => stream.resume());
   stream.on('data', (request) => {

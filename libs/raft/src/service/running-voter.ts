@@ -203,7 +203,7 @@ async function openLog(start: {
 
 /** What is done with the log: for its callers, and by its leader. */
 function serve({
-  log: { node, route },
+  log: { node, transport, route },
   machine,
   credentials,
   admit,
@@ -217,7 +217,11 @@ function serve({
 }): { service: VoterService; membership: MembershipCalls; keeper: MemberKeeper } {
   const view = (): StateView => machine.view;
   const status = (): OwnStatus => wireStatus(node.status);
-  const service = new VoterService({ log: node, machine, admit, status, route, ...parts });
+  const forwardedAnswered = (): void => transport.hurryNews();
+  const service = new VoterService({
+    ...{ log: node, machine, admit, status, route, forwardedAnswered },
+    ...parts,
+  });
   const dial = (addr: string): LogClient => new LogClient(addr, credentials.channel, peerOptions());
   const membership = new MembershipCalls({ log: node, route, view, admit, dial, ...parts });
   const propose: VoterService['propose'] = (transaction) => service.propose(transaction);

@@ -52,6 +52,8 @@ export interface VoterServiceOptions {
   readonly status: () => OwnStatus;
   /** The way to the leader; absent where this voter is the only one there can be. */
   readonly route?: LeaderRoute | undefined;
+  /** Called when a proposal that another voter passed on was answered. */
+  readonly forwardedAnswered?: (() => void) | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -126,7 +128,7 @@ export class VoterService {
 
   /** Serves one stream of proposals of a manager; `forwarded`: another voter has passed them on. */
   serveProposals(stream: ServedProposals, forwarded: boolean): void {
-    const { log, route } = this.#options;
+    const { log, route, forwardedAnswered } = this.#options;
     this.#proposals.add(stream);
     stream.on('close', () => this.#proposals.delete(stream));
     servePropose(stream, forwarded, {
@@ -134,6 +136,7 @@ export class VoterService {
       batcher: this.#batcher,
       route,
       forward: this.#forward,
+      forwardedAnswered,
     });
   }
 

@@ -1,5 +1,6 @@
 import {
   EntryKind,
+  encoded,
   type LogEntry,
   type VoteRequest,
   VoterMessage,
@@ -64,8 +65,7 @@ function sameAppend(a: Append, b: Append): boolean {
 }
 
 function encode(message: StreamedMessage): Buffer {
-  const bytes = VoterMessage.encode({ term: message.term, body: bodyOf(message) }).finish();
-  return bufferOf(bytes);
+  return bufferOf(encoded(VoterMessage, { term: message.term, body: bodyOf(message) }));
 }
 
 function bodyOf(message: StreamedMessage): Body {

@@ -1,4 +1,4 @@
-import { ProposeRequest, ProposeResponse } from '@shoal/proto';
+import { encoded, ProposeRequest, ProposeResponse } from '@shoal/proto';
 import type { Codec, MessageStream } from './message-stream.ts';
 
 /** Name and version of the protocol, as the TLS handshake has it; see `log.proto`. */
@@ -14,12 +14,12 @@ export type ServedProposals = MessageStream<ProposeResponse, ProposeRequest>;
 export type DeliverStream = MessageStream<Uint8Array, Buffer>;
 
 export const proposing: Codec<ProposeRequest, ProposeResponse> = {
-  encode: (request) => ProposeRequest.encode(request).finish(),
+  encode: (request) => encoded(ProposeRequest, request),
   decode: (bytes) => ProposeResponse.decode(bytes),
 };
 
 export const answering: Codec<ProposeResponse, ProposeRequest> = {
-  encode: (response) => ProposeResponse.encode(response).finish(),
+  encode: (response) => encoded(ProposeResponse, response),
   decode: (bytes) => ProposeRequest.decode(bytes),
 };
 

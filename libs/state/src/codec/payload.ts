@@ -1,4 +1,4 @@
-import { EntryPayload } from '@shoal/proto/entry';
+import { EntryPayload, encoded } from '@shoal/proto/entry';
 import { errorMessage, type Instant } from '@shoal/runtime';
 import { stateSchema, unknownSchema } from './format.ts';
 
@@ -16,11 +16,11 @@ export type DecodedPayload =
  * `encodeTransaction` made them.
  */
 export function encodePayload(time: Instant, transactions: readonly Uint8Array[]): Uint8Array {
-  return EntryPayload.encode({
+  return encoded(EntryPayload, {
     schema: stateSchema,
     timeMs: Math.trunc(time),
     transactions: transactions as Buffer[],
-  }).finish();
+  });
 }
 
 export function decodePayload(payload: Uint8Array): DecodedPayload {

@@ -30,6 +30,15 @@ export function encodeTransaction(transaction: Transaction): Uint8Array {
  * through can be applied without throwing; whether it may be committed is for the state to judge.
  */
 export function decodeTransaction(bytes: Uint8Array): DecodedTransaction {
+  return decode(bytes, isTooDeep);
+}
+
+/** The same for what the log has taken: how deep it is nested was looked at then, and need not be by every replica. */
+export function decodeLogged(bytes: Uint8Array): DecodedTransaction {
+  return decode(bytes, () => false);
+}
+
+function decode(bytes: Uint8Array, isTooDeep: (value: unknown) => boolean): DecodedTransaction {
   if (bytes.length > transactionBytesMax)
     return malformed(`a transaction has at most ${transactionBytesMax} bytes, not ${bytes.length}`);
   let value: unknown;

@@ -28,12 +28,11 @@ export const taskRules: TableRules<Task> = {
     return placed(tables, undefined, task) ?? addressRefusal(tables, 'task', undefined, task);
   },
   update(tables, before, after) {
-    return (
-      fixed(before, after) ??
-      backwards(before, after) ??
-      placed(tables, before, after) ??
-      addressRefusal(tables, 'task', before, after)
-    );
+    const refusal =
+      fixed(before, after) ?? backwards(before, after) ?? placed(tables, before, after);
+    // Addresses are given once, so those that it has were judged already.
+    if (refusal !== undefined || before.networks !== undefined) return refusal;
+    return addressRefusal(tables, 'task', before, after);
   },
 };
 
@@ -59,7 +58,17 @@ function sameGeneric({ genericResources: before }: Task, { genericResources: aft
 
 /** Addresses are given once. */
 function sameNetworks(before: readonly TaskAttachment[], after: Task['networks']): boolean {
-  return before === after || JSON.stringify(before) === JSON.stringify(after);
+  if (before === after) return true;
+  return before.length === after?.length && before.every((one, at) => isSame(one, after[at]));
+}
+
+function isSame(before: TaskAttachment, after: TaskAttachment | undefined): boolean {
+  const { networkId, addresses } = before;
+  return (
+    networkId === after?.networkId &&
+    addresses.length === after.addresses.length &&
+    addresses.every((address, at) => address === after.addresses[at])
+  );
 }
 
 function backwards(before: Task, after: Task): Refusal | undefined {
@@ -149,6 +158,7 @@ function hasNamed({ description }: Node, kind: string, value: string): boolean {
 }
 
 function portTaken(tables: StateTables, task: Task, demand: Demand): Refusal | undefined {
+  if (demand.hostPorts.length === 0) return undefined;
   const { hostPorts } = tables.usage(task.nodeId);
   const taken = demand.hostPorts.find(({ key }) => hostPorts.has(key));
   if (taken === undefined) return undefined;

@@ -1,7 +1,7 @@
 import { addressOf, type Family, familyOf } from '../address/address.ts';
-import type { StateObject, TableName, Tables } from '../objects.ts';
+import type { StateObject, TableName, Tables, Task } from '../objects.ts';
 import type { AddressHolder, AddressUse } from '../view.ts';
-import { type HeldAddress, heldAddresses } from './held.ts';
+import { type HeldAddress, heldAddresses, keepsNetworks } from './held.ts';
 
 /** Addresses taken in one network. */
 class Use implements AddressUse {
@@ -52,6 +52,8 @@ export class AddressTable {
     before: Tables[T] | undefined,
     after: Tables[T] | undefined,
   ): void {
+    if (table === 'task' && keepsNetworks(before as Task | undefined, after as Task | undefined))
+      return;
     const had = before === undefined ? none : heldAddresses(table, before);
     const has = after === undefined ? none : heldAddresses(table, after);
     if (had !== has && !sameAddresses(had, has)) {

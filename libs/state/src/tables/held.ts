@@ -42,6 +42,13 @@ export function attachmentsOf({ status, networks = none }: Task): readonly TaskA
   return isTerminal(status.state) ? none : networks;
 }
 
+/** True for most changes of a task: they leave it the addresses that it has. */
+export function keepsNetworks(before: Task | undefined, after: Task | undefined): boolean {
+  return (
+    before !== undefined && after !== undefined && attachmentsOf(before) === attachmentsOf(after)
+  );
+}
+
 function addressesOf({ networkId, addresses }: TaskAttachment): readonly HeldAddress[] {
   return addresses.map((address) => ({ networkId, address }));
 }

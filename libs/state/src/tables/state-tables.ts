@@ -112,6 +112,7 @@ export class StateTables {
     if (table === 'task') this.#recount(before as Task | undefined, after as Task | undefined);
     this.#addresses.moved(table, before, after);
     const id = (after ?? before)?.id ?? '';
+    if (table === 'node' && after === undefined) this.#usage.dropIfEmpty(id);
     if (table === 'service')
       this.#ports.move(id, ...both<Service, string>(before, after, ingressPortsOf));
     if (table === 'network') this.#vnis.move(id, ...both<Network, number>(before, after, vnisOf));
@@ -126,6 +127,7 @@ export class StateTables {
     const revision = this.revision.of(task.serviceId, task.revision);
     invariant(revision !== undefined, 'a task without its revision', { task: task.id });
     this.#usage.count(task, demandOf(revision), holds ? 1 : -1);
+    if (!holds && this.node.get(task.nodeId) === undefined) this.#usage.dropIfEmpty(task.nodeId);
   }
 }
 

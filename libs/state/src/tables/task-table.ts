@@ -1,7 +1,7 @@
 import type { Task } from '../objects.ts';
 import type { TaskState } from '../task-state.ts';
 import type { TaskTableView } from '../view.ts';
-import { attachmentsOf } from './held.ts';
+import { attachmentsOf, keepsNetworks } from './held.ts';
 import { byOrder, ManyIndex, type Row, RowIndex } from './row.ts';
 import { Table } from './table.ts';
 
@@ -47,7 +47,8 @@ export class TaskTable extends Table<Task> implements TaskTableView {
   ): void {
     this.#byState.move(row, before?.status.state, after?.status.state);
     this.#byNode.move(row, before?.nodeId || undefined, after?.nodeId || undefined);
-    this.#byNetwork.move(row, networksOf(before), networksOf(after));
+    if (!keepsNetworks(before, after))
+      this.#byNetwork.move(row, networksOf(before), networksOf(after));
     if (before !== undefined && after !== undefined) return;
     // Service and slot never change in a task's life.
     this.#byService.move(row, before?.serviceId, after?.serviceId);

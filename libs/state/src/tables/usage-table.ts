@@ -34,7 +34,10 @@ function addTo(counts: Map<string, number>, key: string, amount: number): void {
 
 const nothing: NodeUsage = new Usage();
 
-/** The usage of every node on which a task holds something. */
+/**
+ * The usage of every node on which a task has held something. It stays the same object as long as the
+ * node is there, so that readers may keep it.
+ */
 export class UsageTable {
   readonly #nodes = new Map<string, Usage>();
 
@@ -50,6 +53,10 @@ export class UsageTable {
       this.#nodes.set(nodeId, usage);
     }
     usage.count(task, demand, sign);
-    if (usage.tasks === 0) this.#nodes.delete(nodeId);
+  }
+
+  /** The node is gone: what it has is kept only while tasks hold it. */
+  dropIfEmpty(nodeId: string): void {
+    if (this.#nodes.get(nodeId)?.tasks === 0) this.#nodes.delete(nodeId);
   }
 }

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '@shoal/runtime';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { agentUp } from './agent-up.ts';
+import { type AgentState, agentIs } from './agent-state.ts';
 
 let runDir: string;
 let agent: Server | undefined;
@@ -28,15 +28,28 @@ test.each([
   ['an agent that died', { process: 'agent', pid: 2 ** 22 + 1, admin: '127.0.0.1:1' }],
 ])('does not wait for %s', async (_who, record) => {
   if (record !== undefined) await leaveWord(record);
-  await agentUp(runDir, systemClock);
+  await agentIs('has its session', runDir, systemClock);
 });
 
-test('waits until the agent has its session', async () => {
-  const reports = [
-    { ready: true, role: 'standby' },
-    { ready: false, role: 'active' },
-    { ready: true, role: 'active' },
-  ];
+test.each<[AgentState, readonly object[]]>([
+  [
+    'has its session',
+    [
+      { ready: true, role: 'standby' },
+      { ready: false, role: 'active' },
+      { ready: true, role: 'active' },
+    ],
+  ],
+  [
+    'has nothing of a swarm left',
+    [
+      { ready: true, role: 'active' },
+      { ready: true, role: 'locked' },
+      { ready: true, role: 'leaving' },
+      { ready: true, role: 'standby' },
+    ],
+  ],
+])('waits until the agent %s', async (wanted, reports) => {
   let asked = 0;
   agent = createServer((_request, response) => {
     response.end(JSON.stringify(reports[asked]));
@@ -45,6 +58,6 @@ test('waits until the agent has its session', async () => {
   await new Promise<void>((resolve) => agent?.listen(0, '127.0.0.1', resolve));
   const { port } = agent.address() as AddressInfo;
   await leaveWord({ process: 'agent', pid: process.pid, admin: `127.0.0.1:${port}` });
-  await agentUp(runDir, systemClock);
+  await agentIs(wanted, runDir, systemClock);
   expect(asked).toBe(reports.length);
 });

@@ -9,17 +9,20 @@ const waitMsMax = 20_000;
 const pollMs = 100;
 const askMsMax = 1_000;
 
+/** What the agent of this host is waited for. */
+export type AgentState = 'has its session' | 'has nothing of a swarm left';
+
 /**
- * Resolves once the agent of this host has its session. Where no agent left word of itself in `runDir`
- * (it runs elsewhere, or shows no health) there is nobody to wait for.
+ * Resolves once the agent of this host is as far, or after {@link waitMsMax}. Where no agent left word of
+ * itself in `runDir` (it runs elsewhere, or shows no health) there is nobody to wait for.
  */
-export async function agentUp(runDir: string, clock: Clock): Promise<void> {
+export async function agentIs(wanted: AgentState, runDir: string, clock: Clock): Promise<void> {
   const until = clock.monotonic() + waitMsMax;
   while (clock.monotonic() < until) {
     const address = await adminOf(runDir);
     if (address === undefined) return;
     const { ready, role } = await healthAt(address);
-    if (ready && role === 'active') return;
+    if (ready && role === (wanted === 'has its session' ? 'active' : 'standby')) return;
     await pause(clock, pollMs);
   }
 }
