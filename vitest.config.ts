@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     projects: [
-      'apps/*/vitest.config.ts',
+      'apps/*/vitest*.config.ts',
       'libs/*/vitest.config.ts',
       '{bench,e2e}/vitest*.config.ts',
       { test: { name: 'tools', include: ['tools/**/*.test.ts'], isolate: false } },

@@ -18,6 +18,7 @@ export interface Manifest {
   readonly references: readonly string[];
 }
 
+const vitestConfig = /(?:^|\/)vitest(?:\.[a-z-]+)?\.config\.ts$/;
 /** What every package may use without naming it: the tools of the root, in tests only. */
 export const testTools = ['vitest', 'fast-check', 'yaml', 'ajv', 'ajv-formats', 'testcontainers'];
 
@@ -100,8 +101,7 @@ function dependencyBreach(
   if (specifier.startsWith('node:') || manifest === undefined || name === manifest.name)
     return undefined;
   if (manifest.dependencies.includes(name)) return undefined;
-  if (testTools.includes(name) && (isTest(path) || path.endsWith('vitest.config.ts')))
-    return undefined;
+  if (testTools.includes(name) && (isTest(path) || vitestConfig.test(path))) return undefined;
   return `imports ${name}, which ${manifest.folder}/package.json does not name`;
 }
 

@@ -14,7 +14,7 @@ export interface Finding {
 /** Tests and what exists for them alone. */
 export function isTest(path: string): boolean {
   return (
-    /\.(test|e2e|sim)\.ts$/.test(path) ||
+    /\.(test|crowd|e2e|sim)\.ts$/.test(path) ||
     /\/(testing|contract)\//.test(path) ||
     /^(e2e|bench)\//.test(path)
   );

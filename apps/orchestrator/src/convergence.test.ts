@@ -200,6 +200,28 @@ describe('whatever users, nodes and tasks do', () => {
   });
 });
 
+it('looks again when a task of an older revision gets its node, which may not suit the newer one', () => {
+  const swarm = begin(2);
+  const constrain = (...Constraints: readonly string[]): void =>
+    swarm.update('web', (spec) => ({
+      ...spec,
+      UpdateConfig: { Parallelism: 0, Order: 'start-first' },
+      TaskTemplate: { ...spec.TaskTemplate, Placement: { Constraints } },
+    }));
+  constrain('node.labels.disk==ssd');
+  swarm.settle();
+  swarm.changeNode('node1', ({ spec }) => ({ spec: { ...spec, Availability: 'drain' } }));
+  swarm.settle();
+  constrain();
+  swarm.run(100);
+  heal(swarm);
+  swarm.run(90 * second, () => {
+    checkSlots(swarm);
+    return false;
+  });
+  checkConverged(swarm, 'web', [1, 2, 3, 4]);
+});
+
 describe('an update to something that never runs', () => {
   const cases = fc.record({
     replicas: fc.integer({ min: 1, max: 12 }),

@@ -91,8 +91,11 @@ function concerns(view: StateView, before: Task | undefined, after: Task | undef
     return isTerminal(after.status.state) || before.nodeId !== after.nodeId;
   if (after.desired !== 'running' || isTerminal(after.status.state)) return true;
   if (before !== undefined && before.desired !== after.desired) return true;
-  if (before?.nodeId !== after.nodeId && isOnLostNode(view, after)) return true;
-  if (view.services.get(after.serviceId) === undefined) return true;
+  const service = view.services.get(after.serviceId);
+  if (service === undefined) return true;
+  // Whether a task of an older revision may stay can depend on its node.
+  if (before?.nodeId !== after.nodeId)
+    if (isOnLostNode(view, after) || after.revision !== service.revision) return true;
   if (before !== undefined && isBefore(after.status.state, 'running')) return false;
   return before !== undefined ? isAwaited(view, after) : hasMates(view, after);
 }

@@ -1,13 +1,15 @@
 import { isTimeBefore, type NanoTime } from '@shoal/docker-api';
 import type { LogLine } from '@shoal/proto';
-import type { Clock, Monotonic, Timer } from '@shoal/runtime';
+import type { Clock, Timer } from '@shoal/runtime';
 import type { Task } from '@shoal/state';
 import { type Chunk, type Chunks, chunkOf, type LogFormat } from './chunks.ts';
 import type { FeedReader, LogFeed } from './feed.ts';
-import { givenUpAfterMs, joinMsMax, retryMs } from './limits.ts';
+import { joinMsMax, retryMs } from './limits.ts';
 import type { LogStream } from './log-source.ts';
 import { firstTime, isBefore, type LineMark, LogPosition } from './position.ts';
+import { ReadFailures } from './read-failures.ts';
 import type { LogRing } from './ring.ts';
+import { TimeRange } from './time-range.ts';
 import type { Turn, Turns } from './turns.ts';
 import type { ReadEnd, Upstream } from './upstream.ts';
 
@@ -63,7 +65,7 @@ export class TaskReader implements FeedReader {
   readonly #position = new LogPosition();
   /** From here on all lines were had; undefined where `tail` cut them. */
   #floor: NanoTime | undefined;
-  #until: NanoTime | undefined;
+  readonly #range: TimeRange;
   #feed: LogFeed | undefined;
   /** Number of the line that comes next from the feed; undefined while the log is read from the node. */
   #cursor: number | undefined;
@@ -74,20 +76,16 @@ export class TaskReader implements FeedReader {
   #asked = false;
   /** The log got more since its end was read, and nothing else will tell it. */
   #again = false;
-  /** `since` lies before what comes. */
-  #sincePassed: boolean;
   #parked = false;
   #over = false;
-  #failures = 0;
-  #failedAt: Monotonic | undefined;
+  readonly #failures = new ReadFailures();
   #retry: Timer | undefined;
 
   constructor(options: TaskReaderOptions) {
     this.#options = options;
-    this.#until = options.wanted.until;
     this.#feed = options.feed;
-    this.#sincePassed = options.wanted.since === undefined;
-    const { tail, since } = options.wanted;
+    const { tail, since, until } = options.wanted;
+    this.#range = new TimeRange(since, until);
     if (tail < 0) this.#floor = since ?? firstTime;
   }
 
@@ -110,7 +108,7 @@ export class TaskReader implements FeedReader {
   /** No longer follows: reads what the log has up to that time, and is done. */
   finishAt(until: NanoTime): void {
     if (this.#over) return;
-    this.#until = until;
+    this.#range.endAt(until);
     this.#readWithoutFeed();
   }
 
@@ -183,13 +181,9 @@ export class TaskReader implements FeedReader {
 
   #chunk(feed: LogFeed, from: number): Chunk {
     const { chunks, output } = this.#options;
-    if (this.#sincePassed && this.#until === undefined)
-      return chunks.take(feed.task.id, feed.ring, from, output.format);
-    const chunk = chunkOf(feed.ring, from, output.format, (line) => this.#isInRange(line));
-    const { since } = this.#options.wanted;
-    const last = feed.ring.at(chunk.to - 1);
-    if (since !== undefined && last !== undefined && !isTimeBefore(last.time, since))
-      this.#sincePassed = true;
+    if (this.#range.isOpen) return chunks.take(feed.task.id, feed.ring, from, output.format);
+    const chunk = chunkOf(feed.ring, from, output.format, (line) => this.#range.has(line));
+    this.#range.came(feed.ring.at(chunk.to - 1));
     return chunk;
   }
 
@@ -198,13 +192,6 @@ export class TaskReader implements FeedReader {
       const line = ring.at(number);
       if (line !== undefined) this.#position.noteMark(line);
     }
-  }
-
-  #isInRange({ time }: LogLine): boolean {
-    const { since } = this.#options.wanted;
-    if (time === undefined) return true;
-    if (since !== undefined && isTimeBefore(time, since)) return false;
-    return this.#until === undefined || !isTimeBefore(this.#until, time);
   }
 
   /** Done, with or without a reason why not all lines came. */
@@ -261,7 +248,7 @@ export class TaskReader implements FeedReader {
       follow: false,
       tail,
       since: isHidden ? undefined : (overlap?.since ?? wanted.since),
-      until: this.#until,
+      until: this.#range.until,
     };
     const stream = upstream.read(this.task, range, {
       lines: (lines) => {
@@ -276,9 +263,9 @@ export class TaskReader implements FeedReader {
 
   #took(lines: readonly LogLine[], isHidden: boolean): void {
     for (const { time } of lines) this.#position.note(time);
-    if (lines.length > 0) this.#works();
+    if (lines.length > 0) this.#failures.end();
     if (isHidden || lines.length === 0) return;
-    const wanted = lines.filter((line) => this.#isInRange(line));
+    const wanted = lines.filter((line) => this.#range.has(line));
     if (this.#options.output.lines(wanted) || this.#read === undefined) return;
     this.#read.paused = true;
     this.#read.stream.pause();
@@ -291,7 +278,7 @@ export class TaskReader implements FeedReader {
       return;
     }
     this.#asked = true;
-    this.#works();
+    this.#failures.end();
     if (end.reason !== '') {
       this.#giveUp(end.reason);
     } else if (this.#feed !== undefined) {
@@ -304,24 +291,11 @@ export class TaskReader implements FeedReader {
     }
   }
 
-  #works(): void {
-    this.#failures = 0;
-    this.#failedAt = undefined;
-  }
-
   /** A follower waits for the node, as its feed does; others are told that lines are missing. */
   #readBroke({ reason, isDown }: Extract<ReadEnd, { kind: 'broken' }>): void {
-    const { clock } = this.#options;
-    const now = clock.monotonic();
-    this.#failedAt ??= now;
-    const isLong = isDown || now - this.#failedAt >= givenUpAfterMs;
-    if (isLong && this.#feed === undefined) {
-      this.#giveUp(reason);
-      return;
-    }
-    const delayMs = Math.min(retryMs.most, retryMs.first * 2 ** this.#failures);
-    this.#failures += 1;
-    this.#readLater(delayMs);
+    const { isLong, delayMs } = this.#failures.add(this.#options.clock.monotonic());
+    if ((isDown || isLong) && this.#feed === undefined) this.#giveUp(reason);
+    else this.#readLater(delayMs);
   }
 
   #readLater(delayMs: number): void {
