@@ -95,6 +95,7 @@ export {
   drainSettings,
 } from './labels/drain.ts';
 export { formatDuration, type ParsedDuration, parseDuration } from './labels/duration.ts';
+export { unknownLabels } from './labels/known.ts';
 export {
   checkPlacementLabels,
   flagOf,

@@ -61,6 +61,14 @@ describe('before 1.30 the server pins images', () => {
     expect(await imageOf('b')).toBe('away:v1');
   });
 
+  test('and of labels that look like ours and do nothing', async () => {
+    const asking = { ...service('e', 'known/x'), Labels: { 'shoal.dependson': 'db', own: '1' } };
+    const made = await site.ask('POST', '/v1.50/services/create', asking);
+    const warning =
+      'label shoal.dependson is not known and does nothing; did you mean shoal.depends-on?';
+    expect(made).toMatchObject({ status: 201, json: { Warnings: [warning] } });
+  });
+
   test('newer clients do it themselves', async () => {
     await site.ask('POST', '/v1.30/services/create', service('c', 'known/x'));
     await site.ask('POST', '/v1.29/services/create', service('d', `known/x@${digest}`));

@@ -30,6 +30,7 @@ import {
 } from '../http/exchange.ts';
 import { sendLogs } from '../logs/log-response.ts';
 import { creation, restsOnOthers } from '../services/create.ts';
+import { withLabels } from '../services/labels.ts';
 import { resolveNetworks } from '../services/networks.ts';
 import { pinImage } from '../services/pin.ts';
 import { carriedAuth, update } from '../services/update.ts';
@@ -61,7 +62,8 @@ export function serviceRoutes(app: FastifyInstance, context: RouteContext): void
       const resolved = await resolveNetworks(engine, current.replica.view, asked);
       const spec = normaliseServiceSpec(resolved);
       const { pinned, warnings } = await pinImage(engine, version, spec, registryAuth);
-      return { created: creation(context, current, pinned, registryAuth), warnings };
+      const created = creation(context, current, pinned, registryAuth);
+      return { created, warnings: withLabels(pinned.spec, warnings) };
     });
     const { created, warnings } = decided;
     await write(context, manager, 'docker service create', created.changes);
@@ -85,7 +87,7 @@ export function serviceRoutes(app: FastifyInstance, context: RouteContext): void
     const asking = { spec: pinned, version, rollback, registryAuth };
     const changes = update(context, manager, service, asking);
     await write(context, manager, 'docker service update', changes);
-    return sendJson(reply, 200, { Warnings: warnings });
+    return sendJson(reply, 200, { Warnings: withLabels(pinned.spec, warnings) });
   });
   app.delete('/services/:ref', async (request, reply) => {
     const manager = await managerToWrite(context);

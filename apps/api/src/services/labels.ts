@@ -13,6 +13,7 @@ import {
   type Labels,
   type ServiceSpec,
   type StateView,
+  unknownLabels,
 } from '@shoal/state';
 
 /** Each answers what is wrong with the labels in one sentence that names label, value and allowed form. */
@@ -52,4 +53,13 @@ export function checkLabels(view: StateView, spec: ServiceSpec): void {
   if (misplaced !== undefined) throw invalidArgument(misplaced);
   const circle = checkDependencyCycle(view, { name: Name, labels: Labels });
   if (circle !== undefined) throw invalidArgument(circle);
+}
+
+/** The warnings of an answer, null for none, with those about labels that look like ours and do nothing. */
+export function withLabels(
+  { Labels }: ServiceSpec,
+  warnings: readonly string[] | null,
+): readonly string[] | null {
+  const unknown = unknownLabels(Labels);
+  return unknown.length === 0 ? warnings : [...(warnings ?? []), ...unknown];
 }

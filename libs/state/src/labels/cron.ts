@@ -23,10 +23,19 @@ export type ParsedSchedule =
   /** `message` is a sentence that names label, value and what is allowed. */
   | { readonly kind: 'invalid'; readonly message: string };
 
-const cronLabel = 'shoal.cron';
-const timezoneLabel = 'shoal.cron.timezone';
-const overlapLabel = 'shoal.cron.overlap';
-const missedLabel = 'shoal.cron.missed';
+/** Labels of services that run by the clock. */
+export const cronLabels = {
+  schedule: 'shoal.cron',
+  timezone: 'shoal.cron.timezone',
+  overlap: 'shoal.cron.overlap',
+  missed: 'shoal.cron.missed',
+} as const;
+const {
+  schedule: cronLabel,
+  timezone: timezoneLabel,
+  overlap: overlapLabel,
+  missed: missedLabel,
+} = cronLabels;
 const enableLabel = 'swarm.cronjob.enable';
 const scheduleLabel = 'swarm.cronjob.schedule';
 const skipLabel = 'swarm.cronjob.skip-running';
