@@ -260,10 +260,10 @@ describe('progress of a drain', () => {
       return onNode(swarm, 'node1') === 0;
     });
     expect([...told]).toEqual([
-      'draining: 0 of 3 tasks moved',
-      'draining: 1 of 3 tasks moved',
-      'draining: 2 of 3 tasks moved',
-      'drained: 3 tasks moved',
+      'draining: 0 of 3 tasks have left',
+      'draining: 1 of 3 tasks have left',
+      'draining: 2 of 3 tasks have left',
+      'drained: 3 tasks have left',
     ]);
   });
 

@@ -50,8 +50,10 @@ function tasksToRun(view: StateView, nodeId: string): number {
 }
 
 function progressText(tasks: number, left: number): string {
-  if (left === 0) return `drained: ${tasks} tasks moved`;
-  return `draining: ${Math.max(0, tasks - left)} of ${tasks} tasks moved`;
+  const all = tasks === 1 ? '1 task has' : `${tasks} tasks have`;
+  return left === 0
+    ? `drained: ${all} left`
+    : `draining: ${Math.max(0, tasks - left)} of ${all} left`;
 }
 
 function isProgress(message: string): boolean {
