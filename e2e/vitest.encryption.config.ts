@@ -7,6 +7,7 @@ export default defineConfig({
   test: {
     name: 'encryption',
     include: ['src/encryption/**/*.e2e.ts'],
+    fileParallelism: false,
     testTimeout: 10_000,
   },
 });

@@ -7,6 +7,7 @@ import {
   type ManagerAddress,
   nodeTlsInfo,
   requestCertificate,
+  type TlsInfo,
 } from '@shoal/pki';
 import type { PathCheck, PathResults, SwarmView } from '@shoal/proto';
 import { type Clock, type Logger, parseHostPort, type Random, type Timer } from '@shoal/runtime';
@@ -73,6 +74,7 @@ export class Agent {
   readonly #documents: DocumentSource;
   readonly #files: TaskFiles;
   #identity: Identity;
+  #issuer: { readonly of: Identity; readonly info: Promise<TlsInfo> } | undefined;
   #worker: Worker | undefined;
   #description: NodeDescription | undefined;
   #session: Session | undefined;
@@ -202,7 +204,7 @@ export class Agent {
       logger.warn({ reason: described.failure.message }, 'engine_not_described');
       return;
     }
-    const TLSInfo = await nodeTlsInfo(this.#identity);
+    const TLSInfo = await this.#tlsInfo();
     if (this.#stopped) return;
     const { dataPathAddr } = this.#identity;
     const DataPathAddr = dataPathAddr === undefined ? {} : { DataPathAddr: dataPathAddr };
@@ -215,8 +217,15 @@ export class Agent {
   async #describeNow(): Promise<void> {
     const description = this.#description;
     if (description === undefined) return;
-    const TLSInfo = await nodeTlsInfo(this.#identity);
+    const TLSInfo = await this.#tlsInfo();
     if (!this.#stopped) this.#described({ ...(this.#description ?? description), TLSInfo });
+  }
+
+  /** Read anew only when the identity is another: to read certificates takes milliseconds. */
+  #tlsInfo(): Promise<TlsInfo> {
+    const identity = this.#identity;
+    if (this.#issuer?.of !== identity) this.#issuer = { of: identity, info: nodeTlsInfo(identity) };
+    return this.#issuer.info;
   }
 
   #described(description: NodeDescription): void {
@@ -239,8 +248,8 @@ export class Agent {
       clock,
       logger,
       metrics,
-      onStatus: (taskId, status, isPassing) => {
-        this.#reporter.put(taskId, status, isPassing);
+      onStatus: (taskId, status, mayWait) => {
+        this.#reporter.put(taskId, status, mayWait);
         this.#report();
       },
     });

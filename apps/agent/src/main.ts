@@ -82,6 +82,7 @@ class Host {
   #wanted: IdentityState = { kind: 'none' };
   #changing: Promise<void> | undefined;
   #reason = 'the host is in no swarm';
+  #leaving = false;
   #stopped = false;
 
   constructor(
@@ -113,9 +114,15 @@ class Host {
   get health() {
     const agent = this.#agent?.agent;
     if (agent === undefined) {
-      return { ready: true, healthy: true, role: 'standby', detail: this.#reason };
+      return { ready: true, healthy: true, role: this.#idleRole, detail: this.#reason };
     }
     return { ...agent.health, healthy: true, role: 'active' };
+  }
+
+  /** Only who stands by has nothing of a swarm left on this host: the api waits for that. */
+  get #idleRole(): 'locked' | 'leaving' | 'standby' {
+    if (this.#wanted.kind === 'locked') return 'locked';
+    return this.#leaving ? 'leaving' : 'standby';
   }
 
   async stop(): Promise<void> {
@@ -251,6 +258,7 @@ class Host {
   async #leave(nodeId: string): Promise<void> {
     const { clock, logger } = this.#context;
     this.#reason = 'removes the containers of the swarm that was left';
+    this.#leaving = true;
     while (!this.#stopped && !(await removeAllContainers(this.#engine, nodeId, this.#metrics))) {
       logger.warn({ node: nodeId }, 'containers_not_removed');
       await new Promise<void>((resolve) => clock.after(leaveRetryMs, resolve));
@@ -258,6 +266,7 @@ class Host {
     if (this.#stopped) return;
     await this.#networks.remove(nodeId);
     await this.#store.clear();
+    this.#leaving = false;
     this.#reason = 'the host is in no swarm';
     logger.info({ node: nodeId }, 'swarm_left');
   }

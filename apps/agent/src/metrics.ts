@@ -5,7 +5,8 @@ import type { CallObserver } from './executor/engine-http.ts';
 /** What the agent counts. */
 export interface AgentMetrics {
   readonly engineCall: CallObserver;
-  tasks(states: Iterable<TaskState>): void;
+  /** `states` is asked whenever somebody looks; the newest counts. */
+  tasks(states: () => Iterable<TaskState>): void;
   sessionOpened(): void;
   sessionUp(up: boolean): void;
   containerRemoved(why: 'deleted' | 'unassigned' | 'left'): void;
@@ -21,11 +22,16 @@ const msPerSecond = 1_000;
 /** The agent's metrics on `registry`; call once a process. */
 export function agentMetrics(registry: Registry): AgentMetrics {
   const registers = [registry];
-  const tasks = new Gauge({
+  let tasks: () => Iterable<TaskState> = () => [];
+  new Gauge({
     name: 'shoal_agent_tasks',
     help: 'Tasks of this node, by observed state.',
     labelNames: ['state'],
     registers,
+    collect() {
+      this.reset();
+      for (const state of tasks()) this.inc({ state });
+    },
   });
   const calls = new Counter({
     name: 'shoal_agent_engine_calls_total',
@@ -62,8 +68,7 @@ export function agentMetrics(registry: Registry): AgentMetrics {
       seconds.observe({ call }, ms / msPerSecond);
     },
     tasks: (states) => {
-      tasks.reset();
-      for (const state of states) tasks.inc({ state });
+      tasks = states;
     },
     sessionOpened: () => sessions.inc(),
     sessionUp: (open) => up.set(open ? 1 : 0),

@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
-import type { Outcome } from './server/resolver.ts';
+import { type Outcome, timedEvery } from './server/resolver.ts';
 import type { ListenerChange } from './sockets/network-listener.ts';
 import type { ExchangeOutcome } from './upstream/forwarder.ts';
 import { types } from './wire/protocol.ts';
@@ -7,7 +7,8 @@ import type { Transport } from './wire/reply-writer.ts';
 
 /** What the resolver counts. */
 export interface DnsMetrics {
-  query(transport: Transport, type: number, outcome: Outcome, ms: number): void;
+  /** Undefined milliseconds: it was not timed. */
+  query(transport: Transport, type: number, outcome: Outcome, ms: number | undefined): void;
   upstream(upstream: string, outcome: ExchangeOutcome, ms: number): void;
   listener(why: ListenerChange): void;
   /** Read whenever somebody asks for the metrics. */
@@ -26,8 +27,6 @@ export interface Gauges {
 
 const secondsBuckets = [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.005, 0.025, 0.1, 0.5, 2, 4];
 const msPerSecond = 1_000;
-/** Of answers from the networks' own names one in so many is timed: to time them all costs as much as a lookup. */
-const timedEvery = 16;
 /** Types with a label of their own: others are for clients to choose, and would be without number. */
 const labels: ReadonlyMap<number, string> = new Map(
   Object.entries(types).map(([name, number]) => [number, name]),
@@ -74,17 +73,13 @@ export function dnsMetrics(registry: Registry): DnsMetrics {
     labelNames: ['why'],
     registers,
   });
-  let untimed = 0;
   const [own, outside] = [seconds.labels('swarm'), seconds.labels('upstream')];
   return {
     query(transport, type, outcome, ms) {
       tallies.add(transport, type, outcome);
-      if (outcome === 'forwarded' || outcome === 'failed') {
-        outside.observe(ms / msPerSecond);
-        return;
-      }
-      untimed = (untimed + 1) % timedEvery;
-      if (untimed === 0) own.observe(ms / msPerSecond);
+      if (ms === undefined) return;
+      const source = outcome === 'forwarded' || outcome === 'failed' ? outside : own;
+      source.observe(ms / msPerSecond);
     },
     upstream(upstream, outcome, ms) {
       exchanges.inc({ upstream, outcome });
@@ -95,30 +90,47 @@ export function dnsMetrics(registry: Registry): DnsMetrics {
   };
 }
 
+interface Tally {
+  readonly transport: Transport;
+  readonly type: number;
+  readonly outcome: Outcome;
+  count: number;
+}
+
 /** Counts by kind in plain numbers, until somebody asks: there are thousands a second of few kinds. */
 class Tallies {
-  readonly #counts = new Map<Transport, Map<number, Map<Outcome, number>>>();
+  readonly #tallies: Tally[] = [];
+  /** The one that was added to last: most often the next is of its kind. */
+  #last: Tally | undefined;
 
   add(transport: Transport, type: number, outcome: Outcome): void {
-    const known = labels.has(type) ? type : unnamedType;
-    const types = this.#counts.get(transport) ?? new Map<number, Map<Outcome, number>>();
-    const outcomes = types.get(known) ?? new Map<Outcome, number>();
-    const before = outcomes.get(outcome);
-    outcomes.set(outcome, (before ?? 0) + 1);
-    if (before !== undefined) return;
-    types.set(known, outcomes);
-    this.#counts.set(transport, types);
+    const last = this.#last;
+    if (last === undefined || !isOf(last, transport, type, outcome)) {
+      this.#last = this.#of(transport, labels.has(type) ? type : unnamedType, outcome);
+      this.#last.count += 1;
+    } else last.count += 1;
   }
 
   /** What came since the last time. */
   take(each: (labels: Record<'transport' | 'type' | 'outcome', string>, count: number) => void) {
-    for (const [transport, types] of this.#counts)
-      for (const [number, outcomes] of types)
-        for (const [outcome, count] of outcomes) {
-          each({ transport, type: labels.get(number) ?? 'other', outcome }, count);
-          outcomes.set(outcome, 0);
-        }
+    for (const tally of this.#tallies) {
+      const { transport, type, outcome, count } = tally;
+      each({ transport, type: labels.get(type) ?? 'other', outcome }, count);
+      tally.count = 0;
+    }
   }
+
+  #of(transport: Transport, type: number, outcome: Outcome): Tally {
+    const known = this.#tallies.find((tally) => isOf(tally, transport, type, outcome));
+    if (known !== undefined) return known;
+    const tally = { transport, type, outcome, count: 0 };
+    this.#tallies.push(tally);
+    return tally;
+  }
+}
+
+function isOf(tally: Tally, transport: Transport, type: number, outcome: Outcome): boolean {
+  return tally.type === type && tally.outcome === outcome && tally.transport === transport;
 }
 
 function registerGauges(registry: Registry, read: () => Gauges): void {

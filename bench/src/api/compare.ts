@@ -7,6 +7,8 @@ import type { Side } from './side.ts';
 /** A side counts as at rest when it has used less of one processor, for so long. */
 const restShare = 0.1;
 const restMs = 250;
+/** How long it is looked what a side uses at rest, once; milliseconds. */
+const idleMs = 3_000;
 /** Longest wait for a side to come to rest, milliseconds: on a busy machine, or with a lot left to do. */
 const restMsMax = 20_000;
 
@@ -73,25 +75,38 @@ class Tally {
   }
 }
 
-/** CPU time of a side from the beginning of `work` until it is at rest again. */
+/** CPU time of a side from the beginning of `work` until it is at rest again, beyond what it uses at rest. */
 export async function withCpu<T>(
   side: Side,
   work: () => Promise<T>,
 ): Promise<{ readonly result: T; readonly cpuSeconds: number }> {
   await atRest(side);
+  const idle = await idleShare(side);
   const before = side.cpuSeconds();
+  const begin = performance.now();
   const result = await work();
   await atRest(side);
-  return { result, cpuSeconds: side.cpuSeconds() - before };
+  const beyond = side.cpuSeconds() - before - (idle * (performance.now() - begin)) / 1_000;
+  return { result, cpuSeconds: Math.max(0, beyond) };
+}
+
+const idleShares = new WeakMap<Side, number>();
+
+async function idleShare(side: Side): Promise<number> {
+  const known = idleShares.get(side) ?? (await shareDuring(side, idleMs));
+  idleShares.set(side, known);
+  return known;
+}
+
+/** How much of one processor a side uses for so long. */
+async function shareDuring(side: Side, ms: number): Promise<number> {
+  const before = side.cpuSeconds();
+  const begin = performance.now();
+  await pause(ms);
+  return (1_000 * (side.cpuSeconds() - before)) / (performance.now() - begin);
 }
 
 async function atRest(side: Side): Promise<void> {
   const end = performance.now() + restMsMax;
-  while (performance.now() < end) {
-    const before = side.cpuSeconds();
-    const begin = performance.now();
-    await pause(restMs);
-    const share = (1_000 * (side.cpuSeconds() - before)) / (performance.now() - begin);
-    if (share < restShare) return;
-  }
+  while (performance.now() < end) if ((await shareDuring(side, restMs)) < restShare) return;
 }

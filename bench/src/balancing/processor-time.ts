@@ -20,14 +20,16 @@ export class ProcessorTime {
 
   /** Microseconds so far; of clients when they have ended, as children of this process. */
   micros(): number {
-    let ticks = 0;
-    for (const process of this.#processes) {
-      const stat = statOf(process);
-      ticks += stat(fields.user) + stat(fields.system);
-    }
     const own = statOf(process.pid);
-    return microsPerTick * (ticks + own(fields.childrenUser) + own(fields.childrenSystem));
+    const ended = microsPerTick * (own(fields.childrenUser) + own(fields.childrenSystem));
+    return this.#processes.reduce((sum, each) => sum + processMicros(each), ended);
   }
+}
+
+/** Microseconds that a process and its threads have worked so far. */
+export function processMicros(process: number): number {
+  const stat = statOf(process);
+  return microsPerTick * (stat(fields.user) + stat(fields.system));
 }
 
 /** Microseconds that all processors have worked so far, whoever for. */

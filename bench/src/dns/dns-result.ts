@@ -1,3 +1,5 @@
+import { processMicros } from '../balancing/processor-time.ts';
+import { quantile } from '../log/quantile.ts';
 import { type Latency, latencyAt, questionsPerSecond, type Target } from './dnsperf.ts';
 import { addresses, DnsServers } from './servers.ts';
 
@@ -9,6 +11,8 @@ const pace = 1_000;
 
 interface Side extends Latency {
   readonly perSecond: number;
+  /** Microseconds of processors' time that the server takes for a question. */
+  readonly micros: number;
 }
 
 export interface DnsRow {
@@ -27,7 +31,7 @@ export interface DnsResult {
   readonly rows: readonly DnsRow[];
 }
 
-/** Ours beside dnsmasq, in turns; of several rounds the best of each counts. */
+/** Ours beside dnsmasq, in turns; medians of the rounds. */
 export async function measureDns(rounds: number): Promise<DnsResult> {
   const servers = await DnsServers.start(tasks);
   try {
@@ -42,12 +46,13 @@ export async function measureDns(rounds: number): Promise<DnsResult> {
       };
       const sides = { ours: [] as Side[], peer: [] as Side[], floor: [] as Side[] };
       for (let round = 0; round < rounds; round += 1) {
-        sides.ours.push(await measureSide(target(addresses.ours)));
-        sides.peer.push(await measureSide(target(addresses.peer)));
-        sides.floor.push(await measureSide(target(addresses.floor)));
+        const { ours, peer, floor } = servers.processes;
+        sides.ours.push(await measureSide(target(addresses.ours), ours));
+        sides.peer.push(await measureSide(target(addresses.peer), peer));
+        sides.floor.push(await measureSide(target(addresses.floor), floor));
       }
-      const [shoal, dnsmasq] = [best(sides.ours), best(sides.peer)];
-      const floor = best(sides.floor);
+      const [shoal, dnsmasq] = [medians(sides.ours), medians(sides.peer)];
+      const floor = medians(sides.floor);
       const ratio = shoal.perSecond / dnsmasq.perSecond;
       const ofFloor = shoal.perSecond / floor.perSecond;
       rows.push({ name, answers, shoal, dnsmasq, floor, ratio, ofFloor });
@@ -58,28 +63,36 @@ export async function measureDns(rounds: number): Promise<DnsResult> {
   }
 }
 
-async function measureSide(target: Target): Promise<Side> {
+async function measureSide(target: Target, server: number): Promise<Side> {
+  const begun = processMicros(server);
   const perSecond = await questionsPerSecond(target, secondsPerRun);
-  return { perSecond, ...(await latencyAt(target, pace, secondsPerRun)) };
+  const micros = (processMicros(server) - begun) / (perSecond * secondsPerRun);
+  return { perSecond, micros, ...(await latencyAt(target, pace, secondsPerRun)) };
 }
 
-function best(runs: readonly Side[]): Side {
+function medians(runs: readonly Side[]): Side {
+  const median = (of: (run: Side) => number): number =>
+    quantile(
+      runs.map(of).sort((a, b) => a - b),
+      0.5,
+    );
   return {
-    perSecond: Math.max(...runs.map((run) => run.perSecond)),
-    p50Ms: Math.min(...runs.map((run) => run.p50Ms)),
-    p99Ms: Math.min(...runs.map((run) => run.p99Ms)),
+    perSecond: median(({ perSecond }) => perSecond),
+    micros: median(({ micros }) => micros),
+    p50Ms: median(({ p50Ms }) => p50Ms),
+    p99Ms: median(({ p99Ms }) => p99Ms),
   };
 }
 
 /** The result as Markdown. */
 export function dnsTable({ rows }: DnsResult): string {
-  const cells = ({ perSecond, p50Ms, p99Ms }: Side): string =>
-    `${perSecond.toFixed(0)} | ${p50Ms.toFixed(2)} / ${p99Ms.toFixed(2)}`;
+  const cells = ({ perSecond, micros, p50Ms, p99Ms }: Side): string =>
+    `${perSecond.toFixed(0)} | ${micros.toFixed(1)} | ${p50Ms.toFixed(2)} / ${p99Ms.toFixed(2)}`;
   return [
-    `Names of services beside dnsmasq, both in one network namespace, asked by dnsperf; latency at ${pace} questions/s. “Node” is a program that answers with bytes made beforehand: what its sockets alone cost.`,
+    `Names of services beside dnsmasq, both in one network namespace, asked by dnsperf; latency at ${pace} questions/s. “Node” is a program that answers with bytes made beforehand: what its sockets alone cost. Medians; µs: the server’s own processor time for a question.`,
     '',
-    '| name | addresses | questions/s | p50 / p99 ms | dnsmasq’s questions/s | p50 / p99 ms | ratio | Node’s questions/s | p50 / p99 ms | ratio |',
-    '| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |',
+    '| name | addresses | questions/s | µs | p50 / p99 ms | dnsmasq’s questions/s | µs | p50 / p99 ms | ratio | Node’s questions/s | µs | p50 / p99 ms | ratio |',
+    '| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |',
     ...rows.map(({ name, answers, shoal, dnsmasq, floor, ratio, ofFloor }) => {
       const beside = `${cells(dnsmasq)} | ${ratio.toFixed(2)}×`;
       const alone = `${cells(floor)} | ${ofFloor.toFixed(2)}×`;

@@ -43,6 +43,12 @@ export class DnsServers {
     this.#children = children;
   }
 
+  /** Ids of their processes. */
+  get processes(): { readonly ours: number; readonly peer: number; readonly floor: number } {
+    const [ours = 0, peer = 0, floor = 0] = this.#children.map(({ pid }) => pid);
+    return { ours, peer, floor };
+  }
+
   /** `web` has one address, `tasks.web` as many as there are tasks. */
   static async start(tasks: number): Promise<DnsServers> {
     const namespace = `shoal-bench-${process.pid}`;

@@ -18,7 +18,11 @@ const network: NodeNetwork = {
   subnets: [{ subnet: '10.79.0.0/16', gateway: '10.79.0.1', vni: 4_099 }],
 };
 
-export const startWays = ['bridge', 'overlay'] as const;
+/** A network of the engine's own bridge driver that somebody made, as others make overlay networks. */
+const namedNetwork = 'named';
+
+/** By the engine's first network, by one that was made for it, by ours. */
+export const startWays = ['bridge', 'named', 'overlay'] as const;
 export type StartWay = (typeof startWays)[number];
 
 /** Milliseconds to create and start a container. */
@@ -31,8 +35,8 @@ export interface StartTimes {
 export interface StartResult {
   readonly containers: number;
   readonly ways: Readonly<Record<StartWay, StartTimes>>;
-  /** Median of ours over that of the built-in bridge. */
-  readonly ratio: number;
+  /** Median of ours over those of the engine's bridge driver. */
+  readonly ratios: Readonly<Record<Exclude<StartWay, 'overlay'>, number>>;
 }
 
 /** One sentence when it cannot be measured here. */
@@ -44,22 +48,28 @@ export function startMissing(): string | undefined {
     : undefined;
 }
 
-/** Containers in an overlay network and on the engine's own bridge, in turns, on one engine. */
+/** Containers in an overlay network and on bridges of the engine's own, in turns, on one engine. */
 export async function measureStarts(rounds: number): Promise<StartResult> {
   const directory = mkdtempSync(join(tmpdir(), 'shoal-bench-start-'));
   const machine = await OverlayMachine.start(1, directory, { bridge: true });
   try {
     await machine.agentUp();
     await machine.configure(network);
-    const times: Record<StartWay, number[]> = { bridge: [], overlay: [] };
+    await machine.docker('network', 'create', namedNetwork);
+    const times: Record<StartWay, number[]> = { bridge: [], named: [], overlay: [] };
     const count = containersEach * rounds;
     for (let at = -1; at < count; at += 1)
       for (const way of at % 2 === 0 ? startWays : [...startWays].reverse()) {
         const ms = await startOne(machine, way, at + 1);
         if (at >= 0) times[way].push(ms);
       }
-    const ways = { bridge: summed(times.bridge), overlay: summed(times.overlay) };
-    return { containers: count, ways, ratio: ways.overlay.median / ways.bridge.median };
+    const overlay = summed(times.overlay);
+    const [bridge, named] = [summed(times.bridge), summed(times.named)];
+    const ratios = {
+      bridge: overlay.median / bridge.median,
+      named: overlay.median / named.median,
+    };
+    return { containers: count, ways: { bridge, named, overlay }, ratios };
   } finally {
     await machine.stop();
     rmSync(directory, { recursive: true, force: true });
@@ -71,8 +81,10 @@ async function startOne(machine: OverlayMachine, way: StartWay, at: number): Pro
   const number = firstAddress + at;
   const address = `10.79.${number >> 8}.${number & 255}/16`;
   const networks = way === 'overlay' ? { [network.id]: [address] } : {};
+  const localNetworks = way === 'named' ? [namedNetwork] : [];
+  const task = { ...machine.task(taskId, networks), localNetworks };
   const begin = performance.now();
-  const refused = await machine.call('run', machine.task(taskId, networks));
+  const refused = await machine.call('run', task);
   const ms = performance.now() - begin;
   if (refused !== '') throw new Error(`${way}: ${refused}`);
   await machine.docker('rm', '--force', `web.1.${taskId}`);
@@ -85,17 +97,21 @@ function summed(times: readonly number[]): StartTimes {
 }
 
 /** The result as Markdown. */
-export function startTable({ containers, ways, ratio }: StartResult): string {
+export function startTable({ containers, ways, ratios }: StartResult): string {
   const row = (name: string, { median, least, most }: StartTimes, beside: string): string =>
     `| ${name} | ${median.toFixed(0)} (${least.toFixed(0)}–${most.toFixed(0)}) | ${beside} |`;
-  const verdict = ratio <= targetRatio ? 'met' : 'missed';
+  const verdict = (ratio: number): string =>
+    `${ratio.toFixed(2)}×, ${ratio <= targetRatio ? 'met' : 'missed'}`;
   return [
-    `Milliseconds to create and start a container, ${containers} of each in turns on one engine, median (smallest–largest). Ours has a second interface, the way out. Target: ≤ ${targetRatio}×.`,
+    `Milliseconds to create and start a container, ${containers} of each in turns on one engine, median (smallest–largest). Target: ≤ ${targetRatio}×.`,
+    'In every network but its first one the engine gives a container a resolver, for which it begins itself once more and `iptables` eleven times; the',
+    'second row has it as ours has. Ours also has a second interface, the way out.',
     '',
-    '| network | ms | ratio |',
+    '| network | ms | ours beside it |',
     '| --- | ---: | ---: |',
-    row('the engine’s bridge', ways.bridge, ''),
-    row('overlay, by our driver', ways.overlay, `${ratio.toFixed(2)}×, ${verdict}`),
+    row('the engine’s first bridge, without a resolver', ways.bridge, verdict(ratios.bridge)),
+    row('another bridge of the engine', ways.named, verdict(ratios.named)),
+    row('overlay, by our driver', ways.overlay, ''),
     '',
   ].join('\n');
 }

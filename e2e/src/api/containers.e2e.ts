@@ -189,6 +189,54 @@ test('attach shows the output from now on', async () => {
   expect(await docker('inspect', '--format', '{{.State.Running}}', name)).toBe('true\n');
 });
 
+test('an exec goes on through another manager, and after the api that made it was killed', async () => {
+  const { m1, m2 } = swarm;
+  const Cmd = ['sh', '-c', 'echo said; exit 7'];
+  const body = JSON.stringify({ Cmd, AttachStdout: true });
+  const path = '/v1.41/containers/shell.1/exec';
+  const made = await m2.http({ method: 'POST', path, body });
+  const { Id } = JSON.parse(made.body) as { Id: string };
+  const start = JSON.stringify({ Detach: false });
+  const said = await m1.http({ method: 'POST', path: `/v1.41/exec/${Id}/start`, body: start });
+  expect(said.body).toContain('said');
+  await m2.killProcess('api');
+  const told = await eventually(
+    'the new api knows how it ended',
+    async () => {
+      const call = { method: 'GET', path: `/v1.41/exec/${Id}/json` };
+      const answer = await m2.http(call).catch(() => undefined);
+      return answer?.status === 200 && answer.body;
+    },
+    deadlineMs,
+  );
+  expect(JSON.parse(told)).toMatchObject({ ID: Id, ExitCode: 7, Running: false });
+});
+
+test('a container run by hand starts again when its network has gone from the host meanwhile', async () => {
+  const { m1 } = swarm;
+  await m1.docker('network', 'create', '--driver=overlay', '--attachable', 'meanwhile');
+  const joined = ['--network=meanwhile', '--network-alias=me'];
+  await m1.docker('run', '--detach', '--name=again', ...joined, 'busybox', 'sleep', '1d');
+  await m1.docker('stop', '--time=0', 'again');
+  await eventually(
+    'the network has gone from the host',
+    async () => {
+      const left = await m1.engine('network', 'ls', '--format={{.Name}}');
+      return !left.includes('meanwhile');
+    },
+    deadlineMs,
+  );
+  expect(await m1.docker('start', 'again')).toBe('again\n');
+  const networks = await m1.docker(
+    'inspect',
+    '--format={{json .NetworkSettings.Networks}}',
+    'again',
+  );
+  expect(networks).toContain('"me"');
+  await m1.docker('rm', '--force', 'again');
+  await m1.docker('network', 'rm', 'meanwhile');
+});
+
 test('what the swarm does itself is refused with the node', async () => {
   for (const command of [
     ['stop', name],

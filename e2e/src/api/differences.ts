@@ -57,13 +57,6 @@ export const differences: readonly Difference[] = [
   },
   {
     transcript: 'networks',
-    docker:
-      '! Error response from daemon: Could not attach to network nope: rpc error: code = NotFound desc = network nope not found',
-    shoal: '! Error response from daemon: network nope not found',
-    why: 'whether there is such a network is asked before a container is attached to it',
-  },
-  {
-    transcript: 'networks',
     client: '20.10',
     docker:
       '! docker: Error response from daemon: Could not attach to network front: rpc error: code = PermissionDenied desc = network front not manually attachable.\n=',

@@ -1,5 +1,6 @@
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict';
 import { forgedPacket } from './forged-packet.ts';
+import type { CaseOf } from './run-cases.ts';
 import type { Packet } from './wire.ts';
 import {
   containerAddress,
@@ -12,11 +13,6 @@ import {
   servicePort,
   type World,
 } from './world.ts';
-
-export interface Case {
-  readonly name: string;
-  run(world: World): Promise<void>;
-}
 
 const tunnelPort = 4_789;
 const encryptedPort = 51_820;
@@ -91,7 +87,7 @@ async function forge(world: World, network: NetworkName, text: string): Promise<
   await world.peer('stranger').call('datagram', packet);
 }
 
-export const cases: readonly Case[] = [
+export const cases: readonly CaseOf<World>[] = [
   {
     name: 'of an encrypted network only WireGuard is on the wire, of another one everything',
     async run(world) {

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { type MachineOutcome, machineMsMax, runMachine } from '../ipvs/machine.ts';
+import type { MachineOutcome } from '../ipvs/console.ts';
+import { machineMsMax, runMachine } from '../ipvs/machine.ts';
 import { cases } from './cases.ts';
 
 /** Packages are downloaded before the machine begins. */

@@ -66,7 +66,7 @@ const calls: HostCalls = {
     const metrics = new Metrics();
     const counted = overlayMetrics(metrics);
     const built = new BuiltNetworks({
-      commands: new Commands({ clock, observe: counted.command }),
+      commands: new Commands({ clock, observe: counted.command, stayed: counted.stayed }),
       ...{ registry, encryption, clock, logger, metrics: counted },
       owner: 'shoal-under-test',
       nameservers: [],

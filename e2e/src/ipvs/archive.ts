@@ -18,6 +18,10 @@ export function link(path: string, target: string): ArchiveEntry {
   return { path, mode: linkMode, content: Buffer.from(target) };
 }
 
+export function isLink({ mode }: ArchiveEntry): boolean {
+  return mode === linkMode;
+}
+
 /** The `newc` format of cpio, as the kernel reads it; folders come by themselves. */
 export function archive(entries: readonly ArchiveEntry[], folders: readonly string[]): Buffer {
   const all = new Map<string, ArchiveEntry>();

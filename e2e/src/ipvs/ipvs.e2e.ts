@@ -1,6 +1,7 @@
 import { cases } from '@shoal/ingress-lb/testing';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { type MachineOutcome, machineMsMax, runMachine } from './machine.ts';
+import type { MachineOutcome } from './console.ts';
+import { machineMsMax, runMachine } from './machine.ts';
 
 /** Packages are downloaded before the machine begins. */
 const prepareMsMax = 300_000;

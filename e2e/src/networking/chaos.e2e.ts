@@ -6,7 +6,16 @@ import { deadlineMs, isRunning, order, taskRows } from '../scheduling/services.t
 import { logged } from './agent-log.ts';
 import { Chaos, type ChaosCounts } from './chaos.ts';
 import { useSwarm } from './fleet.ts';
-import { client, containersOf, fileServer, inside, lookup, serve } from './tasks.ts';
+import {
+  addressesIn,
+  client,
+  containersOf,
+  fileServer,
+  inside,
+  lookup,
+  serve,
+  type TaskContainer,
+} from './tasks.ts';
 
 const seeds = Number(process.env['SHOAL_CHAOS_SEEDS'] ?? '20');
 const firstSeed = Number(process.env['SHOAL_CHAOS_FROM'] ?? '1');
@@ -60,6 +69,29 @@ async function atRest(services: ReadonlyMap<string, number>): Promise<void> {
       },
       deadlineMs,
     );
+}
+
+/** A container of each machine that has one. */
+async function oneOfEachMachine(service: string): Promise<readonly TaskContainer[]> {
+  const containers = await containersOf(swarm(), service);
+  return [...new Map(containers.map((each) => [each.machine, each])).values()];
+}
+
+/** That resolvers really answer what the digests say: containers of all machines ask for all tasks. */
+async function askForAll(services: ReadonlyMap<string, number>): Promise<void> {
+  for (const name of services.keys()) {
+    const wanted = await addressesIn(swarm(), name, 'demo');
+    for (const container of await oneOfEachMachine(name))
+      await eventually(
+        `tasks.${name} on ${container.machine.name}`,
+        async () => {
+          const found = await lookup(container, `tasks.${name}`);
+          if (found.join() === wanted.join()) return true;
+          throw new Error(`${found.join()} is not ${wanted.join()}`);
+        },
+        recoveryMsMax,
+      );
+  }
 }
 
 /** By then gossip has given an agent up, on machines that are busy as well; milliseconds. */
@@ -143,6 +175,7 @@ describe('after chaos', () => {
         recoveryMsMax,
       );
       const ms = Math.round(performance.now() - since);
+      await askForAll(chaos.services);
       console.log(`seed ${seed}: right after ${ms} ms; ${JSON.stringify(counts)}`);
       expect(Object.values(counts).reduce((sum, count) => sum + count, 0)).toBeGreaterThan(5);
     },

@@ -201,7 +201,6 @@ const shown: readonly (readonly [string, Sent, object])[] = [
     asMounted({ Type: 'image', ImageOptions: { Subpath: 's' } }),
   ],
   ['--mount type=npipe', mounted({ ...bind, Type: 'npipe' }), asMounted({ Type: 'npipe' })],
-  ['--mount type=cluster', mounted({ ...volume, Type: 'cluster' }), asMounted({ Type: 'cluster' })],
   [
     '--credential-spec',
     privileged({ CredentialSpec: { File: 'a.json' } }),

@@ -381,10 +381,10 @@ export class HostNetworking implements TaskNetworking {
   }
 
   #changed(): void {
-    const { memory, metrics, overlay } = this.#options;
+    const { memory, metrics } = this.#options;
     const networks = this.#networks ?? [];
     memory.changed(() => this.#remembered());
-    metrics.networks(networks.length, overlay.hostNetworks().length);
+    metrics.networks(networks.length, this.#tables.networks().size);
     this.digests.changed();
   }
 

@@ -69,7 +69,14 @@ describe('what the engine has', () => {
     });
     const none = (): undefined => undefined;
     const built = { unplug: none, programPeers: none } as unknown as BuiltNetworks;
-    const hooks = { changed: none, activated: none, unnamed: none, dropped: none, left: none };
+    const hooks = {
+      changed: none,
+      activated: none,
+      expected: none,
+      unnamed: none,
+      dropped: none,
+      left: none,
+    };
     const plumbing = new Plumbing({ registry, built, attachments, ...hooks });
     const parts = { engine: networks, registry, built, plumbing, attachments };
     audit = new EngineAudit({

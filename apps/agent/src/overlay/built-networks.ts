@@ -234,6 +234,11 @@ export class BuiltNetworks {
       : undefined;
   }
 
+  /** An endpoint was made: its interface will be wanted in a moment. */
+  expect(networkId: string): void {
+    if (this.#built.has(networkId)) this.#namespaces.get(networkId)?.expect();
+  }
+
   /** Makes a container's interface; builds the network first where it is missing. */
   plug(endpointId: string): Promise<Done & { readonly device?: string }> {
     const endpoint = this.#options.registry.endpoint(endpointId);

@@ -40,8 +40,8 @@ describe('what a batch was refused', () => {
 
 describe('processes', () => {
   const metrics = new Registry();
-  const { command } = overlayMetrics(metrics);
-  const commands = new Commands({ clock: systemClock, observe: command });
+  const { command: observe, stayed } = overlayMetrics(metrics);
+  const commands = new Commands({ clock: systemClock, observe, stayed });
 
   test('a tool that fails says which line', async () => {
     const outcome = await commands.ip(undefined, ['link show dev lo', 'link show dev nothing0']);
@@ -49,6 +49,18 @@ describe('processes', () => {
       kind: 'failed',
       refused: [{ command: 'link show dev nothing0' }],
     });
+  });
+
+  test.each([
+    'link show lo\nlink show nothing0',
+    'link show "lo"',
+    'link show lo # x',
+    'link show \\',
+    'link  show',
+  ])('a line that is more than words is given to none: %j', async (line) => {
+    const outcome = { kind: 'failed', refused: [], message: expect.stringContaining('characters') };
+    expect(await commands.ip(undefined, ['link show lo', line])).toEqual(outcome);
+    expect(await commands.ipEach('shoal-nothing', [line])).toEqual(outcome);
   });
 
   test('a namespace that there is not', async () => {

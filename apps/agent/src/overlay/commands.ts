@@ -1,5 +1,7 @@
 import { type KernelCommands, kernelCommands } from '@shoal/overlay/kernel';
 import type { Clock } from '@shoal/runtime';
+import type { BatchLoss, BatchTool } from './batch-process.ts';
+import { BatchProcesses } from './batch-processes.ts';
 
 /** A line of a batch that the kernel refused. */
 export interface RefusedLine {
@@ -18,8 +20,11 @@ export type CommandOutcome =
       readonly refused: readonly RefusedLine[];
     };
 
-/** Counts processes: which tool, how it ended, how long it took. */
+/** Counts what tools were asked: which tool, how it ended, how long it took. */
 export type CommandObserver = (tool: string, outcome: 'ok' | 'failed', ms: number) => void;
+
+/** Counts processes that stay: that one began, or was lost with what it had been given. */
+export type StayObserver = (tool: BatchTool, event: 'began' | BatchLoss) => void;
 
 /** The network namespace that stands for the host. */
 export interface HostNamespace {
@@ -31,21 +36,36 @@ export interface HostNamespace {
 export interface CommandsOptions {
   readonly clock: Clock;
   readonly observe: CommandObserver;
+  readonly stayed: StayObserver;
   /** Absent: the one this process runs in. */
   readonly host?: HostNamespace | undefined;
 }
+
+/** What a line is made of: nothing in it means anything to a tool but the words themselves. */
+const plainLine = /^[\w.:/@-]+( [\w.:/@-]+)*$/;
 
 /** Sets `/proc/sys` keys of a namespace; those that this kernel does not have are left out. */
 const sysctlScript =
   'while [ $# -gt 1 ]; do f="/proc/sys/$1"; [ ! -e "$f" ] || printf %s "$2" > "$f" || exit 1; shift 2; done';
 
-/** The kernel's tools, each call one process: `ip`, `bridge` and what has to run in a namespace. */
+/**
+ * The kernel's tools: `ip`, `bridge` and what has to run in a namespace. What comes often goes to processes
+ * that stay; every other call is a process of its own.
+ */
 export class Commands {
   readonly #options: CommandsOptions;
   readonly #kernel: KernelCommands = kernelCommands();
+  readonly #staying: BatchProcesses;
 
   constructor(options: CommandsOptions) {
     this.#options = options;
+    const { clock, stayed } = options;
+    this.#staying = new BatchProcesses({
+      clock,
+      pathOf: namespacePathOf,
+      began: (tool) => stayed(tool, 'began'),
+      lost: stayed,
+    });
   }
 
   /** A process of the host's namespace, to which interfaces can be given. */
@@ -58,14 +78,30 @@ export class Commands {
     return this.#batch('ip', inside(namespace), lines);
   }
 
-  /** As {@link ip}, but every line is tried. */
-  ipEach(namespace: string | undefined, lines: readonly string[]): Promise<CommandOutcome> {
-    return this.#batch('ip', [...inside(namespace), '-force'], lines);
+  /** As {@link ip}, but every line is tried, and perhaps tried again. */
+  ipEach(namespace: string, lines: readonly string[]): Promise<CommandOutcome> {
+    return this.#each('ip', namespace, lines);
   }
 
-  /** Lines of `bridge`, each of them tried. */
+  /** Lines of `bridge`, each of them tried, and perhaps tried again. */
   bridgeEach(namespace: string, lines: readonly string[]): Promise<CommandOutcome> {
-    return this.#batch('bridge', [...inside(namespace), '-force'], lines);
+    return this.#each('bridge', namespace, lines);
+  }
+
+  /** There will soon be something to do in the namespace. */
+  expect(namespace: string): void {
+    this.#staying.warm('ip', namespace);
+    this.#staying.warm('bridge', namespace);
+  }
+
+  /** Resolves when nothing of ours keeps the namespace any more. */
+  leave(namespace: string): Promise<void> {
+    return this.#staying.leave(namespace);
+  }
+
+  /** Ends what stays. */
+  close(): Promise<void> {
+    return this.#staying.close();
   }
 
   /** Lines of `ip` in a namespace that has a path but no name, such as a container's. */
@@ -106,6 +142,24 @@ export class Commands {
     return this.#run('wg', { program: 'sh', args, namespace: path }, lines);
   }
 
+  async #each(
+    tool: BatchTool,
+    namespace: string,
+    lines: readonly string[],
+  ): Promise<CommandOutcome> {
+    if (lines.length === 0) return { kind: 'ok', output: '' };
+    if (!lines.every(isPlain)) return notPlain;
+    const { clock, observe } = this.#options;
+    const begin = clock.monotonic();
+    const outcome = await this.#staying.run(tool, namespace, lines);
+    // Why, and whether a tool that does not remember fails as well, one that begins anew has to say.
+    if (outcome !== 'done') {
+      return this.#batch(tool, [...inside(namespace), '-force'], lines);
+    }
+    observe(tool, 'ok', clock.monotonic() - begin);
+    return { kind: 'ok', output: '' };
+  }
+
   async #batch(
     tool: 'ip' | 'bridge',
     flags: readonly string[],
@@ -113,6 +167,7 @@ export class Commands {
     namespace?: string,
   ): Promise<CommandOutcome> {
     if (lines.length === 0) return { kind: 'ok', output: '' };
+    if (!lines.every(isPlain)) return notPlain;
     const args = [...flags, '-batch', '-'];
     return this.#run(tool, { program: tool, args, namespace }, lines);
   }
@@ -140,6 +195,16 @@ export class Commands {
 export function namespacePathOf(name: string): string {
   return `/run/netns/${name}`;
 }
+
+function isPlain(line: string): boolean {
+  return plainLine.test(line);
+}
+
+const notPlain: CommandOutcome = {
+  kind: 'failed',
+  message: 'a name or an address has characters that it must not have',
+  refused: [],
+};
 
 function inside(namespace: string | undefined): readonly string[] {
   return namespace === undefined ? [] : ['-n', namespace];

@@ -79,6 +79,7 @@ export class OverlayDriver implements OverlayPort, ContainerNetworks {
   readonly #names: EngineNames;
   readonly #audit: EngineAudit;
   readonly #upkeep: Upkeep;
+  readonly #commands: Commands;
   readonly #methods: Methods;
   /** The host's. */
   readonly #nameservers: readonly string[];
@@ -95,6 +96,7 @@ export class OverlayDriver implements OverlayPort, ContainerNetworks {
   ) {
     this.#options = options;
     this.#registry = registry;
+    this.#commands = commands;
     this.#nameservers = nameservers;
     const { clock, logger, metrics, observe, encryption, socket = pluginSocketDefault } = options;
     const http = new EngineHttp(options.engine, observe, () => clock.monotonic());
@@ -107,6 +109,8 @@ export class OverlayDriver implements OverlayPort, ContainerNetworks {
     const plumbing = new Plumbing({
       ...{ registry, built, attachments, changed },
       activated: () => this.#upkeep.auditIn(activatedMs),
+      // After the answer: the engine does its own part meanwhile.
+      expected: (networkId) => this.#later(0, async () => built.expect(networkId)),
       unnamed: (networkId) => this.#later(namingMs, () => this.#audit.name(networkId)),
       dropped: (networkId) => this.#names.forget(networkId),
       left: (networkId) => this.#later(activatedMs, () => this.#upkeep.retire(networkId)),
@@ -130,7 +134,8 @@ export class OverlayDriver implements OverlayPort, ContainerNetworks {
     const encryption = await findEncryptionAbility({ dataDir, port, random, logger });
     const registry = await Registry.open(join(dataDir, 'agent', 'overlay.json'), clock, logger);
     const files = resolvConfPaths.map((path) => readFile(path, 'utf8').catch(() => ''));
-    const commands = new Commands({ clock, host, observe: metrics.command });
+    const { command: observe, stayed } = metrics;
+    const commands = new Commands({ clock, host, observe, stayed });
     const nameservers = hostNameservers(await Promise.all(files));
     const whole = { ...options, encryption };
     const driver = new OverlayDriver(whole, registry, commands, nameservers);
@@ -247,6 +252,7 @@ export class OverlayDriver implements OverlayPort, ContainerNetworks {
     this.#closed = true;
     await this.#server?.close();
     await this.#upkeep.close();
+    await this.#commands.close();
     await this.#registry.durable().catch((error: unknown) => {
       this.#options.logger.warn({ reason: errorMessage(error) }, 'overlay_state_not_kept');
     });

@@ -13,7 +13,7 @@ import { BuiltNetworks } from './built-networks.ts';
 import { Commands } from './commands.ts';
 import { overlayMetrics } from './metrics.ts';
 import { Registry } from './registry.ts';
-import { canMakeNamespaces, ip, ScratchHost } from './testing/scratch-host.ts';
+import { canMakeNamespaces, ip, ownTools, ScratchHost } from './testing/scratch-host.ts';
 
 const vni = 0x900000 + (process.pid % 0x10000);
 const namespace = `shoal-${vni}`;
@@ -75,6 +75,7 @@ describe.runIf(canMakeNamespaces())('a network in the kernel', () => {
   let registry: Registry;
   let metrics: Metrics;
   let built: BuiltNetworks;
+  let commands: Commands;
   let changes: string[];
 
   beforeAll(async () => {
@@ -91,6 +92,7 @@ describe.runIf(canMakeNamespaces())('a network in the kernel', () => {
   });
   afterEach(async () => {
     await built.remove(network);
+    await commands.close();
     await registry.durable();
     await rm(folder, { recursive: true });
   });
@@ -98,8 +100,10 @@ describe.runIf(canMakeNamespaces())('a network in the kernel', () => {
   function driver(): BuiltNetworks {
     metrics = new Metrics();
     const counted = overlayMetrics(metrics);
+    const { command: observe, stayed } = counted;
+    commands = new Commands({ clock: systemClock, observe, stayed, host });
     return new BuiltNetworks({
-      commands: new Commands({ clock: systemClock, observe: counted.command, host }),
+      commands,
       registry,
       owner: `shoal-test-${process.pid}`,
       nameservers: ['192.0.2.53'],
@@ -273,6 +277,31 @@ describe.runIf(canMakeNamespaces())('a network in the kernel', () => {
     built.unplug(network.id, id);
     await built.idle();
     expect(host.run('ip', '-o', 'link')).not.toContain('sc-');
+  });
+
+  test('containers share the tools, also after these were killed', async () => {
+    await built.build(network.id);
+    const plug = async (first: string): Promise<void> => {
+      const id = first.repeat(64);
+      const addresses = [`10.77.1.2${first}/24`];
+      const mac = `02:42:0a:4d:01:1${first}`;
+      registry.putEndpoint({ id, networkId: network.id, addresses, mac, sandbox: `/run/${id}` });
+      expect(await built.plug(id)).toMatchObject({ kind: 'ok' });
+      await built.idle();
+      expect(ip('-n', namespace, 'link', 'show', `sh-${id.slice(0, 11)}`)).toContain('master br0');
+    };
+    built.expect(network.id);
+    const begun = ownTools();
+    for (const first of ['1', '2', '3']) await plug(first);
+    expect(ownTools()).toEqual(begun);
+    for (const pid of begun) process.kill(pid, 'SIGKILL');
+    await plug('4');
+    for (const { id } of registry.endpoints) {
+      registry.deleteEndpoint(id);
+      built.unplug(network.id, id);
+    }
+    await built.idle();
+    expect(ip('-n', namespace, '-o', 'link')).not.toContain('sh-');
   });
 
   test('a repair takes away interfaces that belong to nobody', async () => {

@@ -1,10 +1,11 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
-import type { CommandObserver } from './commands.ts';
+import type { CommandObserver, StayObserver } from './commands.ts';
 import type { RepairKind } from './repair.ts';
 
 /** What the overlay driver counts. */
 export interface OverlayMetrics {
   readonly command: CommandObserver;
+  readonly stayed: StayObserver;
   /** What stands now. */
   standing(networks: number, endpoints: number, peers: number): void;
   repaired(kind: RepairKind | 'peer' | 'endpoint' | 'stray' | 'encryption'): void;
@@ -28,6 +29,12 @@ export function overlayMetrics(registry: Registry): OverlayMetrics {
     labelNames: ['kind'],
     registers,
   });
+  const processes = new Counter({
+    name: 'shoal_agent_overlay_processes_total',
+    help: "Processes of the kernel's tools that stay for a while: began, or was lost, and how.",
+    labelNames: ['tool', 'event'],
+    registers,
+  });
   const timed = (name: string, of: string, label: string) => ({
     total: new Counter({
       name: `shoal_agent_overlay_${name}s_total`,
@@ -43,13 +50,14 @@ export function overlayMetrics(registry: Registry): OverlayMetrics {
       registers,
     }),
   });
-  const commands = timed('command', "Runs of the kernel's tools", 'tool');
+  const commands = timed('command', "Requests to the kernel's tools", 'tool');
   const calls = timed('plugin_call', 'Calls of the engine to its network driver', 'call');
   return {
     command: (tool, outcome, ms) => {
       commands.total.inc({ tool, outcome });
       commands.seconds.observe({ tool }, ms / msPerSecond);
     },
+    stayed: (tool, event) => processes.inc({ tool, event }),
     standing: (networkCount, endpointCount, peerCount) => {
       networks.set(networkCount);
       endpoints.set(endpointCount);

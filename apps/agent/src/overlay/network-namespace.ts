@@ -103,12 +103,16 @@ export class NetworkNamespace {
   async repair(ports: Ports, isAudit: boolean): Promise<Done & { lost?: readonly string[] }> {
     const looked = await this.#look();
     if (looked.kind === 'failed') return looked;
+    // Somebody took it away: it must not live on in what we have in it.
+    if (looked.links === undefined) await this.#commands.leave(this.#layout.namespace);
     const { kinds, steps } = repairOf(this.#layout, looked.links, ports);
     if (looked.links === undefined || kinds.includes('tunnel')) this.#programmed = undefined;
     for (const step of steps) {
       const done = await this.#step(step);
       if (done.kind === 'failed') return done;
     }
+    // Tools that stay remember numbers of devices that may have gone.
+    if (steps.length > 0) await this.#commands.leave(this.#layout.namespace);
     if (looked.links === undefined || isAudit) {
       const path = namespacePath(this.#layout.vni);
       const set = await this.#commands.sysctl(path, sysctls);
@@ -217,6 +221,11 @@ export class NetworkNamespace {
     }));
   }
 
+  /** A container is about to be plugged in. */
+  expect(): void {
+    this.#commands.expect(this.#layout.namespace);
+  }
+
   /** Makes a container's interface. Returns its name in the host's namespace, where the engine takes it. */
   async plug(plug: Plug): Promise<Done & { readonly device?: string }> {
     const { mtu, namespace } = this.#layout;
@@ -227,11 +236,11 @@ export class NetworkNamespace {
       `link add ${port} mtu ${mtu} ${veth} netns ${this.#commands.hostPid}`,
       plugLine(port),
     ];
-    const made = await this.#commands.ip(namespace, lines);
+    const made = await this.#commands.ipEach(namespace, lines);
     if (made.kind === 'ok') return { kind: 'ok', device };
     // The engine may ask again when it has lost the first answer.
     await this.unplug(plug.id);
-    const again = await this.#commands.ip(namespace, lines);
+    const again = await this.#commands.ipEach(namespace, lines);
     return again.kind === 'ok' ? { kind: 'ok', device } : again;
   }
 
@@ -270,7 +279,7 @@ export class NetworkNamespace {
 
   /** Takes a container's interface away; takes the kernel some 16 ms. */
   async unplug(id: string): Promise<Done> {
-    const gone = await this.#commands.ip(this.#layout.namespace, [`link del ${portName(id)}`]);
+    const gone = await this.#commands.ipEach(this.#layout.namespace, [`link del ${portName(id)}`]);
     return isRealFailure(gone) ? gone : ok;
   }
 
@@ -293,6 +302,7 @@ export async function removeNamespace(
   const lines = devices.map((device) => `link del ${device}`);
   const emptied = await commands.ipEach(namespace, lines);
   if (isRealFailure(emptied)) return emptied;
+  await commands.leave(namespace);
   const gone = await commands.ip(undefined, [`netns del ${namespace}`]);
   return isRealFailure(gone) ? gone : ok;
 }

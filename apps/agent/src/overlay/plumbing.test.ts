@@ -71,6 +71,7 @@ describe('what the engine asks', () => {
       attachments: () => attachments,
       changed: (id) => told.push(`changed ${id}`),
       activated: () => told.push('activated'),
+      expected: () => undefined,
       unnamed: (id) => told.push(`unnamed ${id}`),
       dropped: (id) => told.push(`dropped ${id}`),
       left: (id) => told.push(`left ${id}`),

@@ -22,6 +22,8 @@ export interface PlumbingOptions {
   readonly changed: (networkId: string) => void;
   /** The engine has begun to talk with us. */
   readonly activated: () => void;
+  /** An endpoint was made, its container will join next. */
+  readonly expected: (networkId: string) => void;
   /** A container run by hand is about to be there; the engine knows its name. */
   readonly unnamed: (networkId: string) => void;
   /** The engine has no such network any more. */
@@ -68,7 +70,7 @@ export class Plumbing implements EndpointPlumbing, AddressBook {
   }
 
   endpointCreated({ engineNetworkId, id, addresses, mac }: NewEndpoint): Outcome<string> {
-    const { registry } = this.#options;
+    const { registry, expected } = this.#options;
     const network = registry.networkOf(engineNetworkId);
     if (network === undefined) return notHere(engineNetworkId);
     if (addresses.length === 0) return failed('an endpoint needs an address');
@@ -77,6 +79,7 @@ export class Plumbing implements EndpointPlumbing, AddressBook {
       return failed('a container cannot choose its hardware address in an overlay network');
     }
     registry.putEndpoint({ id, networkId: network.id, addresses: [...addresses], mac: own });
+    expected(network.id);
     return { kind: 'ok', value: own };
   }
 

@@ -22,6 +22,8 @@ export class Registry {
   readonly #engineNetworks = new Map<string, string>();
   readonly #endpoints = new Map<string, PluggedEndpoint>();
   readonly #tasks = new Map<string, TaskPlan>();
+  /** Ids of tasks by {@link placeOf} each of their addresses. */
+  readonly #places = new Map<string, string>();
   /** By attachment. */
   readonly #attachments = new Map<string, AttachmentPlan>();
 
@@ -33,7 +35,7 @@ export class Registry {
       this.#engineNetworks.set(id, networkId);
     }
     for (const endpoint of content.endpoints) this.#endpoints.set(endpoint.id, endpoint);
-    for (const task of content.tasks) this.#tasks.set(task.taskId, task);
+    for (const task of content.tasks) this.#putTask(task);
     for (const each of content.attachments) this.#attachments.set(each.endpointId, each);
   }
 
@@ -60,7 +62,7 @@ export class Registry {
   /** Forgets everything, also on the disk. */
   async clear(): Promise<void> {
     const all = [this.#networks, this.#engineNetworks, this.#endpoints, this.#tasks];
-    for (const map of [...all, this.#attachments]) map.clear();
+    for (const map of [...all, this.#attachments, this.#places]) map.clear();
     this.#own = undefined;
     await this.#file.remove();
   }
@@ -140,20 +142,33 @@ export class Registry {
 
   planTask(task: TaskPlan): void {
     for (const { networkId, addresses } of task.networks) this.#unclaim(networkId, addresses);
-    this.#tasks.set(task.taskId, task);
+    this.#deleteTask(task.taskId);
+    this.#putTask(task);
     this.#file.changed();
+  }
+
+  #putTask(task: TaskPlan): void {
+    this.#tasks.set(task.taskId, task);
+    for (const place of placesOf(task)) this.#places.set(place, task.taskId);
+  }
+
+  #deleteTask(taskId: string): void {
+    const task = this.#tasks.get(taskId);
+    if (task === undefined) return;
+    this.#tasks.delete(taskId);
+    for (const place of placesOf(task)) {
+      if (this.#places.get(place) === taskId) this.#places.delete(place);
+    }
   }
 
   /** Addresses were given out again: who had them before has stopped, even if its container is kept. */
   #unclaim(networkId: string, addresses: readonly string[]): void {
-    const given = new Set(addresses.map(addressOf));
-    for (const task of this.#tasks.values()) {
-      const networks = task.networks.filter(
-        (each) =>
-          each.networkId !== networkId || !each.addresses.some((own) => given.has(addressOf(own))),
-      );
-      if (networks.length < task.networks.length)
-        this.#tasks.set(task.taskId, { ...task, networks });
+    for (const address of addresses) {
+      const task = this.taskAt(networkId, address);
+      if (task === undefined) continue;
+      const networks = task.networks.filter((each) => each.networkId !== networkId);
+      this.#deleteTask(task.taskId);
+      this.#putTask({ ...task, networks });
     }
   }
 
@@ -161,7 +176,7 @@ export class Registry {
   keepTasks(isThere: (taskId: string) => boolean): void {
     for (const taskId of this.#tasks.keys()) {
       if (isThere(taskId)) continue;
-      this.#tasks.delete(taskId);
+      this.#deleteTask(taskId);
       this.#file.changed();
     }
   }
@@ -172,12 +187,7 @@ export class Registry {
 
   /** The task to which an address of a network was given. */
   taskAt(networkId: string, address: string): TaskPlan | undefined {
-    const wanted = addressOf(address);
-    for (const task of this.#tasks.values()) {
-      const network = task.networks.find((each) => each.networkId === networkId);
-      if (network?.addresses.some((each) => addressOf(each) === wanted)) return task;
-    }
-    return undefined;
+    return this.#tasks.get(this.#places.get(placeOf(networkId, address)) ?? '');
   }
 
   attach(attachment: AttachmentPlan): void {
@@ -231,4 +241,15 @@ export class Registry {
       .map(({ networkId }) => networkId);
     return [...new Set(ids)].sort((a, b) => (rank(a) < rank(b) ? -1 : 1));
   }
+}
+
+/** An address in its network, with or without prefix length. */
+function placeOf(networkId: string, address: string): string {
+  return `${networkId} ${addressOf(address)}`;
+}
+
+function placesOf({ networks }: TaskPlan): readonly string[] {
+  return networks.flatMap(({ networkId, addresses }) =>
+    addresses.map((address) => placeOf(networkId, address)),
+  );
 }

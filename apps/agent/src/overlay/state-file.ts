@@ -5,7 +5,7 @@ import { replaceFile } from '@shoal/runtime/durable-file';
 import { z } from 'zod';
 
 /** How long a change that nobody waits for may stay in memory alone, milliseconds. */
-const writeMsMax = 50;
+const writeMsMax = 250;
 
 const texts = z.record(z.string(), z.string());
 

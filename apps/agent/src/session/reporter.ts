@@ -5,13 +5,13 @@ import type { TaskStatus } from '@shoal/state';
 export const messagesInFlightMax = 2;
 /** Reports in one message. */
 export const reportsPerMessageMax = 1_000;
-/** How long a status may wait for the one that soon follows it, milliseconds. */
-export const holdMsMax = 150;
+/** How long a status may wait for those that soon follow it, milliseconds. */
+export const holdMsMax = 400;
 
 /**
  * Which statuses the dispatcher still has to hear: of each task the newest, until it was acknowledged
  * in the session in which it was sent. Every message becomes an entry of the log that all replicas
- * apply, so a status that is soon overtaken is held; any other goes at once, and takes along what waits.
+ * apply, so a status that others soon follow is held; any other goes at once, and takes along what waits.
  */
 export class Reporter {
   /** Statuses to send, oldest wish first. */
@@ -36,10 +36,10 @@ export class Reporter {
     return sum;
   }
 
-  /** `isPassing`: another status of the task follows soon, as fast as it can be brought on. */
-  put(taskId: string, status: TaskStatus, isPassing: boolean): void {
+  /** `mayWait`: others follow soon, of this task or of another. */
+  put(taskId: string, status: TaskStatus, mayWait: boolean): void {
     this.#waiting.set(taskId, status);
-    if (isPassing) this.#urgent.delete(taskId);
+    if (mayWait) this.#urgent.delete(taskId);
     else this.#urgent.add(taskId);
   }
 

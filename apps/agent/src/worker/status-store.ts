@@ -15,7 +15,7 @@ const status = z.looseObject({
 });
 
 /** How long a change that nobody waits for may stay in memory alone, milliseconds. */
-const writeMsMax = 100;
+const writeMsMax = 500;
 
 const file = z.object({
   schema: z.literal(1),

@@ -1,59 +1,34 @@
-import type { Clock, Logger } from '@shoal/runtime';
-import {
-  isBefore,
-  isTerminal,
-  type NodeDescription,
-  type TaskAssignment,
-  type TaskState,
-  type TaskStatus,
-} from '@shoal/state';
+import type { Clock } from '@shoal/runtime';
+import { isBefore, isTerminal, type TaskAssignment, type TaskStatus } from '@shoal/state';
 import { containerName, graceSeconds } from '../executor/container-config.ts';
 import {
   type ContainerEvent,
   containerStatus,
-  type Engine,
   type EngineFailure,
   type EngineResult,
   type TaskContainer,
 } from '../executor/engine.ts';
-import type { TaskFiles } from '../files/task-files.ts';
-import type { TaskNetworking } from '../network/task-networking.ts';
 import { type Act, type ActEnd, nextMove, passed, settle } from '../task/machine.ts';
-import type { PullResult } from './image-pulls.ts';
+import { type Attempt, failed, retried, startFailed, stopped } from './attempt.ts';
+import { removeContainer } from './container-removal.ts';
+import { type PreparationParts, prepare } from './preparation.ts';
 
 /** Pause before work that could not be done is tried again, milliseconds. */
 const retryMs = 1_000;
 const released: EngineFailure = { kind: 'unreachable', message: 'the agent ends' };
 const unhealthyReason = 'dockerexec: unhealthy container';
 
-/** `isPassing`: the task is on its way to run, so that another status follows soon. */
-export type StatusListener = (taskId: string, status: TaskStatus, isPassing: boolean) => void;
+/** `isPassing`: as {@link TaskRunner.isPassing}. */
+export type TaskListener = (taskId: string, status: TaskStatus, isPassing: boolean) => void;
 
-export interface TaskRunnerOptions {
+export interface TaskRunnerOptions extends PreparationParts {
   readonly assignment: TaskAssignment;
   readonly status: TaskStatus;
-  readonly engine: Engine;
-  readonly networking: TaskNetworking;
-  readonly files: TaskFiles;
-  readonly node: () => NodeDescription;
-  /** Fetches an image that is missing; works for the same image are done once. */
-  readonly pull: (
-    assignment: TaskAssignment,
-    signal: AbortSignal,
-    progress: (text: string) => void,
-  ) => Promise<PullResult>;
   readonly clock: Clock;
-  readonly logger: Logger;
-  readonly onStatus: StatusListener;
+  readonly onStatus: TaskListener;
   /** Resolves when the last status is on the disk. */
   readonly durable: () => Promise<void>;
 }
-
-/** How work ended, or that it has to be tried again, or that something else is wanted meanwhile. */
-type Attempt =
-  | ActEnd
-  | { readonly kind: 'retry'; readonly message: string }
-  | { readonly kind: 'overtaken' };
 
 /** Brings one task from state to state, until it is given up or removed. */
 export class TaskRunner {
@@ -86,6 +61,12 @@ export class TaskRunner {
 
   get containerName(): string {
     return this.#name;
+  }
+
+  /** On its way to run, as fast as it can be brought on: another status follows soon. */
+  get isPassing(): boolean {
+    const { state } = this.#status;
+    return isBefore(state, 'running') && nextMove(state, this.#assignment.desired).kind !== 'rest';
   }
 
   /** The desired state only grows. What is said of the networks counts from the next work on. */
@@ -190,7 +171,7 @@ export class TaskRunner {
   #attempt(act: Act, signal: AbortSignal): Promise<Attempt> {
     switch (act) {
       case 'prepare':
-        return this.#prepare(signal);
+        return prepare(this.#options, this.#assignment, signal, (text) => this.#progress(text));
       case 'start':
         return this.#start(signal);
       case 'wait':
@@ -198,65 +179,6 @@ export class TaskRunner {
       case 'stop':
         return this.#stop();
     }
-  }
-
-  async #prepare(signal: AbortSignal): Promise<Attempt> {
-    const networks = await this.#options.networking.prepare(this.#assignment);
-    if (signal.aborted) return { kind: 'overtaken' };
-    if (networks.kind === 'impossible') return { kind: 'fatal', message: networks.message };
-    if (networks.kind === 'waiting') {
-      this.#progress(networks.message);
-      return { kind: 'retry', message: networks.message };
-    }
-    const node = this.#options.node();
-    const files = await this.#options.files.prepare(this.#assignment, node);
-    if (signal.aborted) return { kind: 'overtaken' };
-    if (files.kind === 'impossible') return { kind: 'fatal', message: files.message };
-    if (files.kind === 'waiting') {
-      this.#progress(files.message);
-      return { kind: 'retry', message: files.message };
-    }
-    return this.#create(files.assignment, node, signal);
-  }
-
-  /** `assignment` is the task's, with the files it is given among its mounts. */
-  async #create(
-    assignment: TaskAssignment,
-    node: NodeDescription,
-    signal: AbortSignal,
-  ): Promise<Attempt> {
-    let created = await this.#options.engine.create(assignment, node);
-    if (created.kind === 'failed' && created.failure.kind === 'not-found') {
-      const missing = created.failure;
-      if (signal.aborted) return { kind: 'overtaken' };
-      const pulled = await this.#options.pull(this.#assignment, signal, (text) =>
-        this.#progress(text),
-      );
-      if (signal.aborted) return { kind: 'overtaken' };
-      if (pulled.kind === 'failed') {
-        const { taskId, template } = this.#assignment;
-        const fields = { task: taskId, image: template.ContainerSpec.Image };
-        this.#options.logger.warn({ ...fields, reason: pulled.failure.message }, 'pull_failed');
-        // In Swarm the pull's own error is for the log; the task says what it could not find.
-        const tried = pulled.reasons.length === 0 ? '' : ` (${pulled.reasons.join('; ')})`;
-        return { kind: 'fatal', message: `${missing.message}${tried}` };
-      }
-      created = await this.#options.engine.create(assignment, node);
-    }
-    if (created.kind === 'ok') {
-      return { kind: 'done', container: { id: created.value.id, pid: 0, exitCode: 0 } };
-    }
-    return created.failure.kind === 'conflict' ? this.#adopt(created.failure) : failed(created);
-  }
-
-  /** The name is taken: by the container that an earlier attempt has made. */
-  async #adopt(conflict: EngineFailure): Promise<Attempt> {
-    const found = await this.#options.engine.inspect(this.#name);
-    if (found.kind === 'failed') return { kind: 'retry', message: found.failure.message };
-    if (found.value.taskId !== this.#assignment.taskId) {
-      return { kind: 'fatal', message: conflict.message };
-    }
-    return { kind: 'done', container: containerStatus(found.value) };
   }
 
   async #start(signal: AbortSignal): Promise<Attempt> {
@@ -390,11 +312,9 @@ export class TaskRunner {
 
   #set(status: TaskStatus): void {
     this.#status = status;
-    const { taskId, desired } = this.#assignment;
+    const { taskId } = this.#assignment;
     if (isTerminal(status.state)) this.#options.networking.gone(taskId);
-    const isPassing =
-      isBefore(status.state, 'running') && nextMove(status.state, desired).kind !== 'rest';
-    this.#options.onStatus(taskId, status, isPassing);
+    this.#options.onStatus(taskId, status, this.isPassing);
   }
 
   /** Waits for the next word of the engine, or for something else that is wanted. */
@@ -435,52 +355,4 @@ const killedExitCode = 137;
 
 function graceOf(assignment: TaskAssignment): number {
   return graceSeconds(assignment.template.ContainerSpec);
-}
-
-function failed(result: EngineResult<unknown> & { readonly kind: 'failed' }): Attempt {
-  const { kind, message } = result.failure;
-  return kind === 'unreachable' ? { kind: 'retry', message } : { kind: 'fatal', message };
-}
-
-function retried(result: EngineResult<unknown> & { readonly kind: 'failed' }): Attempt {
-  return { kind: 'retry', message: result.failure.message };
-}
-
-/** Swarm's words in front of the engine's. */
-function startFailed(result: EngineResult<unknown> & { readonly kind: 'failed' }): Attempt {
-  const attempt = failed(result);
-  return attempt.kind === 'fatal'
-    ? { kind: 'fatal', message: `starting container failed: ${attempt.message}` }
-    : attempt;
-}
-
-/** A container that is not running any more, as an end of the task. */
-function stopped(container: TaskContainer): ActEnd {
-  const status = containerStatus(container);
-  if (container.state === 'created') {
-    const message = `starting container failed: ${container.error}`;
-    return { kind: 'fatal', message, container: status };
-  }
-  return { kind: 'exited', container: status };
-}
-
-/** Stops a container if it may still run, then takes it away. False when the engine could not be asked. */
-export async function removeContainer(
-  engine: Engine,
-  container: string,
-  isStopped: boolean,
-): Promise<boolean> {
-  if (!isStopped) {
-    const ended = await engine.stop(container);
-    if (ended.kind === 'failed' && ended.failure.kind === 'not-found') return true;
-    if (ended.kind === 'failed' && ended.failure.kind === 'unreachable') return false;
-  }
-  const removed = await engine.remove(container);
-  // A conflict means that somebody else is removing it just now.
-  return removed.kind === 'ok' || removed.failure.kind !== 'unreachable';
-}
-
-/** The least that is known of a task from its container alone. */
-export function stateFromContainer(container: TaskContainer): TaskState {
-  return container.state === 'created' ? 'ready' : 'running';
 }

@@ -10,17 +10,17 @@ import type { TaskFiles } from '../files/task-files.ts';
 import type { FetchImage } from '../images/image-fetcher.ts';
 import type { AgentMetrics } from '../metrics.ts';
 import type { TaskNetworking } from '../network/task-networking.ts';
+import { stateFromContainer } from './attempt.ts';
+import { removeContainer } from './container-removal.ts';
 import { ImagePulls } from './image-pulls.ts';
 import type { StatusStore } from './status-store.ts';
-import {
-  removeContainer,
-  type StatusListener,
-  stateFromContainer,
-  TaskRunner,
-} from './task-runner.ts';
+import { TaskRunner } from './task-runner.ts';
 
 /** Pause before the engine is looked for again, milliseconds: doubled each time up to the longest. */
 const reconnectMs = { first: 50, most: 2_000 } as const;
+
+/** `mayWait`: more follows soon, of this task or of others, and can be told together with it. */
+export type StatusListener = (taskId: string, status: TaskStatus, mayWait: boolean) => void;
 
 export interface WorkerOptions {
   readonly nodeId: string;
@@ -60,6 +60,7 @@ export class Worker {
     this.#options = options;
     this.#pulls = new ImagePulls(options.engine, options.fetch);
     options.store.belongTo(options.nodeId);
+    options.metrics.tasks(() => [...this.#runners.values()].map(({ status }) => status.state));
     void this.#look();
   }
 
@@ -107,6 +108,7 @@ export class Worker {
     this.#pulls.stop();
     await Promise.all([...this.#runners.values()].map((runner) => runner.release()));
     await this.#options.store.durable().catch(() => undefined);
+    this.#options.metrics.tasks(() => []);
   }
 
   #reconcile(): void {
@@ -121,7 +123,6 @@ export class Worker {
       if (!this.#assigned.has(taskId)) this.#remove(taskId, runner);
     }
     if (this.#complete) this.#removeStrays(found);
-    this.#options.metrics.tasks([...this.statuses.values()].map(({ state }) => state));
   }
 
   #begin(assignment: TaskAssignment, container: TaskContainer | undefined): void {
@@ -155,11 +156,17 @@ export class Worker {
   #moved(taskId: string, status: TaskStatus, isPassing: boolean): void {
     const before = this.#options.store.get(taskId);
     this.#options.store.put(taskId, status);
-    this.#options.onStatus(taskId, status, isPassing);
+    const mayWait = isPassing || (status.state === 'running' && this.#othersPass(taskId));
+    this.#options.onStatus(taskId, status, mayWait);
     if (before?.state === status.state) return;
     const { state, err } = status;
-    this.#options.logger.info({ task: taskId, state, err }, 'task_moved');
-    this.#options.metrics.tasks([...this.statuses.values()].map((each) => each.state));
+    // Five lines a task are too many for who reads them, and for the time they take.
+    this.#options.logger[isPassing ? 'debug' : 'info']({ task: taskId, state, err }, 'task_moved');
+  }
+
+  #othersPass(taskId: string): boolean {
+    for (const [id, runner] of this.#runners) if (id !== taskId && runner.isPassing) return true;
+    return false;
   }
 
   #remove(taskId: string, runner: TaskRunner): void {

@@ -1,7 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { ApiError, type SwarmInit } from '@shoal/docker-api';
 import { identityDirectory, removeIdentity, setLock, writeIdentity } from '@shoal/pki';
-import { errorMessage, newId } from '@shoal/runtime';
+import { type Clock, errorMessage, newId } from '@shoal/runtime';
 import { defaultListen, resolveAdvertise, resolveDataPath, resolveListen } from './addresses.ts';
 import { ownMember } from './ask-managers.ts';
 import { writeFirstMembership } from './first-membership.ts';
@@ -33,6 +33,24 @@ export async function foundSwarm(
   logger.info({ node: nodeId, cluster: clusterId, advertise: address }, 'swarm_initialised');
   if (others.length > 0) logger.warn({ advertise: address, others }, 'advertise_address_chosen');
   return hosted;
+}
+
+/** Resolves once the swarm counts on its first node, or after so many milliseconds. */
+export async function untilNodeReady(
+  { replica, identity }: HostedManager,
+  clock: Clock,
+  msMax: number,
+): Promise<void> {
+  let stop: () => void = () => undefined;
+  const ready = new Promise<void>((resolve) => {
+    const look = (): void => {
+      if (replica.view.nodes.get(identity.nodeId)?.status.state === 'ready') resolve();
+    };
+    stop = replica.subscribe(look);
+    look();
+  });
+  await within(clock, msMax, ready);
+  stop();
 }
 
 /** The log with its first transaction, then the identity: until that is whole nothing was promised. */

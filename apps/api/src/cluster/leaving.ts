@@ -1,11 +1,30 @@
 import { apiErrors, type Quorum } from '@shoal/docker-api';
 import { type Clock, type Logger, newId, type Random } from '@shoal/runtime';
 import type { HostedManager } from './hosted-manager.ts';
-import type { Manager } from './standing.ts';
+import type { Manager, Standing } from './standing.ts';
 import { within } from './within.ts';
 
 /** Longest wait of a leaving manager for the others to let it go, milliseconds. */
 const releaseMsMax = 5_000;
+
+/** Whether a host that stands so may leave. @throws ApiError in Docker's words */
+export async function checkLeave(standing: Standing, force: boolean): Promise<void> {
+  switch (standing.kind) {
+    case 'inactive':
+      throw apiErrors.notInSwarm();
+    case 'locked':
+      if (!force) throw apiErrors.leaveLocked();
+      return;
+    case 'manager':
+      if (!force) await refuseManagerLeave(standing.manager);
+      return;
+    case 'pending':
+    case 'error':
+      if (!force && standing.identity?.role !== 'worker') throw apiErrors.leaveInactiveManager();
+      return;
+    case 'worker':
+  }
+}
 
 /**
  * What `docker swarm leave` without `--force` is told on a manager: it always asks for the flag, with the

@@ -15,11 +15,11 @@ import { errorMessage, type Timer } from '@shoal/runtime';
 import { Arrivals, type Arriving } from './arrivals.ts';
 import { askAdmission, ownMember } from './ask-managers.ts';
 import { answerCertificates } from './authority/certificate-service.ts';
-import { foundSwarm } from './founding.ts';
+import { foundSwarm, untilNodeReady } from './founding.ts';
 import { HostedManager, type HostedManagerOptions, type VoterStart } from './hosted-manager.ts';
 import { joinSwarm, undoJoin } from './joining.ts';
 import { startKeepers } from './keepers/keepers.ts';
-import { askRelease, refuseManagerLeave } from './leaving.ts';
+import { askRelease, checkLeave } from './leaving.ts';
 import type { MembershipOptions } from './options.ts';
 import { recoverSwarm } from './recovery.ts';
 import { askRole } from './role-request.ts';
@@ -288,19 +288,9 @@ export class Membership implements SwarmHost {
     const { clock, agentMsMax } = this.#options;
     const hosted = await foundSwarm(request, this.#hosting, this.#options);
     await this.#host(hosted);
-    const { nodeId } = hosted.identity;
-    const isReady = (): boolean => hosted.replica.view.nodes.get(nodeId)?.status.state === 'ready';
-    let stop: () => void = () => undefined;
     // With the host's agent there, the node is shown ready from the first command on.
-    const joined = new Promise<void>((resolve) => {
-      stop = hosted.replica.subscribe(() => {
-        if (isReady()) resolve();
-      });
-      if (isReady()) resolve();
-    });
-    await within(clock, agentMsMax, joined);
-    stop();
-    return nodeId;
+    await untilNodeReady(hosted, clock, agentMsMax);
+    return hosted.identity.nodeId;
   }
 
   async #recover(request: SwarmInit): Promise<string> {
@@ -361,21 +351,7 @@ export class Membership implements SwarmHost {
   async #leave(force: boolean): Promise<void> {
     const { standing } = this;
     const run = this.#run;
-    switch (standing.kind) {
-      case 'inactive':
-        throw apiErrors.notInSwarm();
-      case 'locked':
-        if (!force) throw apiErrors.leaveLocked();
-        break;
-      case 'manager':
-        if (!force) await refuseManagerLeave(standing.manager);
-        break;
-      case 'pending':
-      case 'error':
-        if (!force && standing.identity?.role !== 'worker') throw apiErrors.leaveInactiveManager();
-        break;
-      case 'worker':
-    }
+    await checkLeave(standing, force);
     if (run !== undefined && standing.kind === 'manager')
       await askRelease(run.hosted, run.removed, this.#options);
     await this.#wipe();

@@ -39,6 +39,15 @@ export function findTask(view: StateView, given: string): FoundTask {
   return isIdLike(reference) ? byId(view, reference) : byName(view, reference);
 }
 
+/** `service.slot` or `service.node`: the newest task there, whatever it does; undefined for anything else. */
+export function newestTaskAt(view: StateView, reference: string): Task | undefined {
+  const dot = reference.indexOf('.');
+  const service = dot < 0 ? undefined : view.services.byName(reference.slice(0, dot));
+  return service === undefined
+    ? undefined
+    : tasksAt(view, service, reference.slice(dot + 1)).at(-1);
+}
+
 function byId(view: StateView, reference: string): FoundTask {
   if (reference.length < idPrefixCharsMin) return none;
   let found: Task | undefined;

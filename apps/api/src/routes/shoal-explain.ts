@@ -1,6 +1,7 @@
 import { resolveService, resolveTask } from '@shoal/docker-api';
 import type { FastifyInstance } from 'fastify';
 import { managerToRead } from '../cluster/access.ts';
+import { newestTaskAt } from '../containers/find-task.ts';
 import type { ApiContext } from '../context.ts';
 import { explainService, explainTask } from '../explain/explain.ts';
 import { refOf } from '../http/exchange.ts';
@@ -9,7 +10,7 @@ import { answering, sendAnswer } from '../openapi/operation.ts';
 
 const ofTask = answering({
   summary: 'Why a task is where it is, or waits',
-  path: { ref: 'The task: its id, its name, or the start of its id.' },
+  path: { ref: 'The task: its id, its name, the start of its id, or its place, such as web.1.' },
   answer: { name: 'TaskExplanation', schema: taskExplanation },
 });
 const ofService = answering({
@@ -25,7 +26,9 @@ export function shoalExplainRoutes(app: FastifyInstance, context: ApiContext): v
     { config: { operation: ofTask } },
     async (request, reply) => {
       const manager = await managerToRead(context, reply);
-      const task = resolveTask(manager.replica.view, refOf(request));
+      const { view } = manager.replica;
+      const ref = refOf(request);
+      const task = newestTaskAt(view, ref) ?? resolveTask(view, ref);
       return sendAnswer(reply, ofTask, await explainTask(manager, context.explain, task));
     },
   );

@@ -184,6 +184,9 @@ describe('explanations', () => {
     expect(text).toContain('out of memory');
     expect(text).toContain('second waits: no suitable node');
     expect(requests[0]).toMatchObject({ taskIds: ['second'] });
+    const atPlace = await site.ask('GET', '/shoal/v1/tasks/web.1/explain');
+    expect(atPlace.json).toMatchObject({ task: { id: 'second' } });
+    expect((await site.ask('GET', '/shoal/v1/tasks/web.2/explain')).status).toBe(404);
   });
 
   test('of what is not there are refused', async () => {

@@ -85,7 +85,9 @@ async function either(socket: string, ref: string): Promise<unknown> {
       if (!(error instanceof RefusedByApi) || error.status !== 404) throw error;
     }
   }
-  throw new CommandError(`there is no service or task ${ref}`);
+  throw new CommandError(
+    `there is no service or task ${ref}; a task is named by its id, or by its place, such as web.1`,
+  );
 }
 
 export function taskText(answer: TaskAnswer): string {

@@ -8,30 +8,23 @@ import type {
   TaskStatuses,
 } from '@shoal/proto';
 import { type Clock, type Logger, newId, type Random } from '@shoal/runtime';
-import { type LeaseSource, ownershipOf, type Replica, type ReplicaEvent } from '@shoal/stage';
+import type { LeaseSource, Replica, ReplicaEvent } from '@shoal/stage';
 import type { AppliedChange, Node, StateView } from '@shoal/state';
 import type { KeySeal } from '../network/keys.ts';
 import { Networks } from '../network/networks.ts';
 import type { OpenRegistryAuth } from './assignments.ts';
 import { imageSources, needsImage } from './image-sources.ts';
-import {
-  absencePeriods,
-  gracePeriods,
-  heartbeatJitter,
-  heartbeatMsDefault,
-  reportsPerSessionMax,
-  unknownPeriods,
-} from './limits.ts';
-import { Liveness } from './liveness.ts';
+import { reportsPerSessionMax } from './limits.ts';
 import { LogRelay, type LogSubscriber, type PublishedLogs } from './log-relay.ts';
 import type { DispatcherMetrics } from './metrics.ts';
-import { downWrite, presenceWrite, readDescription, unknownWrite } from './node-writes.ts';
+import { NodeWatch } from './node-watch.ts';
+import { presenceWrite, readDescription } from './node-writes.ts';
 import { RegistrationLimit } from './registration-limit.ts';
 import { type AgentLink, type Refusal, Session } from './session.ts';
-import { readStatus, statusWrite } from './status-reports.ts';
+import { takeStatuses } from './status-intake.ts';
 import { swarmView } from './swarm-view.ts';
 import { type TaskDocuments, taskDocuments } from './task-documents.ts';
-import { Writer } from './writer.ts';
+import { type Write, Writer } from './writer.ts';
 
 export interface DispatcherOptions {
   readonly replica: Replica;
@@ -49,8 +42,6 @@ export type Registration =
   | { readonly kind: 'session'; readonly session: Session }
   | { readonly kind: 'refused'; readonly refusal: Refusal };
 
-const nanosPerMs = 1_000_000;
-
 /**
  * Holds the sessions of the agents that chose this replica: tells each what to run, brings what they
  * report into the log, and notices nodes that went silent. All it remembers can be lost at any time:
@@ -60,9 +51,7 @@ export class Dispatcher {
   readonly #options: DispatcherOptions;
   readonly #sessions = new Map<string, Session>();
   readonly #limit = new RegistrationLimit();
-  readonly #liveness: Liveness;
-  /** Nodes that lost their dispatcher just now; they count as ready for a little longer. */
-  readonly #missing = new Set<string>();
+  readonly #watch: NodeWatch;
   readonly #writer: Writer;
   readonly #logs: LogRelay;
   /** Overlay networks: what nodes must have and serve. */
@@ -73,7 +62,12 @@ export class Dispatcher {
   constructor(options: DispatcherOptions) {
     this.#options = options;
     this.#writer = new Writer(options);
-    this.#liveness = new Liveness(options.clock, (nodeId) => this.#lost(nodeId));
+    this.#watch = new NodeWatch({
+      ...options,
+      add: (write) => this.#writer.add(write),
+      hasSession: (nodeId) => this.#sessions.has(nodeId),
+      endSession: (nodeId) => this.#silent(nodeId),
+    });
     this.#logs = new LogRelay({
       random: options.random,
       metrics: options.metrics,
@@ -87,9 +81,9 @@ export class Dispatcher {
     });
     this.#ends.push(
       options.replica.subscribe((event) => this.#applied(event)),
-      options.lease.subscribe(() => this.#watchNodes()),
+      options.lease.subscribe(() => this.#watch.lookAtAll()),
     );
-    this.#watchNodes();
+    this.#watch.lookAtAll();
   }
 
   /** What a task of the node is given to read. */
@@ -152,7 +146,7 @@ export class Dispatcher {
       return this.#refuse('exhausted', text);
     }
     const session = this.#open(nodeId, addr, description, link);
-    const heartbeatMs = this.#beat(session);
+    const heartbeatMs = this.#watch.heard(session.nodeId);
     session.sendRegistered(heartbeatMs, swarm);
     this.#present(session);
     this.networks.begin(session, message.previousSession !== '');
@@ -172,7 +166,7 @@ export class Dispatcher {
     switch (message.body?.$case) {
       case 'heartbeat': {
         this.#options.metrics.heartbeat();
-        const heartbeatMs = this.#beat(session);
+        const heartbeatMs = this.#watch.heard(session.nodeId);
         session.send({ body: { $case: 'heartbeat', value: { heartbeatMs } } });
         this.#confirm(session);
         return;
@@ -244,7 +238,7 @@ export class Dispatcher {
     for (const session of [...this.#sessions.values()]) {
       this.#end(session, { kind: 'unavailable', message: 'the dispatcher is stopped' });
     }
-    for (const nodeId of this.#liveness.nodes) this.#forgetWatch(nodeId);
+    this.#watch.stop();
     this.#logs.stop();
     this.networks.stop();
     this.#writer.stop();
@@ -297,19 +291,10 @@ export class Dispatcher {
     this.#options.logger.info({ node: session.nodeId, session: session.id }, 'session_closed');
   }
 
-  /** Notes a sign of life; returns when the next is expected, milliseconds. */
-  #beat(session: Session): number {
-    const jitter = 1 + heartbeatJitter * (2 * this.#options.random.next() - 1);
-    const heartbeatMs = Math.round(this.#periodMs() * jitter);
-    session.graceMs = heartbeatMs * gracePeriods;
-    this.#missing.delete(session.nodeId);
-    this.#liveness.heard(session.nodeId, session.graceMs);
-    return heartbeatMs;
-  }
-
-  #periodMs(): number {
-    const nanos = this.#options.replica.view.cluster?.spec.Dispatcher.HeartbeatPeriod ?? 0;
-    return nanos > 0 ? nanos / nanosPerMs : heartbeatMsDefault;
+  #silent(nodeId: string): void {
+    const session = this.#sessions.get(nodeId);
+    if (session === undefined) return;
+    this.#end(session, { kind: 'unavailable', message: 'no heartbeat in time' });
   }
 
   #present(session: Session): void {
@@ -345,30 +330,14 @@ export class Dispatcher {
       this.#end(session, { kind: 'replaced', message: 'the node chose another dispatcher' });
   }
 
-  #reports(session: Session, { sequence, reports }: TaskStatuses): void {
-    const { acknowledgements, nodeId } = session;
-    if (acknowledgements.openReports + reports.length > reportsPerSessionMax) {
+  #reports(session: Session, message: TaskStatuses): void {
+    if (session.acknowledgements.openReports + message.reports.length > reportsPerSessionMax) {
       this.#end(session, { kind: 'exhausted', message: 'too many reports' });
       return;
     }
-    acknowledgements.received(sequence, reports.length);
-    for (const report of reports) {
-      const settled = (): void => {
-        acknowledgements.settled(sequence);
-        session.acknowledge();
-      };
-      const status = readStatus(report);
-      const task = this.#options.replica.view.tasks.get(report.taskId);
-      if (status === undefined || (task !== undefined && task.nodeId !== nodeId)) {
-        const reason = status === undefined ? 'malformed' : 'not a task of the node';
-        const fields = { node: nodeId, task: report.taskId, reason };
-        this.#options.logger.warn(fields, 'report_refused');
-        settled();
-        continue;
-      }
-      this.#writer.add(statusWrite(nodeId, report.taskId, status, settled));
-    }
-    session.acknowledge();
+    const { replica, logger } = this.#options;
+    const add = (write: Write): void => this.#writer.add(write);
+    takeStatuses(session, message, { view: () => replica.view, logger, add });
   }
 
   #applied(event: ReplicaEvent): void {
@@ -379,7 +348,7 @@ export class Dispatcher {
         session.sendComplete(view);
         this.#sendSwarm(session);
       }
-      this.#watchNodes();
+      this.#watch.lookAtAll();
       return;
     }
     const touched = new Set<Session>();
@@ -401,7 +370,7 @@ export class Dispatcher {
     }
     for (const session of touched) session.flush(view);
     if (leases || swarm) for (const session of this.#sessions.values()) this.#sendSwarm(session);
-    if (leases) this.#watchNodes();
+    if (leases) this.#watch.lookAtAll();
   }
 
   #taskChanged(change: AppliedChange & { readonly table: 'task' }, touched: Set<Session>): void {
@@ -416,7 +385,7 @@ export class Dispatcher {
   #nodeChanged(nodeId: string, node: Node | undefined, view: StateView): void {
     const session = this.#sessions.get(nodeId);
     if (node === undefined) {
-      this.#forgetWatch(nodeId);
+      this.#watch.forget(nodeId);
       this.#limit.forget(nodeId);
       if (session !== undefined) {
         this.#end(session, { kind: 'not-found', message: `node ${nodeId} was removed` });
@@ -428,7 +397,7 @@ export class Dispatcher {
     const elsewhere = dispatcher !== this.#options.lease.current?.id && view.leases.get(dispatcher);
     if (session !== undefined && elsewhere && state === 'ready')
       this.#yieldOrPresent(session, dispatcher, view);
-    this.#watchNode(node, view);
+    this.#watch.look(node, view);
   }
 
   #swarmOf(nodeId: string): SwarmView | undefined {
@@ -439,58 +408,5 @@ export class Dispatcher {
   #sendSwarm(session: Session): void {
     const swarm = this.#swarmOf(session.nodeId);
     if (swarm !== undefined) session.sendSwarm(swarm);
-  }
-
-  #watchNodes(): void {
-    const { view } = this.#options.replica;
-    for (const node of view.nodes.values()) this.#watchNode(node, view);
-  }
-
-  /** Waits for a node that should come back to this replica; leaves alone what others wait for. */
-  #watchNode(node: Node, view: StateView): void {
-    if (this.#sessions.has(node.id)) return;
-    if (node.status.state === 'down' || !this.#isResponsible(node, view)) {
-      this.#forgetWatch(node.id);
-    } else if (!this.#liveness.expects(node.id)) {
-      if (node.status.state === 'ready') this.#missing.add(node.id);
-      const periods = node.status.state === 'ready' ? unknownPeriods : absencePeriods;
-      this.#liveness.expect(node.id, this.#periodMs() * periods);
-    }
-  }
-
-  #forgetWatch(nodeId: string): void {
-    this.#liveness.forget(nodeId);
-    this.#missing.delete(nodeId);
-  }
-
-  /** Exactly one live dispatcher notices that a node stays away: the last to hold it, or by hash. */
-  #isResponsible(node: Node, view: StateView): boolean {
-    const me = this.#options.lease.current?.id;
-    if (me === undefined) return false;
-    const last = node.status.dispatcher;
-    if (last === me) return true;
-    if (view.leases.get(last)?.stage === 'dispatcher') return false;
-    return ownershipOf(view.leases, 'dispatcher').owner(node.id) === me;
-  }
-
-  #lost(nodeId: string): void {
-    const responsible = (node: Node, view: StateView): boolean =>
-      !this.#sessions.has(nodeId) && this.#isResponsible(node, view);
-    if (this.#missing.delete(nodeId)) {
-      this.#liveness.expect(nodeId, this.#periodMs() * (absencePeriods - unknownPeriods));
-      this.#writer.add(unknownWrite(nodeId, responsible));
-      return;
-    }
-    const session = this.#sessions.get(nodeId);
-    if (session !== undefined) {
-      this.#end(session, { kind: 'unavailable', message: 'no heartbeat in time' });
-    }
-    this.#writer.add(
-      downWrite(nodeId, responsible, (committed) => {
-        if (!committed) return;
-        this.#options.metrics.nodeDown();
-        this.#options.logger.warn({ node: nodeId }, 'node_down');
-      }),
-    );
   }
 }

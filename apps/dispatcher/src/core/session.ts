@@ -37,8 +37,6 @@ export class Session {
   readonly addr: string;
   readonly acknowledgements = new Acknowledgements();
   description: NodeDescription;
-  /** Grace after the last heartbeat, milliseconds. */
-  graceMs = 0;
   readonly #options: SessionOptions;
   readonly #set: AssignmentSet;
   #resultsIn = 0;

@@ -18,6 +18,8 @@ const namePointer = 0xc00c;
 
 /** An answer as it goes out, but for the number of the question. */
 export interface ReadyAnswer {
+  /** What it answers, as it came; its number does not count. */
+  readonly question: Buffer;
   readonly type: number;
   readonly outcome: Outcome;
   readonly bytes: Buffer;
@@ -31,7 +33,8 @@ export interface ReadyAnswer {
  */
 export class ReadyAnswers {
   readonly #random: Random;
-  readonly #networks = new Map<string, Map<string, Map<string, ReadyAnswer>>>();
+  /** By network, address of the container and {@link hashOf} the question. */
+  readonly #networks = new Map<string, Map<string, Map<number, ReadyAnswer>>>();
   #answers = 0;
   #generation = 0;
 
@@ -44,7 +47,8 @@ export class ReadyAnswers {
     if (generation !== this.#generation) this.#forget(generation);
     if (packet.length > questionBytesMax || origin.transport !== 'udp') return undefined;
     const known = this.#networks.get(origin.networkId)?.get(origin.address);
-    return known?.get(packet.toString('latin1', idBytes));
+    const ready = known?.get(hashOf(packet));
+    return ready !== undefined && isSame(ready.question, packet) ? ready : undefined;
   }
 
   /** The answer to `packet`, its addresses in an order of chance. */
@@ -62,7 +66,7 @@ export class ReadyAnswers {
     origin: Origin,
     query: Query,
     reply: Reply,
-    answer: Omit<ReadyAnswer, 'addresses'>,
+    answer: Omit<ReadyAnswer, 'question' | 'addresses'>,
   ): void {
     if (packet.length > questionBytesMax || origin.transport !== 'udp') return;
     const addresses = addressesIn(query, reply, answer.bytes);
@@ -73,13 +77,15 @@ export class ReadyAnswers {
       this.#answers -= known.size;
       known.clear();
     }
-    this.#answers += 1;
+    const hash = hashOf(packet);
+    // Of two questions of one hash the later one is remembered.
+    if (!known.has(hash)) this.#answers += 1;
     // The answer itself goes out meanwhile, and the remembered one changes.
     const bytes = Buffer.from(answer.bytes);
-    known.set(packet.toString('latin1', idBytes), { ...answer, bytes, addresses });
+    known.set(hash, { ...answer, question: Buffer.from(packet), bytes, addresses });
   }
 
-  #of({ networkId, address }: Origin): Map<string, ReadyAnswer> {
+  #of({ networkId, address }: Origin): Map<number, ReadyAnswer> {
     let network = this.#networks.get(networkId);
     if (network === undefined) {
       network = new Map();
@@ -113,6 +119,23 @@ export class ReadyAnswers {
       }
     }
   }
+}
+
+/** Of all that matters of a question (FNV-1a). Reading bytes here is cheaper than making a text of them. */
+function hashOf(packet: Buffer): number {
+  let hash = 0x811c9dc5;
+  for (let at = idBytes; at < packet.length; at += 1) {
+    hash = Math.imul(hash ^ (packet[at] ?? 0), 0x01000193);
+  }
+  return hash;
+}
+
+function isSame(question: Buffer, packet: Buffer): boolean {
+  if (question.length !== packet.length) return false;
+  for (let at = idBytes; at < packet.length; at += 1) {
+    if (question[at] !== packet[at]) return false;
+  }
+  return true;
 }
 
 /** Undefined for an answer that is not made of addresses of one length alone, or of which a part is missing. */

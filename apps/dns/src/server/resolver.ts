@@ -52,9 +52,20 @@ export interface ResolverOptions {
   readonly clock: Clock;
   /** For the order of answers. */
   readonly random: Random;
-  /** `type` is the record type's number; 0 where the query could not be read. */
-  readonly observe: (transport: Transport, type: number, outcome: Outcome, ms: number) => void;
+  /**
+   * `type` is the record type's number; 0 where the query could not be read. Undefined milliseconds: it was not
+   * timed, see {@link timedEvery}.
+   */
+  readonly observe: (
+    transport: Transport,
+    type: number,
+    outcome: Outcome,
+    ms: number | undefined,
+  ) => void;
 }
+
+/** Of queries that need no upstream one in so many is timed: to time them all costs as much as a lookup. */
+export const timedEvery = 16;
 
 export type Answer = Buffer | undefined | Promise<Buffer | undefined>;
 
@@ -73,6 +84,7 @@ export class Resolver {
   readonly #ready: ReadyAnswers;
   /** Questions of each client that upstreams have not answered yet. */
   readonly #waiting = new Map<string, number>();
+  #untimed = 0;
 
   constructor(options: ResolverOptions) {
     this.#options = options;
@@ -81,8 +93,8 @@ export class Resolver {
 
   /** The reply, at once where that is possible; undefined: say nothing. */
   answer(packet: Buffer, origin: Origin): Answer {
-    const { clock, zones } = this.#options;
-    const begun = clock.monotonic();
+    const { zones } = this.#options;
+    const begun = this.#begun();
     const { transport } = origin;
     const ready = this.#ready.find(packet, origin, zones.generation);
     if (ready !== undefined) {
@@ -113,11 +125,17 @@ export class Resolver {
   }
 
   /** Asks those who know the outside. */
-  #ask(query: Query, upstreams: readonly string[], origin: Origin, begun: Monotonic): Answer {
+  #ask(
+    query: Query,
+    upstreams: readonly string[],
+    origin: Origin,
+    timed: Monotonic | undefined,
+  ): Answer {
     const { transport } = origin;
-    const { forwarder } = this.#options;
+    const { forwarder, clock } = this.#options;
     const cached = forwarder.cached(query, upstreams);
-    if (cached !== undefined) return this.#finish(query, transport, begun, cached);
+    if (cached !== undefined) return this.#finish(query, transport, timed, cached);
+    const begun = timed ?? clock.monotonic();
     const client = `${origin.networkId} ${origin.address}`;
     const waiting = this.#waiting.get(client) ?? 0;
     if (waiting >= waitingMax) return this.#finish(query, transport, begun, { kind: 'busy' });
@@ -130,7 +148,12 @@ export class Resolver {
     });
   }
 
-  #finish(query: Query, transport: Transport, begun: Monotonic, forwarded: Forwarded): Buffer {
+  #finish(
+    query: Query,
+    transport: Transport,
+    begun: Monotonic | undefined,
+    forwarded: Forwarded,
+  ): Buffer {
     if (forwarded.kind !== 'reply') {
       this.#observe(transport, query.type, 'failed', begun);
       return this.#writer.write(query, failed, transport);
@@ -139,9 +162,20 @@ export class Resolver {
     return replyFor(forwarded.reply, query, transport, forwarded.ageSeconds);
   }
 
-  #observe(transport: Transport, type: number, outcome: Outcome, begun: Monotonic): void {
-    const ms = this.#options.clock.monotonic() - begun;
-    this.#options.observe(transport, type, outcome, ms);
+  /** Undefined for queries that are not timed. */
+  #begun(): Monotonic | undefined {
+    this.#untimed = (this.#untimed + 1) % timedEvery;
+    return this.#untimed === 0 ? this.#options.clock.monotonic() : undefined;
+  }
+
+  #observe(
+    transport: Transport,
+    type: number,
+    outcome: Outcome,
+    begun: Monotonic | undefined,
+  ): void {
+    const { observe, clock } = this.#options;
+    observe(transport, type, outcome, begun === undefined ? begun : clock.monotonic() - begun);
   }
 
   /** What is ours to answer; undefined where an upstream has to say. */

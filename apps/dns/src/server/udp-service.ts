@@ -4,15 +4,23 @@ import type { Serve } from './serve.ts';
 
 /** Replies that wait for room in the kernel, bytes; beyond them replies are dropped, as UDP may. */
 const sendQueueBytesMax = 1024 * 1024;
+/** Replies after which it is looked at again how many wait: each look is a call into the kernel's library. */
+const repliesPerLook = 16;
 /** For bursts while the process does something else, bytes. */
 const receiveBufferBytes = 1024 * 1024;
 
 /** Answers what comes in on a socket. Gives back how it is closed. */
 export function serveUdp(socket: Socket, networkId: string, serve: Serve): () => void {
   let closed = false;
+  let replies = 0;
+  let isFull = false;
   const reply = (answer: Buffer | undefined, from: RemoteInfo): void => {
     if (answer === undefined || closed) return;
-    if (socket.getSendQueueSize() > sendQueueBytesMax) return;
+    if (isFull || replies % repliesPerLook === 0) {
+      isFull = socket.getSendQueueSize() > sendQueueBytesMax;
+    }
+    replies += 1;
+    if (isFull) return;
     // Without a callback: a client that is gone is no error of ours.
     socket.send(answer, from.port, from.address);
   };

@@ -51,9 +51,8 @@ const clientMemory = '3m';
 const clientsMax = 65_536;
 
 /**
- * Replies are marked with the host that the client came through, known by the hardware address of its frames, so
- * that the routing rules lead them there. Containers' own default route stays as it is. The sockets of TCP carry
- * the mark of what comes in themselves; for others the kernel's connections remember it.
+ * Connections remember the host they came through, by the hardware address of its frames; replies are
+ * marked so that the routing rules lead them there. Containers' own default route stays as it is.
  *
  * A UDP server that listens on all addresses answers from the one of its default route. Therefore clients
  * of IPv4 are remembered, and answers to them leave from `own`, before the kernel looks for their flow.
@@ -74,8 +73,6 @@ export function renderSteering(entrances: readonly Entrance[], own: string | und
     ' }',
     ' chain prerouting {',
     '  type filter hook prerouting priority mangle; policy accept;',
-    '  meta l4proto tcp meta mark set ether saddr map @entrances',
-    '  meta l4proto tcp accept',
     '  ct state new ct mark set ether saddr map @entrances',
     `  ct direction original ct mark & ${markMask} == ${markBase} meta mark set ct mark`,
     `  ct direction original ct mark & ${markMask} == ${markBase} meta l4proto udp update @clients { ip saddr . udp sport . udp dport }`,
@@ -88,7 +85,6 @@ export function renderSteering(entrances: readonly Entrance[], own: string | und
     ' }',
     ' chain output {',
     '  type route hook output priority mangle; policy accept;',
-    '  meta l4proto tcp accept',
     `  ct direction reply ct mark & ${markMask} == ${markBase} meta mark set ct mark`,
     ' }',
     '}',
@@ -97,13 +93,11 @@ export function renderSteering(entrances: readonly Entrance[], own: string | und
 }
 
 /**
- * Accepted connections take the mark over, and so do the kernel's own answers, such as refusals. Clients are
- * reached by another way than the default route: that must not count as forged.
+ * Accepted connections take the mark over, or the first reply finds no route where there is no default
+ * one. Clients are reached by another way than the default route: that must not count as forged.
  */
 const sandboxSysctls = {
   'net/ipv4/tcp_fwmark_accept': '1',
-  'net/ipv4/fwmark_reflect': '1',
-  '?net/ipv6/fwmark_reflect': '1',
   'net/ipv4/conf/all/src_valid_mark': '1',
   'net/ipv4/conf/all/rp_filter': '2',
 };
@@ -241,8 +235,8 @@ function parseJson(text: string | undefined): unknown {
 
 const element = z.tuple([z.string(), z.number()]);
 const rewrite = z.object({ mangle: z.object({ value: z.string() }) });
-/** Rules of a whole table: five in, two out. */
-const rulesWanted = 7;
+/** Rules of a whole table: three in, one out. */
+const rulesWanted = 4;
 
 function readSteering(text: string): Pick<Present, 'marks' | 'own'> {
   const listing = readListing(text);

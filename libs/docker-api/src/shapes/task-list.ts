@@ -5,7 +5,7 @@ import { attachedNetworkShape } from './network.ts';
 import { taskShapeWith, taskSpecShape } from './task.ts';
 
 /** Longest list whose texts are kept: some 700 bytes a task. Twice as many texts are kept at most. */
-const keptMax = 32_768;
+const keptMax = 8_192;
 
 /** The text of a task, and what it was made of besides the task itself. */
 interface Kept {

@@ -120,6 +120,8 @@ async function trySctp(commands: KernelCommands, namespace: string): Promise<Cap
   return { kind: 'yes', detail: 'is translated' };
 }
 
+const missingTool = 'wg is missing, install wireguard-tools';
+
 /** The kernel's part, and the tool that tells it keys. */
 async function tryWireguard(commands: KernelCommands, namespace: string): Promise<Capability> {
   const add = ['link', 'add', 'probe1', 'type', 'wireguard'];
@@ -128,7 +130,9 @@ async function tryWireguard(commands: KernelCommands, namespace: string): Promis
     ['wg', ['show', 'probe1']],
   ] as const) {
     const outcome = await commands.run({ program, args, namespace });
-    if (outcome.kind === 'failed') return { kind: 'no', reason: outcome.message };
+    if (outcome.kind === 'done') continue;
+    const isMissing = program === 'wg' && outcome.stderr.includes('failed to execute');
+    return { kind: 'no', reason: isMissing ? missingTool : outcome.message };
   }
   return { kind: 'yes', detail: 'a device was made' };
 }

@@ -55,6 +55,12 @@ export function kernelCommands(timeoutMs = commandMsMax): KernelCommands {
   };
 }
 
+/** What tools run with: they are found, and their words can be read. */
+export function toolEnvironment(): NodeJS.ProcessEnv {
+  const path = `${process.env['PATH'] ?? ''}:${toolPath}`;
+  return { ...process.env, PATH: path, LC_ALL: 'C' };
+}
+
 function execute(
   { program, args, input, namespace }: Command,
   timeoutMs: number,
@@ -64,10 +70,9 @@ function execute(
       ? [program, args]
       : ['nsenter', [`--net=${namespace}`, program, ...args]];
   return new Promise((resolve) => {
-    const path = `${process.env['PATH'] ?? ''}:${toolPath}`;
     const child = spawn(file, words, {
       stdio: ['pipe', 'pipe', 'pipe'],
-      env: { ...process.env, PATH: path, LC_ALL: 'C' },
+      env: toolEnvironment(),
       timeout: timeoutMs,
       killSignal: 'SIGKILL',
     });

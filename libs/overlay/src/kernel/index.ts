@@ -12,4 +12,5 @@ export {
   commandMsMax,
   type KernelCommands,
   kernelCommands,
+  toolEnvironment,
 } from './commands.ts';

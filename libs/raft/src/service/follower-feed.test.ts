@@ -3,13 +3,8 @@ import type { FollowRequest, FollowResponse } from '@shoal/proto';
 import type { LogIndex, Monotonic } from '@shoal/runtime';
 import { describe, expect, test } from 'vitest';
 import type { Entry } from '../types.ts';
-import {
-  entriesBytesMax,
-  FollowerFeed,
-  ImageSlots,
-  snapshotChunkBytesMax,
-  unwrittenMax,
-} from './follower-feed.ts';
+import { EntryMessages, entriesBytesMax, sharingLogService } from './entry-messages.ts';
+import { FollowerFeed, ImageSlots, snapshotChunkBytesMax, unwrittenMax } from './follower-feed.ts';
 import type { ServedLog } from './served-log.ts';
 
 /** A log of entries of one kibibyte, whose older part may be compacted. */
@@ -78,10 +73,20 @@ class FakeCall {
   }
 }
 
-function feedOf(log: FakeLog, after: number, slots = new ImageSlots(1)) {
+function messagesOf(log: FakeLog): EntryMessages {
+  return new EntryMessages(log as unknown as ServedLog);
+}
+
+function feedOf(
+  log: FakeLog,
+  after: number,
+  slots = new ImageSlots(1),
+  messages = messagesOf(log),
+) {
   const call = new FakeCall(after);
   const stream = call as unknown as ServerWritableStream<FollowRequest, FollowResponse>;
-  const feed = new FollowerFeed(stream, log as unknown as ServedLog, slots, () => 7 as Monotonic);
+  const served = log as unknown as ServedLog;
+  const feed = new FollowerFeed(stream, served, messages, slots, () => 7 as Monotonic);
   feed.pump();
   return { call, feed };
 }
@@ -126,6 +131,25 @@ describe('a follower feed', () => {
     expect(call.text.endsWith('..5001')).toBe(true);
     call.take(unwrittenMax);
     expect(feed.stalledSince).toBeUndefined();
+  });
+
+  test('who stands at the same place gets the same message, encoded once; who does not, its own', () => {
+    const log = new FakeLog();
+    const messages = messagesOf(log);
+    const slots = new ImageSlots(1);
+    log.applied = 4 as LogIndex;
+    const feeds = [4, 4, 2].map((after) => feedOf(log, after, slots, messages));
+    log.applied = 6 as LogIndex;
+    for (const { feed } of feeds) feed.pump();
+    const [first, second, third] = feeds.map(({ call }) => call.messages.at(-1));
+    expect(feeds.map(({ call }) => call.text)).toEqual(['-..- 5..6', '-..- 5..6', '3..4 5..6']);
+    expect(first).toBe(second);
+    expect(first).toBe(third);
+    if (first === undefined) throw new Error('there is no message');
+    const { responseSerialize, responseDeserialize } = sharingLogService.follow;
+    const bytes = responseSerialize(first);
+    expect(responseSerialize(first)).toBe(bytes);
+    expect(responseDeserialize(bytes)).toEqual(first);
   });
 
   test('one that fell behind the kept log gets a snapshot', () => {

@@ -1,13 +1,12 @@
 import type { ServerWritableStream } from '@grpc/grpc-js';
-import type { FollowRequest, FollowResponse, LogEntry } from '@shoal/proto';
+import type { FollowRequest, FollowResponse } from '@shoal/proto';
 import type { LogIndex, Monotonic } from '@shoal/runtime';
+import type { EntryMessages } from './entry-messages.ts';
 import type { ServedLog } from './served-log.ts';
-import { bufferOf, wireEntry } from './wire-messages.ts';
+import { bufferOf } from './wire-messages.ts';
 
 /** Largest piece of a snapshot in one message. */
 export const snapshotChunkBytesMax = 256 * 1024;
-/** Entries in one message, in bytes; one larger entry travels alone. */
-export const entriesBytesMax = 256 * 1024;
 /** Messages handed to the connection and not yet written to it, for each follower. */
 export const unwrittenMax = 4;
 
@@ -67,6 +66,7 @@ interface Image {
 export class FollowerFeed {
   readonly #call: ServerWritableStream<FollowRequest, FollowResponse>;
   readonly #log: ServedLog;
+  readonly #messages: EntryMessages;
   readonly #slots: ImageSlots;
   readonly #now: () => Monotonic;
   readonly #pumpAgain = (): void => this.pump();
@@ -81,11 +81,13 @@ export class FollowerFeed {
   constructor(
     call: ServerWritableStream<FollowRequest, FollowResponse>,
     log: ServedLog,
+    messages: EntryMessages,
     slots: ImageSlots,
     now: () => Monotonic,
   ) {
     this.#call = call;
     this.#log = log;
+    this.#messages = messages;
     this.#slots = slots;
     this.#now = now;
     this.#cursor = call.request.after as LogIndex;
@@ -123,25 +125,22 @@ export class FollowerFeed {
   #next(): FollowResponse | undefined {
     if (this.#wantsImage && !this.#openImage()) return undefined;
     if (this.#image !== undefined) return this.#nextPiece(this.#image);
-    const { applied } = this.#log.status;
-    if (this.#cursor >= applied) return this.#greeting(applied);
-    const found = this.#log.entriesAfter(this.#cursor, entriesBytesMax);
-    if (found.kind === 'compacted') {
+    const found = this.#messages.after(this.#cursor);
+    if (found === 'compacted') {
       this.#wantsImage = true;
       return this.#next();
     }
-    const last = found.entries.at(-1);
-    if (last === undefined) return this.#greeting(applied);
-    this.#cursor = last.index;
+    if (found === undefined) return this.#greeting(this.#log.status.applied);
+    this.#cursor = found.last;
     this.#greeted = true;
-    return entriesMessage(found.entries.map(wireEntry), applied);
+    return found.message;
   }
 
   /** Tells a follower that has everything that it has everything, once. */
   #greeting(committed: LogIndex): FollowResponse | undefined {
     if (this.#greeted) return undefined;
     this.#greeted = true;
-    return entriesMessage([], committed);
+    return { body: { $case: 'entries', value: { entries: [], committed } } };
   }
 
   /** False while no slot is free. */
@@ -185,8 +184,4 @@ function* piecesOf(chunks: Iterable<Uint8Array>): Generator<Uint8Array, undefine
     for (let at = 0; at < chunk.length; at += snapshotChunkBytesMax)
       yield chunk.subarray(at, at + snapshotChunkBytesMax);
   return undefined;
-}
-
-function entriesMessage(entries: LogEntry[], committed: number): FollowResponse {
-  return { body: { $case: 'entries', value: { entries, committed } } };
 }

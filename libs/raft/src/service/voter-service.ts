@@ -6,22 +6,23 @@ import {
   status,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
-import {
-  type FollowRequest,
-  type FollowResponse,
-  type HoldLeaseRequest,
-  type HoldLeaseResponse,
-  type LogServer,
+import type {
+  FollowRequest,
+  FollowResponse,
+  HoldLeaseRequest,
+  HoldLeaseResponse,
+  LogServer,
   LogService,
-  type Proposal,
-  type StatusRequest,
-  type StatusResponse,
+  Proposal,
+  StatusRequest,
+  StatusResponse,
 } from '@shoal/proto';
 import type { Clock, Logger, Random, Timer } from '@shoal/runtime';
 import { encodeTransaction, type Outcome, type Transaction } from '@shoal/state';
 import type { ServedProposals } from '../wire/protocol.ts';
 import type { Admission, AnyCall } from './admission.ts';
 import { Batcher } from './batcher.ts';
+import { EntryMessages, sharingLogService } from './entry-messages.ts';
 import { FollowerFeed, ImageSlots } from './follower-feed.ts';
 import { isForwarded, type LeaderRoute } from './leader-route.ts';
 import { serveLease } from './lease-call.ts';
@@ -65,6 +66,7 @@ export class VoterService {
   readonly #batcher: Batcher;
   readonly #keeper: LeaseKeeper;
   readonly #feeds = new Map<FollowerFeed, () => void>();
+  readonly #messages: EntryMessages;
   readonly #slots = new ImageSlots(imagesMax);
   readonly #duplex = new Set<NodeJS.EventEmitter>();
   readonly #proposals = new Set<ServedProposals>();
@@ -74,6 +76,7 @@ export class VoterService {
   constructor(options: VoterServiceOptions) {
     this.#options = options;
     const { log, machine, clock, random, logger } = options;
+    this.#messages = new EntryMessages(log);
     this.#batcher = new Batcher({
       log,
       clock,
@@ -101,7 +104,7 @@ export class VoterService {
   }
 
   get definition(): typeof LogService {
-    return LogService;
+    return sharingLogService;
   }
 
   get implementation(): LogServer & UntypedServiceImplementation {
@@ -221,7 +224,7 @@ export class VoterService {
       call.emit('error', { code: status.RESOURCE_EXHAUSTED, details });
       return;
     }
-    const feed = new FollowerFeed(call, log, this.#slots, () => clock.monotonic());
+    const feed = new FollowerFeed(call, log, this.#messages, this.#slots, () => clock.monotonic());
     const close = (): void => {
       if (!this.#feeds.delete(feed)) return;
       feed.close();

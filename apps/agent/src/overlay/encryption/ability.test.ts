@@ -12,14 +12,14 @@ beforeEach(async () => {
 });
 afterEach(() => rm(dataDir, { recursive: true, force: true }));
 
-/** A kernel that refuses what begins with `refused`. */
-function fakeKernel(refused: string): KernelCommands & { readonly said: string[] } {
+/** A kernel that refuses what begins with `refused`, in these words. */
+function fakeKernel(refused: string, words = 'no'): KernelCommands & { readonly said: string[] } {
   const said: string[] = [];
   const run = async ({ program, args }: Command) => {
     const text = [program, ...args].join(' ');
     said.push(text);
     if (refused === '' || !text.startsWith(refused)) return { kind: 'done', stdout: '' } as const;
-    const message = `${program}: no`;
+    const message = `${program}: ${words}`;
     return { kind: 'failed', message, stderr: message, stdout: '' } as const;
   };
   return { said, run };
@@ -35,6 +35,11 @@ test('a host that can is told of with its key, the same each time', async () => 
   expect(found).toMatchObject({ Port: 7 });
   expect(Buffer.from(found?.PublicKey ?? '', 'base64')).toHaveLength(32);
   expect(hostEncryption(await find(fakeKernel('')))).toEqual(found);
+});
+
+test('where the tool is missing the host says what to install', async () => {
+  const ability = await find(fakeKernel('wg', 'nsenter: failed to execute wg: No such file'));
+  expect(ability).toMatchObject({ reason: expect.stringMatching('install wireguard-tools$') });
 });
 
 test.each([

@@ -1,6 +1,6 @@
 // The protocol over a real socket, with the requests that engines 20.10 and 28 were seen to send.
 import { mkdtemp, rm, stat } from 'node:fs/promises';
-import { request } from 'node:http';
+import { Agent, request } from 'node:http';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -265,6 +265,22 @@ describe('the plugin socket', () => {
     expect(answer).toMatchObject({ Err: expect.stringMatching(reason) });
     // Both interfaces have their own word for it.
     expect(answer).toMatchObject({ Error: expect.stringMatching(reason) });
+  });
+
+  test('the engine makes its next call on the same connection', async () => {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const path = '/NetworkDriver.GetCapabilities';
+    const call = (): Promise<boolean> =>
+      new Promise((resolve, reject) => {
+        const made = request({ socketPath: socket, path, method: 'POST', agent }, (response) => {
+          // Go keeps a connection only where it knows the end of the answer from the start.
+          expect(response.headers['content-length']).toBeDefined();
+          response.resume().once('end', () => resolve(made.reusedSocket));
+        });
+        made.once('error', reject).end('{}');
+      });
+    expect([await call(), await call()]).toEqual([false, true]);
+    agent.destroy();
   });
 
   test('what is not implemented is not found: the engine goes on without', async () => {

@@ -66,6 +66,8 @@ export class PluginServer {
     this.#options = options;
     this.#server = createServer((request, response) => void this.#serve(request, response));
     this.#server.maxConnections = connectionsMax;
+    // The engine keeps few connections. If we closed them, one of its calls might be on the way.
+    this.#server.keepAliveTimeout = 0;
   }
 
   /** @throws when the socket cannot be made. */
@@ -140,6 +142,8 @@ async function readBody(request: IncomingMessage): Promise<string> {
 
 function send(response: ServerResponse, status: number, answer: object): void {
   if (response.destroyed) return;
-  response.writeHead(status, { 'Content-Type': contentType });
-  response.end(JSON.stringify(answer));
+  const body = Buffer.from(JSON.stringify(answer));
+  // With its length known, the engine takes the connection for its next call as well.
+  response.writeHead(status, { 'Content-Type': contentType, 'Content-Length': body.length });
+  response.end(body);
 }

@@ -12,6 +12,16 @@ export function ip(...words: readonly string[]): string {
   return execFileSync('ip', words, { encoding: 'utf8' });
 }
 
+/** Processes of the kernel's tools that this one has begun. */
+export function ownTools(): readonly number[] {
+  const words = ['-o', 'pid=,comm=', '--ppid', String(process.pid)];
+  const rows = execFileSync('ps', words, { encoding: 'utf8' }).split('\n');
+  return rows.flatMap((row) => {
+    const [id, name = ''] = row.trim().split(/\s+/);
+    return ['ip', 'bridge'].includes(name) ? [Number(id)] : [];
+  });
+}
+
 /** A network namespace that stands for a host, with a process in it, and an address on a loopback device. */
 export class ScratchHost implements HostNamespace {
   readonly name: string;
