@@ -17,7 +17,7 @@ describe('docker network', () => {
     expect(await m1.docker('network', 'ls')).toMatch(
       new RegExp(`^${id.slice(0, 12)}\\s+demo\\s+overlay\\s+swarm$`, 'm'),
     );
-    await serve(swarm(), 'web', 2, ['--network=demo']);
+    await serve(swarm(), 'web', 3, ['--network=demo']);
     const [network] = JSON.parse(await m1.docker('network', 'inspect', 'demo'));
     expect(network).toMatchObject({
       Name: 'demo',
@@ -27,7 +27,7 @@ describe('docker network', () => {
       IPAM: { Config: [{ Subnet: '10.99.0.0/24', Gateway: '10.99.0.1' }] },
     });
     // A worker knows a network while it has a task in it.
-    expect(await w1.docker('network', 'ls', '--format', '{{.Name}}')).toContain('ingress');
+    expect(await w1.docker('network', 'ls', '--format', '{{.Name}}')).toContain('demo');
     const inUse = await m1.tryDocker(['network', 'rm', 'demo']);
     expect(inUse.code).toBe(1);
     expect(inUse.stderr).toMatch(/network \w{25} is in use by service \w{25}/);

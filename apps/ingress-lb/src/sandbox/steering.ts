@@ -93,11 +93,14 @@ export function renderSteering(entrances: readonly Entrance[], own: string | und
 }
 
 /**
- * Accepted connections take the mark over, or the first reply finds no route where there is no default
- * one. Clients are reached by another way than the default route: that must not count as forged.
+ * Accepted connections take the mark over, and so do the kernel's own refusals, or the first reply finds no
+ * route where there is no default one. Clients are reached by another way than the default route: that must
+ * not count as forged.
  */
 const sandboxSysctls = {
   'net/ipv4/tcp_fwmark_accept': '1',
+  'net/ipv4/fwmark_reflect': '1',
+  '?net/ipv6/fwmark_reflect': '1',
   'net/ipv4/conf/all/src_valid_mark': '1',
   'net/ipv4/conf/all/rp_filter': '2',
 };
