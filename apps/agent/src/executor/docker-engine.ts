@@ -28,10 +28,10 @@ import { TemplateError } from './template.ts';
 
 /**
  * Creations, starts and removals at the same time: so many a processor, within these bounds. They often
- * wait for the disk and the kernel: of 2 processors that start 50 tasks, two works each leave a tenth
- * of the time unused, eight hardly any. Swarm mode sets no bound at all.
+ * wait for the disk and the kernel: of 2 processors that start 50 tasks, two works each leave some of the
+ * time unused, four hardly any; with eight each container costs a twentieth more. Swarm mode sets no bound.
  */
-const worksAtOnce = { perProcessor: 8, least: 8, most: 128 } as const;
+const worksAtOnce = { perProcessor: 4, least: 8, most: 128 } as const;
 /** Stops at the same time: they spend their time waiting for the grace period. */
 const stopsMax = 128;
 /** How often progress of a pull is told, milliseconds. */
