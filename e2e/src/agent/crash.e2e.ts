@@ -1,10 +1,11 @@
 // The agent as users run it, killed whenever it hurts.
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { removeIdentity, writeIdentity } from '@shoal/pki';
+import { freePort } from '@shoal/runtime/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { repository } from '../host/engine.ts';
 import { eventually } from '../host/wait.ts';
@@ -126,12 +127,3 @@ describe('the agent as a process', () => {
     expect(report).toMatchObject({ ready: true, role: 'standby' });
   });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
-}

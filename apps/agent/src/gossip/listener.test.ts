@@ -1,7 +1,8 @@
-import { connect, createServer, type Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { KeyRotation } from '@shoal/gossip';
 import { systemClock, systemRandom } from '@shoal/runtime';
+import { freePort } from '@shoal/runtime/testing';
 import { Registry } from 'prom-client';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Listener, type SecureConnections } from './listener.ts';
@@ -21,17 +22,6 @@ afterEach(async () => {
   for (const socket of sockets) socket.destroy();
   await listener.close();
 });
-
-function freePort(): Promise<number> {
-  const server = createServer();
-  return new Promise((resolve) => {
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      const found = typeof address === 'object' && address !== null ? address.port : 0;
-      server.close(() => resolve(found));
-    });
-  });
-}
 
 async function listen(secure?: SecureConnections): Promise<void> {
   listener = new Listener({

@@ -1,11 +1,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseSwarmInit, parseSwarmJoin, parseSwarmUpdate } from '@shoal/docker-api';
 import { forgetUnlockKeys, lockOf } from '@shoal/pki';
 import { type Instant, silentLogger, systemClock, systemRandom } from '@shoal/runtime';
+import { freePort } from '@shoal/runtime/testing';
 import type { Replica } from '@shoal/stage';
 import type { Change, Cluster, StateView } from '@shoal/state';
 import { Registry } from 'prom-client';
@@ -42,15 +41,6 @@ const withoutTunnels: Probes = {
   listen: (protocol, at) =>
     protocol === 'udp' ? Promise.resolve(undefined) : systemProbes.listen(protocol, at),
 };
-
-/** A port that is free on every address of this host. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen({ host: '0.0.0.0', port: 0 }, resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  return port;
-}
 
 /** One host: its membership on a data directory of its own, at an address of its own. */
 export class TestHost {
@@ -260,7 +250,7 @@ export class TestHosts {
 
   async start(count: number, probes?: Probes): Promise<readonly TestHost[]> {
     process.env['SHOAL_RUN_DIR'] = join(this.directory, 'run');
-    const ports = { cluster: await freePort(), dispatcher: await freePort() };
+    const ports = { cluster: await freePort('0.0.0.0'), dispatcher: await freePort('0.0.0.0') };
     for (let at = 0; at < count; at += 1) {
       const host = new TestHost(`127.0.0.${at + 2}`, this.directory, ports, probes);
       this.hosts.push(host);

@@ -2,6 +2,7 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server } from 'node:net';
 import { silentLogger, systemClock } from '@shoal/runtime';
+import { freePort } from '@shoal/runtime/testing';
 import { afterEach, expect, test } from 'vitest';
 import { noMetrics } from '../testing/no-metrics.ts';
 import { listeningPorts, type PortHolder } from './ports.ts';
@@ -28,17 +29,6 @@ function holder(relayTo = 9): PortHolder {
   return made;
 }
 
-/** A port that nobody has at the moment. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen({ port: 0 });
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
 const tcp = (port: number) => ({ protocol: 'tcp', port }) as const;
 
 async function isTaken(port: number): Promise<boolean> {
@@ -52,7 +42,7 @@ async function isTaken(port: number): Promise<boolean> {
 }
 
 test('published ports are held until they are no longer published', async () => {
-  const [ports, port] = [holder(), await freePort()];
+  const [ports, port] = [holder(), await freePort('::')];
   expect(await ports.hold([tcp(port), { protocol: 'udp', port }])).toEqual(new Map());
   expect(await isTaken(port)).toBe(true);
   const socket = createSocket('udp4');
@@ -79,7 +69,7 @@ test('a port that another program has is told, and taken once it is free', async
 
 test('what the kernel does not balance is passed on', async () => {
   const task = await listen('127.0.0.1');
-  const [ports, port] = [holder((task.address() as AddressInfo).port), await freePort()];
+  const [ports, port] = [holder((task.address() as AddressInfo).port), await freePort('::')];
   await ports.hold([tcp(port)]);
   const client = connect({ host: '::1', port });
   const [said] = await once(client, 'data');
@@ -88,7 +78,7 @@ test('what the kernel does not balance is passed on', async () => {
 });
 
 test('where nobody is behind it, a connection ends at once', async () => {
-  const [ports, port] = [holder(await freePort()), await freePort()];
+  const [ports, port] = [holder(await freePort('::')), await freePort('::')];
   await ports.hold([tcp(port)]);
   const client = connect({ host: '127.0.0.1', port });
   const [error] = await once(client, 'error');

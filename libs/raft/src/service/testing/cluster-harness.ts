@@ -1,9 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ClusterCa, channelOptions, type NodeRole } from '@shoal/pki';
 import { ClusterMembershipClient, type VoterMember } from '@shoal/proto';
+import { freePort } from '@shoal/runtime/testing';
 import type { RaftOptions } from '../../node/options.ts';
 import type { Member, Membership, VoterId } from '../../types.ts';
 import type { VoterClient } from '../../wire/voter-client.ts';
@@ -192,16 +192,4 @@ export function nodeName(id: number): string {
 
 async function newMember(id: number): Promise<Member> {
   return { id: id as VoterId, nodeId: nodeName(id), addr: `127.0.0.1:${await freePort()}` };
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const bound = server.address();
-      const port = typeof bound === 'object' && bound !== null ? bound.port : 0;
-      server.close(() => resolve(port));
-    });
-  });
 }
