@@ -90,10 +90,14 @@ function answerMended(response: ServerResponse, answer: IncomingMessage, mend: M
   };
   const whole = (): void => {
     const body = Buffer.concat(told).toString('utf8');
-    const mended = mend({ status: answer.statusCode ?? 502, body });
+    const status = answer.statusCode ?? 502;
+    const mended = mend({ status, body });
+    const headers = withoutHopByHop(answer.rawHeaders);
     response.sendDate = false;
-    const headers = measured(withoutHopByHop(answer.rawHeaders), mended.body);
-    response.writeHead(mended.status, headers).end(mended.body);
+    // What says the same passes with its own length, or with none: a 304 has no body to measure.
+    if (mended.status === status && mended.body === body)
+      response.writeHead(status, answer.statusMessage ?? '', headers).end(Buffer.concat(told));
+    else response.writeHead(mended.status, measured(headers, mended.body)).end(mended.body);
   };
   answer.on('data', take).once('end', whole);
   answer.on('error', () => response.destroy());
