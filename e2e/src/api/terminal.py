@@ -1,7 +1,8 @@
 """Drives a command in a terminal of its own and prints what it saw, as JSON.
 
 Steps come on standard input as JSON, one after the other:
-  {"size": [rows, columns]}   the terminal's size from now on; the first one before the command starts
+  {"size": [rows, columns]}   the terminal's size from now on; the first one before the command starts. It is said again
+                              while the next steps wait: docker does not watch before it has told the first size
   {"send": text}              typed
   {"expect": text}            waits until the terminal has shown it since the last step of this kind
 """
@@ -17,6 +18,7 @@ import termios
 import time
 
 DEADLINE_SECONDS = 30
+SAY_AGAIN_SECONDS = 0.5
 
 
 def set_size(fd, size):
@@ -35,13 +37,16 @@ def main():
         os.execvp(sys.argv[1], sys.argv[1:])
     os.close(slave)
     seen, all_seen = b"", b""
+    resized = False
 
     def read():
         nonlocal seen, all_seen
-        ready, _, _ = select.select([master], [], [], max(0, deadline - time.monotonic()))
-        if not ready:
-            os.kill(child, signal.SIGKILL)
-            raise SystemExit("too late; seen: %r" % all_seen)
+        while not select.select([master], [], [], SAY_AGAIN_SECONDS)[0]:
+            if time.monotonic() > deadline:
+                os.kill(child, signal.SIGKILL)
+                raise SystemExit("too late; seen: %r" % all_seen)
+            if resized:
+                os.kill(child, signal.SIGWINCH)
         try:
             data = os.read(master, 65536)
         except OSError:
@@ -54,6 +59,7 @@ def main():
         if "size" in step:
             set_size(master, step["size"])
             os.kill(child, signal.SIGWINCH)
+            resized = True
         if "send" in step:
             os.write(master, step["send"].encode())
         if "expect" in step:
