@@ -1,10 +1,11 @@
 import { type Instant, silentLogger } from '@shoal/runtime';
 import { FakeClock } from '@shoal/stage/testing';
-import type { NodeDescription, TaskAssignment, TaskStatus } from '@shoal/state';
+import type { TaskStatus } from '@shoal/state';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { TaskFiles } from '../files/task-files.ts';
 import { noNetworking } from '../network/task-networking.ts';
 import { FakeEngine } from '../testing/fake-engine.ts';
+import { checkedAssignment, sampleNode } from '../testing/sample-task.ts';
 import { TaskRunner } from './task-runner.ts';
 
 let engine: FakeEngine;
@@ -12,27 +13,7 @@ let reported: TaskStatus[];
 let runner: TaskRunner;
 let stop: AbortController;
 
-const node: NodeDescription = {
-  Hostname: 'host',
-  Platform: { Architecture: 'x86_64', OS: 'linux' },
-  Resources: {},
-  Engine: { EngineVersion: '28', Plugins: [] },
-};
-const assignment: TaskAssignment = {
-  taskId: 't',
-  serviceId: 's',
-  serviceName: 'web',
-  serviceLabels: {},
-  slot: 1,
-  nodeId: 'n',
-  desired: 'running',
-  template: {
-    ContainerSpec: { Image: 'i', Healthcheck: { Test: ['CMD', 'true'] } },
-    ForceUpdate: 0,
-  },
-  hostPorts: [],
-  localNetworks: [],
-};
+const assignment = checkedAssignment('t');
 
 beforeEach(async () => {
   engine = new FakeEngine();
@@ -48,7 +29,7 @@ beforeEach(async () => {
       folder: async () => ({ kind: 'none', message: 'not asked for' }),
       fetch: async () => [],
     }),
-    node: () => node,
+    node: () => sampleNode,
     pull: async () => ({ kind: 'ok', value: undefined }),
     clock: new FakeClock(1),
     logger: silentLogger,

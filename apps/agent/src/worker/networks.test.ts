@@ -1,10 +1,11 @@
 import { type Instant, silentLogger } from '@shoal/runtime';
 import { FakeClock } from '@shoal/stage/testing';
-import type { NodeDescription, TaskAssignment, TaskStatus } from '@shoal/state';
+import type { TaskAssignment, TaskStatus } from '@shoal/state';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { TaskFiles } from '../files/task-files.ts';
 import { noNetworking, type Prepared, type TaskNetworking } from '../network/task-networking.ts';
 import { FakeEngine } from '../testing/fake-engine.ts';
+import { sampleAssignment, sampleNode } from '../testing/sample-task.ts';
 import { TaskRunner } from './task-runner.ts';
 
 const retryMs = 1_000;
@@ -60,29 +61,6 @@ let clock: FakeClock;
 let runner: TaskRunner | undefined;
 let stop: AbortController;
 
-const node: NodeDescription = {
-  Hostname: 'host',
-  Platform: { Architecture: 'x86_64', OS: 'linux' },
-  Resources: {},
-  Engine: { EngineVersion: '28', Plugins: [] },
-};
-
-function assignment(more: Partial<TaskAssignment> = {}): TaskAssignment {
-  return {
-    taskId: 't',
-    serviceId: 's',
-    serviceName: 'web',
-    serviceLabels: {},
-    slot: 1,
-    nodeId: 'n',
-    desired: 'running',
-    template: { ContainerSpec: { Image: 'i' }, ForceUpdate: 0 },
-    hostPorts: [],
-    localNetworks: [],
-    ...more,
-  };
-}
-
 beforeEach(async () => {
   [steps, reported] = [[], []];
   engine = new FakeEngine();
@@ -105,7 +83,7 @@ afterEach(async () => {
 
 function begin(status: Partial<TaskStatus> = {}, of: TaskNetworking = networking): TaskRunner {
   runner = new TaskRunner({
-    assignment: assignment(),
+    assignment: sampleAssignment(),
     status: { state: 'assigned', at: 0 as Instant, message: '', err: '', ...status },
     engine,
     networking: of,
@@ -113,7 +91,7 @@ function begin(status: Partial<TaskStatus> = {}, of: TaskNetworking = networking
       folder: async () => ({ kind: 'none', message: 'not asked for' }),
       fetch: async () => [],
     }),
-    node: () => node,
+    node: () => sampleNode,
     pull: async () => ({ kind: 'ok', value: undefined }),
     clock,
     logger: silentLogger,
@@ -179,7 +157,7 @@ test('nobody is sent to a container any more before it gets its signal', async (
   const drained = Promise.withResolvers<void>();
   const task = await running();
   networking.draining = drained.promise;
-  task.update(assignment({ desired: 'shutdown' }));
+  task.update(sampleAssignment({ desired: 'shutdown' }));
   await has('drain');
   expect(steps).toEqual(['drain']);
   drained.resolve();
@@ -226,9 +204,9 @@ test('the container of a task that is removed is drained too', async () => {
 
 test('a host without overlay networks says so', async () => {
   const network = { networkId: 'n', addresses: [], driverOptions: {}, record: {} as never };
-  expect(await noNetworking.prepare(assignment({ networks: [network] }))).toEqual({
+  expect(await noNetworking.prepare(sampleAssignment({ networks: [network] }))).toEqual({
     kind: 'waiting',
     message: 'this host has no overlay networks',
   });
-  expect(await noNetworking.prepare(assignment())).toEqual({ kind: 'ok' });
+  expect(await noNetworking.prepare(sampleAssignment())).toEqual({ kind: 'ok' });
 });

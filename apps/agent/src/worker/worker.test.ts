@@ -1,12 +1,13 @@
 import { silentLogger } from '@shoal/runtime';
 import { FakeClock } from '@shoal/stage/testing';
-import type { TaskAssignment, TaskState, TaskStatus } from '@shoal/state';
+import type { TaskState, TaskStatus } from '@shoal/state';
 import { Registry } from 'prom-client';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { TaskFiles } from '../files/task-files.ts';
 import { agentMetrics } from '../metrics.ts';
 import { noNetworking } from '../network/task-networking.ts';
 import { FakeEngine } from '../testing/fake-engine.ts';
+import { checkedAssignment, sampleNode } from '../testing/sample-task.ts';
 import { Worker } from './worker.ts';
 
 let engine: FakeEngine;
@@ -14,25 +15,6 @@ let registry: Registry;
 let worker: Worker;
 /** Statuses in the order they were told, and which of them may wait. */
 let told: { taskId: string; state: TaskState; mayWait: boolean }[];
-
-/** Each stays `starting` until the test says that it is healthy. */
-function assignment(taskId: string): TaskAssignment {
-  return {
-    taskId,
-    serviceId: 's',
-    serviceName: 'web',
-    serviceLabels: {},
-    slot: 1,
-    nodeId: 'n',
-    desired: 'running',
-    template: {
-      ContainerSpec: { Image: 'i', Healthcheck: { Test: ['CMD', 'true'] } },
-      ForceUpdate: 0,
-    },
-    hostPorts: [],
-    localNetworks: [],
-  };
-}
 
 beforeEach(() => {
   engine = new FakeEngine();
@@ -55,12 +37,7 @@ beforeEach(() => {
       folder: async () => ({ kind: 'none', message: 'not asked for' }),
       fetch: async () => [],
     }),
-    node: () => ({
-      Hostname: 'host',
-      Platform: { Architecture: 'x86_64', OS: 'linux' },
-      Resources: {},
-      Engine: { EngineVersion: '28', Plugins: [] },
-    }),
+    node: () => sampleNode,
     clock: new FakeClock(1),
     logger: silentLogger,
     metrics: agentMetrics(registry),
@@ -73,7 +50,7 @@ const states = () => [...worker.statuses.values()].map(({ state }) => state);
 const ran = () => told.filter(({ state }) => state === 'running');
 
 test('that a task runs may wait while others are on their way; the last is told at once', async () => {
-  worker.assignAll(['a', 'b', 'c'].map(assignment));
+  worker.assignAll(['a', 'b', 'c'].map(checkedAssignment));
   await vi.waitFor(() => expect(states()).toEqual(['starting', 'starting', 'starting']));
   for (const [at, taskId] of ['b', 'a', 'c'].entries()) {
     engine.becomes(taskId, 'healthy');
@@ -87,7 +64,7 @@ test('that a task runs may wait while others are on their way; the last is told 
 });
 
 test('an end is told at once, whatever else is on its way', async () => {
-  worker.assignAll(['a', 'b'].map(assignment));
+  worker.assignAll(['a', 'b'].map(checkedAssignment));
   await vi.waitFor(() => expect(states()).toEqual(['starting', 'starting']));
   engine.die('a', 3);
   await vi.waitFor(() =>
@@ -96,7 +73,7 @@ test('an end is told at once, whatever else is on its way', async () => {
 });
 
 test('the states of its tasks are counted when somebody asks', async () => {
-  worker.assignAll(['a', 'b'].map(assignment));
+  worker.assignAll(['a', 'b'].map(checkedAssignment));
   await vi.waitFor(() => expect(states()).toEqual(['starting', 'starting']));
   engine.becomes('a', 'healthy');
   await vi.waitFor(() => expect(ran()).toHaveLength(1));
