@@ -18,10 +18,16 @@ export type Flow =
     };
 
 /** Each argument is one selection; that nothing was found is told as a failure, and is none. */
-const script = `for each; do
+const deleteScript = `for each; do
   said=$(conntrack -D $each 2>&1 >/dev/null) && continue
   case "$said" in *"0 flow entries"*) ;; *) echo "$said" >&2; exit 1;; esac
 done`;
+
+/** Each argument is an option of grep: of a long table only what can matter is passed on. */
+const listScript =
+  'LC_ALL=C; export LC_ALL; conntrack -L 2>&1 | grep -F -e onntrack "$@" || exit 1';
+/** The tool's last line when it could read the whole table. */
+const wholeListing = /flow entries have been shown/;
 
 /**
  * Deletes connection-tracking entries, so that the next packet of such a flow is balanced anew or
@@ -33,20 +39,62 @@ export async function forgetFlows(
   flows: readonly Flow[],
 ): Promise<string | undefined> {
   if (flows.length === 0) return undefined;
-  const selections = flows.slice(0, flowsForgottenMax).map((flow) => selector(flow).join(' '));
-  const args = ['-c', script, 'sh', ...selections];
+  const some = flows.slice(0, flowsForgottenMax);
+  const selections = some.flatMap((flow) => (flow.kind === 'front' ? [frontSelection(flow)] : []));
+  const backends = some.filter((flow) => flow.kind === 'backend');
+  if (backends.length > 0) {
+    const patterns = backends.flatMap(({ address }) => ['-e', `src=${address} `]);
+    const args = ['-c', listScript, 'sh', ...patterns];
+    const listed = await commands.run({ program: 'sh', args, namespace });
+    const text = listed.kind === 'done' ? listed.stdout : listed.stderr;
+    if (!wholeListing.test(text)) return problem(text.trim());
+    selections.push(...backendSelections(text, backends));
+  }
+  if (selections.length === 0) return undefined;
+  const args = ['-c', deleteScript, 'sh', ...selections.map((each) => each.join(' '))];
   const outcome = await commands.run({ program: 'sh', args, namespace });
-  if (outcome.kind === 'done') return undefined;
-  return `open flows of stopped tasks are not ended: ${outcome.message}`;
+  return outcome.kind === 'done' ? undefined : problem(outcome.message);
 }
 
-function selector(flow: Flow): readonly string[] {
-  if (flow.kind === 'backend') {
-    const { address, protocol } = flow;
+function problem(reason: string): string {
+  return `open flows of stopped tasks are not ended: ${reason}`;
+}
+
+/** Protocol, number, seconds left, state where the protocol has one, and the source of both directions. */
+const entryLine = /^(\w+) +\d+ \d+ (?:([A-Z]\w+) )?src=\S+ .*? src=(\S+) /;
+
+/** States of connections that are over, or as good as: a client that begins anew finds a new way by itself. */
+const over: ReadonlySet<string> = new Set(['TIME_WAIT', 'CLOSE', 'LAST_ACK', 'CLOSED', 'NONE']);
+
+/**
+ * What to delete of a listing of the kernel's table, so that nothing is left that goes to these backends.
+ *
+ * Entries are deleted by what they were called with, a while after they were read. Where the client has
+ * used its port again meanwhile, that is a living connection, maybe to another backend. So those that are
+ * over are left alone.
+ */
+export function backendSelections(
+  listing: string,
+  flows: readonly Extract<Flow, { kind: 'backend' }>[],
+): readonly (readonly string[])[] {
+  const found = new Map<string, readonly string[]>();
+  for (const line of listing.split('\n')) {
+    const [, protocol = '', state = '', address = ''] = entryLine.exec(line) ?? [];
+    if (over.has(state)) continue;
+    const asked = flows.some(
+      (flow) =>
+        flow.address === address && (flow.protocol === undefined || flow.protocol === protocol),
+    );
+    if (!asked) continue;
+    const only = state === '' ? [] : ['--state', state];
     const family = address.includes(':') ? 'ipv6' : 'ipv4';
-    const only = protocol === undefined ? [] : ['-p', protocol];
-    return ['-f', family, ...only, '--reply-src', address];
+    const selection = ['-f', family, '-p', protocol, ...only, '--reply-src', address];
+    found.set(selection.join(' '), selection);
   }
+  return [...found.values()];
+}
+
+function frontSelection(flow: Extract<Flow, { kind: 'front' }>): readonly string[] {
   const { protocol, address, port, family } = flow;
   return [
     ...['-f', family === 6 ? 'ipv6' : 'ipv4', '-p', protocol],
