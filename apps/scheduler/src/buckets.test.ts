@@ -44,7 +44,7 @@ it('the first that is accepted has fewest of the service, then fewest tasks, of 
             .filter(([one]) => accepts(one))
             .map(([, place]) => 100 * place.ofService + place.tasks),
         );
-        const found = buckets.find(start, accepts);
+        const found = buckets.find(start, { accepts });
         const place = found && there.get(found);
         const rank = place ? 100 * place.ofService + place.tasks : Number.POSITIVE_INFINITY;
         expect(rank).toBe(best);
@@ -61,6 +61,6 @@ it('a search gives up after a bounded number of nodes', () => {
     looks += 1;
     return false;
   };
-  expect(buckets.find(0, accepts, probesMax)).toBeUndefined();
+  expect(buckets.find(0, { accepts }, probesMax)).toBeUndefined();
   expect(looks).toBe(probesMax);
 });

@@ -1,5 +1,10 @@
 import type { Candidate } from './candidate.ts';
 
+/** Which nodes are wanted. */
+export interface Acceptance {
+  accepts(candidate: Candidate): boolean;
+}
+
 /** Where a node stands: few tasks of the service first, then few tasks in all. */
 interface Place {
   readonly candidate: Candidate;
@@ -63,12 +68,12 @@ export class Buckets {
   }
 
   /**
-   * The first node that `accepts` takes; `start` chooses among equals. Undefined when there is none
+   * The first node that is `wanted`; `start` chooses among equals. Undefined when there is none
    * among the first `probesMax` looked at.
    */
   find(
     start: number,
-    accepts: (candidate: Candidate) => boolean,
+    wanted: Acceptance,
     probesMax = Number.POSITIVE_INFINITY,
   ): Candidate | undefined {
     let probes = 0;
@@ -78,7 +83,7 @@ export class Buckets {
         const bucket = row.buckets[tasks] ?? [];
         for (let step = 0; step < bucket.length; step += 1) {
           const candidate = bucket[(start + step) % bucket.length];
-          if (candidate !== undefined && accepts(candidate)) return candidate;
+          if (candidate !== undefined && wanted.accepts(candidate)) return candidate;
           probes += 1;
           if (probes >= probesMax) return undefined;
         }

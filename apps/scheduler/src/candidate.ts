@@ -20,20 +20,30 @@ export interface Room {
 /** What is taken on a node by what is committed. */
 export type UsageOf = (nodeId: string) => NodeUsage;
 
-/** A number of tasks, in all and by service. */
+/** A number of tasks, in all and by service. Most are of one service only, and cost no table. */
 class Tally {
   tasks = 0;
-  readonly #byService = new Map<string, number>();
+  #serviceId = '';
+  #ofService = 0;
+  /** The services after the first. */
+  #others: Map<string, number> | undefined;
 
   of(serviceId: string): number {
-    return this.#byService.get(serviceId) ?? 0;
+    if (serviceId === this.#serviceId) return this.#ofService;
+    return this.#others?.get(serviceId) ?? 0;
   }
 
   count(serviceId: string, by: 1 | -1): void {
     this.tasks += by;
-    const own = this.of(serviceId) + by;
-    if (own === 0) this.#byService.delete(serviceId);
-    else this.#byService.set(serviceId, own);
+    if (this.#serviceId === '') this.#serviceId = serviceId;
+    if (serviceId === this.#serviceId) {
+      this.#ofService += by;
+      return;
+    }
+    this.#others ??= new Map();
+    const own = (this.#others.get(serviceId) ?? 0) + by;
+    if (own === 0) this.#others.delete(serviceId);
+    else this.#others.set(serviceId, own);
   }
 }
 
@@ -41,9 +51,9 @@ class Tally {
 class Placed extends Tally {
   nanoCpus = 0;
   memoryBytes = 0;
-  readonly generic = new Map<string, number>();
-  readonly named = new Set<string>();
-  readonly ports = new Set<string>();
+  generic: Map<string, number> | undefined;
+  named: Set<string> | undefined;
+  ports: Set<string> | undefined;
 }
 
 const nothing: Placed = new Placed();
@@ -94,7 +104,7 @@ export class Candidate {
 
   /** Amount of a kind of generic resource that is left. */
   genericLeft(kind: string): number {
-    const taken = (this.#used.generic.get(kind) ?? 0) + (this.#placed.generic.get(kind) ?? 0);
+    const taken = (this.#used.generic.get(kind) ?? 0) + (this.#placed.generic?.get(kind) ?? 0);
     return (capacityOf(this.node).generic.get(kind) ?? 0) - taken;
   }
 
@@ -107,7 +117,7 @@ export class Candidate {
   }
 
   hasPortFree(port: string): boolean {
-    return !this.#placed.ports.has(port) && !this.#used.hostPorts.has(port);
+    return this.#placed.ports?.has(port) !== true && !this.#used.hostPorts.has(port);
   }
 
   /** All tasks on the node, without those that were told to stop. */
@@ -145,17 +155,25 @@ export class Candidate {
     const { nanoCpus, memoryBytes, generic, hostPorts } = demandOf(revision);
     placed.nanoCpus += nanoCpus;
     placed.memoryBytes += memoryBytes;
-    for (const { key } of hostPorts) placed.ports.add(key);
-    if (generic.size === 0) return undefined;
+    if (hostPorts.length > 0) {
+      placed.ports ??= new Set();
+      for (const { key } of hostPorts) placed.ports.add(key);
+    }
+    return generic.size === 0 ? undefined : this.#give(placed, generic);
+  }
+
+  #give(
+    placed: Placed,
+    asked: ReadonlyMap<string, number>,
+  ): readonly GenericResource[] | undefined {
     const { named } = this.#used;
-    const given = chooseGeneric(
-      this.node,
-      generic,
-      (key) => named.has(key) || placed.named.has(key),
-    );
-    for (const [kind, amount] of generic)
-      placed.generic.set(kind, (placed.generic.get(kind) ?? 0) + amount);
-    for (const key of namedOf(given)) placed.named.add(key);
+    placed.generic ??= new Map();
+    placed.named ??= new Set();
+    const { generic, named: taken } = placed;
+    const isTaken = (key: string): boolean => named.has(key) || taken.has(key);
+    const given = chooseGeneric(this.node, asked, isTaken);
+    for (const [kind, amount] of asked) generic.set(kind, (generic.get(kind) ?? 0) + amount);
+    for (const key of namedOf(given)) taken.add(key);
     return given;
   }
 

@@ -2,6 +2,8 @@ import type { Instant } from '@shoal/runtime';
 import type { StateView, Task } from '@shoal/state';
 import { waitsForNode } from './standing.ts';
 
+const none: Task[] = [];
+
 /** Tasks of one service revision that wait for a node; one stands for all when nodes are looked at. */
 export class Group {
   readonly serviceId: string;
@@ -46,18 +48,28 @@ export class Group {
     this.lookedAt = -1;
   }
 
-  /** The waiting tasks by slot, from the one at position `from` on, at most `most`. */
-  *inOrder(
-    view: StateView,
-    { from = 0, most = Number.POSITIVE_INFINITY } = {},
-  ): Generator<Task, void> {
+  /** The waiting tasks by slot, at most `most`. */
+  first(view: StateView, most: number): readonly Task[] {
+    if (!this.#isSorted) this.#sort(view);
+    let found = none;
+    for (let at = this.#left; at < this.#ids.length && found.length < most; at += 1) {
+      const task = view.tasks.get(this.#ids[at] ?? '');
+      if (task === undefined || !waitsForNode(task)) {
+        if (at === this.#left) this.#left += 1;
+      } else if (found === none) found = [task];
+      else found.push(task);
+    }
+    return found;
+  }
+
+  /** The waiting tasks by slot, from the one at position `from` on. */
+  *inOrder(view: StateView, from: number): Generator<Task, void> {
     if (!this.#isSorted) this.#sort(view);
     let position = -1;
     for (let at = this.#left; at < this.#ids.length; at += 1) {
       const task = view.tasks.get(this.#ids[at] ?? '');
       if (task !== undefined && waitsForNode(task)) {
         position += 1;
-        if (position >= from + most) return;
         if (position >= from) yield task;
       } else if (at === this.#left) this.#left += 1;
     }

@@ -1,6 +1,7 @@
 import type { GenericResource, Revision, Task } from '@shoal/state';
 import type { Board } from './board.ts';
 import type { Candidate } from './candidate.ts';
+import type { Pipeline } from './filters/pipeline.ts';
 import { scoreFor } from './policies/score.ts';
 import { hashOf } from './ranking.ts';
 import { type Score, Scored } from './scored.ts';
@@ -20,83 +21,89 @@ export interface Placement {
 }
 
 /** Finds nodes for the tasks of one revision, in order, counting them in on the board. */
-export function placeTasks(
-  board: Board,
-  revision: Revision,
-  tasks: Iterator<Task, unknown>,
-): Placement {
-  const placed: Placed[] = [];
-  const put = (task: Task, candidate: Candidate): void => {
-    const genericResources = board.place(candidate, revision);
-    placed.push({ task, nodeId: candidate.id, genericResources });
-  };
+export function placeTasks(board: Board, revision: Revision, tasks: readonly Task[]): Placement {
   const needs = board.needs(revision);
   const score = needs.plain ? undefined : scoreFor(needs);
-  const next = score === undefined ? placeQuickly(board, revision, tasks, put) : nextOf(tasks);
-  if (next === undefined) return { placed, err: undefined };
-  return { placed, err: placeBySurvey(board, revision, score, [next, tasks], put) };
+  const placed = score === undefined ? placeQuickly(board, revision, tasks) : [];
+  if (placed.length === tasks.length) return { placed, err: undefined };
+  const err = placeBySurvey({ board, revision, score, tasks, placed });
+  return { placed, err };
 }
 
-type Put = (task: Task, candidate: Candidate) => void;
+function put(board: Board, revision: Revision, task: Task, candidate: Candidate): Placed {
+  return { task, nodeId: candidate.id, genericResources: board.place(candidate, revision) };
+}
+
+/** What a node must be for the quick search: without a task of the service, with room, and trusted. */
+class Untouched {
+  readonly #serviceId: string;
+  readonly #pipeline: Pipeline;
+  readonly #suspects: ReadonlyMap<string, number>;
+
+  constructor(board: Board, revision: Revision) {
+    this.#serviceId = revision.serviceId;
+    this.#pipeline = board.pipeline(revision);
+    this.#suspects = board.ledger.suspects(revision, board.now);
+  }
+
+  accepts(candidate: Candidate): boolean {
+    return (
+      candidate.tasksOf(this.#serviceId) === 0 &&
+      this.#pipeline.hasRoom(candidate) &&
+      (this.#suspects.size === 0 || !this.#suspects.has(candidate.id))
+    );
+  }
+}
 
 /**
  * Places as many of the first tasks as find, in a short search, a node without a task of the service:
- * the same choice that a look at all nodes would come to. Returns the first task that found none.
+ * the same choice that a look at all nodes would come to.
  */
-function placeQuickly(
-  board: Board,
-  revision: Revision,
-  tasks: Iterator<Task, unknown>,
-  put: Put,
-): Task | undefined {
-  const { serviceId } = revision;
-  const first = nextOf(tasks);
-  if (first === undefined || board.hasSurvey(revision)) return first;
+function placeQuickly(board: Board, revision: Revision, tasks: readonly Task[]): Placed[] {
+  let placed: Placed[] = [];
+  if (tasks.length === 0 || board.hasSurvey(revision)) return placed;
+  const isSpread = descriptorsOf(revision).length > 0;
   // Branches are compared by their tasks of the service, which a shared terrain does not count.
-  if (descriptorsOf(revision).length > 0 && board.hasTasksOf(serviceId)) return first;
+  if (isSpread && board.hasTasksOf(revision.serviceId)) return placed;
   const terrain = board.terrain(revision);
-  const pipeline = board.pipeline(revision);
-  const suspects = board.ledger.suspects(revision, board.now);
-  const accepts = (candidate: Candidate): boolean =>
-    candidate.tasksOf(serviceId) === 0 &&
-    pipeline.hasRoom(candidate) &&
-    (suspects.size === 0 || !suspects.has(candidate.id));
+  const untouched = new Untouched(board, revision);
   const taken: Candidate[] = [];
-  let task: Task | undefined = first;
-  for (; task !== undefined; task = nextOf(tasks)) {
-    const candidate = terrain.find(hashOf(task.id), accepts);
+  for (const task of tasks) {
+    const candidate = terrain.find(hashOf(task.id), untouched);
     if (candidate === undefined) break;
-    put(task, candidate);
+    const one = put(board, revision, task, candidate);
+    // Very many services have one task: a list of one takes less room than one that is to grow.
+    if (placed.length === 0) placed = [one];
+    else placed.push(one);
     terrain.took(candidate);
-    taken.push(candidate);
+    if (isSpread) taken.push(candidate);
   }
   terrain.forget(taken);
-  return task;
+  return placed;
 }
 
-/** Places `first` and the tasks after it by what is known of all nodes; returns why one had to wait. */
-function placeBySurvey(
-  board: Board,
-  revision: Revision,
-  score: Score | undefined,
-  [first, tasks]: readonly [Task, Iterator<Task, unknown>],
-  put: Put,
-): string | undefined {
+interface Surveying {
+  readonly board: Board;
+  readonly revision: Revision;
+  readonly score: Score | undefined;
+  readonly tasks: readonly Task[];
+  readonly placed: Placed[];
+}
+
+/** Places the tasks after those placed by what is known of all nodes; returns why one had to wait. */
+function placeBySurvey({ board, revision, score, tasks, placed }: Surveying): string | undefined {
   const survey = board.survey(revision);
   const { serviceId } = revision;
   const suspects = board.ledger.suspects(revision, board.now);
-  const scored = score && new Scored({ score, serviceId, suspects, hash: hashOf(first.id) });
-  for (let task: Task | undefined = first; task !== undefined; task = nextOf(tasks)) {
+  let scored: Scored | undefined;
+  for (let at = placed.length; at < tasks.length; at += 1) {
+    const task = tasks[at] as Task;
     const hash = hashOf(task.id);
+    if (score !== undefined) scored ??= new Scored({ score, serviceId, suspects, hash });
     const candidate = scored ? survey.bestScored(hash, scored) : survey.best(hash, suspects);
     if (candidate === undefined) return noSuitableNode(survey.explanation, survey.nearest);
-    put(task, candidate);
+    placed.push(put(board, revision, task, candidate));
     survey.look(candidate);
   }
   return undefined;
-}
-
-function nextOf(tasks: Iterator<Task, unknown>): Task | undefined {
-  const next = tasks.next();
-  return next.done === true ? undefined : next.value;
 }

@@ -214,24 +214,27 @@ class Round {
 
   #placeAnywhere(group: Group, revision: Revision, opened: string | undefined): void {
     const { ledger, view } = this.#board;
-    const tasks = group.inOrder(view, { most: this.#left });
+    const tasks = group.first(view, this.#left);
     const { placed, err } = placeTasks(this.#board, revision, tasks);
     for (const one of placed)
       this.#assign(revision, one, withWords('scheduler assigned task to node', opened));
     if (err === undefined && placed.length < group.size) return;
-    if (err !== undefined) {
-      const left = (): Iterable<Task> => group.inOrder(view, { from: placed.length });
-      this.#displace(group.serviceId, this.#displacer.forFirst(revision, left()));
-      this.#explain(group, `${this.#displacer.sentence(left())}${err}`, placed.length);
-    }
+    if (err !== undefined) this.#leave(group, revision, placed.length, err);
     group.lookedAt = ledger.journal.position;
     this.#queue.looked(group, err !== undefined);
+  }
+
+  /** The tasks after the first `placed` have no node: others may be made to give way, and they say why. */
+  #leave(group: Group, revision: Revision, placed: number, err: string): void {
+    const left = (): Iterable<Task> => group.inOrder(this.#board.view, placed);
+    this.#displace(group.serviceId, this.#displacer.forFirst(revision, left()));
+    this.#explain(group, `${this.#displacer.sentence(left())}${err}`, placed);
   }
 
   /** The same where each slot has a node of its own, and a reason of its own to wait. */
   #placeAtHomes(group: Group, revision: Revision, opened: string | undefined): void {
     const { view, now, ledger } = this.#board;
-    const tasks = group.inOrder(view, { most: this.#left });
+    const tasks = group.first(view, this.#left);
     const { placed, left } = placeAtHomes(this.#board, revision, tasks);
     for (const one of placed)
       this.#assign(revision, one, withWords('scheduler assigned task to node', opened));
@@ -311,7 +314,7 @@ class Round {
     const changes: Change[] = [];
     let oldest = now;
     let next = Number.POSITIVE_INFINITY;
-    for (const task of group.inOrder(view, { from: placed })) {
+    for (const task of group.inOrder(view, placed)) {
       const due = textDue(task, err);
       if (due > now) next = Math.min(next, due);
       else if (task.status.err !== err) changes.push(this.#text(task, err));

@@ -1,6 +1,6 @@
 import type { Revision } from '@shoal/state';
 import { Branch, findInBranch } from './branch.ts';
-import type { Buckets } from './buckets.ts';
+import type { Acceptance, Buckets } from './buckets.ts';
 import type { Candidate } from './candidate.ts';
 import { explainCounts, filterNames, type Pipeline } from './filters/pipeline.ts';
 import type { Ledger } from './ledger.ts';
@@ -90,9 +90,9 @@ export class Survey {
   /** The best node for the next task; `hash` chooses among equals. */
   best(hash: number, suspects: ReadonlyMap<string, number>): Candidate | undefined {
     if (this.#fitting === 0) return undefined;
-    const trusted = ({ id }: Candidate): boolean => !suspects.has(id);
+    const trusted = { accepts: ({ id }: Candidate): boolean => !suspects.has(id) };
     return findInBranch(this.#root, hash, (leaf) => {
-      if (suspects.size === 0) return leaf.find(hash, anyOf);
+      if (suspects.size === 0) return leaf.find(hash, any);
       return leaf.find(hash, trusted) ?? this.#leastSuspect(leaf, suspects);
     });
   }
@@ -196,6 +196,4 @@ export function descriptorsOf({ spec }: Revision): readonly string[] {
   return preferences.map(({ Spread }) => Spread.SpreadDescriptor);
 }
 
-function anyOf(): boolean {
-  return true;
-}
+const any: Acceptance = { accepts: () => true };

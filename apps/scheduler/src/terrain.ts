@@ -1,4 +1,5 @@
 import { Branch } from './branch.ts';
+import type { Acceptance } from './buckets.ts';
 import type { Candidate } from './candidate.ts';
 import type { Pipeline } from './filters/pipeline.ts';
 import type { Ledger } from './ledger.ts';
@@ -55,14 +56,14 @@ export class Terrain {
   }
 
   /**
-   * The lightest node of the emptiest branch that `accepts` takes; undefined when a short search finds
+   * The lightest node of the emptiest branch that is `wanted`; undefined when a short search finds
    * none, though there may be one. Branches count what {@link took} told them.
    */
-  find(hash: number, accepts: (candidate: Candidate) => boolean): Candidate | undefined {
+  find(hash: number, wanted: Acceptance): Candidate | undefined {
     let branch = this.#root;
     for (let next = branch.emptiest(hash); next !== undefined; next = branch.emptiest(hash))
       branch = next;
-    return branch.leaf.find(hash, accepts, probesMax);
+    return branch.leaf.find(hash, wanted, probesMax);
   }
 
   /** A task of the service at hand went to the node. */

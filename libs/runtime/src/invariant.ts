@@ -9,11 +9,13 @@ export class InvariantError extends Error {
   }
 }
 
+const nothing: Readonly<Record<string, unknown>> = {};
+
 /** Always on, also in production. Throws {@link InvariantError} when `condition` does not hold. */
 export function invariant(
   condition: unknown,
   message: string,
-  context: Readonly<Record<string, unknown>> = {},
+  context = nothing,
 ): asserts condition {
   if (!condition) throw new InvariantError(message, context);
 }

@@ -1,5 +1,5 @@
 import { type Constraint, matchesConstraints, parseConstraints, type Revision } from '@shoal/state';
-import { countOfNodes, type Filter } from './filter.ts';
+import { type Check, countOfNodes, type Filter } from './filter.ts';
 
 const none: readonly Constraint[] = [];
 
@@ -10,12 +10,15 @@ function constraintsOf({ spec }: Revision): readonly Constraint[] {
   return parsed.kind === 'constraints' ? parsed.constraints : none;
 }
 
+function meets(constraints: readonly Constraint[]): Check {
+  return ({ node }) => matchesConstraints(constraints, node);
+}
+
 /** A node must meet every placement constraint; a list that cannot be read constrains nothing. */
 export const constraintsFilter: Filter = {
   prepare({ revision }) {
     const constraints = constraintsOf(revision);
-    if (constraints.length === 0) return undefined;
-    return ({ node }) => matchesConstraints(constraints, node);
+    return constraints.length === 0 ? undefined : meets(constraints);
   },
   explain: (nodes) => `scheduling constraints not satisfied on ${countOfNodes(nodes)}`,
   lack({ revision }, { node }) {

@@ -1,4 +1,14 @@
-import { countOfNodes, type Filter } from './filter.ts';
+import type { PolicyBook } from '../policies/book.ts';
+import { type Check, countOfNodes, type Filter } from './filter.ts';
+
+function isNotKept(policies: PolicyBook, serviceId: string): Check {
+  return ({ id }) => {
+    if (policies.displacements.isIdle) return true;
+    for (const task of policies.displacements.awaiting(id))
+      if (policies.priorityOf(task.serviceId) > policies.priorityOf(serviceId)) return false;
+    return true;
+  };
+}
 
 /**
  * Room that is being made for a task of higher priority is not given to others: they would take it bit
@@ -6,15 +16,7 @@ import { countOfNodes, type Filter } from './filter.ts';
  */
 export const displacementFilter: Filter = {
   prepare({ revision, policies }) {
-    if (policies === undefined) return undefined;
-    const { serviceId } = revision;
-    const { displacements } = policies;
-    return ({ id }) => {
-      if (displacements.isIdle) return true;
-      for (const task of displacements.awaiting(id))
-        if (policies.priorityOf(task.serviceId) > policies.priorityOf(serviceId)) return false;
-      return true;
-    };
+    return policies && isNotKept(policies, revision.serviceId);
   },
   explain: (nodes) => `room is being made for tasks of higher priority on ${countOfNodes(nodes)}`,
   lack: () => ({ distance: 1, words: 'makes room for a task of higher priority' }),

@@ -34,7 +34,7 @@ export interface Filter {
   lack?(needs: Needs, candidate: Candidate): Lack;
   /**
    * Present when the node's own object alone decides, not what runs there: all that the check depends
-   * on, as a text. Needs of equal texts get the same nodes.
+   * on, as a text, empty when that is nothing. Needs of equal texts get the same nodes.
    */
   terrain?(needs: Needs): string;
 }

@@ -1,12 +1,15 @@
 import { demandOf } from '@shoal/state';
-import type { Filter } from './filter.ts';
+import type { Check, Filter } from './filter.ts';
+
+function hasFewerThan(most: number, serviceId: string): Check {
+  return (candidate) => candidate.tasksOf(serviceId) < most;
+}
 
 /** A node must hold fewer tasks of the service than the service allows on one node. */
 export const maxReplicasFilter: Filter = {
   prepare({ revision }) {
     const most = demandOf(revision).maxReplicasPerNode;
-    if (most <= 0) return undefined;
-    return (candidate) => candidate.tasksOf(revision.serviceId) < most;
+    return most <= 0 ? undefined : hasFewerThan(most, revision.serviceId);
   },
   explain: () => 'max replicas per node limit exceed',
   lack({ revision }) {

@@ -30,60 +30,57 @@ export const filterNames: readonly string[] = filters.map(({ name }) => name);
 /** Position of the filter that a node failed in {@link filterNames}; undefined when it passed all. */
 export type Verdict = number | undefined;
 
-interface Stage {
-  readonly at: number;
-  readonly filter: Filter;
-  readonly passes: Check;
-  /** Whether the node's own object decides, not what runs there. */
-  readonly ofTheNode: boolean;
-}
+const positions = filters.map((_, at) => at);
+const isOfTheNode = (at: number): boolean => filters[at]?.filter.terrain !== undefined;
+/** Positions of the filters for which the node's own object decides, and of those that look at what runs there. */
+const ofTheNode = positions.filter(isOfTheNode);
+const ofWhatRuns = positions.filter((at) => !isOfTheNode(at));
 
 /** The filters that look at something of these needs. */
 export class Pipeline {
   readonly needs: Needs;
-  readonly #stages: Stage[] = [];
+  /** By position of the filter. */
+  readonly #checks: readonly (Check | undefined)[];
 
   constructor(needs: Needs) {
     this.needs = needs;
-    for (let at = 0; at < filters.length; at += 1) {
-      const filter = filters[at]?.filter;
-      const passes = filter?.prepare(needs);
-      if (filter === undefined || passes === undefined) continue;
-      this.#stages.push({ at, filter, passes, ofTheNode: filter.terrain !== undefined });
-    }
+    const checks: (Check | undefined)[] = [];
+    for (const { filter } of filters) checks.push(filter.prepare(needs));
+    this.#checks = checks;
   }
 
   judge(candidate: Candidate): Verdict {
-    for (const { at, passes } of this.#stages) if (!passes(candidate)) return at;
+    for (let at = 0; at < filters.length; at += 1) if (!this.#passes(at, candidate)) return at;
     return undefined;
   }
 
   /** Passes all filters besides those named. */
   passesBut(candidate: Candidate, names: ReadonlySet<string>): boolean {
-    for (const { at, passes } of this.#stages)
-      if (!names.has(filterNames[at] ?? '') && !passes(candidate)) return false;
+    for (let at = 0; at < filters.length; at += 1)
+      if (!names.has(filterNames[at] ?? '') && !this.#passes(at, candidate)) return false;
     return true;
   }
 
   /** Passes the filters that look at the node's own object. */
   suits(candidate: Candidate): boolean {
-    for (const { ofTheNode, passes } of this.#stages)
-      if (ofTheNode && !passes(candidate)) return false;
+    for (const at of ofTheNode) if (!this.#passes(at, candidate)) return false;
     return true;
   }
 
   /** Passes the filters that look at what runs on the node. */
   hasRoom(candidate: Candidate): boolean {
-    for (const { ofTheNode, passes } of this.#stages)
-      if (!ofTheNode && !passes(candidate)) return false;
+    for (const at of ofWhatRuns) if (!this.#passes(at, candidate)) return false;
     return true;
   }
 
   /** Needs with equal texts {@link suits} the same nodes. */
   get terrain(): string {
     let text = '';
-    for (const { at, filter, ofTheNode } of this.#stages)
-      if (ofTheNode) text += `${at}\t${filter.terrain?.(this.needs) ?? ''}\0`;
+    for (const at of ofTheNode) {
+      if (this.#checks[at] === undefined) continue;
+      const own = filters[at]?.filter.terrain?.(this.needs) ?? '';
+      if (own !== '') text += `${at}\t${own}\0`;
+    }
     return text;
   }
 
@@ -91,13 +88,19 @@ export class Pipeline {
   lacks(candidate: Candidate): Lack {
     let distance = 0;
     const words: string[] = [];
-    for (const { filter, passes } of this.#stages) {
-      if (passes(candidate)) continue;
-      const lack = filter.lack?.(this.needs, candidate) ?? { distance: 1, words: '' };
+    for (let at = 0; at < filters.length; at += 1) {
+      if (this.#passes(at, candidate)) continue;
+      const lack = filters[at]?.filter.lack?.(this.needs, candidate) ?? { distance: 1, words: '' };
       distance += lack.distance;
       if (lack.words !== '') words.push(lack.words);
     }
     return { distance, words: words.join(' and ') };
+  }
+
+  /** A filter that these needs do not concern lets every node pass. */
+  #passes(at: number, candidate: Candidate): boolean {
+    const check = this.#checks[at];
+    return check === undefined || check(candidate);
   }
 }
 

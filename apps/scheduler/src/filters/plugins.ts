@@ -1,5 +1,5 @@
 import type { NodeDescription, TaskTemplate } from '@shoal/state';
-import { countOfNodes, type Filter, type Needs } from './filter.ts';
+import { type Check, countOfNodes, type Filter, type Needs } from './filter.ts';
 
 interface Plugin {
   readonly Type: string;
@@ -46,13 +46,16 @@ function words({ Type, Name }: Plugin): string {
   return `the ${Type.toLowerCase()} driver ${Name}`;
 }
 
+function hasAll(plugins: readonly Plugin[]): Check {
+  return ({ node: { description } }) =>
+    description === undefined || plugins.every((plugin) => has(description, plugin));
+}
+
 /** A node's engine must have the volume, network and log drivers that the task uses. */
 export const pluginsFilter: Filter = {
   prepare(needs) {
     const plugins = wanted(needs);
-    if (plugins.length === 0) return undefined;
-    return ({ node: { description } }) =>
-      description === undefined || plugins.every((plugin) => has(description, plugin));
+    return plugins.length === 0 ? undefined : hasAll(plugins);
   },
   explain: (nodes) => `missing plugin on ${countOfNodes(nodes)}`,
   lack(needs, { node: { description } }) {

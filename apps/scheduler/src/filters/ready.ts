@@ -1,4 +1,5 @@
 import type { Node } from '@shoal/state';
+import type { Candidate } from '../candidate.ts';
 import { countOfNodes, type Filter } from './filter.ts';
 
 export function isReady({ status, spec }: Node): boolean {
@@ -12,13 +13,14 @@ function whyNot({ status, spec }: Node): string {
   return status.state === 'down' ? 'is down' : `is in state ${status.state}`;
 }
 
+function nodeIsReady({ node }: Candidate): boolean {
+  return isReady(node);
+}
+
 /** A node must be up and open for new work. */
 export const readyFilter: Filter = {
-  prepare:
-    () =>
-    ({ node }) =>
-      isReady(node),
+  prepare: () => nodeIsReady,
   explain: (nodes) => `${countOfNodes(nodes)} not available for new tasks`,
   lack: (_needs, { node }) => ({ distance: 2, words: whyNot(node) }),
-  terrain: () => 'ready',
+  terrain: () => '',
 };

@@ -1,6 +1,6 @@
-import { demandOf } from '@shoal/state';
+import { type Demand, demandOf } from '@shoal/state';
 import type { Candidate } from '../candidate.ts';
-import { countOfNodes, type Filter, type Lack } from './filter.ts';
+import { type Check, countOfNodes, type Filter, type Lack } from './filter.ts';
 
 const mebibyte = 2 ** 20;
 const gibibyte = 2 ** 30;
@@ -35,13 +35,16 @@ function lackOf(needs: Parameters<NonNullable<Filter['lack']>>[0], candidate: Ca
   return { distance, words: `lacks ${parts.join(' and ')}` };
 }
 
+function hasFree(demand: Demand): Check {
+  return (candidate) => candidate.hasFree(demand);
+}
+
 /** A node must have what the task reserves still free: CPU, memory and generic resources. */
 export const resourcesFilter: Filter = {
   prepare({ revision }) {
     const demand = demandOf(revision);
-    if (demand.nanoCpus === 0 && demand.memoryBytes === 0 && demand.generic.size === 0)
-      return undefined;
-    return (candidate) => candidate.hasFree(demand);
+    const { nanoCpus, memoryBytes, generic } = demand;
+    return nanoCpus === 0 && memoryBytes === 0 && generic.size === 0 ? undefined : hasFree(demand);
   },
   explain: (nodes) => `insufficient resources on ${countOfNodes(nodes)}`,
   lack: lackOf,

@@ -17,7 +17,7 @@ export interface Left {
 export function placeAtHomes(
   board: Board,
   revision: Revision,
-  tasks: Iterable<Task>,
+  tasks: readonly Task[],
 ): { readonly placed: readonly Placed[]; readonly left: readonly Left[] } {
   const placed: Placed[] = [];
   const left: Left[] = [];
@@ -40,7 +40,7 @@ export function placeAtHomes(
     }
   }
   if (free.size === 0) return { placed, left };
-  const others = placeTasks(board, revision, free.values());
+  const others = placeTasks(board, revision, [...free.values()]);
   placed.push(...others.placed);
   const waiting = new Set([...free.keys()].slice(others.placed.length));
   for (const task of [...free.values(), ...mates])

@@ -95,11 +95,15 @@ function placed(tables: StateTables, before: Task | undefined, after: Task): Ref
   invariant(revision !== undefined, 'a task without its revision', { task: after.id });
   const demand = demandOf(revision);
   return (
-    overCapacity(tables, node, after.id, demand) ??
+    (asksForRoom(demand) ? overCapacity(tables, node, after.id, demand) : undefined) ??
     nameTaken(tables, node, after) ??
     portTaken(tables, after, demand) ??
     tooMany(tables, after, demand)
   );
+}
+
+function asksForRoom({ nanoCpus, memoryBytes, generic }: Demand): boolean {
+  return nanoCpus !== 0 || memoryBytes !== 0 || generic.size !== 0;
 }
 
 function overCapacity(
@@ -109,7 +113,6 @@ function overCapacity(
   demand: Demand,
 ): Refusal | undefined {
   const { nanoCpus, memoryBytes, generic } = demand;
-  if (nanoCpus === 0 && memoryBytes === 0 && generic.size === 0) return undefined;
   const has = capacityOf(node);
   const used = tables.usage(node.id);
   const refuse = (resource: string, asked: number, free: number): Refusal | undefined =>

@@ -1,6 +1,7 @@
 import { publishesIngress } from '../attached-networks.ts';
 import {
   type Attachment,
+  type Cluster,
   type Config,
   type Lease,
   type Network,
@@ -32,8 +33,25 @@ export function foldCase(name: string): string {
   return name.replace(/[A-Z]+/g, (upper) => upper.toLowerCase());
 }
 
+/** The rules let in one object at most. */
+export class ClusterTable extends Table<Cluster> {
+  #only: Cluster | undefined;
+
+  get only(): Cluster | undefined {
+    return this.#only;
+  }
+
+  protected override moved(
+    _row: Row<Cluster>,
+    _before: Cluster | undefined,
+    after: Cluster | undefined,
+  ): void {
+    this.#only = after;
+  }
+}
+
 export class NodeTable extends Table<Node> implements NodeTableView {
-  readonly #byHostname = new RowIndex<string, Node>();
+  readonly #byHostname = new RowIndex<string, Node>(0);
 
   byHostname(hostname: string): readonly Node[] {
     return [...this.#byHostname.of(hostname)];
@@ -93,7 +111,7 @@ export class ServiceTable extends Table<Service> implements ServiceTableView {
 
 export class NetworkTable extends Table<Network> implements NetworkTableView {
   readonly #byName = new UniqueIndex<string, Network>();
-  readonly #byRole = new RowIndex<'ingress', Network>();
+  readonly #byRole = new RowIndex<'ingress', Network>(0);
 
   get ingress(): Network | undefined {
     const [first] = this.#byRole.of('ingress');
@@ -135,9 +153,9 @@ export class DocumentTable<T extends Secret | Config>
 }
 
 export class AttachmentTable extends Table<Attachment> implements AttachmentTableView {
-  readonly #byNode = new RowIndex<string, Attachment>();
-  readonly #byNetwork = new RowIndex<string, Attachment>();
-  readonly #given = new RowIndex<string, Attachment>();
+  readonly #byNode = new RowIndex<string, Attachment>(0);
+  readonly #byNetwork = new RowIndex<string, Attachment>(1);
+  readonly #given = new RowIndex<string, Attachment>(2);
 
   byNode(nodeId: string): Iterable<Attachment> {
     return this.#byNode.of(nodeId);
@@ -172,7 +190,7 @@ function given(attachment: Attachment | undefined): string | undefined {
 }
 
 export class LeaseTable extends Table<Lease> implements LeaseTableView {
-  readonly #byStage = new RowIndex<string, Lease>();
+  readonly #byStage = new RowIndex<string, Lease>(0);
 
   byStage(stage: string): Iterable<Lease> {
     return this.#byStage.of(stage);
@@ -188,7 +206,7 @@ export class LeaseTable extends Table<Lease> implements LeaseTableView {
 }
 
 export class VolumeHomeTable extends Table<VolumeHome> implements VolumeHomeTableView {
-  readonly #byService = new RowIndex<string, VolumeHome>();
+  readonly #byService = new RowIndex<string, VolumeHome>(0);
 
   of(serviceId: string, slot: number): VolumeHome | undefined {
     return this.get(volumeHomeId(serviceId, slot));
@@ -208,11 +226,11 @@ export class VolumeHomeTable extends Table<VolumeHome> implements VolumeHomeTabl
 }
 
 export class RevisionTable extends Table<Revision> implements RevisionTableView {
-  readonly #byService = new RowIndex<string, Revision>();
+  readonly #byService = new RowIndex<string, Revision>(0);
   readonly #byNetwork = new ManyIndex<string, Revision>();
   /** By kind and id of the secrets and configs it names. */
   readonly #byDocument = new ManyIndex<string, Revision>();
-  readonly #publishing = new RowIndex<true, Revision>();
+  readonly #publishing = new RowIndex<true, Revision>(1);
   /** Service id → its revisions: few, found without building the id of each. */
   readonly #ofService = new Map<string, readonly Revision[]>();
   /** The one found last: an update of a task asks for it several times in a row. */

@@ -1,20 +1,12 @@
 import { invariant } from '@shoal/runtime';
 import { demandOf, holdsOnNode } from '../demand.ts';
-import type {
-  Cluster,
-  Config,
-  Network,
-  Secret,
-  Service,
-  TableName,
-  Tables,
-  Task,
-} from '../objects.ts';
+import type { Config, Network, Secret, Service, TableName, Tables, Task } from '../objects.ts';
 import type { AddressUse, NodeUsage } from '../view.ts';
 import { AddressTable } from './address-table.ts';
 import { Claims } from './claims.ts';
 import {
   AttachmentTable,
+  ClusterTable,
   DocumentTable,
   LeaseTable,
   NetworkTable,
@@ -25,7 +17,7 @@ import {
 } from './domain.ts';
 import { ingressPortsOf, vnisOf } from './held.ts';
 import type { Row } from './row.ts';
-import { Table } from './table.ts';
+import type { Table } from './table.ts';
 import { TaskTable } from './task-table.ts';
 import { UsageTable } from './usage-table.ts';
 
@@ -46,7 +38,7 @@ export const tableOrder = [
 
 /** Every table, and the usage that follows from them. Writes check nothing: the rules come before. */
 export class StateTables {
-  readonly cluster = new Table<Cluster>();
+  readonly cluster = new ClusterTable();
   readonly node = new NodeTable();
   readonly network = new NetworkTable();
   readonly revision = new RevisionTable();

@@ -1,7 +1,7 @@
 import { invariant } from '@shoal/runtime';
 import type { StateObject } from '../objects.ts';
 import type { TableView } from '../view.ts';
-import { byOrder, Row } from './row.ts';
+import { byOrder, Row, RowValues } from './row.ts';
 
 /** All objects of one kind. Checks nothing: the rules have been asked before. */
 export class Table<T extends StateObject> implements TableView<T> {
@@ -18,9 +18,9 @@ export class Table<T extends StateObject> implements TableView<T> {
     return this.#rows.get(id)?.value;
   }
 
-  *values(): IterableIterator<T> {
+  values(): IterableIterator<T> {
     if (!this.#sorted) this.#sort();
-    for (const row of this.#rows.values()) yield row.value;
+    return new RowValues(this.#rows.values());
   }
 
   byIdPrefix(prefix: string, limit: number): readonly T[] {

@@ -8,9 +8,9 @@ import { Table } from './table.ts';
 const none: readonly never[] = [];
 
 export class TaskTable extends Table<Task> implements TaskTableView {
-  readonly #byService = new RowIndex<string, Task>();
-  readonly #byNode = new RowIndex<string, Task>();
-  readonly #byState = new RowIndex<TaskState, Task>();
+  readonly #byService = new RowIndex<string, Task>(0);
+  readonly #byNode = new RowIndex<string, Task>(1);
+  readonly #byState = new RowIndex<TaskState, Task>(2);
   readonly #bySlot = new SlotIndex();
   readonly #byNetwork = new ManyIndex<string, Task>();
 

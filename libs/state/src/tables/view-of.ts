@@ -11,8 +11,7 @@ export function viewOf(index: () => LogIndex, tables: () => StateTables): StateV
       return index();
     },
     get cluster() {
-      const [cluster] = tables().cluster.values();
-      return cluster;
+      return tables().cluster.only;
     },
     get nodes() {
       return tables().node;
