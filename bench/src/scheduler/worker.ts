@@ -71,12 +71,15 @@ class Scheduling {
 }
 
 let scheduling: Scheduling | undefined;
+/** The first one is kept, so that something of its kind is always alive, as in `alone.ts`. */
+let kept: Scheduling | undefined;
 
 port.on('message', (heard: Heard) => {
   if (heard.kind === 'world') {
     // Not two worlds at once.
     scheduling = undefined;
     scheduling = new Scheduling(heard.shape);
+    kept ??= scheduling;
     say({ kind: 'ready' });
   } else if (heard.kind === 'go') scheduling?.step();
   else scheduling?.apply(heard.from, heard.bytes);

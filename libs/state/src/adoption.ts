@@ -33,20 +33,21 @@ export class Adoption {
   }
 
   #task(task: Task, before: Task | undefined, meta: Meta): Task {
-    const { status } = task;
-    return {
+    const { status, networks } = task;
+    const own = {
       ...task,
       id: before?.id ?? task.id,
       meta,
       serviceId: before?.serviceId ?? this.#shared(task.serviceId),
       nodeId: before?.nodeId === task.nodeId ? before.nodeId : this.#shared(task.nodeId),
-      ...(task.networks && { networks: before?.networks ?? this.#networks(task.networks) }),
       status: {
         ...status,
         message: this.#shared(status.message),
         err: this.#shared(status.err),
       },
     };
+    if (networks === undefined) return own;
+    return { ...own, networks: before?.networks ?? this.#networks(networks) };
   }
 
   #networks(networks: readonly TaskAttachment[]): readonly TaskAttachment[] {
@@ -54,7 +55,7 @@ export class Adoption {
   }
 
   #shared(text: string): string {
-    if (text.length > pooledCharsMax) return text;
+    if (text === '' || text.length > pooledCharsMax) return text;
     const known = this.#pool.get(text);
     if (known !== undefined) return known;
     if (this.#pool.size >= pooledStringsMax) this.#pool.clear();
