@@ -72,14 +72,14 @@ class Scheduling {
 
 let scheduling: Scheduling | undefined;
 /** The first one is kept, so that something of its kind is always alive, as in `alone.ts`. */
-let kept: Scheduling | undefined;
+const kept: Scheduling[] = [];
 
 port.on('message', (heard: Heard) => {
   if (heard.kind === 'world') {
     // Not two worlds at once.
     scheduling = undefined;
     scheduling = new Scheduling(heard.shape);
-    kept ??= scheduling;
+    if (kept.length === 0) kept.push(scheduling);
     say({ kind: 'ready' });
   } else if (heard.kind === 'go') scheduling?.step();
   else scheduling?.apply(heard.from, heard.bytes);
