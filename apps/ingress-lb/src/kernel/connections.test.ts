@@ -24,6 +24,7 @@ test.each([
     ['-f ipv4 -p udp --reply-src 10.0.0.5'],
   ],
   ['one that is over', `tcp      6 99 TIME_WAIT ${request} ${reply('10.0.0.5')}`, []],
+  ['one of what is not balanced', `unknown  47 29 ${request} ${reply('10.0.0.5')}`, []],
   ['one to another task', `tcp      6 99 ESTABLISHED ${request} ${reply('10.0.0.50')}`, []],
   [
     'one that the task began',
@@ -68,14 +69,15 @@ class FakeCommands implements KernelCommands {
 }
 
 test('where nothing is open, nothing is deleted', async () => {
-  const commands = new FakeCommands({ kind: 'done', stdout: shown });
+  const commands = new FakeCommands({ kind: 'done', stdout: `${shown}\n${shown}\n` });
   expect(await forgetFlows(commands, undefined, [gone])).toBeUndefined();
   expect(commands.ran).toHaveLength(1);
 });
 
 test('a table that cannot be read is told', async () => {
-  const stdout = 'sh: 1: conntrack: not found\n';
+  const said = 'sh: 2: conntrack: not found';
+  const stdout = `${said}\n${said}\n`;
   expect(await forgetFlows(new FakeCommands({ kind: 'done', stdout }), undefined, [gone])).toBe(
-    'open flows of stopped tasks are not ended: sh: 1: conntrack: not found',
+    `open flows of stopped tasks are not ended: ${said}`,
   );
 });

@@ -23,11 +23,15 @@ const deleteScript = `for each; do
   case "$said" in *"0 flow entries"*) ;; *) echo "$said" >&2; exit 1;; esac
 done`;
 
-/** Each argument is an option of grep: of a long table only what can matter is passed on. */
-const listScript =
-  'LC_ALL=C; export LC_ALL; conntrack -L 2>&1 | grep -F -e onntrack "$@" || exit 1';
-/** The tool's last line when it could read the whole table. */
-const wholeListing = /flow entries have been shown/;
+/**
+ * Each argument is an option of grep: of a long table only what can matter is passed on. What the tool says
+ * besides comes last, or it would cut lines in two. Older tools list IPv4 alone unless they are asked.
+ */
+const listScript = `exec 4>&1
+said=$({ { conntrack -L -f ipv4; conntrack -L -f ipv6; } 2>&3 | grep -F "$@" >&4; } 3>&1)
+echo "$said"`;
+/** The tool's last line when it could read a whole table; there are two. */
+const wholeListing = /flow entries have been shown.*flow entries have been shown/s;
 
 /**
  * Deletes connection-tracking entries, so that the next packet of such a flow is balanced anew or
@@ -47,7 +51,7 @@ export async function forgetFlows(
     const args = ['-c', listScript, 'sh', ...patterns];
     const listed = await commands.run({ program: 'sh', args, namespace });
     const text = listed.kind === 'done' ? listed.stdout : listed.stderr;
-    if (!wholeListing.test(text)) return problem(text.trim());
+    if (!wholeListing.test(text)) return problem(text.trim().split('\n').at(-1) ?? '');
     selections.push(...backendSelections(text, backends));
   }
   if (selections.length === 0) return undefined;
@@ -62,6 +66,9 @@ function problem(reason: string): string {
 
 /** Protocol, number, seconds left, state where the protocol has one, and the source of both directions. */
 const entryLine = /^(\w+) +\d+ \d+ (?:([A-Z]\w+) )?src=\S+ .*? src=(\S+) /;
+
+/** What is balanced. Others the tool may not even know by the name that it prints. */
+const balanced: ReadonlySet<string> = new Set(['tcp', 'udp', 'sctp']);
 
 /** States of connections that are over, or as good as: a client that begins anew finds a new way by itself. */
 const over: ReadonlySet<string> = new Set(['TIME_WAIT', 'CLOSE', 'LAST_ACK', 'CLOSED', 'NONE']);
@@ -80,7 +87,7 @@ export function backendSelections(
   const found = new Map<string, readonly string[]>();
   for (const line of listing.split('\n')) {
     const [, protocol = '', state = '', address = ''] = entryLine.exec(line) ?? [];
-    if (over.has(state)) continue;
+    if (!balanced.has(protocol) || over.has(state)) continue;
     const asked = flows.some(
       (flow) =>
         flow.address === address && (flow.protocol === undefined || flow.protocol === protocol),
