@@ -31,4 +31,5 @@ libraries=$directory/go/src/github.com/docker
 mkdir -p "$libraries"
 tar -C "$libraries" -xf docker.io_*.orig-swarmkit.tar.xz
 cd "$libraries/swarmkit"
-GO111MODULE=off GOPATH=$directory/go:/usr/share/gocode go test -c -o "$program" ./manager/scheduler
+export GO111MODULE=off GOPATH=$directory/go:/usr/share/gocode GOCACHE=$directory/cache
+go test -c -o "$program" ./manager/scheduler

@@ -45,8 +45,8 @@ class Peers {
     return this.#swarmkit !== undefined;
   }
 
-  /** Tasks per second. */
-  async measure(peer: Peer, { tasks }: Shape): Promise<number> {
+  /** Tasks per second; undefined where it cannot be run and no figure is known. */
+  async measure(peer: Peer, { tasks }: Shape): Promise<number | undefined> {
     const known = this.#known.get(peer.benchmark);
     if (known !== undefined) return known;
     if (this.#swarmkit === undefined) return peer.tasksPerSecond;
@@ -116,7 +116,8 @@ async function inTurns<T extends Timed>(
   const theirs: number[] = [];
   const turns = peer === undefined ? 1 : turnsBesidePeer;
   for (let turn = 0; turn < turns; turn += 1) {
-    if (peer !== undefined) theirs.push(await peers.measure(peer, shape));
+    const their = peer && (await peers.measure(peer, shape));
+    if (their !== undefined) theirs.push(their);
     for (let run = 0; run < runsOf(shape); run += 1) runs.push(await measure(shape));
   }
   const seconds = runs.map((run) => run.seconds);
@@ -127,7 +128,7 @@ async function inTurns<T extends Timed>(
     workers,
     tasksPerSecond,
     tasksPerCpuSecond: perSecond(shape, cpuSeconds),
-    ...(peer && beside(tasksPerSecond, middle(theirs), peer.factor)),
+    ...(peer && theirs.length > 0 && beside(tasksPerSecond, middle(theirs), peer.factor)),
   };
   return { runs, row };
 }

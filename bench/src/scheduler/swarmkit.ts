@@ -20,7 +20,10 @@ export interface Swarmkit {
 
 /** Builds it, which takes a minute and root the first time; undefined where that cannot be done. */
 export function swarmkitOrNone(say: (line: string) => void): Swarmkit | undefined {
-  const built = spawnSync(script, [directory], { encoding: 'utf8', stdio: 'pipe' });
+  const built = spawnSync(script, [directory], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
   if (built.status !== 0) {
     const reason = (built.error?.message ?? built.stderr).trim().split('\n').at(-1) ?? '';
     say(`SwarmKit's benchmark cannot be built here, figures of another day stand in: ${reason}`);

@@ -17,11 +17,16 @@ export type Flow =
       readonly family: 4 | 6;
     };
 
-/** Each argument is one selection; that nothing was found is told as a failure, and is none. */
-const deleteScript = `for each; do
+/**
+ * Each argument is one selection; that nothing was found is told as a failure, and is none. One that cannot
+ * be done does not keep the others from being done.
+ */
+const deleteScript = `failed=0
+for each; do
   said=$(conntrack -D $each 2>&1 >/dev/null) && continue
-  case "$said" in *"0 flow entries"*) ;; *) echo "$said" >&2; exit 1;; esac
-done`;
+  case "$said" in *"0 flow entries"*) ;; *) echo "$said" >&2; failed=1;; esac
+done
+exit $failed`;
 
 /**
  * Each argument is an option of grep: of a long table only what can matter is passed on. What the tool says
