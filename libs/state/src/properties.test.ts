@@ -63,7 +63,6 @@ function verdictOf(outcome: Outcome): Step['verdicts'][number] {
 
 describe('the state machine', { timeout: timeoutMs }, () => {
   test('judges and reads as a naive model does, usage recounted from scratch', () => {
-    const seen = new Map<string, number>();
     fc.assert(
       fc.property(histories, (history) => {
         const state = new State();
@@ -71,15 +70,23 @@ describe('the state machine', { timeout: timeoutMs }, () => {
           const { outcomes } = applyNext(state, ...transactions);
           expect(outcomes.map(verdictOf)).toEqual(verdicts);
           expect(readsOf(state.view)).toEqual(naiveReadsOf(model, index));
-          for (const verdict of verdicts) {
-            const kind = verdict?.kind ?? 'committed';
-            seen.set(kind, (seen.get(kind) ?? 0) + 1);
-          }
         }
       }),
       runs,
     );
-    // The histories reach every rule, and a fair part of what they try is committed.
+  });
+
+  // One seed, lest a draw that happens to miss the rarest rule be taken for a fault.
+  test('is tried by histories that reach every rule and commit a fair part', () => {
+    const seen = new Map<string, number>();
+    for (const history of fc.sample(histories, { ...runs, seed: 1 })) {
+      for (const { verdicts } of steps(history)) {
+        for (const verdict of verdicts) {
+          const kind = verdict?.kind ?? 'committed';
+          seen.set(kind, (seen.get(kind) ?? 0) + 1);
+        }
+      }
+    }
     expect([...seen.keys()].sort()).toEqual(['committed', ...everyRefusal].sort());
     expect(seen.get('committed')).toBeGreaterThan(1_000);
   });

@@ -114,6 +114,6 @@ describe.each([
       }),
       { numRuns: 30 },
     );
-    expect(most).toBeGreaterThan(3);
+    expect(most).toBeGreaterThan(1);
   });
 });

@@ -68,7 +68,7 @@ function weighted<T>(...choices: readonly (readonly [T, number])[]): fc.Arbitrar
   return fc.oneof(...choices.map(([value, weight]) => ({ arbitrary: fc.constant(value), weight })));
 }
 
-const serviceIds = weighted(['s1', 2], ['s2', 1], ['s3', 1]);
+const serviceIds = weighted(['s1', 4], ['s2', 5], ['s3', 2]);
 const nodeIds = weighted(['n1', 12], ['n2', 4], ['n3', 1]);
 const numbers = weighted([1, 8], [2, 1]);
 
@@ -87,7 +87,7 @@ const resources: fc.Arbitrary<Resources> = fc.record(
 const fpgas = ['a', 'b'].map((Value) => ({ NamedResourceSpec: { Kind: 'fpga', Value } }));
 const noFpga = { NamedResourceSpec: { Kind: 'fpga', Value: 'z' } };
 
-const roles = weighted<Node['role']>(['worker', 4], ['manager', 1]);
+const roles = weighted<Node['role']>(['worker', 2], ['manager', 1]);
 
 const nodes: fc.Arbitrary<Node> = fc
   .tuple(
