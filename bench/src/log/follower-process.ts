@@ -32,7 +32,7 @@ function take(at: number, { body }: FollowResponse): void {
 
 for (let at = 0; at < count; at += 1) {
   // Credentials of its own mean a connection of its own.
-  const call = clientTo(addr, tls).follow({ after: 0, follower: 'bench' });
+  const call = clientTo(addr, tls).follow({ after: 0, follower: 'bench', prompt: true });
   call.on('data', (message: FollowResponse) => take(at, message));
   call.on('error', (error) => {
     console.error(error.message);

@@ -1,5 +1,13 @@
 import type { Instant, LogIndex } from '@shoal/runtime';
-import type { Meta, StateObject, TableName, Tables, Task, TaskAttachment } from './objects.ts';
+import type {
+  Meta,
+  StateObject,
+  TableName,
+  Tables,
+  Task,
+  TaskAttachment,
+  TaskStatus,
+} from './objects.ts';
 
 /** Different strings kept for sharing; beyond that the pool starts afresh. */
 const pooledStringsMax = 4_096;
@@ -12,6 +20,8 @@ const pooledCharsMax = 512;
  */
 export class Adoption {
   readonly #pool = new Map<string, string>();
+  /** The status that was adopted last, and the state's own copy of it. */
+  #newest: readonly [TaskStatus, TaskStatus] | undefined;
   #meta: Meta = { version: 0 as LogIndex, createdAt: 0 as Instant, updatedAt: 0 as Instant };
 
   /** Objects of one entry have equal metas, and share one. */
@@ -33,21 +43,27 @@ export class Adoption {
   }
 
   #task(task: Task, before: Task | undefined, meta: Meta): Task {
-    const { status, networks } = task;
+    const { networks } = task;
     const own = {
       ...task,
       id: before?.id ?? task.id,
       meta,
       serviceId: before?.serviceId ?? this.#shared(task.serviceId),
       nodeId: before?.nodeId === task.nodeId ? before.nodeId : this.#shared(task.nodeId),
-      status: {
-        ...status,
-        message: this.#shared(status.message),
-        err: this.#shared(status.err),
-      },
+      status: this.#status(task.status),
     };
     if (networks === undefined) return own;
     return { ...own, networks: before?.networks ?? this.#networks(networks) };
+  }
+
+  /** Changes that were written as one have one status, and go on sharing it. */
+  #status(status: TaskStatus): TaskStatus {
+    const [last, own] = this.#newest ?? [];
+    if (own !== undefined && last === status) return own;
+    const { message, err } = status;
+    const adopted = { ...status, message: this.#shared(message), err: this.#shared(err) };
+    this.#newest = [status, adopted];
+    return adopted;
   }
 
   #networks(networks: readonly TaskAttachment[]): readonly TaskAttachment[] {

@@ -64,7 +64,7 @@ export class HostedManager implements IssuingManager {
     this.#client = new VoterClient(identity.logAddr, proof);
     const follower = `api@${identity.nodeId}`;
     const client = (): VoterClient => this.#client;
-    this.replica = new RemoteReplica({ client, follower, clock, random, logger });
+    this.replica = new RemoteReplica({ client, follower, prompt: true, clock, random, logger });
   }
 
   /** @throws why the voter could not start. */

@@ -49,7 +49,7 @@ class FakeCall {
   readonly #written: (() => void)[] = [];
 
   constructor(after: number) {
-    this.request = { after, follower: 'test' };
+    this.request = { after, follower: 'test', prompt: true };
   }
 
   write(message: FollowResponse, written: () => void): boolean {

@@ -75,6 +75,8 @@ export class FollowerFeed {
   #wantsImage: boolean;
   #greeted = false;
   #unwritten = 0;
+  /** There may be more than the connection took. */
+  #cut = false;
   #progressAt: Monotonic;
   #closed = false;
 
@@ -100,10 +102,16 @@ export class FollowerFeed {
     return this.#unwritten >= unwrittenMax ? this.#progressAt : undefined;
   }
 
+  /** Whether it is to have every entry at once. */
+  get prompt(): boolean {
+    return this.#call.request.prompt;
+  }
+
   /** Sends what there is, as far as the follower takes it. */
   pump(): void {
     while (!this.#closed && this.#unwritten < unwrittenMax) {
       const message = this.#next();
+      this.#cut = message !== undefined;
       if (message === undefined) return;
       this.#unwritten += 1;
       this.#call.write(message, () => this.#written());
@@ -119,7 +127,8 @@ export class FollowerFeed {
   #written(): void {
     this.#unwritten -= 1;
     this.#progressAt = this.#now();
-    this.pump();
+    // Who had everything waits until it is told that there is more.
+    if (this.#cut) this.pump();
   }
 
   #next(): FollowResponse | undefined {

@@ -22,6 +22,7 @@ import { encodeTransaction, type Outcome, type Transaction } from '@shoal/state'
 import type { ServedProposals } from '../wire/protocol.ts';
 import type { Admission, AnyCall } from './admission.ts';
 import { Batcher } from './batcher.ts';
+import { Cadence } from './cadence.ts';
 import { EntryMessages, sharingLogService } from './entry-messages.ts';
 import { FollowerFeed, ImageSlots } from './follower-feed.ts';
 import { isForwarded, type LeaderRoute } from './leader-route.ts';
@@ -41,6 +42,8 @@ export const imagesMax = 4;
 /** A follower that takes nothing for so long is cut off, milliseconds; it resumes where it stands. */
 export const stallMsMax = 30_000;
 const stallCheckMs = 5_000;
+/** Followers that need not have entries at once get those of so many milliseconds together. */
+export const feedEveryMs = 5;
 
 /** What a call emits when it is over, one or several of them. */
 const over = ['cancelled', 'error', 'close', 'finish'] as const;
@@ -71,6 +74,7 @@ export class VoterService {
   readonly #duplex = new Set<NodeJS.EventEmitter>();
   readonly #proposals = new Set<ServedProposals>();
   readonly #forward: ProposeForward | undefined;
+  readonly #cadence: Cadence;
   #stallCheck: Timer | undefined;
 
   constructor(options: VoterServiceOptions) {
@@ -91,6 +95,9 @@ export class VoterService {
       clock,
       random,
       logger,
+    });
+    this.#cadence = new Cadence(clock, feedEveryMs, () => {
+      for (const feed of this.#feeds.keys()) if (!feed.prompt) feed.pump();
     });
     const { route } = options;
     const local = (proposal: Proposal) => proposeHere(proposal, this.#batcher);
@@ -153,7 +160,8 @@ export class VoterService {
 
   /** The committed index moved. */
   committed(): void {
-    for (const feed of this.#feeds.keys()) feed.pump();
+    for (const feed of this.#feeds.keys()) if (feed.prompt) feed.pump();
+    this.#cadence.ask();
   }
 
   leadershipGained(): void {
@@ -182,6 +190,7 @@ export class VoterService {
     this.#keeper.stop();
     this.#forward?.stop();
     this.#stallCheck?.cancel();
+    this.#cadence.stop();
     for (const cut of this.#feeds.values()) cut();
     for (const call of this.#duplex) call.emit('error', ending);
     for (const stream of this.#proposals) stream.end();

@@ -11,16 +11,17 @@ export class FollowStream {
     readonly client: () => LogClient;
     readonly state: FollowerState;
     readonly follower: string;
+    readonly prompt: boolean;
     readonly clock: Clock;
     readonly random: Random;
     /** After each message. */
     readonly onReceived: () => void;
     readonly onDown: (reason: string, delayMs: number) => void;
   }) {
-    const { client, state, follower } = options;
+    const { client, state, follower, prompt } = options;
     const open = (down: (reason: string) => void): Attempt => {
       state.streamOpened();
-      const call = client().follow({ after: state.cursor, follower });
+      const call = client().follow({ after: state.cursor, follower, prompt });
       let over = false;
       const ended = (reason: string): void => {
         if (over) return;

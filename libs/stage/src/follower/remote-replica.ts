@@ -33,6 +33,8 @@ export interface RemoteReplicaOptions {
   readonly client: (stream: ReplicaStream) => VoterClient;
   /** Who follows, for the voter's logs and metrics. */
   readonly follower: string;
+  /** Has every entry at once, for people who wait; by default those of a few milliseconds together. */
+  readonly prompt?: boolean;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -64,7 +66,7 @@ export class RemoteReplica implements Replica {
   #stopped = false;
 
   constructor(options: RemoteReplicaOptions) {
-    const { client, follower, clock, random, logger } = options;
+    const { client, follower, prompt = false, clock, random, logger } = options;
     this.#clock = clock;
     this.#logger = logger;
     const down = (stream: string) => (reason: string, delayMs: number) =>
@@ -73,6 +75,7 @@ export class RemoteReplica implements Replica {
       client: () => client('follow'),
       state: this.#state,
       follower,
+      prompt,
       clock,
       random,
       onReceived: () => this.#passed(),

@@ -108,7 +108,7 @@ describe('the ways to the voters', () => {
     );
     closers.push(() => clients.close());
     clients.next('follow');
-    const call = clients.next('follow').follow({ after: 0, follower: 'test' });
+    const call = clients.next('follow').follow({ after: 0, follower: 'test', prompt: true });
     let ended = false;
     call.on('error', () => {
       ended = true;

@@ -1,5 +1,8 @@
-/** Version of everything inside payloads and snapshots. Readers refuse what they do not know. */
-export const stateSchema = 1;
+/**
+ * Version of everything inside payloads and snapshots. Readers refuse what they do not know; all from 1 on are
+ * known. Since 2 changes that are alike are written as one.
+ */
+export const stateSchema = 2;
 
 /** Largest transaction, bytes of its JSON. */
 export const transactionBytesMax = 2 * 1024 * 1024;
@@ -27,7 +30,11 @@ export class StateFormatError extends Error {
   }
 }
 
+export function isKnownSchema(schema: unknown): boolean {
+  return typeof schema === 'number' && schema >= 1 && schema <= stateSchema;
+}
+
 /** The sentence for a schema this program cannot read. */
 export function unknownSchema(what: string, schema: unknown): string {
-  return `the ${what} has schema ${String(schema)}, this program knows ${stateSchema}: run a newer version`;
+  return `the ${what} has schema ${String(schema)}, this program knows up to ${stateSchema}: run a newer version`;
 }

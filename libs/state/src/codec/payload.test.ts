@@ -22,7 +22,7 @@ describe('the payload of an entry', () => {
   });
 
   test.each([
-    ['an unknown schema', schema(2), 'unknown-schema', /schema 2.*knows 1.*newer/],
+    ['an unknown schema', schema(3), 'unknown-schema', /schema 3.*knows up to 2.*newer/],
     ['no schema', new Uint8Array(0), 'unknown-schema', /schema 0/],
     [
       'a cut payload',

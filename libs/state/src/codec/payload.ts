@@ -1,6 +1,6 @@
 import { EntryPayload, encoded } from '@shoal/proto/entry';
 import { errorMessage, type Instant } from '@shoal/runtime';
-import { stateSchema, unknownSchema } from './format.ts';
+import { isKnownSchema, stateSchema, unknownSchema } from './format.ts';
 
 export type DecodedPayload =
   | {
@@ -31,7 +31,7 @@ export function decodePayload(payload: Uint8Array): DecodedPayload {
     return { kind: 'malformed', message: `not an entry payload: ${errorMessage(error)}` };
   }
   const { schema, timeMs, transactions } = decoded;
-  if (schema !== stateSchema)
+  if (!isKnownSchema(schema))
     return { kind: 'unknown-schema', message: unknownSchema('log entry', schema) };
   return { kind: 'ok', time: timeMs as Instant, transactions };
 }

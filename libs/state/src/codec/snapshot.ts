@@ -2,7 +2,13 @@ import { errorMessage, type Instant, type LogIndex } from '@shoal/runtime';
 import { Adoption } from '../adoption.ts';
 import type { Meta, StateObject, TableName, Tables } from '../objects.ts';
 import { StateTables, tableOrder } from '../tables/state-tables.ts';
-import { StateFormatError, stateSchema, transactionBytesMax, unknownSchema } from './format.ts';
+import {
+  isKnownSchema,
+  StateFormatError,
+  stateSchema,
+  transactionBytesMax,
+  unknownSchema,
+} from './format.ts';
 import { type Fields, isCount, isFields, isTableName, objectFault } from './structure.ts';
 
 /*
@@ -168,7 +174,7 @@ function headerOf({ format: name, schema, index, time }: Fields): {
   time: Instant;
 } {
   if (name !== format) throw malformed('the header is missing');
-  if (schema !== stateSchema)
+  if (!isKnownSchema(schema))
     throw new StateFormatError('unknown-schema', unknownSchema('snapshot', schema));
   if (!isCount(index) || !isCount(time)) throw malformed('index or time is missing');
   return { index: index as LogIndex, time: time as Instant };

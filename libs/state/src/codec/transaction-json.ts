@@ -1,5 +1,6 @@
 import { errorMessage } from '@shoal/runtime';
 import type { Transaction } from '../transaction.ts';
+import { condensed, expanded } from './alike.ts';
 import { changesMax, idCharsMax, nestingMax, transactionBytesMax } from './format.ts';
 import {
   type Fault,
@@ -20,9 +21,10 @@ export type DecodedTransaction =
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true });
 
-/** UTF-8 JSON. Absent and undefined members are the same. */
+/** UTF-8 JSON. Absent and undefined members are the same; what changes have in common is said once. */
 export function encodeTransaction(transaction: Transaction): Uint8Array {
-  return encoder.encode(JSON.stringify(transaction));
+  const changes = condensed(transaction.changes);
+  return encoder.encode(JSON.stringify({ ...transaction, changes }));
 }
 
 /**
@@ -50,8 +52,18 @@ function decode(bytes: Uint8Array, isTooDeep: (value: unknown) => boolean): Deco
   // Each level of nesting takes two bytes, so short transactions need no look.
   if (bytes.length > 2 * nestingMax && isTooDeep(value))
     return malformed(`a transaction is nested at most ${nestingMax} deep`);
-  const fault = transactionFault(value);
-  return fault === undefined ? { kind: 'ok', transaction: value as Transaction } : malformed(fault);
+  const transaction = takenApart(value);
+  const fault = transactionFault(transaction);
+  return fault === undefined
+    ? { kind: 'ok', transaction: transaction as Transaction }
+    : malformed(fault);
+}
+
+/** With each change by itself; what is malformed, or has too many, is left for the check to find. */
+function takenApart(value: unknown): unknown {
+  if (!isFields(value) || !Array.isArray(value['changes'])) return value;
+  const changes = expanded(value['changes'], changesMax);
+  return changes === undefined ? { ...value, changes } : Object.assign(value, { changes });
 }
 
 function malformed(message: string): DecodedTransaction {

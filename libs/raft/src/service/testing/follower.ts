@@ -14,7 +14,7 @@ export class Follower {
     this.index = after;
     this.state = state;
     let restoring: Restore | undefined;
-    this.#call = client.follow({ after, follower: 'test' });
+    this.#call = client.follow({ after, follower: 'test', prompt: true });
     this.#call.on('error', (error) => {
       this.error = error.message;
     });

@@ -102,6 +102,8 @@ export interface FollowRequest {
   after: number;
   /** For logs and metrics: who follows. */
   follower: string;
+  /** Entries are sent as they come; otherwise those of a few milliseconds together while they come in a row. */
+  prompt: boolean;
 }
 
 export interface FollowResponse {
@@ -692,7 +694,7 @@ export const OpeningAccepted: MessageFns<OpeningAccepted> = {
 };
 
 function createBaseFollowRequest(): FollowRequest {
-  return { after: 0, follower: "" };
+  return { after: 0, follower: "", prompt: false };
 }
 
 export const FollowRequest: MessageFns<FollowRequest> = {
@@ -702,6 +704,9 @@ export const FollowRequest: MessageFns<FollowRequest> = {
     }
     if (message.follower !== "") {
       writer.uint32(18).string(message.follower);
+    }
+    if (message.prompt !== false) {
+      writer.uint32(24).bool(message.prompt);
     }
     return writer;
   },
@@ -735,6 +740,14 @@ export const FollowRequest: MessageFns<FollowRequest> = {
             message.follower = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.prompt = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -754,6 +767,7 @@ export const FollowRequest: MessageFns<FollowRequest> = {
     const message = createBaseFollowRequest();
     message.after = object.after ?? 0;
     message.follower = object.follower ?? "";
+    message.prompt = object.prompt ?? false;
     return message;
   },
 };
