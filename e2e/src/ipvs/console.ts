@@ -56,12 +56,12 @@ export function readConsole(
     const outcome = failure === undefined ? 'passed' : 'failed';
     log([`${outcome} ${name} (${ms} ms)`, failure?.split('\n')[0] ?? ''].join(' ').trimEnd());
   };
-  child.stdout?.on('data', (chunk: Buffer) => {
-    const parts = (rest + chunk.toString().replaceAll('\r', '')).split('\n');
+  child.stdout?.setEncoding('utf8').on('data', (chunk: string) => {
+    const parts = (rest + chunk.replaceAll('\r', '')).split('\n');
     rest = parts.pop() ?? '';
     for (const line of parts) read(line);
   });
-  child.stderr?.on('data', (chunk: Buffer) => lines.push(chunk.toString()));
+  child.stderr?.setEncoding('utf8').on('data', (chunk: string) => lines.push(chunk));
   return new Promise((resolve, reject) => {
     child.on('error', reject);
     child.on('close', () => {

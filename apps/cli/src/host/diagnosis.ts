@@ -110,8 +110,8 @@ function engineVersion(engine: string): Promise<string | undefined> {
   return new Promise((resolve) => {
     const call = request({ ...options, path: '/version', timeout: engineMsMax }, (response) => {
       let body = '';
-      response.on('data', (chunk: Buffer) => {
-        body += chunk.toString();
+      response.setEncoding('utf8').on('data', (chunk: string) => {
+        body += chunk;
       });
       response.on('end', () => resolve(versionIn(body)));
     });

@@ -131,13 +131,13 @@ async function aptGet(args: readonly string[], terminal: Terminal): Promise<void
     env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
   });
   let rest = '';
-  const read = (chunk: Buffer): void => {
-    const lines = (rest + chunk.toString()).split('\n');
+  const read = (chunk: string): void => {
+    const lines = (rest + chunk).split('\n');
     rest = lines.pop() ?? '';
     for (const line of lines) if (tellingLine.test(line)) terminal.say(`  ${line}`);
   };
-  child.stdout.on('data', read);
-  child.stderr.on('data', read);
+  child.stdout.setEncoding('utf8').on('data', read);
+  child.stderr.setEncoding('utf8').on('data', read);
   const code = await new Promise((resolve, reject) => {
     child.on('error', reject);
     child.on('close', resolve);

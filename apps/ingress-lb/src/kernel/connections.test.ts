@@ -23,6 +23,11 @@ test.each([
     `udp      17 29 ${request} ${reply('10.0.0.5')}`,
     ['-f ipv4 -p udp --reply-src 10.0.0.5'],
   ],
+  [
+    'one in a state that the tool cannot be asked for',
+    `sctp     132 99 HEARTBEAT_ACKED ${request} ${reply('10.0.0.5')}`,
+    ['-f ipv4 -p sctp --reply-port-src 8000 --reply-port-dst 4711 --reply-src 10.0.0.5'],
+  ],
   ['one that is over', `tcp      6 99 TIME_WAIT ${request} ${reply('10.0.0.5')}`, []],
   ['one of what is not balanced', `unknown  47 29 ${request} ${reply('10.0.0.5')}`, []],
   ['one to another task', `tcp      6 99 ESTABLISHED ${request} ${reply('10.0.0.50')}`, []],

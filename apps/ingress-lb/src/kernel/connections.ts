@@ -23,8 +23,10 @@ export type Flow =
  */
 const deleteScript = `failed=0
 for each; do
-  said=$(conntrack -D $each 2>&1 >/dev/null) && continue
-  case "$said" in *"0 flow entries"*) ;; *) echo "$said" >&2; failed=1;; esac
+  said=$(conntrack -D $each 2>&1 >/dev/null); status=$?
+  [ $status = 0 ] && continue
+  case "$said" in *"0 flow entries"*) continue;; esac
+  echo "\${said:-conntrack -D $each ended with $status}" >&2; failed=1
 done
 exit $failed`;
 
@@ -69,14 +71,18 @@ function problem(reason: string): string {
   return `open flows of stopped tasks are not ended: ${reason}`;
 }
 
-/** Protocol, number, seconds left, state where the protocol has one, and the source of both directions. */
-const entryLine = /^(\w+) +\d+ \d+ (?:([A-Z]\w+) )?src=\S+ .*? src=(\S+) /;
+/** Protocol, number, seconds left, state where the protocol has one, and the source and ports of the way back. */
+const entryLine =
+  /^(\w+) +\d+ \d+ (?:([A-Z]\w+) )?src=\S+ .*? src=(\S+) dst=\S+ sport=(\d+) dport=(\d+) /;
 
 /** What is balanced. Others the tool may not even know by the name that it prints. */
 const balanced: ReadonlySet<string> = new Set(['tcp', 'udp', 'sctp']);
 
 /** States of connections that are over, or as good as: a client that begins anew finds a new way by itself. */
 const over: ReadonlySet<string> = new Set(['TIME_WAIT', 'CLOSE', 'LAST_ACK', 'CLOSED', 'NONE']);
+
+/** States of SCTP that the tool prints, and dies of when it is asked for them (version 1.4.7). */
+const unspeakable: ReadonlySet<string> = new Set(['HEARTBEAT_SENT', 'HEARTBEAT_ACKED']);
 
 /**
  * What to delete of a listing of the kernel's table, so that nothing is left that goes to these backends.
@@ -91,19 +97,27 @@ export function backendSelections(
 ): readonly (readonly string[])[] {
   const found = new Map<string, readonly string[]>();
   for (const line of listing.split('\n')) {
-    const [, protocol = '', state = '', address = ''] = entryLine.exec(line) ?? [];
+    const [, protocol = '', state = '', address = '', from = '', to = ''] =
+      entryLine.exec(line) ?? [];
     if (!balanced.has(protocol) || over.has(state)) continue;
     const asked = flows.some(
       (flow) =>
         flow.address === address && (flow.protocol === undefined || flow.protocol === protocol),
     );
     if (!asked) continue;
-    const only = state === '' ? [] : ['--state', state];
+    const only = onlySuch(state, from, to);
     const family = address.includes(':') ? 'ipv6' : 'ipv4';
     const selection = ['-f', family, '-p', protocol, ...only, '--reply-src', address];
     found.set(selection.join(' '), selection);
   }
   return [...found.values()];
+}
+
+/** Of the flows to one backend those in this state; where the tool cannot be asked for it, this flow. */
+function onlySuch(state: string, from: string, to: string): readonly string[] {
+  if (state === '') return [];
+  if (unspeakable.has(state)) return ['--reply-port-src', from, '--reply-port-dst', to];
+  return ['--state', state];
 }
 
 function frontSelection(flow: Extract<Flow, { kind: 'front' }>): readonly string[] {

@@ -1,5 +1,6 @@
-import { encoded, FollowResponse, LogService } from '@shoal/proto';
+import { encoded, FollowResponse } from '@shoal/proto';
 import type { LogIndex } from '@shoal/runtime';
+import type { Codec } from '../wire/message-stream.ts';
 import type { ServedLog } from './served-log.ts';
 import { bufferOf, wireEntry } from './wire-messages.ts';
 
@@ -56,8 +57,10 @@ function serialized(message: FollowResponse): Buffer {
   return bytes;
 }
 
-/** The service of the log, whose entries are encoded once for all followers. */
-export const sharingLogService: typeof LogService = {
-  ...LogService,
-  follow: { ...LogService.follow, responseSerialize: serialized },
+/** The voter's side of what follows: entries are encoded once for all. */
+export const feeding: Codec<FollowResponse, never> = {
+  encode: serialized,
+  decode: () => {
+    throw new Error('who follows only listens');
+  },
 };

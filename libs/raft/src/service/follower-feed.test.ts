@@ -1,9 +1,9 @@
-import type { ServerWritableStream } from '@grpc/grpc-js';
-import type { FollowRequest, FollowResponse } from '@shoal/proto';
+import type { FollowResponse } from '@shoal/proto';
 import type { LogIndex, Monotonic } from '@shoal/runtime';
 import { describe, expect, test } from 'vitest';
 import type { Entry } from '../types.ts';
-import { EntryMessages, entriesBytesMax, sharingLogService } from './entry-messages.ts';
+import { following } from '../wire/protocol.ts';
+import { EntryMessages, entriesBytesMax, feeding } from './entry-messages.ts';
 import { FollowerFeed, ImageSlots, snapshotChunkBytesMax, unwrittenMax } from './follower-feed.ts';
 import type { ServedLog } from './served-log.ts';
 
@@ -43,14 +43,9 @@ class FakeLog {
 }
 
 /** A follower's connection that takes messages when the test says so. */
-class FakeCall {
-  readonly request: FollowRequest;
+class FakeStream {
   readonly messages: FollowResponse[] = [];
   readonly #written: (() => void)[] = [];
-
-  constructor(after: number) {
-    this.request = { after, follower: 'test', prompt: true };
-  }
 
   write(message: FollowResponse, written: () => void): boolean {
     this.messages.push(message);
@@ -83,10 +78,10 @@ function feedOf(
   slots = new ImageSlots(1),
   messages = messagesOf(log),
 ) {
-  const call = new FakeCall(after);
-  const stream = call as unknown as ServerWritableStream<FollowRequest, FollowResponse>;
+  const call = new FakeStream();
+  const opening = { after, follower: 'test', prompt: true };
   const served = log as unknown as ServedLog;
-  const feed = new FollowerFeed(stream, served, messages, slots, () => 7 as Monotonic);
+  const feed = new FollowerFeed(call, opening, served, messages, slots, () => 7 as Monotonic);
   feed.pump();
   return { call, feed };
 }
@@ -146,10 +141,9 @@ describe('a follower feed', () => {
     expect(first).toBe(second);
     expect(first).toBe(third);
     if (first === undefined) throw new Error('there is no message');
-    const { responseSerialize, responseDeserialize } = sharingLogService.follow;
-    const bytes = responseSerialize(first);
-    expect(responseSerialize(first)).toBe(bytes);
-    expect(responseDeserialize(bytes)).toEqual(first);
+    const bytes = feeding.encode(first);
+    expect(feeding.encode(first)).toBe(bytes);
+    expect(following.decode(Buffer.from(bytes))).toEqual(first);
   });
 
   test('one that fell behind the kept log gets a snapshot', () => {

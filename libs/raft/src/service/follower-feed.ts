@@ -1,6 +1,6 @@
-import type { ServerWritableStream } from '@grpc/grpc-js';
-import type { FollowRequest, FollowResponse } from '@shoal/proto';
+import type { FollowOpening, FollowResponse } from '@shoal/proto';
 import type { LogIndex, Monotonic } from '@shoal/runtime';
+import type { ServedFollow } from '../wire/protocol.ts';
 import type { EntryMessages } from './entry-messages.ts';
 import type { ServedLog } from './served-log.ts';
 import { bufferOf } from './wire-messages.ts';
@@ -64,7 +64,9 @@ interface Image {
  * follower is: what it has not taken stays in the log, and if the log moves on it gets a snapshot.
  */
 export class FollowerFeed {
-  readonly #call: ServerWritableStream<FollowRequest, FollowResponse>;
+  /** Whether it is to have every entry at once. */
+  readonly prompt: boolean;
+  readonly #stream: Pick<ServedFollow, 'write'>;
   readonly #log: ServedLog;
   readonly #messages: EntryMessages;
   readonly #slots: ImageSlots;
@@ -81,18 +83,20 @@ export class FollowerFeed {
   #closed = false;
 
   constructor(
-    call: ServerWritableStream<FollowRequest, FollowResponse>,
+    stream: Pick<ServedFollow, 'write'>,
+    { after, prompt }: FollowOpening,
     log: ServedLog,
     messages: EntryMessages,
     slots: ImageSlots,
     now: () => Monotonic,
   ) {
-    this.#call = call;
+    this.prompt = prompt;
+    this.#stream = stream;
     this.#log = log;
     this.#messages = messages;
     this.#slots = slots;
     this.#now = now;
-    this.#cursor = call.request.after as LogIndex;
+    this.#cursor = after as LogIndex;
     this.#wantsImage = this.#cursor === 0;
     this.#progressAt = now();
   }
@@ -102,11 +106,6 @@ export class FollowerFeed {
     return this.#unwritten >= unwrittenMax ? this.#progressAt : undefined;
   }
 
-  /** Whether it is to have every entry at once. */
-  get prompt(): boolean {
-    return this.#call.request.prompt;
-  }
-
   /** Sends what there is, as far as the follower takes it. */
   pump(): void {
     while (!this.#closed && this.#unwritten < unwrittenMax) {
@@ -114,7 +113,7 @@ export class FollowerFeed {
       this.#cut = message !== undefined;
       if (message === undefined) return;
       this.#unwritten += 1;
-      this.#call.write(message, () => this.#written());
+      this.#stream.write(message, () => this.#written());
     }
   }
 

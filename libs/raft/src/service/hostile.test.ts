@@ -45,6 +45,7 @@ beforeAll(async () => {
 });
 afterAll(() => cluster.close());
 
+const fromTheStart = { after: 0, follower: 'test', prompt: true };
 const target = (): HarnessVoter => cluster.voter(0);
 const address = (): { host: string; port: number } => {
   const [host = '', port] = target().member.addr.split(':');
@@ -88,26 +89,47 @@ describe('callers', () => {
     );
   });
 
-  test('of another cluster, with a forged root, or a worker, cannot propose', async () => {
-    const { addr, nodeId } = target().member;
-    const own = target().options.tls;
-    const refusedBecause = async (tls: VoterTls): Promise<string> => {
-      const client = clientTo(addr, tls);
-      const [error] = (await once(client.propose(), 'error')) as [Error];
-      client.close();
-      return error.message;
-    };
-    const worker = await cluster.proof('worker00000000000000000000', 'worker');
-    expect(await refusedBecause(worker)).toContain('is a worker');
-    const otherCluster = await proofOf(cluster.ca, nodeId, 'manager', 'other');
-    expect(await refusedBecause(otherCluster)).toContain('another cluster');
-    const forged = await proofOf(await newAuthority(), nodeId, 'manager');
-    expect(await refusedBecause({ ...forged, trustRoots: own.trustRoots })).toContain(
-      'no certificate of a node',
-    );
-    // And one of ours says nothing to a server of theirs.
-    expect(await refusedBecause({ ...own, trustRoots: forged.trustRoots })).toMatch(/certificate/);
-    await works('after-refusals');
+  test.each(['propose', 'follow'] as const)(
+    'of another cluster, with a forged root, or a worker, cannot %s',
+    async (what) => {
+      const { addr, nodeId } = target().member;
+      const own = target().options.tls;
+      const refusedBecause = async (tls: VoterTls): Promise<string> => {
+        const client = clientTo(addr, tls);
+        const stream = what === 'propose' ? client.propose() : client.follow(fromTheStart);
+        const [error] = (await once(stream, 'error')) as [Error];
+        client.close();
+        return error.message;
+      };
+      const worker = await cluster.proof('worker00000000000000000000', 'worker');
+      expect(await refusedBecause(worker)).toContain('is a worker');
+      const otherCluster = await proofOf(cluster.ca, nodeId, 'manager', 'other');
+      expect(await refusedBecause(otherCluster)).toContain('another cluster');
+      const forged = await proofOf(await newAuthority(), nodeId, 'manager');
+      expect(await refusedBecause({ ...forged, trustRoots: own.trustRoots })).toContain(
+        'no certificate of a node',
+      );
+      // And one of ours says nothing to a server of theirs.
+      expect(await refusedBecause({ ...own, trustRoots: forged.trustRoots })).toMatch(
+        /certificate/,
+      );
+      await works('after-refusals');
+    },
+  );
+
+  test('who follow and say something are sent away', async () => {
+    const source = new RenewableProof(clientProof(target().options.tls));
+    const stream = dial({
+      addr: target().member.addr,
+      source,
+      opening: { $case: 'follow', value: fromTheStart },
+      codec: delivering,
+      clock: systemClock,
+    });
+    await once(stream, 'open');
+    stream.write(randomBytes(10));
+    await once(stream, 'close');
+    await works('after-a-loud-follower');
   });
 
   test('who say something else than what a connection is for, or nothing, are sent away', async () => {
@@ -131,7 +153,7 @@ describe('callers', () => {
     const client = anonymous();
     for (const path of [
       '/shoal.v1.Log/Status',
-      '/shoal.v1.Log/Follow',
+      '/shoal.v1.Log/HoldLease',
       '/shoal.v1.ClusterMembership/Join',
       '/shoal.v1.Voters/InstallSnapshot',
     ])
@@ -258,7 +280,7 @@ async function oversize(): Promise<void> {
     session.on('error', () => undefined);
     sessions.push(session);
     const ends = Array.from({ length: 20 }, (_, stream) => {
-      const paths = ['/shoal.v1.Log/Follow', '/shoal.v1.CertificateAuthority/Issue', '/nothing'];
+      const paths = ['/shoal.v1.Log/HoldLease', '/shoal.v1.CertificateAuthority/Issue', '/nothing'];
       const request = session.request({
         [constants.HTTP2_HEADER_METHOD]: 'POST',
         [constants.HTTP2_HEADER_PATH]: paths[stream % 3] ?? '/',

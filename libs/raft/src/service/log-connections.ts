@@ -1,5 +1,10 @@
 import type { TLSSocket } from 'node:tls';
-import { type DeliverOpening, LogOpening, LogOpeningAnswer } from '@shoal/proto';
+import {
+  type DeliverOpening,
+  type FollowOpening,
+  LogOpening,
+  LogOpeningAnswer,
+} from '@shoal/proto';
 import type { Clock, Timer } from '@shoal/runtime';
 import { FramedSocket, nobody } from '../wire/framed-socket.ts';
 import { FramedStream } from '../wire/message-stream.ts';
@@ -8,9 +13,11 @@ import {
   type DeliverStream,
   delivering,
   openingBytesMax,
+  type ServedFollow,
   type ServedProposals,
 } from '../wire/protocol.ts';
 import type { Admission, AnyCall } from './admission.ts';
+import { feeding } from './entry-messages.ts';
 
 /** A connection that has not said by then what it is for is closed, milliseconds. */
 export const openingMsMax = 5_000;
@@ -18,7 +25,9 @@ export const openingMsMax = 5_000;
 export interface LogConnectionsOptions {
   readonly admit: (call: AnyCall) => Admission;
   readonly propose: (stream: ServedProposals, forwarded: boolean) => void;
-  /** Returns why the stream is not taken, if so. */
+  /** Returns why the stream is not taken, if so. Nothing may be written to it in this turn of the loop. */
+  readonly follow: (stream: ServedFollow, opening: FollowOpening) => string | undefined;
+  /** The same. */
   readonly deliver: (
     stream: DeliverStream,
     opening: DeliverOpening,
@@ -63,17 +72,25 @@ export class LogConnections {
 
   /** Hands the connection over; why not, if not. */
   #take(socket: TLSSocket, framed: FramedSocket, bytes: Buffer): string | undefined {
-    const { admit, propose, deliver } = this.#options;
+    const { admit, propose, follow, deliver } = this.#options;
     const admission = admit({ getAuthContext: () => authContextOf(socket) });
     if (admission.kind === 'refused') return admission.error.message;
     const body = bodyOf(bytes);
     if (body === undefined) return 'not an opening that this voter knows';
     framed.takeAll();
-    if (body.$case === 'deliver')
-      return deliver(new FramedStream(framed, 'server', delivering), body.value, admission.nodeId);
-    const stream = new FramedStream(framed, 'server', answering);
-    propose(stream, body.value.forwarded);
-    return undefined;
+    switch (body.$case) {
+      case 'deliver':
+        return deliver(
+          new FramedStream(framed, 'server', delivering),
+          body.value,
+          admission.nodeId,
+        );
+      case 'follow':
+        return follow(new FramedStream(framed, 'server', feeding), body.value);
+      case 'propose':
+        propose(new FramedStream(framed, 'server', answering), body.value.forwarded);
+        return undefined;
+    }
   }
 }
 

@@ -103,6 +103,7 @@ export async function openVoter(options: VoterOptions, logger: Logger): Promise<
   const connections = new LogConnections({
     admit,
     propose: (stream, forwarded) => served.service.serveProposals(stream, forwarded),
+    follow: (stream, opening) => served.service.serveFollower(stream, opening),
     deliver: (stream, opening, nodeId) => log.transport.deliver(stream, opening, nodeId),
     clock: parts.clock,
   });

@@ -115,7 +115,7 @@ describe('following and proposing', () => {
     const proposer = new Proposer(client);
     await eventually(() => follower.error !== undefined, 'the follower is sent away');
     await eventually(() => proposer.error !== undefined, 'the proposer is sent away');
-    expect(follower.error).toContain('PERMISSION_DENIED');
+    expect(follower.error).toContain('is a worker');
   });
 });
 

@@ -1,29 +1,27 @@
 import {
   type ServerDuplexStream,
   type ServerUnaryCall,
-  type ServerWritableStream,
   type sendUnaryData,
   status,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
-import type {
-  FollowRequest,
-  FollowResponse,
-  HoldLeaseRequest,
-  HoldLeaseResponse,
-  LogServer,
+import {
+  type FollowOpening,
+  type HoldLeaseRequest,
+  type HoldLeaseResponse,
+  type LogServer,
   LogService,
-  Proposal,
-  StatusRequest,
-  StatusResponse,
+  type Proposal,
+  type StatusRequest,
+  type StatusResponse,
 } from '@shoal/proto';
-import type { Clock, Logger, Random, Timer } from '@shoal/runtime';
+import type { Clock, Logger, Monotonic, Random, Timer } from '@shoal/runtime';
 import { encodeTransaction, type Outcome, type Transaction } from '@shoal/state';
-import type { ServedProposals } from '../wire/protocol.ts';
+import type { ServedFollow, ServedProposals } from '../wire/protocol.ts';
 import type { Admission, AnyCall } from './admission.ts';
 import { Batcher } from './batcher.ts';
 import { Cadence } from './cadence.ts';
-import { EntryMessages, sharingLogService } from './entry-messages.ts';
+import { EntryMessages } from './entry-messages.ts';
 import { FollowerFeed, ImageSlots } from './follower-feed.ts';
 import { isForwarded, type LeaderRoute } from './leader-route.ts';
 import { serveLease } from './lease-call.ts';
@@ -68,7 +66,7 @@ export class VoterService {
   readonly #options: VoterServiceOptions;
   readonly #batcher: Batcher;
   readonly #keeper: LeaseKeeper;
-  readonly #feeds = new Map<FollowerFeed, () => void>();
+  readonly #feeds = new Map<FollowerFeed, ServedFollow>();
   readonly #messages: EntryMessages;
   readonly #slots = new ImageSlots(imagesMax);
   readonly #duplex = new Set<NodeJS.EventEmitter>();
@@ -111,14 +109,11 @@ export class VoterService {
   }
 
   get definition(): typeof LogService {
-    return sharingLogService;
+    return LogService;
   }
 
   get implementation(): LogServer & UntypedServiceImplementation {
     return {
-      follow: (call: ServerWritableStream<FollowRequest, FollowResponse>) => {
-        if (this.#admitStream(call) !== undefined) this.#follow(call);
-      },
       holdLease: (call: ServerDuplexStream<HoldLeaseRequest, HoldLeaseResponse>) => {
         const nodeId = this.#admitStream(call);
         if (nodeId === undefined) return;
@@ -148,6 +143,25 @@ export class VoterService {
       forward: this.#forward,
       forwardedAnswered,
     });
+  }
+
+  /** Serves one follower of the log; returns why not, if not. */
+  serveFollower(stream: ServedFollow, opening: FollowOpening): string | undefined {
+    const { log, clock, logger } = this.#options;
+    const { follower, after } = opening;
+    if (this.#feeds.size >= followersMax) return `this voter has ${followersMax} followers already`;
+    const now = (): Monotonic => clock.monotonic();
+    const feed = new FollowerFeed(stream, opening, log, this.#messages, this.#slots, now);
+    this.#feeds.set(feed, stream);
+    stream.on('close', () => {
+      if (!this.#feeds.delete(feed)) return;
+      feed.close();
+      logger.info({ follower }, 'follower_left');
+    });
+    logger.info({ follower, after }, 'follower_joined');
+    // After the answer that the stream is taken.
+    queueMicrotask(() => feed.pump());
+    return undefined;
   }
 
   /** `own`: without asking the leader. Never fails. */
@@ -191,7 +205,7 @@ export class VoterService {
     this.#forward?.stop();
     this.#stallCheck?.cancel();
     this.#cadence.stop();
-    for (const cut of this.#feeds.values()) cut();
+    for (const stream of this.#feeds.values()) stream.end();
     for (const call of this.#duplex) call.emit('error', ending);
     for (const stream of this.#proposals) stream.end();
   }
@@ -225,38 +239,14 @@ export class VoterService {
     return undefined;
   }
 
-  #follow(call: ServerWritableStream<FollowRequest, FollowResponse>): void {
-    const { log, clock, logger } = this.#options;
-    const { follower, after } = call.request;
-    if (this.#feeds.size >= followersMax) {
-      const details = `this voter has ${followersMax} followers already`;
-      call.emit('error', { code: status.RESOURCE_EXHAUSTED, details });
-      return;
-    }
-    const feed = new FollowerFeed(call, log, this.#messages, this.#slots, () => clock.monotonic());
-    const close = (): void => {
-      if (!this.#feeds.delete(feed)) return;
-      feed.close();
-      logger.info({ follower }, 'follower_left');
-    };
-    const cut = (): void => {
-      close();
-      call.emit('error', ending);
-    };
-    this.#feeds.set(feed, cut);
-    for (const event of over) call.on(event, close);
-    logger.info({ follower, after }, 'follower_joined');
-    feed.pump();
-  }
-
   #watchStalls(): void {
     const { clock, logger } = this.#options;
     this.#stallCheck = clock.after(stallCheckMs, () => {
-      for (const [feed, cut] of this.#feeds) {
+      for (const [feed, stream] of this.#feeds) {
         const since = feed.stalledSince;
         if (since === undefined || clock.monotonic() - since < stallMsMax) continue;
         logger.warn({ stalledMs: clock.monotonic() - since }, 'follower_stalled');
-        cut();
+        stream.cancel();
       }
       this.#watchStalls();
     });

@@ -1,3 +1,8 @@
 export type { MessageStream, StreamEvents } from './message-stream.ts';
-export { logProtocol, type ProposeStream, type ServedProposals } from './protocol.ts';
+export {
+  type FollowStream,
+  logProtocol,
+  type ProposeStream,
+  type ServedProposals,
+} from './protocol.ts';
 export { VoterClient } from './voter-client.ts';

@@ -1,4 +1,4 @@
-import { encoded, ProposeRequest, ProposeResponse } from '@shoal/proto';
+import { encoded, FollowResponse, ProposeRequest, ProposeResponse } from '@shoal/proto';
 import type { Codec, MessageStream } from './message-stream.ts';
 
 /** Name and version of the protocol, as the TLS handshake has it; see `log.proto`. */
@@ -10,6 +10,10 @@ export const openingBytesMax = 4 * 1024;
 export type ProposeStream = MessageStream<ProposeRequest, ProposeResponse>;
 /** And the voter's. */
 export type ServedProposals = MessageStream<ProposeResponse, ProposeRequest>;
+/** The client's end of the log as it grows: it only listens. */
+export type FollowStream = MessageStream<never, FollowResponse>;
+/** And the voter's. */
+export type ServedFollow = MessageStream<FollowResponse, never>;
 /** Raft's messages to one peer, encoded; nothing comes back. */
 export type DeliverStream = MessageStream<Uint8Array, Buffer>;
 
@@ -21,6 +25,11 @@ export const proposing: Codec<ProposeRequest, ProposeResponse> = {
 export const answering: Codec<ProposeResponse, ProposeRequest> = {
   encode: (response) => encoded(ProposeResponse, response),
   decode: (bytes) => ProposeRequest.decode(bytes),
+};
+
+export const following: Codec<never, FollowResponse> = {
+  encode: (nothing) => nothing,
+  decode: (bytes) => FollowResponse.decode(bytes),
 };
 
 /** A peer's message that this version does not know is no reason to end the stream. */

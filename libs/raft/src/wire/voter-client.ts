@@ -5,21 +5,21 @@ import {
   type Proof,
   RenewableProof,
 } from '@shoal/pki';
-import { LogClient, type ProposeRequest, type ProposeResponse } from '@shoal/proto';
+import { type FollowOpening, LogClient, type LogOpening } from '@shoal/proto';
 import { type Clock, systemClock } from '@shoal/runtime';
 import { dial } from './dial.ts';
-import type { FramedStream } from './message-stream.ts';
-import { type ProposeStream, proposing } from './protocol.ts';
+import type { Codec } from './message-stream.ts';
+import { type FollowStream, following, type ProposeStream, proposing } from './protocol.ts';
 
 /**
- * A client of the voter at one address: gRPC for what follows, asks and holds leases, a connection of its own
- * for each stream of proposals.
+ * A client of the voter at one address: gRPC for questions and leases, a connection of its own for each stream
+ * of proposals and for what follows the log.
  */
 export class VoterClient extends LogClient {
   readonly #addr: string;
   readonly #source: CertificateSource;
   readonly #clock: Clock;
-  readonly #streams = new Set<FramedStream<ProposeRequest, ProposeResponse>>();
+  readonly #streams = new Set<{ fail(reason: string): void }>();
 
   /** `of` proves this node; a source's renewals count for later connections. */
   constructor(addr: string, of: Proof | CertificateSource, clock: Clock = systemClock) {
@@ -31,21 +31,24 @@ export class VoterClient extends LogClient {
 
   /** `forwarded`: on behalf of another voter's callers. */
   propose({ forwarded = false } = {}): ProposeStream {
-    const stream = dial({
-      addr: this.#addr,
-      source: this.#source,
-      opening: { $case: 'propose', value: { forwarded } },
-      codec: proposing,
-      clock: this.#clock,
-    });
-    this.#streams.add(stream);
-    stream.on('close', () => this.#streams.delete(stream));
-    return stream;
+    return this.#dial({ $case: 'propose', value: { forwarded } }, proposing);
+  }
+
+  follow(opening: FollowOpening): FollowStream {
+    return this.#dial({ $case: 'follow', value: opening }, following);
   }
 
   /** Ends what it has opened as well. */
   override close(): void {
     for (const stream of this.#streams) stream.fail('the client was closed');
     super.close();
+  }
+
+  #dial<Out, In>(opening: NonNullable<LogOpening['body']>, codec: Codec<Out, In>) {
+    const [addr, source, clock] = [this.#addr, this.#source, this.#clock];
+    const stream = dial({ addr, source, opening, codec, clock });
+    this.#streams.add(stream);
+    stream.on('close', () => this.#streams.delete(stream));
+    return stream;
   }
 }

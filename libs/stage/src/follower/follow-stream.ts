@@ -1,4 +1,5 @@
-import type { FollowResponse, LogClient } from '@shoal/proto';
+import type { FollowResponse } from '@shoal/proto';
+import type { VoterClient } from '@shoal/raft/client';
 import { type Clock, errorMessage, type Random } from '@shoal/runtime';
 import type { FollowerState } from './follower-state.ts';
 import { type Attempt, Reconnecting } from './reconnecting.ts';
@@ -8,7 +9,7 @@ export class FollowStream {
   readonly #connection: Reconnecting;
 
   constructor(options: {
-    readonly client: () => LogClient;
+    readonly client: () => VoterClient;
     readonly state: FollowerState;
     readonly follower: string;
     readonly prompt: boolean;

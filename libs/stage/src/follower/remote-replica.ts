@@ -51,7 +51,7 @@ interface CatchUp extends ReadWaiter {
   end(result: CatchUpResult): void;
 }
 
-/** A replica that follows a voter over gRPC. Heals every loss of connection by itself. */
+/** A replica that follows a voter. Heals every loss of connection by itself. */
 export class RemoteReplica implements Replica {
   readonly #clock: Clock;
   readonly #state = new FollowerState();

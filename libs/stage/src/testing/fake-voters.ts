@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import {
   EntryKind,
-  type FollowRequest,
+  type FollowOpening,
   type FollowResponse,
   type LogEntry,
   LogErrorCode,
@@ -75,7 +75,7 @@ export class FakeVoters {
   client(at: number): VoterClient {
     const voter = this.#at(at);
     const calls = {
-      follow: (request: FollowRequest) => new FakeFollow(this, voter, request),
+      follow: (opening: FollowOpening) => new FakeFollow(this, voter, opening),
       propose: () => new FakePropose(this, voter),
     };
     return calls as unknown as VoterClient;
@@ -200,7 +200,7 @@ class FakeFollow extends EventEmitter {
   #greeted = false;
   #over = false;
 
-  constructor(voters: FakeVoters, voter: FakeVoter, { after }: FollowRequest) {
+  constructor(voters: FakeVoters, voter: FakeVoter, { after }: FollowOpening) {
     super();
     this.#voters = voters;
     this.#voter = voter;

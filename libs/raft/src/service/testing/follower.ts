@@ -1,5 +1,6 @@
-import { EntryKind, type FollowResponse, type LogClient, type LogEntry } from '@shoal/proto';
+import { EntryKind, type FollowResponse, type LogEntry } from '@shoal/proto';
 import { type Restore, State } from '@shoal/state';
+import type { VoterClient } from '../../wire/voter-client.ts';
 
 /** A bare follower: it applies what it is sent and remembers what came. */
 export class Follower {
@@ -10,13 +11,16 @@ export class Follower {
   error: string | undefined;
   readonly #call;
 
-  constructor(client: LogClient, after = 0, state = new State()) {
+  constructor(client: VoterClient, after = 0, state = new State()) {
     this.index = after;
     this.state = state;
     let restoring: Restore | undefined;
     this.#call = client.follow({ after, follower: 'test', prompt: true });
     this.#call.on('error', (error) => {
       this.error = error.message;
+    });
+    this.#call.on('end', () => {
+      this.error = 'the voter ended the stream';
     });
     this.#call.on('data', ({ body }: FollowResponse) => {
       if (body?.$case === 'snapshot') {

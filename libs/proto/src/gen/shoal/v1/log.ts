@@ -12,12 +12,10 @@ import {
   Client,
   type ClientDuplexStream,
   type ClientOptions,
-  type ClientReadableStream,
   type ClientUnaryCall,
   type ClientWritableStream,
   type handleBidiStreamingCall,
   type handleClientStreamingCall,
-  type handleServerStreamingCall,
   type handleUnaryCall,
   makeGenericClientConstructor,
   type Metadata,
@@ -58,13 +56,17 @@ export namespace LogErrorCode {
 
 /**
  * The protocol `shoal-log/1`, on the cluster port (2377) beside gRPC and told apart from it in the TLS handshake
- * (ALPN). It carries what a write waits for: proposals, and the messages between voters. Every message is
+ * (ALPN). It carries what a write waits for and what every write is told to: proposals, the messages between
+ * voters, and the log to those who follow it. Every message is
  * preceded by its length, 4 bytes with the highest first; a message without a byte is a sign of life, which the
  * server answers with another. The client says first what the connection is for; the server answers once
  * with LogOpeningAnswer. Managers only.
  */
 export interface LogOpening {
-  body: { $case: "propose"; value: ProposeOpening } | { $case: "deliver"; value: DeliverOpening } | undefined;
+  body: { $case: "propose"; value: ProposeOpening } | { $case: "deliver"; value: DeliverOpening } | {
+    $case: "follow";
+    value: FollowOpening;
+  } | undefined;
 }
 
 /**
@@ -88,6 +90,19 @@ export interface DeliverOpening {
   fromAddr: string;
 }
 
+/**
+ * From here on the voter sends the committed log as it grows, each message a FollowResponse: a snapshot when
+ * `after` is too old or 0, then entries. The client says nothing more. Never ends by itself.
+ */
+export interface FollowOpening {
+  /** The last index the follower has; 0 asks for a snapshot first. */
+  after: number;
+  /** For logs and metrics: who follows. */
+  follower: string;
+  /** Entries are sent as they come; otherwise those of a few milliseconds together while they come in a row. */
+  prompt: boolean;
+}
+
 export interface LogOpeningAnswer {
   body: { $case: "accepted"; value: OpeningAccepted } | //
   /** One sentence for people; the connection ends. */
@@ -95,15 +110,6 @@ export interface LogOpeningAnswer {
 }
 
 export interface OpeningAccepted {
-}
-
-export interface FollowRequest {
-  /** The last index the follower has; 0 asks for a snapshot first. */
-  after: number;
-  /** For logs and metrics: who follows. */
-  follower: string;
-  /** Entries are sent as they come; otherwise those of a few milliseconds together while they come in a row. */
-  prompt: boolean;
 }
 
 export interface FollowResponse {
@@ -367,6 +373,9 @@ export const LogOpening: MessageFns<LogOpening> = {
       case "deliver":
         DeliverOpening.encode(message.body.value, writer.uint32(18).fork()).join();
         break;
+      case "follow":
+        FollowOpening.encode(message.body.value, writer.uint32(26).fork()).join();
+        break;
     }
     return writer;
   },
@@ -400,6 +409,14 @@ export const LogOpening: MessageFns<LogOpening> = {
             message.body = { $case: "deliver", value: DeliverOpening.decode(reader, reader.uint32()) };
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.body = { $case: "follow", value: FollowOpening.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -427,6 +444,12 @@ export const LogOpening: MessageFns<LogOpening> = {
       case "deliver": {
         if (object.body?.value !== undefined && object.body?.value !== null) {
           message.body = { $case: "deliver", value: DeliverOpening.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "follow": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "follow", value: FollowOpening.fromPartial(object.body.value) };
         }
         break;
       }
@@ -569,6 +592,85 @@ export const DeliverOpening: MessageFns<DeliverOpening> = {
   },
 };
 
+function createBaseFollowOpening(): FollowOpening {
+  return { after: 0, follower: "", prompt: false };
+}
+
+export const FollowOpening: MessageFns<FollowOpening> = {
+  encode(message: FollowOpening, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.after !== 0) {
+      writer.uint32(8).uint64(message.after);
+    }
+    if (message.follower !== "") {
+      writer.uint32(18).string(message.follower);
+    }
+    if (message.prompt !== false) {
+      writer.uint32(24).bool(message.prompt);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FollowOpening {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFollowOpening();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.after = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.follower = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.prompt = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<FollowOpening>): FollowOpening {
+    return FollowOpening.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FollowOpening>): FollowOpening {
+    const message = createBaseFollowOpening();
+    message.after = object.after ?? 0;
+    message.follower = object.follower ?? "";
+    message.prompt = object.prompt ?? false;
+    return message;
+  },
+};
+
 function createBaseLogOpeningAnswer(): LogOpeningAnswer {
   return { body: undefined };
 }
@@ -689,85 +791,6 @@ export const OpeningAccepted: MessageFns<OpeningAccepted> = {
   },
   fromPartial(_: DeepPartial<OpeningAccepted>): OpeningAccepted {
     const message = createBaseOpeningAccepted();
-    return message;
-  },
-};
-
-function createBaseFollowRequest(): FollowRequest {
-  return { after: 0, follower: "", prompt: false };
-}
-
-export const FollowRequest: MessageFns<FollowRequest> = {
-  encode(message: FollowRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.after !== 0) {
-      writer.uint32(8).uint64(message.after);
-    }
-    if (message.follower !== "") {
-      writer.uint32(18).string(message.follower);
-    }
-    if (message.prompt !== false) {
-      writer.uint32(24).bool(message.prompt);
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): FollowRequest {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseFollowRequest();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 8) {
-              break;
-            }
-
-            message.after = longToNumber(reader.uint64());
-            continue;
-          }
-          case 2: {
-            if (tag !== 18) {
-              break;
-            }
-
-            message.follower = reader.string();
-            continue;
-          }
-          case 3: {
-            if (tag !== 24) {
-              break;
-            }
-
-            message.prompt = reader.bool();
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-
-  create(base?: DeepPartial<FollowRequest>): FollowRequest {
-    return FollowRequest.fromPartial(base ?? {});
-  },
-  fromPartial(object: DeepPartial<FollowRequest>): FollowRequest {
-    const message = createBaseFollowRequest();
-    message.after = object.after ?? 0;
-    message.follower = object.follower ?? "";
-    message.prompt = object.prompt ?? false;
     return message;
   },
 };
@@ -3666,16 +3689,6 @@ export const InstallSnapshotResponse: MessageFns<InstallSnapshotResponse> = {
 /** Served by every voter on the cluster port (2377), managers only. */
 export type LogService = typeof LogService;
 export const LogService = {
-  /** The committed log as it grows: a snapshot when `after` is too old or 0, then entries. Never ends by itself. */
-  follow: {
-    path: "/shoal.v1.Log/Follow" as const,
-    requestStream: false as const,
-    responseStream: true as const,
-    requestSerialize: (value: FollowRequest): Buffer => Buffer.from(FollowRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): FollowRequest => FollowRequest.decode(value),
-    responseSerialize: (value: FollowResponse): Buffer => Buffer.from(FollowResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): FollowResponse => FollowResponse.decode(value),
-  },
   /** Grants a lease and keeps it for as long as the stream lives and renewals arrive in time. */
   holdLease: {
     path: "/shoal.v1.Log/HoldLease" as const,
@@ -3699,8 +3712,6 @@ export const LogService = {
 } as const;
 
 export interface LogServer extends UntypedServiceImplementation {
-  /** The committed log as it grows: a snapshot when `after` is too old or 0, then entries. Never ends by itself. */
-  follow: handleServerStreamingCall<FollowRequest, FollowResponse>;
   /** Grants a lease and keeps it for as long as the stream lives and renewals arrive in time. */
   holdLease: handleBidiStreamingCall<HoldLeaseRequest, HoldLeaseResponse>;
   /** Where the log stands, for people and health checks. */
@@ -3708,13 +3719,6 @@ export interface LogServer extends UntypedServiceImplementation {
 }
 
 export interface LogClient extends Client {
-  /** The committed log as it grows: a snapshot when `after` is too old or 0, then entries. Never ends by itself. */
-  follow(request: FollowRequest, options?: Partial<CallOptions>): ClientReadableStream<FollowResponse>;
-  follow(
-    request: FollowRequest,
-    metadata?: Metadata,
-    options?: Partial<CallOptions>,
-  ): ClientReadableStream<FollowResponse>;
   /** Grants a lease and keeps it for as long as the stream lives and renewals arrive in time. */
   holdLease(): ClientDuplexStream<HoldLeaseRequest, HoldLeaseResponse>;
   holdLease(options: Partial<CallOptions>): ClientDuplexStream<HoldLeaseRequest, HoldLeaseResponse>;
