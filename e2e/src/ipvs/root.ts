@@ -21,7 +21,7 @@ const packages: Readonly<Record<string, string>> = {
 
 /** Programs in the machine beside Node. */
 const programs = [
-  ...['ip', 'bridge', 'nft', 'ipvsadm', 'conntrack', 'nsenter', 'dash', 'modprobe'],
+  ...['ip', 'bridge', 'nft', 'ipvsadm', 'conntrack', 'nsenter', 'dash', 'grep', 'modprobe'],
   ...['wg', 'unshare', 'tcpdump', 'socat'],
 ];
 const applets = [

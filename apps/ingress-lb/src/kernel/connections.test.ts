@@ -79,10 +79,14 @@ test('where nothing is open, nothing is deleted', async () => {
   expect(commands.ran).toHaveLength(1);
 });
 
-test('a table that cannot be read is told', async () => {
-  const said = 'sh: 2: conntrack: not found';
-  const stdout = `${said}\n${said}\n`;
+const notFound = 'sh: 2: conntrack: not found';
+test.each([
+  ['cannot be read', `${notFound}\n${notFound}\n`, notFound],
+  ['can be read in one half', `${shown}\n`, shown],
+  ['is read by nobody', `${shown}\n${shown}\ngrep cannot be run\n`, 'grep cannot be run'],
+  ['says nothing', '\n', 'conntrack says nothing'],
+])('a table that %s is told', async (_, stdout, reason) => {
   expect(await forgetFlows(new FakeCommands({ kind: 'done', stdout }), undefined, [gone])).toBe(
-    `open flows of stopped tasks are not ended: ${said}`,
+    `open flows of stopped tasks are not ended: ${reason}`,
   );
 });

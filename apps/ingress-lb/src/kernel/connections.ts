@@ -35,10 +35,11 @@ exit $failed`;
  * besides comes last, or it would cut lines in two. Older tools list IPv4 alone unless they are asked.
  */
 const listScript = `exec 4>&1
-said=$({ { conntrack -L -f ipv4; conntrack -L -f ipv6; } 2>&3 | grep -F "$@" >&4; } 3>&1)
+said=$({ { conntrack -L -f ipv4; conntrack -L -f ipv6; } 2>&3 | grep -F "$@" >&4
+  [ $? -le 1 ] || echo 'grep cannot be run' >&3; } 3>&1)
 echo "$said"`;
-/** The tool's last line when it could read a whole table; there are two. */
-const wholeListing = /flow entries have been shown.*flow entries have been shown/s;
+/** What the tool says last when it could read a whole table; there are two. */
+const wholeListing = /flow entries have been shown.\n.*flow entries have been shown.\s*$/s;
 
 /**
  * Deletes connection-tracking entries, so that the next packet of such a flow is balanced anew or
@@ -58,7 +59,8 @@ export async function forgetFlows(
     const args = ['-c', listScript, 'sh', ...patterns];
     const listed = await commands.run({ program: 'sh', args, namespace });
     const text = listed.kind === 'done' ? listed.stdout : listed.stderr;
-    if (!wholeListing.test(text)) return problem(text.trim().split('\n').at(-1) ?? '');
+    if (!wholeListing.test(text))
+      return problem(text.trim().split('\n').at(-1) || 'conntrack says nothing');
     selections.push(...backendSelections(text, backends));
   }
   if (selections.length === 0) return undefined;
