@@ -16,7 +16,8 @@ export async function crowdSeconds(socket: string, name: string, count: number):
   const last = { service: [name], name: [`${name}.${count}.`] };
   for (;;) {
     // Cheap for both sides; the whole list, which is not, only when it may be complete.
-    if ((await tasksOf(socket, last)).length > 0) {
+    const [newest] = await tasksOf(socket, last);
+    if (newest?.Status.State === 'pending') {
       const looked = performance.now();
       const tasks = await tasksOf(socket, { service: [name] });
       const pending = tasks.filter(({ Status }) => Status.State === 'pending');
