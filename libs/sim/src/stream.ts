@@ -5,8 +5,8 @@ import type { SimulatedNetwork } from './network.ts';
 import type { SimulatedProcess } from './process.ts';
 
 /**
- * One end of a gRPC stream between two simulated processes, with the events and methods that
- * grpc-js gives: what runs on it in a simulation is the very code that runs in production.
+ * One end of a stream between two simulated processes, with the events and methods that grpc-js and the log's
+ * own protocol give: what runs on it in a simulation is the very code that runs in production.
  */
 export class StreamEnd extends EventEmitter {
   readonly #owner: SimulatedProcess;
@@ -16,8 +16,6 @@ export class StreamEnd extends EventEmitter {
   #peer: StreamEnd | undefined;
   #paused = false;
   #over = false;
-  /** The request of a call that has just one. */
-  request: unknown;
 
   private constructor(
     owner: SimulatedProcess,
@@ -128,13 +126,15 @@ export class StreamEnd extends EventEmitter {
 
   #closed(event: 'error' | 'cancelled', error?: unknown): void {
     if (this.#over) return;
-    this.#finish();
+    this.#over = true;
     super.emit(event, error);
+    this.#finish();
   }
 
   #finish(): void {
     this.#over = true;
     this.#owner.disowns(this);
+    super.emit('close');
   }
 }
 

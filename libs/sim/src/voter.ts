@@ -1,5 +1,6 @@
+import type { FollowOpening } from '@shoal/proto';
 import { RaftNode, type VoterId } from '@shoal/raft';
-import type { ServedProposals, VoterClient } from '@shoal/raft/client';
+import type { ServedFollow, ServedProposals, VoterClient } from '@shoal/raft/client';
 import { VoterMachine, VoterService } from '@shoal/raft/service';
 import { FakeDisk } from '@shoal/raft/testing';
 import { type Clock, invariant, type Logger } from '@shoal/runtime';
@@ -101,10 +102,10 @@ export class SimulatedVoter {
 
   /** A client as a process makes it; its calls fail while the voter is down. */
   clientFor(client: SimulatedProcess): VoterClient {
-    const open = (method: string, request?: unknown): StreamEnd =>
-      this.#open(client, method, request);
+    const open = (method: string, opening?: FollowOpening): StreamEnd =>
+      this.#open(client, method, opening);
     const calls = {
-      follow: (request: unknown) => open('follow', request),
+      follow: (opening: FollowOpening) => open('follow', opening),
       propose: () => open('propose'),
       holdLease: () => open('holdLease'),
       close: () => undefined,
@@ -112,21 +113,29 @@ export class SimulatedVoter {
     return calls as unknown as VoterClient;
   }
 
-  #open(client: SimulatedProcess, method: string, request: unknown): StreamEnd {
+  #open(client: SimulatedProcess, method: string, opening?: FollowOpening): StreamEnd {
     const { network, clock, random } = this.#options;
     const server = this.#process ?? new SimulatedProcess('voter', clock, random.fork());
     const ends = StreamEnd.pair(network, client, server);
-    ends.server.request = request;
     network.send(client.name, server.name, () => {
       const service = this.#process === server ? this.#service : undefined;
       if (service === undefined) ends.server.breakOff();
-      else serve(service, method, ends.server);
+      else serve(service, method, ends.server, opening);
     });
     return ends.client;
   }
 }
 
-function serve(service: VoterService, method: string, end: StreamEnd): void {
+function serve(
+  service: VoterService,
+  method: string,
+  end: StreamEnd,
+  opening: FollowOpening | undefined,
+): void {
+  if (opening !== undefined) {
+    service.serveFollower(end as unknown as ServedFollow, opening);
+    return;
+  }
   if (method === 'propose') {
     service.serveProposals(end as unknown as ServedProposals, false);
     return;

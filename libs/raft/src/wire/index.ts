@@ -3,6 +3,7 @@ export {
   type FollowStream,
   logProtocol,
   type ProposeStream,
+  type ServedFollow,
   type ServedProposals,
 } from './protocol.ts';
 export { VoterClient } from './voter-client.ts';

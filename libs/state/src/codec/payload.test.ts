@@ -21,6 +21,14 @@ describe('the payload of an entry', () => {
     expect(decoded.transactions.map((bytes) => [...bytes])).toEqual([[...encoded], [...encoded]]);
   });
 
+  test('of the first schema is read as well', () => {
+    const plain = new TextEncoder().encode(JSON.stringify(transaction('one', [create('node', node('n1'))])));
+    const old = EntryPayload.encode({ schema: 1, timeMs: 7, transactions: [Buffer.from(plain)] });
+    const state = new State();
+    state.apply(1 as LogIndex, old.finish());
+    expect(state.view.nodes.get('n1')).toBeDefined();
+  });
+
   test.each([
     ['an unknown schema', schema(3), 'unknown-schema', /schema 3.*knows up to 2.*newer/],
     ['no schema', new Uint8Array(0), 'unknown-schema', /schema 0/],

@@ -77,6 +77,7 @@ describe('a snapshot', () => {
   });
 
   test.each([
+    ['no schema', framed({ ...header, schema: 0 }), /schema 0/],
     ['an unknown schema', framed({ ...header, schema: 9 }), /schema 9.*knows up to 2/],
     ['something else', framed({ hello: 1 }), /header is missing/],
     ['no end', framed(header), /cut off/],
