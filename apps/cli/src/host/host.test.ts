@@ -1,3 +1,6 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { nodeFlags } from '@shoal/runtime/process';
 import { describe, expect, test } from 'vitest';
 import { type HostConfig, hostArguments, hostFlags, readHostConfig } from './config.ts';
 import { hostPlan, processNames } from './plan.ts';
@@ -52,8 +55,14 @@ test('every process of the plan has its own admin port and the mark of its super
   const ports = plans.map(({ args }) => args.find((word) => word.startsWith('--metrics-listen=')));
   expect(new Set(ports).size).toBe(processNames.length);
   expect(ports[0]).toBe('--metrics-listen=127.0.0.1:100');
-  expect(plans.every(({ args }) => args.indexOf('--max-semi-space-size=4') === 0)).toBe(true);
+  for (const { args } of plans) expect(args.slice(0, nodeFlags.length)).toEqual(nodeFlags);
   expect(plans.every(({ env }) => env['SHOAL_SUPERVISED_IN'] === '/tmp/a')).toBe(true);
+});
+
+test.each(['node', 'network'])('the image %s runs Node.js as the supervisor does', (image) => {
+  const file = join(import.meta.dirname, '../../../../deploy/images', image, 'Dockerfile');
+  const [, entry = ''] = /^ENTRYPOINT (.*)$/m.exec(readFileSync(file, 'utf8')) ?? [];
+  expect(JSON.parse(entry)).toEqual(['/bin/node', ...nodeFlags, '/app/start.mjs']);
 });
 
 describe('preflight', () => {
