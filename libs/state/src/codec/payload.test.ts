@@ -22,7 +22,9 @@ describe('the payload of an entry', () => {
   });
 
   test('of the first schema is read as well', () => {
-    const plain = new TextEncoder().encode(JSON.stringify(transaction('one', [create('node', node('n1'))])));
+    const plain = new TextEncoder().encode(
+      JSON.stringify(transaction('one', [create('node', node('n1'))])),
+    );
     const old = EntryPayload.encode({ schema: 1, timeMs: 7, transactions: [Buffer.from(plain)] });
     const state = new State();
     state.apply(1 as LogIndex, old.finish());
