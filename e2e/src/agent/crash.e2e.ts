@@ -110,6 +110,11 @@ describe('the agent as a process', () => {
   }, 90_000);
 
   test('SIGTERM ends it and leaves the containers alone', async () => {
+    // A process that has only begun dies of the signal.
+    await eventually('it works', async () => {
+      const said = await health().catch(() => undefined);
+      return said?.ready === true && said.role === 'active';
+    });
     expect(await end('SIGTERM')).toBe(0);
     const running = await engine.docker('ps', '-q');
     expect(running.split('\n').filter(Boolean).length).toBeGreaterThanOrEqual(tasksCount);

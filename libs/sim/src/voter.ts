@@ -102,45 +102,38 @@ export class SimulatedVoter {
 
   /** A client as a process makes it; its calls fail while the voter is down. */
   clientFor(client: SimulatedProcess): VoterClient {
-    const open = (method: string, opening?: FollowOpening): StreamEnd =>
-      this.#open(client, method, opening);
     const calls = {
-      follow: (opening: FollowOpening) => open('follow', opening),
-      propose: () => open('propose'),
-      holdLease: () => open('holdLease'),
+      follow: (opening: FollowOpening) =>
+        this.#open(client, (service, end) =>
+          service.serveFollower(end as unknown as ServedFollow, opening),
+        ),
+      propose: () =>
+        this.#open(client, (service, end) =>
+          service.serveProposals(end as unknown as ServedProposals, false),
+        ),
+      holdLease: () =>
+        this.#open(client, (service, end) => {
+          const handle = service.implementation['holdLease'];
+          invariant(handle !== undefined, 'the service grants leases', {});
+          (handle as (call: unknown) => void)(end);
+        }),
       close: () => undefined,
     };
     return calls as unknown as VoterClient;
   }
 
-  #open(client: SimulatedProcess, method: string, opening?: FollowOpening): StreamEnd {
+  #open(
+    client: SimulatedProcess,
+    serve: (service: VoterService, end: StreamEnd) => void,
+  ): StreamEnd {
     const { network, clock, random } = this.#options;
     const server = this.#process ?? new SimulatedProcess('voter', clock, random.fork());
     const ends = StreamEnd.pair(network, client, server);
     network.send(client.name, server.name, () => {
       const service = this.#process === server ? this.#service : undefined;
       if (service === undefined) ends.server.breakOff();
-      else serve(service, method, ends.server, opening);
+      else serve(service, ends.server);
     });
     return ends.client;
   }
-}
-
-function serve(
-  service: VoterService,
-  method: string,
-  end: StreamEnd,
-  opening: FollowOpening | undefined,
-): void {
-  if (opening !== undefined) {
-    service.serveFollower(end as unknown as ServedFollow, opening);
-    return;
-  }
-  if (method === 'propose') {
-    service.serveProposals(end as unknown as ServedProposals, false);
-    return;
-  }
-  const handle = service.implementation[method];
-  invariant(handle !== undefined, 'the service has the method', { method });
-  (handle as (call: unknown) => void)(end);
 }

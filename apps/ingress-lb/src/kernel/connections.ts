@@ -99,7 +99,7 @@ export function backendSelections(
 ): readonly (readonly string[])[] {
   const found = new Map<string, readonly string[]>();
   for (const line of listing.split('\n')) {
-    const [, protocol = '', state = '', address = '', from = '', to = ''] =
+    const [, protocol = '', state = '', address = '', taskPort = '', clientPort = ''] =
       entryLine.exec(line) ?? [];
     if (!balanced.has(protocol) || over.has(state)) continue;
     const asked = flows.some(
@@ -107,7 +107,7 @@ export function backendSelections(
         flow.address === address && (flow.protocol === undefined || flow.protocol === protocol),
     );
     if (!asked) continue;
-    const only = onlySuch(state, from, to);
+    const only = onlySuch(state, taskPort, clientPort);
     const family = address.includes(':') ? 'ipv6' : 'ipv4';
     const selection = ['-f', family, '-p', protocol, ...only, '--reply-src', address];
     found.set(selection.join(' '), selection);
@@ -116,9 +116,10 @@ export function backendSelections(
 }
 
 /** Of the flows to one backend those in this state; where the tool cannot be asked for it, this flow. */
-function onlySuch(state: string, from: string, to: string): readonly string[] {
+function onlySuch(state: string, taskPort: string, clientPort: string): readonly string[] {
   if (state === '') return [];
-  if (unspeakable.has(state)) return ['--reply-port-src', from, '--reply-port-dst', to];
+  if (unspeakable.has(state))
+    return ['--reply-port-src', taskPort, '--reply-port-dst', clientPort];
   return ['--state', state];
 }
 

@@ -29,6 +29,11 @@ export function assertEven(tally: Tally, names: readonly string[] = taskNames): 
   deepStrictEqual(Object.keys(tally.names).sort(), [...names].sort());
 }
 
+/** Tasks saw clients of these addresses and of no others. */
+export function assertSources(tally: Tally, ...addresses: readonly string[]): void {
+  deepStrictEqual(Object.keys(tally.sources).sort(), addresses.toSorted(), JSON.stringify(tally));
+}
+
 export function isTask(name: string): boolean {
   return taskNames.some((each) => each === name);
 }

@@ -31,7 +31,9 @@ export class StateFormatError extends Error {
 }
 
 export function isKnownSchema(schema: unknown): boolean {
-  return typeof schema === 'number' && schema >= 1 && schema <= stateSchema;
+  return (
+    typeof schema === 'number' && Number.isInteger(schema) && schema >= 1 && schema <= stateSchema
+  );
 }
 
 /** The sentence for a schema this program cannot read. */
