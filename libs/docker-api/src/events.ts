@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Instant } from '@shoal/runtime';
 import type { AppliedChange, Node, Revision, Service } from '@shoal/state';
 import { type Filters, hasLabels, passes } from './filters.ts';
@@ -49,6 +50,7 @@ function subjectOf(
       };
     }
     case 'node': {
+      if (isListOfImages(change.before, change.after)) return undefined;
       const node = change.after ?? change.before;
       const name = node?.spec.Name ?? node?.description?.Hostname ?? '';
       return { type: 'node', attributes: { name, ...nodeMoves(change.before, change.after) } };
@@ -77,6 +79,17 @@ function isAllocatorsNote(before: Service | undefined, after: Service | undefine
   if (before.endpoint.revision === after.endpoint.revision) return false;
   const endpoint = { ...before.endpoint, revision: after.endpoint.revision };
   return JSON.stringify({ ...before, meta: after.meta, endpoint }) === JSON.stringify(after);
+}
+
+/** Whether all that was written is which images the node has: Docker keeps no such list, and tells of none. */
+function isListOfImages(before: Node | undefined, after: Node | undefined): boolean {
+  if (before?.description?.Images === after?.description?.Images) return false;
+  return isDeepStrictEqual(withoutImages(before), withoutImages(after));
+}
+
+function withoutImages(node: Node | undefined): object | undefined {
+  if (node === undefined) return undefined;
+  return { ...node, meta: undefined, description: { ...node.description, Images: undefined } };
 }
 
 function serviceMoves(
