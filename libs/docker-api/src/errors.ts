@@ -100,7 +100,7 @@ export const apiErrors = {
       400,
       kind === 'secret' || kind === 'config'
         ? `invalid ${kind} version`
-        : `invalid ${kind} version '${given}': strconv.ParseUint: parsing ${JSON.stringify(given)}: invalid syntax`,
+        : `invalid ${kind} version '${given}': strconv.ParseUint: parsing ${JSON.stringify(given)}: ${/^\d+$/.test(given) ? 'value out of range' : 'invalid syntax'}`,
     ),
   documentExists: (kind: 'secret' | 'config', name: string) =>
     rpcError('AlreadyExists', `${kind} ${name} already exists`),

@@ -33,7 +33,8 @@ function objectOf(text: string): object {
 /** In the form with flags the flag says nothing: what is named is wanted. */
 function valuesOf(values: unknown): readonly string[] {
   if (values === null) return [];
-  if (Array.isArray(values) && values.every((value) => typeof value === 'string')) return values;
+  if (Array.isArray(values) && values.every((value) => value === null || typeof value === 'string'))
+    return values.map((value) => value ?? '');
   const isMap = typeof values === 'object' && !Array.isArray(values);
   if (!isMap || !Object.values(values).every((value) => typeof value === 'boolean'))
     throw new ApiError(400, 'invalid filter');

@@ -44,6 +44,7 @@ export {
 export { parseNodeSpec } from './requests/node-spec.ts';
 export type { ServiceSpecRequest } from './requests/service-spec.ts';
 export {
+  asksForNewCluster,
   type ClusterSpecRequest,
   clusterDefaults,
   defaultDataPathPort,

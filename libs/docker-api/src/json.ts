@@ -113,12 +113,16 @@ function scan(text: string): Failure | undefined {
   }
 }
 
-/** Checks a parsed body against its schema; a mismatch is told as Go's decoder tells it. */
+/**
+ * Checks a parsed body against its schema; a mismatch is told as Go's decoder tells it. As there, null is a body
+ * without any member.
+ */
 export function decode<S extends z.ZodType>(schema: S, type: string, body: unknown): z.output<S> {
-  const decoded = decoderOf(schema)(body);
+  const members = body ?? {};
+  const decoded = decoderOf(schema)(members);
   if (decoded !== mismatch) return decoded as z.output<S>;
   // Only the schema says what is wrong.
-  const value = withGoKeys(schema, body);
+  const value = withGoKeys(schema, members);
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
@@ -129,15 +133,22 @@ export function decode<S extends z.ZodType>(schema: S, type: string, body: unkno
   const field = path.length === 0 ? 'value' : `struct field ${[type, ...path].join('.')}`;
   throw new ApiError(
     400,
-    `invalid JSON: json: cannot unmarshal ${jsonKind(found)} into Go ${field} of type ${goType(issue, type)}`,
+    `invalid JSON: json: cannot unmarshal ${jsonKind(found, issue)} into Go ${field} of type ${goType(issue, type)}`,
   );
 }
 
-function jsonKind(value: unknown): string {
+/** Go names a number where another number would do. */
+function jsonKind(value: unknown, issue: z.core.$ZodIssue | undefined): string {
   if (Array.isArray(value)) return 'array';
-  if (typeof value === 'number') return `number ${value}`;
   if (typeof value === 'boolean') return 'bool';
-  return typeof value;
+  if (typeof value !== 'number') return typeof value;
+  const isAsked =
+    issue?.code === 'too_small' || (issue?.code === 'invalid_type' && isNumeric(issue));
+  return isAsked ? `number ${value}` : 'number';
+}
+
+function isNumeric({ expected }: z.core.$ZodIssueInvalidType): boolean {
+  return expected === 'number' || expected === 'int';
 }
 
 function goType(issue: z.core.$ZodIssue | undefined, type: string): string {
@@ -154,6 +165,8 @@ function goType(issue: z.core.$ZodIssue | undefined, type: string): string {
       return 'int64';
     case 'array':
       return 'slice';
+    case 'record':
+      return 'map[string]string';
     default:
       return issue.path.length === 0 ? type : 'struct';
   }

@@ -126,7 +126,7 @@ function isSame(
   found: Secret | Config,
   { spec, data }: DocumentRequest,
 ): boolean {
-  if (spec.Name !== '' && spec.Name !== found.spec.Name) return false;
+  if (spec.Name !== found.spec.Name) return false;
   if (spec.Templating !== undefined && spec.Templating.Name !== found.spec.Templating?.Name)
     return false;
   if (data.length === 0) return true;

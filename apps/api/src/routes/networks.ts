@@ -2,7 +2,6 @@ import {
   apiErrors,
   filterKeys,
   isForSwarm,
-  isTrue,
   type NetworkRequest,
   networkFilter,
   networkSpec,
@@ -20,7 +19,7 @@ import { managerToRead, managerToWrite } from '../cluster/access.ts';
 import { blankMeta } from '../cluster/genesis.ts';
 import { write } from '../cluster/write.ts';
 import type { ApiContext } from '../context.ts';
-import { arrivalOf, jsonBody, queryOf, refOf, sendJson } from '../http/exchange.ts';
+import { arrivalOf, flagOf, jsonBody, queryOf, refOf, sendJson } from '../http/exchange.ts';
 import {
   type EngineNetwork,
   inspectNetwork,
@@ -141,7 +140,8 @@ async function inspect(
 ): Promise<object> {
   const { engine, host } = context;
   const ref = refOf(request);
-  const { scope = '', verbose } = queryOf(request);
+  const { scope = '' } = queryOf(request);
+  const verbose = flagOf(request, 'verbose', true);
   if (host.standing.kind === 'worker') {
     const shown = (await standIns(engine)).map((standIn) => ({
       ...shownOfEngine(standIn),
@@ -156,7 +156,7 @@ async function inspect(
   const { view } = manager.replica;
   const found = await findNetwork(engine, view, ref, scope);
   const show = (network: Network): Promise<object> =>
-    inspected(engine, view, network, manager.identity.nodeId, isTrue(verbose));
+    inspected(engine, view, network, manager.identity.nodeId, verbose);
   if (found.kind === 'swarm') return show(found.network);
   const network = await inspectNetwork(engine, arrivalOf(request).url);
   const id = standsFor(network);

@@ -1,6 +1,7 @@
 import {
   ApiError,
   apiErrors,
+  asksForNewCluster,
   isTrue,
   parseSwarmInit,
   parseSwarmJoin,
@@ -32,8 +33,10 @@ import { changedCluster } from '../swarm/update.ts';
 export function swarmRoutes(app: FastifyInstance, context: ApiContext): void {
   const { host } = context;
   app.post('/swarm/init', async (request, reply) => {
-    const body = parseSwarmInit(jsonBody(request), arrivalOf(request).version);
-    return sendJson(reply, 200, await host.init(body));
+    const body = jsonBody(request);
+    if (host.standing.kind !== 'inactive' && !asksForNewCluster(body))
+      throw apiErrors.alreadyInSwarm();
+    return sendJson(reply, 200, await host.init(parseSwarmInit(body, arrivalOf(request).version)));
   });
   app.post('/swarm/join', async (request, reply) => {
     const body = jsonBody(request);

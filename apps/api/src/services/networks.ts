@@ -25,6 +25,8 @@ export async function resolveNetworks(
 }
 
 async function resolveOne(engine: Engine, view: StateView, target: string): Promise<string> {
+  if (target === '')
+    throw new ApiError(400, 'a network of the service has no Target: it must be a name or an id');
   const known = knownNetwork(view, target);
   if (known !== undefined) return known.id;
   if (target === 'none')
@@ -43,7 +45,7 @@ async function resolveOne(engine: Engine, view: StateView, target: string): Prom
 /** By id, name or the start of an id. */
 function knownNetwork(view: StateView, target: string): Network | undefined {
   const exact = view.networks.get(target) ?? view.networks.byName(target);
-  if (exact !== undefined || target === '') return exact;
+  if (exact !== undefined) return exact;
   const [found, another] = view.networks.byIdPrefix(target, matchesMax);
   return another === undefined ? found : undefined;
 }

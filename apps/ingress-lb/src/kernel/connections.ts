@@ -118,8 +118,7 @@ export function backendSelections(
 /** Of the flows to one backend those in this state; where the tool cannot be asked for it, this flow. */
 function onlySuch(state: string, taskPort: string, clientPort: string): readonly string[] {
   if (state === '') return [];
-  if (unspeakable.has(state))
-    return ['--reply-port-src', taskPort, '--reply-port-dst', clientPort];
+  if (unspeakable.has(state)) return ['--reply-port-src', taskPort, '--reply-port-dst', clientPort];
   return ['--state', state];
 }
 

@@ -51,7 +51,7 @@ describe('a new secret or config', () => {
       'a'.repeat(65),
       'invalid name, only 64 [a-zA-Z0-9-_.] characters allowed, and the start and end character must be [a-zA-Z0-9]',
     ],
-    ['', 'meta: name must be provided'],
+    ['', 'name must be provided'],
   ])('name %j is refused', (Name, message) => {
     expect(refusal('secret', { Name, Data: base64(1) })).toEqual({
       status: 400,

@@ -4,6 +4,7 @@ import { ApiError, invalidArgument, rpcError } from '../errors.ts';
 import { decode } from '../json.ts';
 import { map, pointer, text } from '../requests/go-values.ts';
 import { type ApiVersion, formatVersion, isOlder } from '../version.ts';
+import { decodeBase64 } from './base64.ts';
 
 /** Secrets and configs: what people put into the cluster for their tasks to read. */
 export type DocumentKind = 'secret' | 'config';
@@ -72,6 +73,9 @@ export function parseNewDocument(kind: DocumentKind, body: unknown): DocumentReq
 }
 
 function documentOf({ Name, Labels, Data, Templating }: z.output<typeof schema>): DocumentRequest {
+  const content = decodeBase64(Data ?? '');
+  if (content.kind === 'corrupt')
+    throw new ApiError(400, `invalid JSON: illegal base64 data at input byte ${content.at}`);
   return {
     spec: {
       Name: Name ?? '',
@@ -83,12 +87,12 @@ function documentOf({ Name, Labels, Data, Templating }: z.output<typeof schema>)
         },
       }),
     },
-    data: Buffer.from(Data ?? '', 'base64'),
+    data: content.bytes,
   };
 }
 
 function checkName(name: string): void {
-  if (name === '') throw invalidArgument('meta: name must be provided');
+  if (name === '') throw invalidArgument('name must be provided');
   if (name.length > nameCharsMax || !nameForm.test(name))
     throw invalidArgument(
       'invalid name, only 64 [a-zA-Z0-9-_.] characters allowed, and the start and end character must be [a-zA-Z0-9]',

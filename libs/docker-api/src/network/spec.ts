@@ -37,7 +37,10 @@ export function networkSpec(
 }
 
 /** What a swarm network of Docker's can be and one of ours cannot, or neither. */
-function checkUnsupported({ ConfigOnly, ConfigFrom, EnableIPv4, IPAM }: NetworkRequest): void {
+function checkUnsupported(request: NetworkRequest): void {
+  const { ConfigOnly, ConfigFrom, EnableIPv4, IPAM, Scope } = request;
+  if (Scope === 'local')
+    throw new ApiError(403, 'cannot downgrade network scope for overlay networks');
   if (ConfigOnly === true)
     throw new ApiError(400, 'a configuration-only network is of one host: it has no swarm scope');
   if (ConfigFrom?.Network !== undefined)

@@ -29,6 +29,20 @@ export const unsigned = z
   .nullish()
   .transform(zeroAbsent((value) => value === 0));
 
+/** Members that are always there. */
+export const filledFlag = z
+  .boolean()
+  .nullish()
+  .transform((value) => value ?? false);
+export const filledText = z
+  .string()
+  .nullish()
+  .transform((value) => value ?? '');
+export const filledInteger = z
+  .int()
+  .nullish()
+  .transform((value) => value ?? 0);
+
 /** Pointers: absent and zero differ. */
 export const flagPointer = z
   .boolean()
@@ -49,6 +63,11 @@ export function list<T extends z.ZodType>(item: T) {
     .array(item)
     .nullish()
     .transform(zeroAbsent((value) => value.length === 0));
+}
+
+/** Null is a struct without any member. */
+export function structs<T extends z.ZodObject>(struct: T) {
+  return list(struct.nullable().transform((value): z.output<T> => value ?? struct.parse({})));
 }
 
 export const strings = list(

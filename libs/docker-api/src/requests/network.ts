@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { ApiError } from '../errors.ts';
 import { decode } from '../json.ts';
-import { flag, flagPointer, list, map, pointer, text } from './go-values.ts';
+import { flag, flagPointer, map, pointer, structs, text } from './go-values.ts';
 
 const ipamConfig = z.object({
   Subnet: text,
@@ -14,7 +14,7 @@ const createSchema = z.object({
   Name: text,
   Driver: text,
   Scope: text,
-  IPAM: pointer(z.object({ Driver: text, Options: map, Config: list(ipamConfig) })),
+  IPAM: pointer(z.object({ Driver: text, Options: map, Config: structs(ipamConfig) })),
   Internal: flag,
   Attachable: flag,
   Ingress: flag,

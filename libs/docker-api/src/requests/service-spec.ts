@@ -1,5 +1,8 @@
 import { z } from 'zod';
 import {
+  filledFlag,
+  filledInteger,
+  filledText,
   flag,
   flagPointer,
   integer,
@@ -8,6 +11,7 @@ import {
   map,
   pointer,
   strings,
+  structs,
   text,
   unsigned,
   unsignedPointer,
@@ -42,9 +46,15 @@ const mount = z.object({
 const fileTarget = z.object({ Name: text, UID: text, GID: text, Mode: unsigned });
 
 const privileges = z.object({
-  CredentialSpec: pointer(z.object({ Config: text, File: text, Registry: text })),
+  CredentialSpec: pointer(z.object({ Config: filledText, File: filledText, Registry: filledText })),
   SELinuxContext: pointer(
-    z.object({ Disable: flag, User: text, Role: text, Type: text, Level: text }),
+    z.object({
+      Disable: filledFlag,
+      User: filledText,
+      Role: filledText,
+      Type: filledText,
+      Level: filledText,
+    }),
   ),
   Seccomp: pointer(z.object({ Mode: text, Profile: text })),
   AppArmor: pointer(z.object({ Mode: text })),
@@ -76,13 +86,13 @@ const containerSpec = z.object({
   TTY: flag,
   OpenStdin: flag,
   ReadOnly: flag,
-  Mounts: list(mount),
+  Mounts: structs(mount),
   StopGracePeriod: integerPointer,
   Healthcheck: pointer(healthcheck),
   Hosts: strings,
   DNSConfig: pointer(z.object({ Nameservers: strings, Search: strings, Options: strings })),
-  Secrets: list(z.object({ File: pointer(fileTarget), SecretID: text, SecretName: text })),
-  Configs: list(
+  Secrets: structs(z.object({ File: pointer(fileTarget), SecretID: text, SecretName: text })),
+  Configs: structs(
     z.object({
       File: pointer(fileTarget),
       Runtime: pointer(z.object({})),
@@ -94,46 +104,30 @@ const containerSpec = z.object({
   Sysctls: map,
   CapabilityAdd: strings,
   CapabilityDrop: strings,
-  Ulimits: list(
+  Ulimits: structs(
     z.object({
-      Name: z
-        .string()
-        .nullish()
-        .transform((value) => value ?? ''),
-      Soft: z
-        .int()
-        .nullish()
-        .transform((value) => value ?? 0),
-      Hard: z
-        .int()
-        .nullish()
-        .transform((value) => value ?? 0),
+      Name: filledText,
+      Soft: filledInteger,
+      Hard: filledInteger,
     }),
   ),
   OomScoreAdj: integer,
 });
 
 const genericResource = z.object({
-  NamedResourceSpec: pointer(
-    z.object({ Kind: z.string().default(''), Value: z.string().default('') }),
-  ),
-  DiscreteResourceSpec: pointer(
-    z.object({ Kind: z.string().default(''), Value: z.int().default(0) }),
-  ),
+  NamedResourceSpec: pointer(z.object({ Kind: filledText, Value: filledText })),
+  DiscreteResourceSpec: pointer(z.object({ Kind: filledText, Value: filledInteger })),
 });
 
 const limits = z.object({ NanoCPUs: integer, MemoryBytes: integer, Pids: integer });
 const reservations = z.object({
   NanoCPUs: integer,
   MemoryBytes: integer,
-  GenericResources: list(genericResource),
+  GenericResources: structs(genericResource),
 });
 
 const networkAttachment = z.object({
-  Target: z
-    .string()
-    .nullish()
-    .transform((value) => value ?? ''),
+  Target: filledText,
   Aliases: strings,
   DriverOpts: map,
 });
@@ -174,14 +168,14 @@ const taskTemplate = z.object({
   Placement: pointer(
     z.object({
       Constraints: strings,
-      Preferences: list(
-        z.object({ Spread: pointer(z.object({ SpreadDescriptor: z.string().default('') })) }),
+      Preferences: structs(
+        z.object({ Spread: pointer(z.object({ SpreadDescriptor: filledText })) }),
       ),
       MaxReplicas: unsigned,
-      Platforms: list(z.object({ Architecture: text, OS: text })),
+      Platforms: structs(z.object({ Architecture: text, OS: text })),
     }),
   ),
-  Networks: list(networkAttachment),
+  Networks: structs(networkAttachment),
   LogDriver: pointer(driver),
   ForceUpdate: unsigned,
   Runtime: text,
@@ -206,8 +200,8 @@ export const serviceSpecSchema = z.object({
   Mode: mode.nullish().transform((value) => value ?? mode.parse({})),
   UpdateConfig: pointer(updateConfig),
   RollbackConfig: pointer(updateConfig),
-  Networks: list(networkAttachment),
-  EndpointSpec: pointer(z.object({ Mode: text, Ports: list(portConfig) })),
+  Networks: structs(networkAttachment),
+  EndpointSpec: pointer(z.object({ Mode: text, Ports: structs(portConfig) })),
 });
 
 export type ServiceSpecRequest = z.output<typeof serviceSpecSchema>;

@@ -116,7 +116,7 @@ describe('update', () => {
     expect(JSON.stringify(spec)).not.toMatch(/secret|Signing/);
     expect(spec.CAConfig.ForceRotate).toBe(2);
     expect(() => parseSwarmUpdate({ CAConfig: { SigningCAKey: 'x' } })).toThrow(
-      'must provide a CA certificate along with its signing CA key',
+      'if a signing CA key is provided, the signing CA cert must also be provided',
     );
   });
 

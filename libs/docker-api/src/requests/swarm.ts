@@ -10,10 +10,10 @@ import {
   flag,
   integer,
   integerPointer,
-  list,
   map,
   pointer,
   strings,
+  structs,
   text,
   unsigned,
 } from './go-values.ts';
@@ -37,7 +37,7 @@ const clusterSpecSchema = z.object({
     z.object({
       NodeCertExpiry: integer,
       ForceRotate: unsigned,
-      ExternalCAs: list(z.object({ Protocol: text, URL: text, Options: map, CACert: text })),
+      ExternalCAs: structs(z.object({ Protocol: text, URL: text, Options: map, CACert: text })),
       SigningCACert: text,
       SigningCAKey: text,
     }),
@@ -114,6 +114,11 @@ export interface SwarmInit {
   readonly subnetSize: number;
 }
 
+/** Whether a host that is in a swarm may do what the body of `POST /swarm/init` asks for: all else is refused first. */
+export function asksForNewCluster(body: unknown): boolean {
+  return decode(initSchema, 'InitRequest', body).ForceNewCluster === true;
+}
+
 /** Reads and checks the body of `POST /swarm/init`, in Docker's order. */
 export function parseSwarmInit(body: unknown, version: ApiVersion = maxVersion): SwarmInit {
   const request = olderInit(decode(initSchema, 'InitRequest', body), version);
@@ -175,7 +180,9 @@ export function parseSwarmUpdate(body: unknown): SwarmUpdate {
   checkSpec(spec);
   const { SigningCACert, SigningCAKey } = request.CAConfig ?? {};
   if (SigningCAKey !== undefined && SigningCACert === undefined)
-    throw invalidArgument('must provide a CA certificate along with its signing CA key');
+    throw invalidArgument(
+      'if a signing CA key is provided, the signing CA cert must also be provided',
+    );
   return {
     spec,
     signingCa:
@@ -281,7 +288,7 @@ type ExternalCaRequest = NonNullable<
 
 function externalCa({ Protocol, URL, Options, CACert }: ExternalCaRequest): ExternalCa {
   if ((Protocol ?? '').toLowerCase() !== 'cfssl')
-    throw new ApiError(500, `invalid protocol: ${JSON.stringify(Protocol ?? '')}`);
+    throw new ApiError(400, `invalid protocol: ${JSON.stringify(Protocol ?? '')}`);
   if (URL === undefined) throw new ApiError(400, 'an external CA needs its URL');
   return {
     Protocol: 'cfssl',

@@ -3,6 +3,8 @@ import { ApiError } from '../errors.ts';
 import type { ContainerSpecRequest, MountRequest } from '../requests/service-spec.ts';
 
 const mountTypes = ['bind', 'volume', 'tmpfs', 'npipe', 'cluster', 'image'] as const;
+/** What else is asked for is taken as the default, as by Docker. */
+const isolations = ['process', 'hyperv'];
 const propagations = ['rprivate', 'private', 'rshared', 'shared', 'rslave', 'slave'];
 
 /** The container part of a task template. */
@@ -20,8 +22,7 @@ export function normaliseContainer(request: ContainerSpecRequest): ContainerSpec
     Image: request.Image ?? '',
     Privileges: privileges,
     Mounts: request.Mounts?.map(normaliseMount),
-    // Reads say `default` where nothing was asked for; what comes back from a read is the same spec.
-    Isolation: Isolation?.toLowerCase() === 'default' ? undefined : Isolation?.toLowerCase(),
+    Isolation: isolations.find((known) => known === Isolation?.toLowerCase()),
     Secrets: Secrets?.map(({ SecretID = '', SecretName = '', File }) => ({
       SecretID,
       SecretName,
@@ -63,7 +64,7 @@ type CredentialSpec = NonNullable<
 /** One source, and only one. @throws ApiError 400 */
 function checkCredentials(spec: CredentialSpec): void {
   const given = (['Config', 'File', 'Registry'] as const)
-    .filter((source) => spec[source] !== undefined)
+    .filter((source) => spec[source] !== '')
     .map((source) => `"${source.toLowerCase()}"`);
   if (given.length === 1) return;
   const last = given.pop();

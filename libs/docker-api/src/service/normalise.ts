@@ -115,7 +115,7 @@ function normaliseUpdate(request: UpdateConfigRequest | undefined): UpdateConfig
 
 function normaliseEndpoint(request: ServiceSpecRequest['EndpointSpec']): EndpointSpec | undefined {
   if (request === undefined) return undefined;
-  const mode = request.Mode?.toLowerCase() ?? 'vip';
+  const mode = request.Mode ?? 'vip';
   if (mode !== 'vip' && mode !== 'dnsrr')
     throw new ApiError(400, `invalid resolution mode: ${JSON.stringify(request.Mode)}`);
   return { Mode: mode, Ports: request.Ports?.map(normalisePort) };

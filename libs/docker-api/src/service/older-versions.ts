@@ -75,7 +75,7 @@ function olderContainer(container: Container, version: ApiVersion): Container {
     if (result.Privileges?.CredentialSpec !== undefined)
       result.Privileges = {
         ...result.Privileges,
-        CredentialSpec: { ...result.Privileges.CredentialSpec, Config: undefined },
+        CredentialSpec: { ...result.Privileges.CredentialSpec, Config: '' },
       };
   }
   return result;

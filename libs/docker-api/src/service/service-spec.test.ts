@@ -67,6 +67,12 @@ describe('what the daemon refuses', () => {
       'invalid resolution mode: "foo"',
     ],
     [
+      'endpoint mode in capitals',
+      body({}, {}, { EndpointSpec: { Mode: 'VIP' } }),
+      400,
+      'invalid resolution mode: "VIP"',
+    ],
+    [
       'restart',
       body({ RestartPolicy: { Condition: 'sometimes' } }),
       400,
@@ -127,6 +133,19 @@ describe('what the daemon refuses', () => {
       'invalid JSON: json: cannot unmarshal string into Go struct field ServiceSpec.TaskTemplate.ForceUpdate of type int64',
     ],
     [
+      'a number for a text',
+      body({}, { Image: 5 }),
+      400,
+      'invalid JSON: json: cannot unmarshal number into Go struct field ServiceSpec.TaskTemplate.ContainerSpec.Image of type string',
+    ],
+    [
+      'a list for a map',
+      body({}, {}, { Labels: [] }),
+      400,
+      'invalid JSON: json: cannot unmarshal array into Go struct field ServiceSpec.Labels of type map[string]string',
+    ],
+    ['null for a body', null, 400, 'mismatched Runtime and *Spec fields'],
+    [
       'a list for a body',
       [],
       400,
@@ -147,6 +166,42 @@ describe('what the cluster store refuses', () => {
       'cpu',
       body({ Resources: { Limits: { NanoCPUs: 100_000 } } }),
       'invalid cpu value 0.0001: Must be at least 0.001',
+    ],
+    [
+      'a tiny cpu',
+      body({ Resources: { Reservations: { NanoCPUs: 10 } } }),
+      'invalid cpu value 1e-08: Must be at least 0.001',
+    ],
+    [
+      'a generic resource of no kind',
+      body({ Resources: { Reservations: { GenericResources: [{ DiscreteResourceSpec: {} }] } } }),
+      'GenericResources: Kind must be provided',
+    ],
+    [
+      'a generic resource that is nothing',
+      body({ Resources: { Reservations: { GenericResources: [null] } } }),
+      'GenericResources: either NamedResourceSpec or DiscreteResourceSpec must be provided',
+    ],
+    [
+      'less than none of a generic resource',
+      body({
+        Resources: {
+          Reservations: {
+            GenericResources: [{ DiscreteResourceSpec: { Kind: 'gpu', Value: -1 } }],
+          },
+        },
+      }),
+      'GenericResources: gpu cannot be negative: -1',
+    ],
+    [
+      'a published port that is none',
+      body({}, {}, ports({ TargetPort: 80, PublishedPort: 70_000 })),
+      'EndpointSpec: port 70000 is above 65535, the last there is',
+    ],
+    [
+      'a target port that is none',
+      body({}, {}, ports({ TargetPort: 65_536 })),
+      'EndpointSpec: port 65536 is above 65535, the last there is',
     ],
     [
       'memory',
@@ -234,9 +289,9 @@ describe('what the cluster store refuses', () => {
       'TaskSpec: update-delay cannot be negative',
     ],
     [
-      'update monitor',
+      'rollback monitor',
       body({}, {}, { RollbackConfig: { Monitor: -1 } }),
-      'TaskSpec: update-monitor cannot be negative',
+      'TaskSpec: rollback-monitor cannot be negative',
     ],
     [
       'ratio',

@@ -1,6 +1,7 @@
 import {
   type ContainerSpec,
   type EndpointSpec,
+  type GenericResource,
   type Healthcheck,
   type PortConfig,
   parseConstraints,
@@ -18,6 +19,7 @@ import { checkTemplates } from './template.ts';
 const nanoCpusMin = 1_000_000;
 const memoryBytesMin = 4 * 1024 * 1024;
 const nanosPerMilli = 1_000_000;
+const portMax = 65_535;
 const nameCharsMax = 63;
 const nameForm = /^[a-zA-Z0-9](?:[-_]*[A-Za-z0-9]+)*$/;
 
@@ -51,8 +53,8 @@ export function validateServiceSpec({ spec }: NormalisedSpec, surroundings: Surr
   checkTemplates(spec);
   validateContainer(template.ContainerSpec);
   validateMode(spec);
-  validateUpdate(spec.UpdateConfig);
-  validateUpdate(spec.RollbackConfig);
+  validateUpdate(spec.UpdateConfig, 'update');
+  validateUpdate(spec.RollbackConfig, 'rollback');
   validateEndpoint(spec.EndpointSpec);
   const networks = template.Networks ?? [];
   const { ingress } = surroundings;
@@ -74,10 +76,31 @@ export function validateName(name: string): void {
 function validateResources(resources: Resources | undefined): void {
   const cpus = resources?.NanoCPUs ?? 0;
   if (cpus !== 0 && cpus < nanoCpusMin)
-    throw invalidArgument(`invalid cpu value ${cpus / 1e9}: Must be at least ${nanoCpusMin / 1e9}`);
+    throw invalidArgument(
+      `invalid cpu value ${goFloat(cpus / 1e9)}: Must be at least ${nanoCpusMin / 1e9}`,
+    );
   const memory = resources?.MemoryBytes ?? 0;
   if (memory !== 0 && memory < memoryBytesMin)
     throw invalidArgument(`invalid memory value ${memory}: Must be at least 4MiB`);
+  for (const resource of resources?.GenericResources ?? []) validateGeneric(resource);
+}
+
+/** As Go prints it: an exponent from five digits behind the point on, in two digits. */
+function goFloat(value: number): string {
+  if (value === 0 || Math.abs(value) >= 1e-4) return String(value);
+  return value.toExponential().replace(/e-(\d)$/, 'e-0$1');
+}
+
+function validateGeneric({ NamedResourceSpec, DiscreteResourceSpec }: GenericResource): void {
+  const resource = NamedResourceSpec ?? DiscreteResourceSpec;
+  if (resource === undefined || (NamedResourceSpec && DiscreteResourceSpec) !== undefined)
+    throw invalidArgument(
+      'GenericResources: either NamedResourceSpec or DiscreteResourceSpec must be provided',
+    );
+  const { Kind, Value } = resource;
+  if (Kind === '') throw invalidArgument('GenericResources: Kind must be provided');
+  if (typeof Value === 'number' && Value < 0)
+    throw invalidArgument(`GenericResources: ${Kind} cannot be negative: ${Value}`);
 }
 
 function validateRestart({ TaskTemplate }: ServiceSpec): void {
@@ -121,21 +144,22 @@ function validateMode(spec: ServiceSpec): void {
     throw invalidArgument('Jobs may not have an update config');
 }
 
-function validateUpdate(update: UpdateConfig | undefined): void {
+function validateUpdate(update: UpdateConfig | undefined, of: 'update' | 'rollback'): void {
   if (update === undefined) return;
-  if ((update.Delay ?? 0) < 0) throw invalidArgument('TaskSpec: update-delay cannot be negative');
+  if ((update.Delay ?? 0) < 0) throw invalidArgument(`TaskSpec: ${of}-delay cannot be negative`);
   if ((update.Monitor ?? 0) < 0)
-    throw invalidArgument('TaskSpec: update-monitor cannot be negative');
+    throw invalidArgument(`TaskSpec: ${of}-monitor cannot be negative`);
   const ratio = update.MaxFailureRatio ?? 0;
   if (ratio < 0 || ratio > 1)
-    throw invalidArgument(
-      'TaskSpec: update-maxfailureratio cannot be less than 0 or bigger than 1',
-    );
+    throw invalidArgument(`TaskSpec: ${of}-maxfailureratio cannot be less than 0 or bigger than 1`);
 }
 
 function validateEndpoint(endpoint: EndpointSpec | undefined): void {
   const seen = new Set<string>();
-  for (const { PublishMode, PublishedPort, Protocol } of endpoint?.Ports ?? []) {
+  for (const { PublishMode, PublishedPort, TargetPort, Protocol } of endpoint?.Ports ?? []) {
+    for (const port of [TargetPort, PublishedPort ?? 0])
+      if (port > portMax)
+        throw invalidArgument(`EndpointSpec: port ${port} is above ${portMax}, the last there is`);
     if (PublishMode === 'ingress' && endpoint?.Mode === 'dnsrr')
       throw invalidArgument(
         "EndpointSpec: port published with ingress mode can't be used with dnsrr mode",

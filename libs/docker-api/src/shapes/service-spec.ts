@@ -1,4 +1,14 @@
-import type { ServiceSpec, TaskTemplate, UpdateConfig } from '@shoal/state';
+import type {
+  ContainerSpec,
+  EndpointSpec,
+  GenericResource,
+  PortConfig,
+  ResourceRequirements,
+  ServiceSpec,
+  TaskTemplate,
+  UpdateConfig,
+} from '@shoal/state';
+import { unlessEmpty, unlessZero } from './meta.ts';
 
 const secondNanos = 1_000_000_000;
 
@@ -13,22 +23,52 @@ export function serviceSpecShape(spec: ServiceSpec, insertDefaults: boolean) {
     Mode: spec.Mode,
     UpdateConfig: updateShape(spec.UpdateConfig, insertDefaults),
     RollbackConfig: updateShape(spec.RollbackConfig, insertDefaults),
-    EndpointSpec: spec.EndpointSpec,
+    EndpointSpec: endpointSpecShape(spec.EndpointSpec),
   };
 }
 
 /** The template alone, as tasks show it. */
 export function taskTemplateShape(template: TaskTemplate) {
-  const { ContainerSpec } = template;
+  const { LogDriver } = template;
   return {
-    ContainerSpec: { ...ContainerSpec, Isolation: ContainerSpec.Isolation ?? 'default' },
-    Resources: template.Resources,
+    ContainerSpec: containerShape(template.ContainerSpec),
+    Resources: resourcesShape(template.Resources),
     RestartPolicy: template.RestartPolicy,
     Placement: template.Placement,
     Networks: template.Networks,
-    LogDriver: template.LogDriver,
+    LogDriver: LogDriver && { ...LogDriver, Name: unlessEmpty(LogDriver.Name) },
     ForceUpdate: template.ForceUpdate,
   };
+}
+
+function containerShape(spec: ContainerSpec) {
+  const Mounts = spec.Mounts?.map((mount) => ({ ...mount, Target: unlessEmpty(mount.Target) }));
+  return { ...spec, Mounts, Isolation: spec.Isolation ?? 'default' };
+}
+
+function resourcesShape(resources: ResourceRequirements | undefined) {
+  const generic = resources?.Reservations?.GenericResources;
+  if (generic === undefined) return resources;
+  const Reservations = { ...resources?.Reservations, GenericResources: generic.map(genericShape) };
+  return { ...resources, Reservations };
+}
+
+function genericShape({
+  NamedResourceSpec: named,
+  DiscreteResourceSpec: discrete,
+}: GenericResource) {
+  return {
+    NamedResourceSpec: named && { ...named, Value: unlessEmpty(named.Value) },
+    DiscreteResourceSpec: discrete && { ...discrete, Value: unlessZero(discrete.Value) },
+  };
+}
+
+export function endpointSpecShape(spec: EndpointSpec | undefined) {
+  return spec && { ...spec, Ports: spec.Ports?.map(portShape) };
+}
+
+export function portShape(port: PortConfig) {
+  return { ...port, TargetPort: unlessZero(port.TargetPort) };
 }
 
 function withDefaults(template: TaskTemplate): TaskTemplate {

@@ -14,7 +14,7 @@ import {
 import { type Filters, hasStoredLabels, passes } from '../filters.ts';
 import { rfc3339Nano } from '../time.ts';
 import { metaShape, unlessEmpty, unlessNone, unlessZero } from './meta.ts';
-import { serviceSpecShape } from './service-spec.ts';
+import { endpointSpecShape, portShape, serviceSpecShape } from './service-spec.ts';
 
 export interface ServiceShapeOptions {
   readonly insertDefaults: boolean;
@@ -113,8 +113,8 @@ function endpointShape(
   ];
   const isAllocated = endpoint.ports.length + addresses.length > 0;
   return {
-    Spec: (isAllocated ? allocatedFor?.spec.EndpointSpec : undefined) ?? {},
-    Ports: unlessNone(endpoint.ports),
+    Spec: (isAllocated ? endpointSpecShape(allocatedFor?.spec.EndpointSpec) : undefined) ?? {},
+    Ports: unlessNone(endpoint.ports.map(portShape)),
     VirtualIPs: unlessNone(
       addresses.map(({ networkId, addr }) => ({
         NetworkID: networkId,

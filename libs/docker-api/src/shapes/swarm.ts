@@ -1,4 +1,4 @@
-import type { Cluster, Node, StateView } from '@shoal/state';
+import type { Cluster, ClusterSpec, Node, StateView } from '@shoal/state';
 import { apiErrors } from '../errors.ts';
 import { metaShape, unlessEmpty } from './meta.ts';
 
@@ -14,13 +14,19 @@ export function clusterShape(cluster: Cluster, tls: TlsShape) {
   const { spec, defaultAddressPool } = cluster;
   return {
     ...metaShape(cluster.id, cluster.meta),
-    Spec: { ...spec, Name: unlessEmpty(spec.Name) },
+    Spec: { ...spec, Name: unlessEmpty(spec.Name), CAConfig: authorityShape(spec) },
     TLSInfo: tls,
     RootRotationInProgress: cluster.rootCa.rotation !== undefined,
     DefaultAddrPool: defaultAddressPool.length === 0 ? null : defaultAddressPool,
     SubnetSize: cluster.subnetSize,
     DataPathPort: cluster.dataPathPort,
   };
+}
+
+function authorityShape({ CAConfig }: ClusterSpec) {
+  const { ExternalCAs } = CAConfig;
+  if (ExternalCAs === undefined) return CAConfig;
+  return { ...CAConfig, ExternalCAs: ExternalCAs.map((one) => ({ CACert: '', ...one })) };
 }
 
 export function swarmShape(
