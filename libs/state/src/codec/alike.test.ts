@@ -74,6 +74,15 @@ describe('changes that are alike', () => {
     expect(thereAndBack(changes)).toEqual(json(changes));
   });
 
+  test('that have a member of an unusual name', () => {
+    const members = [1, 2, 3, 4, 5].map((value) => `{"id":"t","__proto__":${value}}`);
+    const changes = members.map((object) => ({
+      ...{ op: 'create', table: 'task' },
+      object: JSON.parse(object),
+    })) as unknown as Change[];
+    expect(JSON.stringify(thereAndBack(changes))).toBe(JSON.stringify(changes));
+  });
+
   const values = fc.oneof(
     fc.constantFrom(0, 1, null, '', undefined, 'a'),
     fc.constantFrom({ a: 1 }, { a: 1, b: [1] }, { a: undefined }, { b: undefined }, [], [1], {}),

@@ -66,9 +66,8 @@ function runOf(changes: readonly Write[]): Run | undefined {
 }
 
 function only(members: readonly string[], object: Fields): Fields {
-  const part: Record<string, unknown> = {};
-  for (const member of members) part[member] = object[member];
-  return part;
+  // An assignment would take a member called __proto__ for something else.
+  return Object.fromEntries(members.map((member) => [member, object[member]]));
 }
 
 /** In their order, which what is read has, too. Undefined is as good as absent. */
