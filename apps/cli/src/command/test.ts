@@ -58,7 +58,7 @@ const endToEnd = (name: string, ...args: readonly string[]): Suite => ({
 /** Vitest projects that are suites of their own. */
 const slowProjects = [
   ...['simulation', 'e2e', 'managers', 'scheduling', 'networking', 'clients'],
-  ...['ipvs', 'encryption', 'sizes', 'machines', 'network-driver', 'chaos'],
+  ...['ipvs', 'encryption', 'sizes', 'machines', 'network-driver', 'chaos', 'differential'],
 ];
 
 /** Fast ones first: a formatting slip shows in seconds. */
@@ -85,6 +85,7 @@ const longSuites: readonly Suite[] = [
   vitest('ipvs', 'e2e', verbose, '--config=vitest.ipvs.config.ts'),
   vitest('encryption', 'e2e', verbose, '--config=vitest.encryption.config.ts'),
   endToEnd('api', '--config=vitest.api.config.ts'),
+  endToEnd('differential', '--config=vitest.differential.config.ts'),
   endToEnd('sizes', '--config=vitest.sizes.config.ts'),
   endToEnd('machines', '--config=vitest.machines.config.ts'),
   endToEnd('network-driver', '--config=vitest.network-driver.config.ts'),
