@@ -9,7 +9,7 @@ import { useSwarm } from './fleet.ts';
 const swarm = useSwarm();
 /** Big enough that somebody sees it come. */
 const bigMegabytes = 12;
-const lookEveryMs = 100;
+const lookEveryMs = 20;
 
 const tasksShape = z.array(z.object({ Status: z.object({ Message: z.string() }) }));
 
@@ -108,7 +108,7 @@ test('built again under the same name it takes the place of the old one everywhe
 
 test('an image that its host has lost comes from another one', async () => {
   const { m1, m2, w1 } = swarm();
-  const id = await build(m1, 'built:3', 'first', bigMegabytes);
+  const id = await build(m1, 'built:3', 'first', 5 * bigMegabytes);
   const on = (machine: Machine) => [`--constraint=node.hostname==${machine.name}`];
   await order(m1, 'service', 'create', ...basics, ...on(m2), '--name=one', 'built:3');
   await runs(m1, 'one', 1);
