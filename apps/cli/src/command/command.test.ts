@@ -6,7 +6,7 @@ import type { ProcessStatus } from '../host/health.ts';
 import { CommandError, formatTable, type Terminal } from '../terminal.ts';
 import { logs } from './logs.ts';
 import { describe as describeStatus, formatUptime, status } from './status.ts';
-import { chooseSuites, outcomeOf } from './test.ts';
+import { chooseSuites, isSuite, outcomeOf } from './test.ts';
 
 let directory: string;
 let printed: string;
@@ -139,6 +139,18 @@ describe('the tests', () => {
         needsEngine: true,
       },
     ]);
+  });
+  test.each([
+    ['types', true],
+    ['differential', true],
+    ['main-job', true],
+    ['main-job/refusals', true],
+    ['nope', false],
+    ['../secrets', false],
+    ['', false],
+  ])('have a part of the name %j: %s', (name, there) => {
+    mkdirSync(join(directory, 'e2e/src/main-job'), { recursive: true });
+    expect(isSuite(directory, name)).toBe(there);
   });
   test('count what failed, a run that never got so far included', () => {
     const file = (status: string, ...tests: readonly string[]) => ({

@@ -92,11 +92,23 @@ const longSuites: readonly Suite[] = [
   endToEnd('chaos', '--config=vitest.chaos.config.ts'),
 ];
 
+function named(name: string): readonly Suite[] {
+  return [...allSuites, ...longSuites].filter((suite) => suite.name === name);
+}
+
 /** The suites to run; a name that is none of them is a part of the end-to-end suite. */
 export function chooseSuites(name: string | undefined): readonly Suite[] {
   if (name === undefined) return allSuites;
-  const known = [...allSuites, ...longSuites].filter((suite) => suite.name === name);
+  const known = named(name);
   return known.length > 0 ? known : [endToEnd(name, name)];
+}
+
+/** Whether it is a suite, or begins with a folder of the end-to-end tests. */
+export function isSuite(root: string, name: string): boolean {
+  if (!/^[a-z0-9/_.-]+$/.test(name)) return false;
+  if (named(name).length > 0) return true;
+  const [folder = ''] = name.split('/');
+  return /\w/.test(folder) && existsSync(join(root, 'e2e/src', folder));
 }
 
 /** Runs the suites, shows what they say, ends with `N passed, N failed`; gives the exit code. */
@@ -105,8 +117,8 @@ export async function test(
   name: string | undefined,
   terminal: Terminal,
 ): Promise<number> {
-  if (name !== undefined && !/^[a-z0-9/_.-]+$/.test(name)) {
-    throw new CommandError(`there is no suite ${name}`, 2);
+  if (name !== undefined && !isSuite(root, name)) {
+    throw new CommandError(`there is no suite ${name}: see the list in README.md`, 2);
   }
   const tallies: Tally[] = [];
   const rows: string[] = [];
