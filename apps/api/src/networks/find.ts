@@ -15,7 +15,7 @@ const engines: Found = { kind: 'engine' };
 
 /**
  * Finds by id, else name, else the start of an id, among the networks of the swarm and of this host.
- * With `scope` local none of the swarm's is meant.
+ * Of every scope but that of the swarm the engine knows.
  * @throws ApiError 400 when several match; with `scope` swarm, 404 when none does
  */
 export async function findNetwork(
@@ -25,7 +25,7 @@ export async function findNetwork(
   scope: string,
 ): Promise<Found> {
   if (scope === 'swarm') return { kind: 'swarm', network: resolveNetwork(view, ref) };
-  if (scope === 'local') return engines;
+  if (scope !== '') return engines;
   const { networks } = view;
   const exact = networks.get(ref);
   if (exact !== undefined) return { kind: 'swarm', network: exact };

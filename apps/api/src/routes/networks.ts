@@ -161,7 +161,8 @@ async function inspect(
   const network = await inspectNetwork(engine, arrivalOf(request).url);
   const id = standsFor(network);
   if (id === undefined) return network;
-  const stands = view.networks.get(id);
+  // What stands on this host for a network of the swarm is none of another scope.
+  const stands = scope === '' ? view.networks.get(id) : undefined;
   // What was made here for a network that is no more goes soon.
   if (stands === undefined) throw apiErrors.notFound('network', ref);
   return show(stands);
