@@ -72,7 +72,12 @@ test('what is not there is missed in the same words, and flags are read alike', 
   for (const path of [
     ...['/services?status=true', '/services?status=x', '/services/<web>?insertDefaults=true'],
     ...['/services/<web>?insertDefaults=x', '/networks/net1?verbose=true'],
-    ...['/networks/net1?verbose=x', '/networks/net1?scope=local', '/networks/net1?scope=swarm'],
+    ...[
+      '/networks/net1?verbose=x',
+      '/networks/net1?scope=local',
+      '/networks/net1?scope=swarm',
+      '/networks/net1?scope=foo',
+    ],
     ...['/services/<web>/logs', '/services/<web>/logs?stdout=1&tail=x'],
     ...['/services/<web>/logs?stdout=1&since=x', '/services/nope/logs?stdout=1'],
     ...['/tasks/nope/logs?stdout=1', '/services/<web>/logs?follow=x', '/swarm/unlockkey'],

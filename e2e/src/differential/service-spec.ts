@@ -2,6 +2,15 @@ import { type Json, type Path, pathsOf, replaced } from './json.ts';
 
 const secondNanos = 1_000_000_000;
 
+const rolling: Json = {
+  Parallelism: 1,
+  Delay: secondNanos,
+  FailureAction: 'pause',
+  Monitor: 5 * secondNanos,
+  MaxFailureRatio: 0.5,
+  Order: 'stop-first',
+};
+
 /** A spec with every part that a Linux engine knows. `<secret>`, `<config>` and `<network>` exist on both sides. */
 export const wholeSpec: Json = {
   Name: 'svc',
@@ -94,22 +103,8 @@ export const wholeSpec: Json = {
     Runtime: 'container',
   },
   Mode: { Replicated: { Replicas: 0 } },
-  UpdateConfig: {
-    Parallelism: 1,
-    Delay: secondNanos,
-    FailureAction: 'pause',
-    Monitor: 5 * secondNanos,
-    MaxFailureRatio: 0.5,
-    Order: 'stop-first',
-  },
-  RollbackConfig: {
-    Parallelism: 1,
-    Delay: secondNanos,
-    FailureAction: 'pause',
-    Monitor: 5 * secondNanos,
-    MaxFailureRatio: 0.5,
-    Order: 'stop-first',
-  },
+  UpdateConfig: rolling,
+  RollbackConfig: rolling,
   EndpointSpec: {
     Mode: 'vip',
     Ports: [
