@@ -160,10 +160,13 @@ function compareOrdered(
   return differences;
 }
 
-/** Of several alike the newest first, so that those of one slot meet their like. */
+/**
+ * Of several alike the newest first, so that those of one slot meet their like. Go drops the zeros that end a
+ * fraction of a second: with its `Z`, 7.14Z would be later than 7.148Z.
+ */
 function sorted(list: readonly unknown[]): readonly unknown[] {
   const createdAt = (each: unknown): string =>
-    isObject(each) && typeof each['CreatedAt'] === 'string' ? each['CreatedAt'] : '';
+    isObject(each) && typeof each['CreatedAt'] === 'string' ? each['CreatedAt'].slice(0, -1) : '';
   return [...list].sort((a, b) =>
     createdAt(a) < createdAt(b) ? 1 : createdAt(a) > createdAt(b) ? -1 : 0,
   );

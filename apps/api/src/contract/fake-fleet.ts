@@ -32,18 +32,28 @@ const strideMsMin = 500;
 const idleMsMax = 20_000;
 
 /**
- * Ids that begin with a digit, as no name of the recordings does: a client that asks for `s1` means what is called
- * so, and would now and then also get what has an id that begins so.
+ * Chance that stays apart from the names that the recordings ask for. Ids begin with a digit: a client that asks for
+ * `s1` means what is called so, and would now and then also get what has an id that begins so. Names that are made
+ * up are of the last tenth of their words, and each is another: one that asks for `fl` means no `flamboyant_bell`.
  */
-const apartFromNames: Random = {
-  next: () => systemRandom.next(),
-  bytes: (count) => {
+class ChanceApartFromNames implements Random {
+  #drawn = 0;
+
+  next(): number {
+    this.#drawn += 1;
+    return 0.9 + ((this.#drawn * goldenRatio) % 1) / 10;
+  }
+
+  bytes(count: number): Uint8Array {
     for (;;) {
       const bytes = systemRandom.bytes(count);
       if (/^\d/.test(newId({ next: () => 0, bytes: () => bytes }))) return bytes;
     }
-  },
-};
+  }
+}
+
+/** Its multiples, without what is before the point, are far from each other. */
+const goldenRatio = (1 + Math.sqrt(5)) / 2;
 
 interface Site {
   readonly host: TestHost;
@@ -64,6 +74,7 @@ export class FakeFleet {
   readonly #descriptions: ReadonlyMap<string, NodeDescription>;
   /** What the recorded engine said of itself. */
   readonly #known: ReadonlyMap<string, Exchange>;
+  readonly #random = new ChanceApartFromNames();
   readonly #tls = new Map<string, ReturnType<typeof nodeTlsInfo>>();
   #ahead = 0;
   /** When the last request was sent in the recorded session. */
@@ -107,7 +118,7 @@ export class FakeFleet {
         attach: async () => ({ kind: 'refused', problem: 'no agent attaches containers' }),
         dataDir: host.dataDir,
         clock: { ...systemClock, now: () => this.now() },
-        random: apartFromNames,
+        random: this.#random,
         logger: silentLogger,
       },
       { observe: () => undefined },
