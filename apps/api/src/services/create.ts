@@ -30,7 +30,7 @@ export function creation(
   asked: NormalisedSpec,
   registryAuth: string,
 ): { readonly id: string; readonly changes: readonly Change[] } {
-  const named = withName(asked, random);
+  const named = withName(asked, manager.replica.view, random);
   validateServiceSpec(named, surroundings(manager.replica.view, undefined));
   checkLabels(manager.replica.view, named.spec);
   const id = newId(random);
@@ -53,9 +53,10 @@ export function creation(
 }
 
 /** Docker names a service that has no name, also in an update (which then is a renaming). */
-export function withName(asked: NormalisedSpec, random: Random): NormalisedSpec {
+export function withName(asked: NormalisedSpec, view: StateView, random: Random): NormalisedSpec {
   if (asked.spec.Name !== '') return asked;
-  return { ...asked, spec: { ...asked.spec, Name: randomName(random) } };
+  const Name = randomName(random, (name) => view.services.byName(name) !== undefined);
+  return { ...asked, spec: { ...asked.spec, Name } };
 }
 
 export function newRevision(

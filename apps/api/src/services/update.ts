@@ -44,7 +44,7 @@ export function update(
   const current = currentRevision(view, service);
   if (!['', 'none', 'previous'].includes(request.rollback))
     throw apiErrors.badRollback(request.rollback);
-  const named = withName(request.spec, random);
+  const named = withName(request.spec, view, random);
   validateServiceSpec(named, surroundings(view, service.id));
   if (named.spec.Name !== service.name) throw apiErrors.renaming();
   if (modeName(named.spec) !== modeName(current.spec)) throw apiErrors.modeChange();

@@ -9,8 +9,26 @@ const surnames =
     ' ',
   );
 
-/** A name for a service that was given none, `adjective_surname` as Docker makes them. */
-export function randomName(random: Random): string {
+/** After so many names that are all taken, a number makes the next one free. */
+const plainTriesMax = 10;
+
+/**
+ * A name for a service that was given none, `adjective_surname` as Docker makes them. Docker refuses the service
+ * where chance picks a name that is taken; here another is picked, at last with a number behind it, which is how
+ * Docker names containers.
+ */
+export function randomName(random: Random, isTaken: (name: string) => boolean): string {
+  for (let tries = 0; tries < plainTriesMax; tries += 1) {
+    const name = pickName(random);
+    if (!isTaken(name)) return name;
+  }
+  for (let number = 0; ; number += 1) {
+    const name = `${pickName(random)}${number}`;
+    if (!isTaken(name)) return name;
+  }
+}
+
+function pickName(random: Random): string {
   const pick = (words: readonly string[]): string => {
     const word = words[Math.floor(random.next() * words.length)];
     invariant(word !== undefined, 'chance left its range');
