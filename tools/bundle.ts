@@ -2,8 +2,8 @@
  * Bundles the app in the current folder to files that need nothing but Node:
  * `src/main.ts` to `dist/main.mjs`, and each worker thread or child the app starts to a file beside it.
  */
-import { existsSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { build, type Plugin } from 'esbuild';
 
 const app = process.cwd();
@@ -30,6 +30,17 @@ const withoutSsh: Plugin = {
   },
 };
 
+/** zod brings its messages in forty languages along; ours are English. */
+const inEnglish: Plugin = {
+  name: 'in-english',
+  setup({ onLoad }) {
+    onLoad({ filter: /\/zod\/v4\/locales\/index\.js$/ }, ({ path }) => ({
+      contents: "export { default as en } from './en.js';",
+      resolveDir: dirname(path),
+    }));
+  },
+};
+
 const entryPoints: Record<string, string> = {
   main: join(app, 'src/main.ts'),
   ...workers[basename(app)],
@@ -51,9 +62,23 @@ await build({
   target: 'node24',
   format: 'esm',
   conditions: ['@shoal/source'],
-  plugins: [withoutSsh],
+  plugins: [withoutSsh, inEnglish],
   banner: { js: banner },
   sourcemap: true,
   keepNames: true,
+  // Without comments and indentation: V8 keeps the text of a program in memory as long as it runs.
+  minifyWhitespace: true,
+  minifySyntax: true,
+  legalComments: 'linked',
+  lineLimit: 120,
   logLevel: 'warning',
 });
+
+// One character that is none of Latin-1, and V8 keeps all of the text with two bytes a character.
+for (const name of Object.keys(entryPoints)) {
+  const file = join(app, 'dist', `${name}.mjs`);
+  const [strange] = /[^\0-\xff].*/.exec(readFileSync(file, 'utf8')) ?? [];
+  if (strange === undefined) continue;
+  console.error(`bundle: ${file} has a character of two bytes before ${strange.slice(0, 60)}`);
+  process.exit(1);
+}

@@ -7,11 +7,20 @@ export class ManagerProcess {
   readonly #child: ChildProcess;
   readonly #log: string;
 
-  constructor(machine: Machine, log: string, program: string, args: readonly string[]) {
+  constructor(
+    machine: Machine,
+    log: string,
+    program: string,
+    args: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+  ) {
     const [first, ...rest] = inMachine(machine);
     const file = openSync(log, 'a');
     this.#log = log;
-    this.#child = spawn(first, [...rest, program, ...args], { stdio: ['ignore', file, file] });
+    this.#child = spawn(first, [...rest, program, ...args], {
+      stdio: ['ignore', file, file],
+      env: { ...process.env, ...env },
+    });
     closeSync(file);
   }
 

@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { repository } from '@shoal/e2e/engine';
-import { nodeFlags } from '@shoal/runtime/process';
+import { nodeEnvironment, nodeFlags } from '@shoal/runtime/process';
 import type { Machine } from './machines.ts';
 import { cpuSecondsOf, ManagerProcess } from './manager-process.ts';
 import { formSwarm, type Side } from './side.ts';
@@ -58,7 +58,8 @@ function startManager(directory: string, machine: Machine): Manager {
       '--log-level=warn',
       ...(own[name] ?? []),
     ];
-    return new ManagerProcess(machine, join(directory, `${name}.log`), process.execPath, args);
+    const log = join(directory, `${name}.log`);
+    return new ManagerProcess(machine, log, process.execPath, args, nodeEnvironment);
   });
   return { socket, processes };
 }

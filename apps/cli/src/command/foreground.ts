@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
-import { nodeFlags } from '@shoal/runtime/process';
+import { nodeEnvironment, nodeFlags } from '@shoal/runtime/process';
 import { processNames, programOf } from '../host/plan.ts';
 import { CommandError } from '../terminal.ts';
 
@@ -38,7 +38,8 @@ export function runOne(root: string, name: string, flags: readonly string[]): Pr
   if (known === undefined) {
     throw new CommandError(`there is no process ${name}; there are ${processNames.join(', ')}`, 2);
   }
-  return inPlace(process.execPath, [...nodeFlags, programOf(root, known), ...flags]);
+  const args = [...nodeFlags, programOf(root, known), ...flags];
+  return inPlace(process.execPath, args, { env: nodeEnvironment });
 }
 
 /** A benchmark by its folder's name. */

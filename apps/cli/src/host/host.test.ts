@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { nodeFlags } from '@shoal/runtime/process';
+import { nodeEnvironment, nodeFlags } from '@shoal/runtime/process';
 import { describe, expect, test } from 'vitest';
 import { type HostConfig, hostArguments, hostFlags, readHostConfig } from './config.ts';
 import { hostPlan, processNames } from './plan.ts';
@@ -56,13 +56,18 @@ test('every process of the plan has its own admin port and the mark of its super
   expect(new Set(ports).size).toBe(processNames.length);
   expect(ports[0]).toBe('--metrics-listen=127.0.0.1:100');
   for (const { args } of plans) expect(args.slice(0, nodeFlags.length)).toEqual(nodeFlags);
-  expect(plans.every(({ env }) => env['SHOAL_SUPERVISED_IN'] === '/tmp/a')).toBe(true);
+  for (const { env } of plans)
+    expect(env).toMatchObject({ SHOAL_SUPERVISED_IN: '/tmp/a', ...nodeEnvironment });
 });
 
 test.each(['node', 'network'])('the image %s runs Node.js as the supervisor does', (image) => {
   const file = join(import.meta.dirname, '../../../../deploy/images', image, 'Dockerfile');
-  const [, entry = ''] = /^ENTRYPOINT (.*)$/m.exec(readFileSync(file, 'utf8')) ?? [];
+  const text = readFileSync(file, 'utf8');
+  const [, entry = ''] = /^ENTRYPOINT (.*)$/m.exec(text) ?? [];
   expect(JSON.parse(entry)).toEqual(['/bin/node', ...nodeFlags, '/app/start.mjs']);
+  const [, variables = ''] = /^ENV (.*)$/m.exec(text) ?? [];
+  for (const [name, value] of Object.entries(nodeEnvironment))
+    expect(variables.split(' ')).toContain(`${name}=${value}`);
 });
 
 describe('preflight', () => {

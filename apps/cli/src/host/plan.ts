@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { nodeFlags } from '@shoal/runtime/process';
+import { nodeEnvironment, nodeFlags } from '@shoal/runtime/process';
 import type { HostConfig } from './config.ts';
 
 /** The processes of a host, in the order they are started; stopped in reverse. */
@@ -64,6 +64,7 @@ export function hostPlan(config: HostConfig, root: string, node: string): readon
       ...ownFlags(name, config),
     ],
     env: {
+      ...nodeEnvironment,
       NODE_COMPILE_CACHE: join(config.dataDir, 'cache/node'),
       [supervisedMark]: config.runDir,
     },

@@ -8,7 +8,7 @@ export {
   parseConfig,
 } from './config.ts';
 export { createLogger } from './logger.ts';
-export { nodeFlags } from './node-flags.ts';
+export { nodeEnvironment, nodeFlags } from './node-flags.ts';
 export {
   adminPorts,
   type CommonConfig,

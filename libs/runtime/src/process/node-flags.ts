@@ -1,5 +1,15 @@
 /**
- * How Node.js runs our processes. Space for young objects, MiB: V8 keeps three times as much. With its own
- * default of 16 a replica of 50 000 tasks takes 150 MB, with 4 it takes 88, and no more CPU time.
+ * How Node.js runs our processes: with little memory, for a manager keeps six copies of the state.
+ *
+ * - Space for young objects, MiB: V8 keeps three times as much. With its own default of 16 a replica of 50 000 tasks
+ *   takes 150 MB, with 4 it takes 88, and no more CPU time.
+ * - How far the heap may grow beyond what lived at the last collection, percent. By itself V8 lets a small heap grow
+ *   to four times that; a manager with 50 000 tasks takes a tenth less memory with double, and 2 % more CPU time.
  */
-export const nodeFlags = ['--max-semi-space-size=4'] as const;
+export const nodeFlags = ['--max-semi-space-size=4', '--heap-growing-percent=100'] as const;
+
+/**
+ * What its C library is told: one arena for all threads. With one for each, a manager keeps 45 MB more that was
+ * freed in one thread and is not found by another.
+ */
+export const nodeEnvironment = { MALLOC_ARENA_MAX: '1' } as const;

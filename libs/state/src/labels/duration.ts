@@ -20,7 +20,8 @@ const unitMs: Readonly<Record<string, number>> = {
 /** Longer texts are no durations that a person wrote, characters. */
 const textMax = 64;
 
-const term = /(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)/y;
+// The signs for micro are U+00B5 and U+03BC.
+const term = /(\d+\.?\d*|\.\d+)(ns|us|\u00b5s|\u03bcs|ms|s|m|h)/y;
 
 /**
  * Reads a duration in Go's form, as Docker's command line takes it: `90s`, `1h30m`, `1.5h`, `300ms`, `0`.
