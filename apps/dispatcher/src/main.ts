@@ -139,6 +139,7 @@ await runProcess({
   name: 'dispatcher',
   version: '0.1.0',
   schema,
+  givesBackAtRest: true,
   start(context) {
     const { config, clock, random, logger, fail } = context;
     const metrics = dispatcherMetrics(context.metrics);

@@ -9,6 +9,7 @@ import { type Random, systemRandom } from '../random.ts';
 import { type AdminServer, type Health, publishAdmin, startAdmin } from './admin.ts';
 import { parseConfig } from './config.ts';
 import { createLogger } from './logger.ts';
+import { giveBackAtRest } from './rest.ts';
 
 /** Bad flags or environment. */
 export const exitUsage = 2;
@@ -70,6 +71,11 @@ export interface ProcessDefinition<S extends z.ZodObject> {
   readonly version: string;
   /** Flags of its own, beside the common ones. */
   readonly schema: S;
+  /**
+   * A tenth of a second more or less is nothing to those that this process works for: when it rests after a burst,
+   * it stands still for about as long to give memory back to the host.
+   */
+  readonly givesBackAtRest?: boolean;
   /** Resolves when the process serves; throwing ends the process with code 1. */
   start(context: ProcessContext<z.output<S>>): Promise<Running> | Running;
 }
@@ -116,6 +122,7 @@ export async function runProcess<S extends z.ZodObject>(
   process.on('uncaughtException', fail);
   process.on('unhandledRejection', fail);
 
+  if (definition.givesBackAtRest === true) giveBackAtRest(systemClock);
   const metrics = new Registry();
   collectDefaultMetrics({
     register: metrics,

@@ -44,6 +44,7 @@ export function runStageProcess(definition: StageProcess): Promise<void> {
     name: definition.name,
     version: definition.version,
     schema: stageSchema,
+    givesBackAtRest: true,
     start: (context) => hostStage(definition, context),
   });
 }
