@@ -50,7 +50,7 @@ function startManager(directory: string, machine: Machine): Manager {
   } as Readonly<Record<string, readonly string[]>>;
   const processes = programs.map((name, at) => {
     const args = [
-      ...nodeFlags,
+      ...nodeFlags(name),
       join(repository, 'apps', name, 'dist/main.mjs'),
       `--data-dir=${join(directory, 'data')}`,
       `--run-dir=${runDirectory}`,

@@ -38,7 +38,7 @@ export function runOne(root: string, name: string, flags: readonly string[]): Pr
   if (known === undefined) {
     throw new CommandError(`there is no process ${name}; there are ${processNames.join(', ')}`, 2);
   }
-  const args = [...nodeFlags, programOf(root, known), ...flags];
+  const args = [...nodeFlags(known), programOf(root, known), ...flags];
   return inPlace(process.execPath, args, { env: nodeEnvironment });
 }
 

@@ -55,19 +55,32 @@ test('every process of the plan has its own admin port and the mark of its super
   const ports = plans.map(({ args }) => args.find((word) => word.startsWith('--metrics-listen=')));
   expect(new Set(ports).size).toBe(processNames.length);
   expect(ports[0]).toBe('--metrics-listen=127.0.0.1:100');
-  for (const { args } of plans) expect(args.slice(0, nodeFlags.length)).toEqual(nodeFlags);
+  for (const { name, args } of plans) {
+    const flags = nodeFlags(name);
+    expect(args.slice(0, flags.length)).toEqual(flags);
+  }
   for (const { env } of plans)
     expect(env).toMatchObject({ SHOAL_SUPERVISED_IN: '/tmp/a', ...nodeEnvironment });
 });
 
-test.each(['node', 'network'])('the image %s runs Node.js as the supervisor does', (image) => {
+/** The lines of an image's Dockerfile, then those of the image it stands on. */
+function linesOf(image: string): readonly string[] {
   const file = join(import.meta.dirname, '../../../../deploy/images', image, 'Dockerfile');
-  const text = readFileSync(file, 'utf8');
-  const [, entry = ''] = /^ENTRYPOINT (.*)$/m.exec(text) ?? [];
-  expect(JSON.parse(entry)).toEqual(['/bin/node', ...nodeFlags, '/app/start.mjs']);
-  const [, variables = ''] = /^ENV (.*)$/m.exec(text) ?? [];
-  for (const [name, value] of Object.entries(nodeEnvironment))
-    expect(variables.split(' ')).toContain(`${name}=${value}`);
+  const lines = readFileSync(file, 'utf8').split('\n');
+  const base = lines.map((line) => /^FROM shoal-(node|network)$/.exec(line)?.[1]).find(Boolean);
+  return base === undefined ? lines : [...lines, ...linesOf(base)];
+}
+
+test.each([...processNames])('the image of %s runs Node.js as the supervisor does', (name) => {
+  const lines = linesOf(name);
+  const entry = lines.find((line) => line.startsWith('ENTRYPOINT ')) ?? '';
+  const words = JSON.parse(entry.replace('ENTRYPOINT ', ''));
+  expect(words).toEqual(['/bin/node', ...nodeFlags(name), '/app/start.mjs']);
+  const variables = lines
+    .filter((line) => line.startsWith('ENV '))
+    .flatMap((line) => line.split(' '));
+  for (const [variable, value] of Object.entries(nodeEnvironment))
+    expect(variables).toContain(`${variable}=${value}`);
 });
 
 describe('preflight', () => {

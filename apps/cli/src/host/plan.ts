@@ -56,7 +56,7 @@ export function hostPlan(config: HostConfig, root: string, node: string): readon
     name,
     program: node,
     args: [
-      ...nodeFlags,
+      ...nodeFlags(name),
       programOf(root, name),
       `--data-dir=${config.dataDir}`,
       `--run-dir=${config.runDir}`,

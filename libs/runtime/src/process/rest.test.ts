@@ -92,7 +92,13 @@ test('a process that had a burst gives its memory back', () => {
       process.stdout.write(JSON.stringify({ high, low, held: held.length }), () => process.exit());
     }, 100);
   `;
-  const args = [...nodeFlags, '--conditions=@shoal/source', '--input-type=module', '-e', program];
+  const args = [
+    ...nodeFlags('any'),
+    '--conditions=@shoal/source',
+    '--input-type=module',
+    '-e',
+    program,
+  ];
   const { stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
   expect(stderr).toBe('');
   const { high, low } = JSON.parse(stdout) as { high: number; low: number };
