@@ -10,8 +10,8 @@ const busyShareMax = 0.05;
 const restsMin = 2;
 /** What the heap must have grown by since the last collection to be worth another, bytes. */
 const grownBytesMin = 8 * 1_024 * 1_024;
-/** A collection takes some 2 ms for each megabyte that lives; larger heaps are left to V8. */
-const usedBytesMax = 128 * 1_024 * 1_024;
+/** A collection takes some 2 ms for each megabyte that lives, at most half a second; larger heaps are left to V8. */
+const usedBytesMax = 256 * 1_024 * 1_024;
 
 /** What a process's heap and its event loop look like. */
 export interface HeapPorts {
@@ -70,7 +70,7 @@ function ownHeap(): HeapPorts | undefined {
   };
 }
 
-/** From now on this process gives memory back when it rests. It stands still for that, a tenth of a second or two. */
+/** From now on this process gives memory back when it rests. It stands still for that, mostly a tenth of a second. */
 export function giveBackAtRest(clock: Clock): void {
   const ports = ownHeap();
   if (ports === undefined) return;
