@@ -69,7 +69,6 @@ await build({
   // Without comments and indentation: V8 keeps the text of a program in memory as long as it runs.
   minifyWhitespace: true,
   minifySyntax: true,
-  legalComments: 'linked',
   lineLimit: 120,
   logLevel: 'warning',
 });
@@ -79,6 +78,9 @@ for (const name of Object.keys(entryPoints)) {
   const file = join(app, 'dist', `${name}.mjs`);
   const [strange] = /[^\0-\xff].*/.exec(readFileSync(file, 'utf8')) ?? [];
   if (strange === undefined) continue;
-  console.error(`bundle: ${file} has a character of two bytes before ${strange.slice(0, 60)}`);
+  const where = strange.slice(0, 60);
+  console.error(
+    `bundle: ${file} has a character that is none of Latin-1, write it as \\u…: ${where}`,
+  );
   process.exit(1);
 }

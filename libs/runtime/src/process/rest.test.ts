@@ -12,6 +12,7 @@ class FakeHeap {
   live = 10 * megabyte;
   busy = 0;
   collections = 0;
+  readonly told: (readonly [number, number])[] = [];
   readonly #heap = new RestingHeap({
     size: () => ({ committed: this.committed, used: this.used }),
     busyShare: () => this.busy,
@@ -19,6 +20,9 @@ class FakeHeap {
       this.collections += 1;
       this.committed = this.live;
       this.used = this.live;
+    },
+    collected: (before, after) => {
+      this.told.push([before / megabyte, after / megabyte]);
     },
   });
 
@@ -39,6 +43,7 @@ describe('a heap at rest', () => {
     expect(heap.look(1)).toBe(0);
     expect(heap.look(1)).toBe(1);
     expect(heap.look(100)).toBe(1);
+    expect(heap.told).toEqual([[20, 10]]);
   });
 
   test('is collected again when it has grown', () => {
@@ -79,8 +84,9 @@ test('a process that had a burst gives its memory back', () => {
   const program = `
     import { getHeapStatistics } from 'node:v8';
     import { systemClock } from ${importable('../clock.ts')};
+    import { silentLogger } from ${importable('../logger.ts')};
     import { giveBackAtRest } from ${importable('./rest.ts')};
-    giveBackAtRest(systemClock);
+    giveBackAtRest(systemClock, silentLogger);
     let held = Array.from({ length: 400_000 }, (_, at) => ({ at, text: String(at) }));
     const high = getHeapStatistics().total_heap_size;
     held = held.slice(0, 10);

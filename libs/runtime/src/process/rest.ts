@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import { getHeapStatistics } from 'node:v8';
 import type { Clock } from '../clock.ts';
+import type { Logger } from '../logger.ts';
 
 /** How often it is looked, milliseconds. */
 const lookMs = 2_000;
@@ -21,6 +22,8 @@ export interface HeapPorts {
   busyShare(): number;
   /** Collects all garbage and gives free pages back to the system. */
   collect(): void;
+  /** Tells of it: what was committed before and is now, bytes. */
+  collected(before: number, after: number): void;
 }
 
 /**
@@ -46,11 +49,12 @@ export class RestingHeap {
     if (committed < this.#floor + grownBytesMin || used > usedBytesMax) return;
     this.#ports.collect();
     this.#floor = this.#ports.size().committed;
+    this.#ports.collected(committed, this.#floor);
   }
 }
 
 /** This process; undefined where Node.js runs without `--expose-gc`. */
-function ownHeap(): HeapPorts | undefined {
+function ownHeap(logger: Logger): HeapPorts | undefined {
   const { gc } = globalThis;
   if (gc === undefined) return undefined;
   let before = performance.eventLoopUtilization();
@@ -67,12 +71,14 @@ function ownHeap(): HeapPorts | undefined {
     },
     // The only kind that also lets go of pages that are half empty.
     collect: () => gc({ type: 'major', execution: 'sync', flavor: 'last-resort' }),
+    collected: (beforeBytes, afterBytes) =>
+      logger.debug({ beforeBytes, afterBytes }, 'memory_given_back'),
   };
 }
 
 /** From now on this process gives memory back when it rests. It stands still for that, mostly a tenth of a second. */
-export function giveBackAtRest(clock: Clock): void {
-  const ports = ownHeap();
+export function giveBackAtRest(clock: Clock, logger: Logger): void {
+  const ports = ownHeap(logger);
   if (ports === undefined) return;
   const heap = new RestingHeap(ports);
   const look = (): void => {

@@ -122,7 +122,7 @@ export async function runProcess<S extends z.ZodObject>(
   process.on('uncaughtException', fail);
   process.on('unhandledRejection', fail);
 
-  if (definition.givesBackAtRest === true) giveBackAtRest(systemClock);
+  if (definition.givesBackAtRest === true) giveBackAtRest(systemClock, logger);
   const metrics = new Registry();
   collectDefaultMetrics({
     register: metrics,
