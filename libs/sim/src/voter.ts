@@ -107,9 +107,9 @@ export class SimulatedVoter {
         this.#open(client, (service, end) =>
           service.serveFollower(end as unknown as ServedFollow, opening),
         ),
-      propose: () =>
+      propose: ({ forwarded = false, follows = false } = {}) =>
         this.#open(client, (service, end) =>
-          service.serveProposals(end as unknown as ServedProposals, false),
+          service.serveProposals(end as unknown as ServedProposals, { forwarded, follows }),
         ),
       holdLease: () =>
         this.#open(client, (service, end) => {

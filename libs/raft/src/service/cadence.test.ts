@@ -5,14 +5,20 @@ import { Cadence } from './cadence.ts';
 function cadence() {
   const clock = new FakeClock();
   const acts: number[] = [];
-  const asked = new Cadence(clock, 5, () => acts.push(clock.monotonic()));
+  const asked = new Cadence(
+    clock,
+    (inARow) => (inARow <= 3 ? 5 : 20),
+    () => acts.push(clock.monotonic()),
+  );
   return { clock, acts, asked };
 }
 
 test.each([
   ['at once after a rest', [0], [0]],
   ['once for all who ask while it rests', [0, 1, 2, 4], [0, 5]],
-  ['at its pace while it is asked in a row', [0, 3, 6, 9, 12], [0, 5, 10, 15]],
+  ['at its pace while it is asked in a row', [0, 3, 6], [0, 5, 10]],
+  ['more slowly when that goes on', [0, 3, 6, 12, 16, 40], [0, 5, 10, 15, 35, 55]],
+  ['as at first after a rest', [0, 3, 6, 12, 60, 61], [0, 5, 10, 15, 60, 65]],
   ['at once again when nobody has asked for as long', [0, 2, 11, 12], [0, 5, 11, 16]],
 ])('acts %s', async (_when, asks, expected) => {
   const { clock, acts, asked } = cadence();
@@ -28,10 +34,14 @@ test.each([
 test('an act that asks is followed by one more, not by itself', async () => {
   const clock = new FakeClock();
   let acts = 0;
-  const asked: Cadence = new Cadence(clock, 5, () => {
-    acts += 1;
-    if (acts < 3) asked.ask();
-  });
+  const asked: Cadence = new Cadence(
+    clock,
+    () => 5,
+    () => {
+      acts += 1;
+      if (acts < 3) asked.ask();
+    },
+  );
   asked.ask();
   expect(acts).toBe(1);
   await clock.advance(100);

@@ -1,19 +1,23 @@
 import type { Clock, Timer } from '@shoal/runtime';
 
+/** How long to rest, milliseconds, after having acted so many times in a row; the first time after a rest is 1. */
+export type Pace = (inARow: number) => number;
+
 /**
- * Acts when asked, but not more often than every `everyMs`: at once after a rest, and while it is asked in
+ * Acts when asked, but not more often than its pace allows: at once after a rest, and while it is asked in
  * a row for all who asked meanwhile together.
  */
 export class Cadence {
   readonly #clock: Clock;
-  readonly #everyMs: number;
+  readonly #pace: Pace;
   readonly #act: () => void;
   #rest: Timer | undefined;
   #asked = false;
+  #inARow = 0;
 
-  constructor(clock: Clock, everyMs: number, act: () => void) {
+  constructor(clock: Clock, pace: Pace, act: () => void) {
     this.#clock = clock;
-    this.#everyMs = everyMs;
+    this.#pace = pace;
     this.#act = act;
   }
 
@@ -28,9 +32,13 @@ export class Cadence {
   }
 
   #beat(): void {
-    if (!this.#asked) return;
+    if (!this.#asked) {
+      this.#inARow = 0;
+      return;
+    }
     this.#asked = false;
-    this.#rest = this.#clock.after(this.#everyMs, () => {
+    this.#inARow += 1;
+    this.#rest = this.#clock.after(this.#pace(this.#inARow), () => {
       this.#rest = undefined;
       this.#beat();
     });

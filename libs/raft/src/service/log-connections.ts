@@ -4,6 +4,7 @@ import {
   type FollowOpening,
   LogOpening,
   LogOpeningAnswer,
+  type ProposeOpening,
 } from '@shoal/proto';
 import type { Clock, Timer } from '@shoal/runtime';
 import { FramedSocket, nobody } from '../wire/framed-socket.ts';
@@ -24,7 +25,7 @@ export const openingMsMax = 5_000;
 
 export interface LogConnectionsOptions {
   readonly admit: (call: AnyCall) => Admission;
-  readonly propose: (stream: ServedProposals, forwarded: boolean) => void;
+  readonly propose: (stream: ServedProposals, opening: ProposeOpening) => void;
   /** Returns why the stream is not taken, if so. Nothing may be written to it in this turn of the loop. */
   readonly follow: (stream: ServedFollow, opening: FollowOpening) => string | undefined;
   /** The same. */
@@ -88,7 +89,7 @@ export class LogConnections {
       case 'follow':
         return follow(new FramedStream(framed, 'server', feeding), body.value);
       case 'propose':
-        propose(new FramedStream(framed, 'server', answering), body.value.forwarded);
+        propose(new FramedStream(framed, 'server', answering), body.value);
         return undefined;
     }
   }

@@ -1,7 +1,9 @@
-import type { Proposal, ProposeRequest } from '@shoal/proto';
+import type { Proposal, ProposeOpening, ProposeRequest } from '@shoal/proto';
+import type { Clock } from '@shoal/runtime';
 import { decodeTransaction } from '@shoal/state';
 import type { ServedProposals } from '../wire/protocol.ts';
 import { type Batcher, type Checked, failure } from './batcher.ts';
+import { Cadence } from './cadence.ts';
 import type { LeaderRoute } from './leader-route.ts';
 import { type Answer, responseOf } from './propose-answer.ts';
 import { forwardedMax, type ProposeForward } from './propose-forward.ts';
@@ -9,6 +11,8 @@ import type { ServedLog } from './served-log.ts';
 
 /** Requests of one stream without an answer; more are answered `busy`. */
 export const unansweredMax = 1_024;
+/** Who follows the log hears together, under load, what was committed within so many milliseconds. */
+export const committedEveryMs = 5;
 
 /** Where proposals and questions go. Without a route this voter is the only one. */
 export interface ProposeTargets {
@@ -18,12 +22,15 @@ export interface ProposeTargets {
   readonly forward?: ProposeForward | undefined;
   /** A proposal that another voter passed on was answered. */
   readonly forwardedAnswered?: (() => void) | undefined;
+  /** A client of this voter writes or asks. */
+  readonly asked?: (() => void) | undefined;
+  readonly clock: Clock;
 }
 
-/** Serves one stream of proposals and read-index questions; `forwarded`: by another voter. */
+/** Serves one stream of proposals and read-index questions. */
 export function servePropose(
   stream: ServedProposals,
-  forwarded: boolean,
+  { forwarded, follows }: ProposeOpening,
   targets: ProposeTargets,
 ): void {
   const mayWait = forwarded ? forwardedMax : unansweredMax;
@@ -36,19 +43,33 @@ export function servePropose(
     if (!stream.write(response)) stream.pause();
     if (forwarded) targets.forwardedAnswered?.();
   };
+  // Each message to somebody who sleeps costs a tenth of a commit, and a follower knows already.
+  const committed: (() => void)[] = [];
+  const tellCommitted = new Cadence(
+    targets.clock,
+    () => committedEveryMs,
+    () => {
+      for (const tell of committed.splice(0)) tell();
+    },
+  );
   stream.on('drain', () => stream.resume());
   stream.on('data', (request) => {
     const { requestId, body } = request;
+    if (!forwarded) targets.asked?.();
     if (unanswered >= mayWait)
       return answer(requestId, failure('busy', 'too many requests of this stream wait'));
     unanswered += 1;
     void handle(body, targets, forwarded).then((result) => {
       unanswered -= 1;
-      answer(requestId, result);
+      if (!follows || body?.$case !== 'proposal' || 'code' in result)
+        return answer(requestId, result);
+      committed.push(() => answer(requestId, result));
+      tellCommitted.ask();
     });
   });
   const close = (): void => {
     open = false;
+    tellCommitted.stop();
   };
   stream.on('cancelled', close);
   stream.on('end', () => {

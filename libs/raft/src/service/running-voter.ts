@@ -102,7 +102,7 @@ export async function openVoter(options: VoterOptions, logger: Logger): Promise<
   if (options.raft?.snapshotIntervalEntries === undefined) followInterval(log.node, machine);
   const connections = new LogConnections({
     admit,
-    propose: (stream, forwarded) => served.service.serveProposals(stream, forwarded),
+    propose: (stream, opening) => served.service.serveProposals(stream, opening),
     follow: (stream, opening) => served.service.serveFollower(stream, opening),
     deliver: (stream, opening, nodeId) => log.transport.deliver(stream, opening, nodeId),
     clock: parts.clock,

@@ -36,7 +36,7 @@ function propose(addr: string, tls: VoterTls, openMsMax?: number): ProposeStream
   const stream = dial({
     addr,
     source: new RenewableProof(clientProof(tls)),
-    opening: { $case: 'propose', value: { forwarded: false } },
+    opening: { $case: 'propose', value: { forwarded: false, follows: false } },
     codec: proposing,
     clock: systemClock,
     ...(openMsMax === undefined ? {} : { openMsMax }),

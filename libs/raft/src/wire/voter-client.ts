@@ -29,9 +29,12 @@ export class VoterClient extends LogClient {
     this.#clock = clock;
   }
 
-  /** `forwarded`: on behalf of another voter's callers. */
-  propose({ forwarded = false } = {}): ProposeStream {
-    return this.#dial({ $case: 'propose', value: { forwarded } }, proposing);
+  /**
+   * `forwarded`: on behalf of another voter's callers. `follows`: who proposes follows the log too, so that news of what
+   * was committed need not come at once.
+   */
+  propose({ forwarded = false, follows = false } = {}): ProposeStream {
+    return this.#dial({ $case: 'propose', value: { forwarded, follows } }, proposing);
   }
 
   follow(opening: FollowOpening): FollowStream {

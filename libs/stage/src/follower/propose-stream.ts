@@ -238,7 +238,7 @@ export class ProposeStream {
   }
 
   #open(down: (reason: string) => void): Attempt {
-    const call = this.#client().propose();
+    const call = this.#client().propose({ follows: true });
     const ended = (reason: string): void => {
       if (this.#call !== call) return;
       this.#lost(reason);

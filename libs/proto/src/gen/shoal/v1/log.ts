@@ -76,6 +76,11 @@ export interface LogOpening {
 export interface ProposeOpening {
   /** Passed on by another voter; never passed on again. */
   forwarded: boolean;
+  /**
+   * The proposer follows the log, and sees there what was committed: answers that say so may come together, some
+   * milliseconds later. Answers to questions, and refusals, come at once.
+   */
+  follows: boolean;
 }
 
 /**
@@ -99,7 +104,10 @@ export interface FollowOpening {
   after: number;
   /** For logs and metrics: who follows. */
   follower: string;
-  /** Entries are sent as they come; otherwise those of a few milliseconds together while they come in a row. */
+  /**
+   * While somebody writes or asks at this voter, entries are sent as they come; otherwise those of a few
+   * milliseconds together while they come in a row.
+   */
   prompt: boolean;
 }
 
@@ -459,13 +467,16 @@ export const LogOpening: MessageFns<LogOpening> = {
 };
 
 function createBaseProposeOpening(): ProposeOpening {
-  return { forwarded: false };
+  return { forwarded: false, follows: false };
 }
 
 export const ProposeOpening: MessageFns<ProposeOpening> = {
   encode(message: ProposeOpening, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.forwarded !== false) {
       writer.uint32(8).bool(message.forwarded);
+    }
+    if (message.follows !== false) {
+      writer.uint32(16).bool(message.follows);
     }
     return writer;
   },
@@ -491,6 +502,14 @@ export const ProposeOpening: MessageFns<ProposeOpening> = {
             message.forwarded = reader.bool();
             continue;
           }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.follows = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -509,6 +528,7 @@ export const ProposeOpening: MessageFns<ProposeOpening> = {
   fromPartial(object: DeepPartial<ProposeOpening>): ProposeOpening {
     const message = createBaseProposeOpening();
     message.forwarded = object.forwarded ?? false;
+    message.follows = object.follows ?? false;
     return message;
   },
 };
