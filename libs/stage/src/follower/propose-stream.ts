@@ -7,6 +7,7 @@ import {
 import type { ProposeStream as Call, VoterClient } from '@shoal/raft/client';
 import { type Clock, errorMessage, type LogIndex, type Random, type Timer } from '@shoal/runtime';
 import type { ProposalFailure } from '../replica.ts';
+import { Gathering } from './gathering.ts';
 import type { Part } from './proposals.ts';
 import { type Attempt, Reconnecting } from './reconnecting.ts';
 
@@ -56,6 +57,7 @@ export class ProposeStream {
   /** Such parts, and how far this replica must see to know. */
   #held: { readonly index: LogIndex; readonly parts: readonly Part[] }[] = [];
   #againTimer: Timer | undefined;
+  readonly #gathering: Gathering | undefined;
   #trouble = '';
 
   constructor(options: {
@@ -67,6 +69,8 @@ export class ProposeStream {
      * first snapshot, where no outcome can be told.
      */
     readonly follows: () => boolean;
+    /** Whether this replica hears at once what was committed, so that proposals may {@link Gathering | gather}. */
+    readonly prompt: boolean;
     readonly clock: Clock;
     readonly random: Random;
     readonly onDown: (reason: string, delayMs: number) => void;
@@ -75,6 +79,9 @@ export class ProposeStream {
     this.#cursor = options.cursor;
     this.#follows = options.follows;
     this.#clock = options.clock;
+    this.#gathering = options.prompt
+      ? new Gathering(options.clock, () => this.#schedule())
+      : undefined;
     this.#connection = new Reconnecting({
       clock: options.clock,
       random: options.random,
@@ -187,6 +194,7 @@ export class ProposeStream {
       this.#doubtful = [];
       this.#write(call, { kind: 'doubt', parts }, { $case: 'readIndex', value: {} });
     }
+    if (this.#queue.length > 0 && this.#gathering?.holds === true) return;
     while (this.#queue.length > 0 && this.#mayWrite()) {
       const parts = this.#takeParts();
       if (parts.length === 0) continue;
@@ -197,6 +205,7 @@ export class ProposeStream {
         { kind: 'proposal', parts },
         { $case: 'proposal', value: { transactions } },
       );
+      this.#gathering?.sent(parts);
     }
   }
 
@@ -285,6 +294,7 @@ export class ProposeStream {
   }
 
   #settle(parts: readonly Part[], failure: ProposalFailure | undefined, index: LogIndex): void {
+    this.#gathering?.answered(parts);
     if (failure === undefined) {
       for (const part of parts) {
         part.committed(index);
@@ -345,6 +355,7 @@ export class ProposeStream {
       for (const part of what.parts) part.proposal.attemptFailed(part, lost(reason));
     }
     this.#inFlight.clear();
+    this.#gathering?.over();
   }
 }
 

@@ -85,6 +85,7 @@ export class RemoteReplica implements Replica {
       client: () => client('propose'),
       cursor: () => this.#state.cursor,
       follows: () => this.#state.ready,
+      prompt,
       clock,
       random,
       onDown: down('propose'),

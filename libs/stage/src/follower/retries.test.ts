@@ -20,13 +20,14 @@ class Scene {
   readonly replica: RemoteReplica;
   #next = 0;
 
-  constructor(fates: readonly Fate[] = []) {
+  constructor(fates: readonly Fate[] = [], prompt = false) {
     this.fates = [...fates];
     this.voters = new FakeVoters(this.clock, voterCount, () => this.fates.shift() ?? 'taken');
     this.replica = new RemoteReplica({
       // Each attempt goes to the next voter.
       client: () => this.voters.client(this.#next++ % voterCount),
       follower: 'test',
+      prompt,
       clock: this.clock,
       random: this.random,
       logger: silentLogger,
@@ -117,6 +118,24 @@ describe('a proposal', () => {
   });
 });
 
+test.each([
+  { prompt: true, messages: 2 },
+  { prompt: false, messages: 4 },
+])('four proposals, one turn after the other, leave in messages: %o', async (shape) => {
+  const scene = new Scene([], shape.prompt);
+  await scene.clock.advance(100);
+  const before = scene.voters.committed;
+  const all: ReturnType<Scene['propose']>[] = [];
+  for (const id of ['a', 'b', 'c', 'd']) {
+    all.push(scene.propose(scene.transaction(id, id)));
+    await scene.clock.advance(0);
+  }
+  await scene.clock.advance(100);
+  for (const { result } of all) expect(result).toMatchObject({ kind: 'applied' });
+  expect(scene.voters.committed - before).toBe(shape.messages);
+  scene.replica.stop();
+});
+
 describe('a read', () => {
   test('is asked again while there is no leader', async () => {
     const scene = new Scene(['no-leader', 'no-leader']);
@@ -197,8 +216,9 @@ test('whatever happens to voters and messages, each proposal is told what became
     fc.asyncProperty(
       fc.array(fate, { maxLength: 40 }),
       fc.array(move, { maxLength: 40 }),
-      async (fates, moves) => {
-        const scene = new Scene(fates);
+      fc.boolean(),
+      async (fates, moves, prompt) => {
+        const scene = new Scene(fates, prompt);
         const all: [Transaction, number, { result: ProposalResult | undefined }][] = [];
         let index = 0;
         scene.replica.subscribe(() => {
