@@ -1,61 +1,104 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { FakeClock } from '../testing/fake-clock.ts';
-import { Gathering, gatherMsMax } from './gathering.ts';
+import { Gathering, gatherMsMax, turnsMax, turnsMin } from './gathering.ts';
 import type { Part } from './proposals.ts';
 
-/** A part of a proposal that ends when the test says so. */
-function fakePart(): { readonly part: Part; end(): void } {
-  const proposal = { done: false };
+/** Parts of a message, which end when the test says so. */
+function fakeParts(count: number) {
+  const proposals = Array.from({ length: count }, () => ({ done: false }));
   return {
-    part: { proposal } as unknown as Part,
-    end() {
-      proposal.done = true;
+    parts: proposals.map((proposal) => ({ proposal }) as unknown as Part),
+    end(): void {
+      for (const proposal of proposals) proposal.done = true;
+    },
+    endFirst(): void {
+      const [first] = proposals;
+      if (first !== undefined) first.done = true;
     },
   };
 }
 
-function gathering() {
+/** `arrivals`: how many wait at each turn of the event loop, the last number for ever. */
+function scene(...arrivals: readonly number[]) {
   const clock = new FakeClock();
-  const begun = clock.monotonic();
-  const gone: number[] = [];
-  const gathers = new Gathering(clock, () => gone.push(clock.monotonic() - begun));
-  return { clock, gone, gathers };
+  let turns = 0;
+  let pending: (() => void) | undefined;
+  /** Turns, or `late`, after which what waits was let go; and whether it was held even then. */
+  const gone: [after: number, held: boolean][] = [];
+  const gathering: Gathering = new Gathering({
+    clock,
+    nextTurn: (act) => {
+      pending = act;
+    },
+    waiting: () => arrivals[Math.min(turns, arrivals.length) - 1] ?? 0,
+    go: () => gone.push([turns, gathering.holds]),
+  });
+  return {
+    clock,
+    gathering,
+    gone,
+    turn(count: number): void {
+      for (let at = 0; at < count; at += 1) {
+        const act = pending;
+        pending = undefined;
+        turns += 1;
+        act?.();
+      }
+    },
+  };
 }
 
-test('nothing waits while nothing is under way', () => {
-  const { gathers } = gathering();
-  expect(gathers.holds).toBe(false);
+describe('a message under way', () => {
+  test('holds what comes until its last part is done', () => {
+    const { gathering } = scene();
+    expect(gathering.holds).toBe(false);
+    const { parts, end, endFirst } = fakeParts(2);
+    gathering.sent(parts);
+    endFirst();
+    expect(gathering.holds).toBe(true);
+    end();
+    gathering.sent(fakeParts(0).parts);
+    expect(gathering.holds).toBe(false);
+  });
+
+  test('is not waited for longer than is reasonable', async () => {
+    const { clock, gathering, gone } = scene();
+    gathering.sent(fakeParts(1).parts);
+    await clock.advance(gatherMsMax);
+    expect(gone).toEqual([]);
+    expect(gathering.holds).toBe(true);
+    await clock.advance(gatherMsMax);
+    expect(gone).toEqual([[0, false]]);
+  });
+
+  test('is over for the answer to itself only', () => {
+    const { gathering } = scene();
+    const [first, second] = [fakeParts(1).parts, fakeParts(1).parts];
+    gathering.sent(first);
+    gathering.sent(second);
+    gathering.answered(first);
+    expect(gathering.holds).toBe(true);
+    gathering.answered(second);
+    expect(gathering.holds).toBe(false);
+  });
 });
 
-test('what comes waits until the last part under way is done', async () => {
-  const { clock, gone, gathers } = gathering();
-  const [one, other] = [fakePart(), fakePart()];
-  gathers.sent([one.part, other.part]);
-  one.end();
-  expect(gathers.holds).toBe(true);
-  other.end();
-  expect(gathers.holds).toBe(false);
-  await clock.advance(2 * gatherMsMax);
-  expect(gone).toEqual([]);
-});
-
-test('it waits no longer than is reasonable', async () => {
-  const { clock, gone, gathers } = gathering();
-  gathers.sent([fakePart().part]);
-  await clock.advance(5);
-  expect(gathers.holds).toBe(true);
-  await clock.advance(gatherMsMax);
-  expect(gone).toEqual([5 + gatherMsMax]);
-  expect(gathers.holds).toBe(false);
-});
-
-test('an answer ends the wait for its own message only', () => {
-  const { gathers } = gathering();
-  const [first, second] = [[fakePart().part], [fakePart().part]];
-  gathers.sent(first);
-  gathers.sent(second);
-  gathers.answered(first);
-  expect(gathers.holds).toBe(true);
-  gathers.answered(second);
-  expect(gathers.holds).toBe(false);
+describe('after a message', () => {
+  const cases: readonly [what: string, last: number, arrivals: readonly number[], after: number][] =
+    [
+      ['of one proposal nobody is waited for', 1, [], 0],
+      ['of several a few turns are', 8, [1], turnsMin],
+      ['of several more are while more come', 8, [1, 2, 3, 4, 5, 5], 6],
+      ['of several not for ever', 99, Array.from({ length: 99 }, (_, at) => at + 1), turnsMax],
+    ];
+  test.each(cases)('%s', (_what, last, arrivals, after) => {
+    const { gathering, gone, turn } = scene(...arrivals);
+    const { parts, end } = fakeParts(last);
+    gathering.sent(parts);
+    end();
+    expect(gathering.holds).toBe(after > 0);
+    expect(gathering.holds).toBe(after > 0);
+    turn(200);
+    expect(gone).toEqual(after > 0 ? [[after, false]] : []);
+  });
 });

@@ -3,34 +3,51 @@ import type { Part } from './proposals.ts';
 
 /** Longest wait of what is proposed for what is under way, milliseconds. */
 export const gatherMsMax = 20;
+/** Turns of the event loop that who follows on many others waits for more, and most of them while more comes. */
+export const turnsMin = 3;
+export const turnsMax = 20;
+
+/** Calls back when the event loop has looked once more at what has arrived; never synchronously. */
+export type NextTurn = (act: () => void) => void;
+
+export interface GatheringOptions {
+  readonly clock: Clock;
+  readonly nextTurn: NextTurn;
+  /** Proposals that wait. */
+  readonly waiting: () => number;
+  /** Called when they are to go. */
+  readonly go: () => void;
+}
 
 /**
- * Lets proposals gather while a message with others is under way, so that they go together in the next one, as
- * Nagle's algorithm does with bytes (RFC 896): one that comes alone waits for nobody, and many at once cost few
- * messages, entries and durable writes. For who hears at once what was committed.
+ * Lets proposals gather, so that many at once cost few messages, entries and durable writes; one that comes alone
+ * waits for nobody. While a message is under way, what comes goes together in the next one, as Nagle's algorithm
+ * does with bytes (RFC 896). Those whose proposals were answered together are likely to come back together: they
+ * are waited for as long as each turn of the event loop brings more. For who hears at once what was committed.
  */
 export class Gathering {
-  readonly #clock: Clock;
-  readonly #go: () => void;
+  readonly #options: GatheringOptions;
   #underWay: readonly Part[] = [];
+  /** Proposals of the last message. */
+  #lastCount = 0;
   #patience: Timer | undefined;
+  #turning = false;
+  #lettingGo = false;
 
-  /** `go` is called when what waits should wait no longer. */
-  constructor(clock: Clock, go: () => void) {
-    this.#clock = clock;
-    this.#go = go;
+  constructor(options: GatheringOptions) {
+    this.#options = options;
   }
 
-  /** Whether what is proposed now should wait; until `gatherMsMax` at most. */
+  /** Whether what waits is to go on waiting; `go` is called in time. */
   get holds(): boolean {
-    if (this.#underWay.every(({ proposal }) => proposal.done)) {
-      this.over();
-      return false;
+    if (this.#lettingGo) return false;
+    if (this.#underWay.some(({ proposal }) => !proposal.done)) {
+      this.#patience ??= this.#options.clock.after(gatherMsMax, () => this.#letGo());
+      return true;
     }
-    this.#patience ??= this.#clock.after(gatherMsMax, () => {
-      this.over();
-      this.#go();
-    });
+    this.over();
+    if (this.#lastCount <= 1) return false;
+    if (!this.#turning) this.#awaitMore();
     return true;
   }
 
@@ -38,6 +55,7 @@ export class Gathering {
   sent(parts: readonly Part[]): void {
     this.over();
     this.#underWay = parts;
+    this.#lastCount = parts.length;
   }
 
   /** The log has said what it did with these. */
@@ -50,5 +68,27 @@ export class Gathering {
     this.#underWay = [];
     this.#patience?.cancel();
     this.#patience = undefined;
+  }
+
+  #awaitMore(): void {
+    const { nextTurn, waiting } = this.#options;
+    let turns = 0;
+    let before = 0;
+    const turn = (): void => {
+      turns += 1;
+      const comesMore = waiting() > before;
+      before = waiting();
+      if (turns < turnsMin || (comesMore && turns < turnsMax)) nextTurn(turn);
+      else this.#letGo();
+    };
+    this.#turning = true;
+    nextTurn(turn);
+  }
+
+  #letGo(): void {
+    this.#turning = false;
+    this.#lettingGo = true;
+    this.#options.go();
+    this.#lettingGo = false;
   }
 }

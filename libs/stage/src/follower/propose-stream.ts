@@ -7,7 +7,7 @@ import {
 import type { ProposeStream as Call, VoterClient } from '@shoal/raft/client';
 import { type Clock, errorMessage, type LogIndex, type Random, type Timer } from '@shoal/runtime';
 import type { ProposalFailure } from '../replica.ts';
-import { Gathering } from './gathering.ts';
+import { Gathering, type NextTurn } from './gathering.ts';
 import type { Part } from './proposals.ts';
 import { type Attempt, Reconnecting } from './reconnecting.ts';
 
@@ -69,8 +69,8 @@ export class ProposeStream {
      * first snapshot, where no outcome can be told.
      */
     readonly follows: () => boolean;
-    /** Whether this replica hears at once what was committed, so that proposals may {@link Gathering | gather}. */
-    readonly prompt: boolean;
+    /** Given when this replica hears at once what was committed, so that proposals may {@link Gathering | gather}. */
+    readonly gatherBy: NextTurn | undefined;
     readonly clock: Clock;
     readonly random: Random;
     readonly onDown: (reason: string, delayMs: number) => void;
@@ -79,9 +79,10 @@ export class ProposeStream {
     this.#cursor = options.cursor;
     this.#follows = options.follows;
     this.#clock = options.clock;
-    this.#gathering = options.prompt
-      ? new Gathering(options.clock, () => this.#schedule())
-      : undefined;
+    const { clock, gatherBy: nextTurn } = options;
+    const waiting = (): number => this.#queue.length;
+    const go = (): void => this.#flush();
+    this.#gathering = nextTurn && new Gathering({ clock, nextTurn, waiting, go });
     this.#connection = new Reconnecting({
       clock: options.clock,
       random: options.random,

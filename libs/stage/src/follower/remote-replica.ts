@@ -4,6 +4,7 @@ import { encodeTransaction, type StateView, type Transaction } from '@shoal/stat
 import type { ProposalFailure, ProposalResult, Replica, ReplicaEvent } from '../replica.ts';
 import { FollowStream } from './follow-stream.ts';
 import { FollowerState } from './follower-state.ts';
+import type { NextTurn } from './gathering.ts';
 import { OutcomeIndex, Part, PendingProposal } from './proposals.ts';
 import {
   ProposeStream,
@@ -35,6 +36,8 @@ export interface RemoteReplicaOptions {
   readonly follower: string;
   /** Has every entry at once, for people who wait; by default those of a few milliseconds together. */
   readonly prompt?: boolean;
+  /** How a prompt one waits for others that propose in the same moment; the event loop's next turn by default. */
+  readonly nextTurn?: NextTurn;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -66,7 +69,8 @@ export class RemoteReplica implements Replica {
   #stopped = false;
 
   constructor(options: RemoteReplicaOptions) {
-    const { client, follower, prompt = false, clock, random, logger } = options;
+    const { client, follower, prompt = false, nextTurn = setImmediate } = options;
+    const { clock, random, logger } = options;
     this.#clock = clock;
     this.#logger = logger;
     const down = (stream: string) => (reason: string, delayMs: number) =>
@@ -85,7 +89,7 @@ export class RemoteReplica implements Replica {
       client: () => client('propose'),
       cursor: () => this.#state.cursor,
       follows: () => this.#state.ready,
-      prompt,
+      gatherBy: prompt ? nextTurn : undefined,
       clock,
       random,
       onDown: down('propose'),

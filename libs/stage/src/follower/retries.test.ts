@@ -28,6 +28,7 @@ class Scene {
       client: () => this.voters.client(this.#next++ % voterCount),
       follower: 'test',
       prompt,
+      nextTurn: (act) => this.clock.after(0, act),
       clock: this.clock,
       random: this.random,
       logger: silentLogger,
