@@ -31,7 +31,7 @@ function scene(...arrivals: readonly number[]) {
       pending = act;
     },
     waiting: () => arrivals[Math.min(turns, arrivals.length) - 1] ?? 0,
-    go: () => gone.push([turns, gathering.holds]),
+    go: () => gone.push([turns, gathering.holdBack()]),
   });
   return {
     clock,
@@ -51,14 +51,14 @@ function scene(...arrivals: readonly number[]) {
 describe('a message under way', () => {
   test('holds what comes until its last part is done', () => {
     const { gathering } = scene();
-    expect(gathering.holds).toBe(false);
+    expect(gathering.holdBack()).toBe(false);
     const { parts, end, endFirst } = fakeParts(2);
     gathering.sent(parts);
     endFirst();
-    expect(gathering.holds).toBe(true);
+    expect(gathering.holdBack()).toBe(true);
     end();
     gathering.sent(fakeParts(0).parts);
-    expect(gathering.holds).toBe(false);
+    expect(gathering.holdBack()).toBe(false);
   });
 
   test('is not waited for longer than is reasonable', async () => {
@@ -66,7 +66,7 @@ describe('a message under way', () => {
     gathering.sent(fakeParts(1).parts);
     await clock.advance(gatherMsMax);
     expect(gone).toEqual([]);
-    expect(gathering.holds).toBe(true);
+    expect(gathering.holdBack()).toBe(true);
     await clock.advance(gatherMsMax);
     expect(gone).toEqual([[0, false]]);
   });
@@ -77,9 +77,9 @@ describe('a message under way', () => {
     gathering.sent(first);
     gathering.sent(second);
     gathering.answered(first);
-    expect(gathering.holds).toBe(true);
+    expect(gathering.holdBack()).toBe(true);
     gathering.answered(second);
-    expect(gathering.holds).toBe(false);
+    expect(gathering.holdBack()).toBe(false);
   });
 });
 
@@ -96,8 +96,8 @@ describe('after a message', () => {
     const { parts, end } = fakeParts(last);
     gathering.sent(parts);
     end();
-    expect(gathering.holds).toBe(after > 0);
-    expect(gathering.holds).toBe(after > 0);
+    expect(gathering.holdBack()).toBe(after > 0);
+    expect(gathering.holdBack()).toBe(after > 0);
     turn(200);
     expect(gone).toEqual(after > 0 ? [[after, false]] : []);
   });

@@ -38,8 +38,8 @@ export class Gathering {
     this.#options = options;
   }
 
-  /** Whether what waits is to go on waiting; `go` is called in time. */
-  get holds(): boolean {
+  /** Whether what waits is to go on waiting; then `go` is called in time. */
+  holdBack(): boolean {
     if (this.#lettingGo) return false;
     if (this.#underWay.some(({ proposal }) => !proposal.done)) {
       this.#patience ??= this.#options.clock.after(gatherMsMax, () => this.#letGo());

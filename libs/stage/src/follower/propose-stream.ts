@@ -195,7 +195,7 @@ export class ProposeStream {
       this.#doubtful = [];
       this.#write(call, { kind: 'doubt', parts }, { $case: 'readIndex', value: {} });
     }
-    if (this.#queue.length > 0 && this.#gathering?.holds === true) return;
+    if (this.#queue.length > 0 && this.#gathering?.holdBack() === true) return;
     while (this.#queue.length > 0 && this.#mayWrite()) {
       const parts = this.#takeParts();
       if (parts.length === 0) continue;
