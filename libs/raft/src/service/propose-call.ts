@@ -43,7 +43,7 @@ export function servePropose(
     if (!stream.write(response)) stream.pause();
     if (forwarded) targets.forwardedAnswered?.();
   };
-  // Each message to somebody who sleeps costs a tenth of a commit, and a follower knows already.
+  // To wake somebody for it costs a twentieth of what a service's creation does, and a follower knows already.
   const committed: (() => void)[] = [];
   const tellCommitted = new Cadence(
     targets.clock,

@@ -46,7 +46,7 @@ const stallCheckMs = 5_000;
  * one stage after the other, is over after a few times; who goes on longer has work for everybody, and each message wakes a
  * process, which costs as much as fifteen entries.
  */
-export const feedEveryMs: Pace = (inARow) => (inARow <= 10 ? 5 : 20);
+export const feedPace: Pace = (inARow) => (inARow <= 10 ? 5 : 20);
 
 /** As long after somebody wrote or asked here, somebody may wait for this host's own copy of the state, milliseconds. */
 export const promptForMs = 1_000;
@@ -104,7 +104,7 @@ export class VoterService {
       random,
       logger,
     });
-    this.#cadence = new Cadence(clock, feedEveryMs, () => {
+    this.#cadence = new Cadence(clock, feedPace, () => {
       for (const feed of this.#feeds.keys()) feed.pump();
     });
     const { route } = options;

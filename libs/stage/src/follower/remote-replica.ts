@@ -34,7 +34,10 @@ export interface RemoteReplicaOptions {
   readonly client: (stream: ReplicaStream) => VoterClient;
   /** Who follows, for the voter's logs and metrics. */
   readonly follower: string;
-  /** Has every entry at once, for people who wait; by default those of a few milliseconds together. */
+  /**
+   * For people who wait: while somebody writes or asks at its voter it has every entry at once, and its proposals
+   * gather. By default those of a few milliseconds come together.
+   */
   readonly prompt?: boolean;
   /** How a prompt one waits for others that propose in the same moment; the event loop's next turn by default. */
   readonly nextTurn?: NextTurn;
