@@ -7,6 +7,7 @@ import type { VoterClient } from '@shoal/raft/client';
 import type { StartVoterOptions } from '@shoal/raft/service';
 import { clientTo, newAuthority, proofOf, statusOf } from '@shoal/raft/service/testing';
 import { systemClock, systemRandom } from '@shoal/runtime';
+import { nodeEnvironment, nodeFlags } from '@shoal/runtime/process';
 
 const firstPort = 21_377;
 const settleMsMax = 20_000;
@@ -60,8 +61,12 @@ export class VoterProcesses {
 
   async begin(member: Member): Promise<void> {
     const program = join(import.meta.dirname, 'voter-process.ts');
-    const args = ['--conditions=@shoal/source', program, JSON.stringify(member.options)];
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    // As on a manager, where the voter is a thread of the api.
+    const flags = [...nodeFlags('api'), '--conditions=@shoal/source'];
+    const child = spawn(process.execPath, [...flags, program, JSON.stringify(member.options)], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, ...nodeEnvironment },
+    });
     member.process = child;
     await once(child.stdout, 'data');
   }

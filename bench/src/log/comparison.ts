@@ -6,6 +6,11 @@ import { proposerCounts, type Row, rowOf, voterCounts } from './points.ts';
 import { shoalRate } from './shoal-side.ts';
 
 const durationMs = 3_000;
+/**
+ * Load of the same kind that is not counted. A voter that has seen little of it is not compiled yet, and a manager
+ * runs for months; compiled code is complete after some ten thousand commits.
+ */
+const warmUpMs = 10_000;
 
 /** Both sides in turns, point by point, with as many voters as members. */
 export async function compareWithEtcd(rounds: number): Promise<readonly Row[]> {
@@ -16,7 +21,7 @@ export async function compareWithEtcd(rounds: number): Promise<readonly Row[]> {
       const etcd = await EtcdProcesses.start(count);
       try {
         const points: Row[] = [];
-        // From the most to the fewest: a voter that has done little yet is not compiled, etcd always is.
+        // From the most to the fewest, so that the voters are warm where there are few commits to warm up with.
         for (const proposers of proposerCounts.toReversed())
           points.unshift(await measurePoint(voters, etcd, count, proposers, rounds));
         rows.push(...points);
@@ -38,6 +43,8 @@ async function measurePoint(
   rounds: number,
 ): Promise<Row> {
   const [ours, theirs]: [Rate[], Rate[]] = [[], []];
+  await shoalRate(voters, proposers, warmUpMs);
+  await etcdRate(etcd, proposers, warmUpMs);
   for (let round = 0; round < rounds; round += 1) {
     ours.push(await shoalRate(voters, proposers, durationMs));
     theirs.push(await etcdRate(etcd, proposers, durationMs));
