@@ -77,11 +77,13 @@ function feedOf(
   after: number,
   slots = new ImageSlots(1),
   messages = messagesOf(log),
+  now = () => 7,
 ) {
   const call = new FakeStream();
   const opening = { after, follower: 'test', prompt: true };
   const served = log as unknown as ServedLog;
-  const feed = new FollowerFeed(call, opening, served, messages, slots, () => 7 as Monotonic);
+  const clock = (): Monotonic => now() as Monotonic;
+  const feed = new FollowerFeed(call, opening, served, messages, slots, clock);
   feed.pump();
   return { call, feed };
 }
@@ -125,6 +127,22 @@ describe('a follower feed', () => {
     for (let at = 0; at < 5_000 / perMessage; at += 1) call.take(1);
     expect(call.text.endsWith('..5001')).toBe(true);
     call.take(unwrittenMax);
+    expect(feed.stalledSince).toBeUndefined();
+  });
+
+  test('one that had nothing to take for long has not stalled', () => {
+    const log = new FakeLog();
+    let now = 7;
+    const { call, feed } = feedOf(log, 0, undefined, undefined, () => now);
+    call.take(1);
+    now = 60_000;
+    for (let at = 0; at < unwrittenMax; at += 1) {
+      log.applied = (log.applied + 1) as LogIndex;
+      feed.pump();
+    }
+    expect(feed.stalledSince).toBe(60_000);
+    now = 61_000;
+    call.take(1);
     expect(feed.stalledSince).toBeUndefined();
   });
 

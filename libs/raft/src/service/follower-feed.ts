@@ -112,6 +112,8 @@ export class FollowerFeed {
       const message = this.#next();
       this.#cut = message !== undefined;
       if (message === undefined) return;
+      // Nothing waited: however long ago the last one was written, this one begins to wait now.
+      if (this.#unwritten === 0) this.#progressAt = this.#now();
       this.#unwritten += 1;
       this.#stream.write(message, () => this.#written());
     }

@@ -71,6 +71,18 @@ describe('a message under way', () => {
     expect(gone).toEqual([[0, false]]);
   });
 
+  test('is waited for once only, also where what was let go could not leave', async () => {
+    const { clock, gathering, gone } = scene();
+    gathering.sent(fakeParts(1).parts);
+    expect(gathering.holdBack()).toBe(true);
+    await clock.advance(gatherMsMax);
+    expect(gone).toHaveLength(1);
+    // The connection was full; now it has room.
+    expect(gathering.holdBack()).toBe(false);
+    gathering.sent(fakeParts(1).parts);
+    expect(gathering.holdBack()).toBe(true);
+  });
+
   test('is over for the answer to itself only', () => {
     const { gathering } = scene();
     const [first, second] = [fakeParts(1).parts, fakeParts(1).parts];

@@ -31,6 +31,7 @@ export class Gathering {
   /** Proposals of the last message. */
   #lastCount = 0;
   #patience: Timer | undefined;
+  #patienceOver = false;
   #turning = false;
   #lettingGo = false;
 
@@ -42,7 +43,12 @@ export class Gathering {
   holdBack(): boolean {
     if (this.#lettingGo) return false;
     if (this.#underWay.some(({ proposal }) => !proposal.done)) {
-      this.#patience ??= this.#options.clock.after(gatherMsMax, () => this.#letGo());
+      // Where the connection has no room, what was let go comes back here when it has.
+      if (this.#patienceOver) return false;
+      this.#patience ??= this.#options.clock.after(gatherMsMax, () => {
+        this.#patienceOver = true;
+        this.#letGo();
+      });
       return true;
     }
     this.over();
@@ -68,6 +74,7 @@ export class Gathering {
     this.#underWay = [];
     this.#patience?.cancel();
     this.#patience = undefined;
+    this.#patienceOver = false;
   }
 
   #awaitMore(): void {
