@@ -18,15 +18,18 @@ export class Fork {
   readonly #tables: StateTables;
   readonly #applier: Applier;
   #index: LogIndex;
+  #time: Instant;
   /** What was written since the mark, oldest first; undefined while there is no mark. */
   #written: AppliedChange[] | undefined;
 
-  constructor(tables: StateTables, index: LogIndex) {
+  constructor(tables: StateTables, index: LogIndex, time: Instant) {
     this.#tables = tables;
     this.#applier = new Applier(tables);
     this.#index = index;
+    this.#time = time;
     this.view = viewOf(
       () => this.#index,
+      () => this.#time,
       () => this.#tables,
     );
   }
@@ -34,6 +37,7 @@ export class Fork {
   /** Applies the transactions as the next entry. */
   write(time: Instant, transactions: readonly Transaction[]): AppliedEntry {
     this.#index = (this.#index + 1) as LogIndex;
+    this.#time = time;
     const entry = this.#applier.apply(this.#index, time, transactions);
     if (this.#written !== undefined) for (const change of entry.changes) this.#written.push(change);
     return entry;
@@ -77,7 +81,7 @@ function inverse({ table, id, before, after }: AppliedChange): AppliedChange {
  * between while the original goes on.
  */
 export function* forkOf(view: StateView): Generator<undefined, Fork> {
-  const { index } = view;
+  const { index, time } = view;
   // Objects are immutable, so references to them are a consistent image.
   const origin = tablesBehind(view);
   const image = tableOrder.map((table) => [table, [...origin.of(table).values()]] as const);
@@ -89,5 +93,5 @@ export function* forkOf(view: StateView): Generator<undefined, Fork> {
       taken += 1;
       if (taken % forkSliceObjects === 0) yield undefined;
     }
-  return new Fork(tables, index);
+  return new Fork(tables, index, time);
 }

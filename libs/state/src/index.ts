@@ -121,6 +121,7 @@ export {
   restartBackoffLabel,
 } from './labels/restart.ts';
 export { isSticky, localVolumes } from './local-volumes.ts';
+export { LogClock } from './log-clock.ts';
 export {
   networkSpecFault,
   subnetsMax,

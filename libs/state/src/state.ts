@@ -34,6 +34,7 @@ export class State {
   constructor() {
     this.view = viewOf(
       () => this.#index,
+      () => this.#time,
       () => this.#tables,
     );
   }

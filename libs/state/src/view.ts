@@ -1,4 +1,4 @@
-import type { LogIndex } from '@shoal/runtime';
+import type { Instant, LogIndex } from '@shoal/runtime';
 import type { Family } from './address/address.ts';
 import type {
   Attachment,
@@ -123,6 +123,8 @@ export interface NodeUsage {
 export interface StateView {
   /** Index of the last applied entry. */
   readonly index: LogIndex;
+  /** Stamp of the newest entry with content; 0 before the first. */
+  readonly time: Instant;
   /** The one cluster object; absent before `docker swarm init` committed. */
   readonly cluster: Cluster | undefined;
   readonly nodes: NodeTableView;

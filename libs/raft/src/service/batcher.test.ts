@@ -1,5 +1,5 @@
 import { EntryPayload } from '@shoal/proto/entry';
-import type { Clock, Instant, LogIndex } from '@shoal/runtime';
+import type { Clock, Instant, LogIndex, Monotonic } from '@shoal/runtime';
 import { systemClock } from '@shoal/runtime';
 import type { Transaction } from '@shoal/state';
 import { describe, expect, test } from 'vitest';
@@ -33,7 +33,7 @@ const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolv
 const checked = (bytes: Buffer): Checked => ({ bytes, transaction: {} as Transaction });
 const transaction = (text: string): Checked => checked(Buffer.from(text));
 
-function batcherAt(clock: Pick<Clock, 'now'> = systemClock): { log: FakeLog; batcher: Batcher } {
+function batcherAt(clock: Partial<Clock> = {}): { log: FakeLog; batcher: Batcher } {
   const log = new FakeLog();
   const lastTime = 0 as Instant;
   const onPayload = (): void => undefined;
@@ -77,7 +77,8 @@ describe('the batcher', () => {
 
   test("the log's time never runs backwards, though the wall clock does", async () => {
     let now = 1_000;
-    const { log, batcher } = batcherAt({ now: () => now as Instant });
+    const monotonic = (): Monotonic => 0 as Monotonic;
+    const { log, batcher } = batcherAt({ now: () => now as Instant, monotonic });
     batcher.passed(1_500 as Instant);
     void batcher.submit([transaction('a')]);
     await settle();
@@ -88,5 +89,21 @@ describe('the batcher', () => {
     void batcher.submit([transaction('c')]);
     await settle();
     expect(log.entries.map((entry) => entry.timeMs)).toEqual([1_500, 2_000, 2_000]);
+  });
+
+  test('it goes on, slowly, after a clock that was ahead was set right', async () => {
+    const time = { now: 1_000, monotonic: 0 };
+    const { log, batcher } = batcherAt({
+      now: () => time.now as Instant,
+      monotonic: () => time.monotonic as Monotonic,
+    });
+    batcher.passed(9_000 as Instant);
+    for (let at = 0; at < 3; at += 1) {
+      void batcher.submit([transaction('a')]);
+      await settle();
+      time.now += 6_000;
+      time.monotonic += 6_000;
+    }
+    expect(log.entries.map((entry) => entry.timeMs)).toEqual([9_000, 12_000, 15_000]);
   });
 });

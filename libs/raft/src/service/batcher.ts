@@ -1,5 +1,5 @@
 import type { Clock, Instant } from '@shoal/runtime';
-import { encodePayload, type Transaction } from '@shoal/state';
+import { encodePayload, LogClock, type Transaction } from '@shoal/state';
 import type { LogFailure, ProposedEntry, ServedLog } from './served-log.ts';
 
 /** A batch takes no more requests once it is this large. */
@@ -38,12 +38,11 @@ interface Waiting {
  */
 export class Batcher {
   readonly #log: Pick<ServedLog, 'propose'>;
-  readonly #clock: Clock;
+  readonly #clock: LogClock;
   #queue: Waiting[] = [];
   #waitingBytes = 0;
   #inFlight = 0;
   #scheduled = false;
-  #lastTime: Instant;
   readonly #onPayload: PayloadListener;
 
   constructor(options: {
@@ -54,14 +53,13 @@ export class Batcher {
     readonly onPayload: PayloadListener;
   }) {
     this.#log = options.log;
-    this.#clock = options.clock;
-    this.#lastTime = options.lastTime;
+    this.#clock = new LogClock(options.clock, options.lastTime);
     this.#onPayload = options.onPayload;
   }
 
   /** An entry with this time went by: none that follows may be older. */
   passed(time: Instant): void {
-    if (time > this.#lastTime) this.#lastTime = time;
+    this.#clock.passed(time);
   }
 
   /** The transactions of one request share one entry. */
@@ -129,10 +127,10 @@ export class Batcher {
     return batch;
   }
 
-  /** The wall clock may be set back; the log's time never runs backwards. */
   #stamp(): Instant {
-    this.passed(this.#clock.now());
-    return this.#lastTime;
+    const time = this.#clock.now();
+    this.#clock.passed(time);
+    return time;
   }
 }
 

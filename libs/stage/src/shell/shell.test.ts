@@ -1,4 +1,4 @@
-import { type Instant, InvariantError, silentLogger } from '@shoal/runtime';
+import { type Clock, type Instant, InvariantError, silentLogger } from '@shoal/runtime';
 import type { Change, StateView } from '@shoal/state';
 import { Registry } from 'prom-client';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -26,9 +26,19 @@ class Scene {
   readonly fatal: unknown[] = [];
   readonly running: RunningStage[] = [];
 
-  constructor(commitMs?: () => number) {
+  /** `logAheadMs`: by how much more the clock shows by which the log stamps its entries. */
+  constructor(commitMs?: () => number, logAheadMs = 0) {
     const { clock, random } = this;
-    this.log = new FakeLog({ clock, random, ...(commitMs === undefined ? {} : { commitMs }) });
+    const stamping: Clock = {
+      now: () => (clock.now() + logAheadMs) as Instant,
+      monotonic: () => clock.monotonic(),
+      after: (delayMs, fire) => clock.after(delayMs, fire),
+    };
+    this.log = new FakeLog({
+      clock: stamping,
+      random,
+      ...(commitMs === undefined ? {} : { commitMs }),
+    });
   }
 
   start(
@@ -243,6 +253,26 @@ describe('the shell', () => {
     await stopping;
     expect(scene.log.view.nodes.get('x')).toBeDefined();
     expect(scene.clock.timers).toBe(0);
+  });
+
+  test('what is reckoned from a stamp is due in time, also where the clock that gave it was ahead', async () => {
+    scene = new Scene(undefined, 3_600_000);
+    const delayMs = 5_000;
+    let made = 0;
+    let due = 0;
+    scene.start(function* (view, _changed, now) {
+      const { createdAt } = view.nodes.get('x')?.meta ?? {};
+      if (createdAt === undefined) return;
+      made ||= scene.clock.now();
+      if (createdAt + delayMs <= now) due ||= scene.clock.now();
+      else yield { kind: 'wake', key: 'x', at: (createdAt + delayMs) as Instant };
+    });
+    await settle();
+    scene.log.write([nodeChange(scene.log.view, 'x', 'one')]);
+    await scene.clock.advance(60_000);
+    expect(made).toBeGreaterThan(0);
+    expect(due - made).toBeGreaterThanOrEqual(delayMs);
+    expect(due - made).toBeLessThanOrEqual(2 * delayMs);
   });
 
   test('a stage that never rests does not starve the process', async () => {

@@ -1,5 +1,5 @@
 import { type Clock, errorMessage, type LogIndex, newId, type Timer } from '@shoal/runtime';
-import type { AppliedChange, Outcome, Transaction } from '@shoal/state';
+import { type AppliedChange, LogClock, type Outcome, type Transaction } from '@shoal/state';
 import { Backoff } from '../backoff.ts';
 import { type Ownership, ownershipOf } from '../ownership.ts';
 import type { ProposalFailure, ReplicaEvent } from '../replica.ts';
@@ -35,7 +35,9 @@ export function runStage(options: StageOptions): RunningStage {
 
 class Shell implements RunningStage {
   readonly #options: StageOptions;
+  /** Whose wall-clock time is the log's. */
   readonly #clock: Clock;
+  readonly #logClock: LogClock;
   readonly #work: PendingWork;
   readonly #backoff: Backoff;
   readonly #unsubscribe: readonly (() => void)[];
@@ -49,8 +51,15 @@ class Shell implements RunningStage {
 
   constructor(options: StageOptions) {
     this.#options = options;
-    this.#clock = options.clock;
-    this.#work = new PendingWork(options.clock, options.random, () => this.#wake());
+    const { clock, replica, random } = options;
+    const logClock = new LogClock(clock, replica.view.time);
+    this.#logClock = logClock;
+    this.#clock = {
+      now: () => logClock.now(),
+      monotonic: () => clock.monotonic(),
+      after: (delayMs, fire) => clock.after(delayMs, fire),
+    };
+    this.#work = new PendingWork(this.#clock, random, () => this.#wake());
     this.#backoff = new Backoff(options.random, failureDelayFirstMs, failureDelayMostMs);
     this.#ownership = this.#readOwnership();
     this.#unsubscribe = [
@@ -93,6 +102,7 @@ class Shell implements RunningStage {
   }
 
   #heard(event: ReplicaEvent): void {
+    this.#logClock.passed(this.#options.replica.view.time);
     if (event.kind === 'reset') {
       this.#ownership = this.#readOwnership();
       this.#work.all();

@@ -1,14 +1,21 @@
-import { invariant, type LogIndex } from '@shoal/runtime';
+import { type Instant, invariant, type LogIndex } from '@shoal/runtime';
 import type { StateView } from '../view.ts';
 import type { StateTables } from './state-tables.ts';
 
 const sources = new WeakMap<StateView, () => StateTables>();
 
 /** A view of whatever tables there are at each read. */
-export function viewOf(index: () => LogIndex, tables: () => StateTables): StateView {
+export function viewOf(
+  index: () => LogIndex,
+  time: () => Instant,
+  tables: () => StateTables,
+): StateView {
   const view: StateView = {
     get index() {
       return index();
+    },
+    get time() {
+      return time();
     },
     get cluster() {
       return tables().cluster.only;
