@@ -4,7 +4,13 @@ import { type Node, revisionId, type Task, type TaskState, type TaskStatus } fro
 import { beforeEach, expect, test } from 'vitest';
 import { FakeAgent } from '../testing/fake-agent.ts';
 import { Dispatcher } from './dispatcher.ts';
-import { absencePeriods, heartbeatMsDefault, registrationsMax, unknownPeriods } from './limits.ts';
+import {
+  absencePeriods,
+  gracePeriods,
+  heartbeatMsDefault,
+  registrationsMax,
+  unknownPeriods,
+} from './limits.ts';
 import { noMetrics } from './metrics.ts';
 import { dispatcherGone, unknownFailure } from './node-writes.ts';
 
@@ -143,6 +149,28 @@ test('registrations refused while the dispatcher has no lease do not count again
   const again = new FakeAgent('n1');
   await again.register(dispatcher);
   expect(again.refusedBy).toBeUndefined();
+});
+
+test('a dispatcher that stays without a lease lets its agents go to another', async () => {
+  const { dispatcher, lease } = start();
+  const agent = new FakeAgent('n1');
+  await agent.register(dispatcher);
+  const beats = async (count: number): Promise<void> => {
+    for (let at = 0; at < count; at += 1) {
+      agent.heartbeat(dispatcher);
+      await clock.advance(heartbeatMsDefault);
+    }
+  };
+  lease.expire();
+  await beats(gracePeriods - 1);
+  lease.reclaim();
+  await beats(gracePeriods);
+  expect(agent.closedBy).toBeUndefined();
+  lease.expire();
+  await beats(gracePeriods);
+  expect(agent.closedBy).toMatchObject({ kind: 'unavailable' });
+  dispatcher.stop();
+  expect(clock.timers).toBe(0);
 });
 
 test('a node gets all its tasks first and then what changes, until tasks are deleted', async () => {

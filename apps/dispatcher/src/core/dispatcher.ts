@@ -14,7 +14,8 @@ import type { KeySeal } from '../network/keys.ts';
 import { Networks } from '../network/networks.ts';
 import type { OpenRegistryAuth } from './assignments.ts';
 import { imageSources, needsImage } from './image-sources.ts';
-import { reportsPerSessionMax } from './limits.ts';
+import { LeaseLoss } from './lease-loss.ts';
+import { gracePeriods, reportsPerSessionMax } from './limits.ts';
 import { LogRelay, type LogSubscriber, type PublishedLogs } from './log-relay.ts';
 import type { DispatcherMetrics } from './metrics.ts';
 import { NodeWatch } from './node-watch.ts';
@@ -54,6 +55,7 @@ export class Dispatcher {
   readonly #watch: NodeWatch;
   readonly #writer: Writer;
   readonly #logs: LogRelay;
+  readonly #leaseLoss: LeaseLoss;
   /** Overlay networks: what nodes must have and serve. */
   readonly networks: Networks;
   readonly #ends: (() => void)[] = [];
@@ -79,6 +81,14 @@ export class Dispatcher {
       seal: options.keySeal,
       add: (write) => this.#writer.add(write),
     });
+    // Cut off from the log, it keeps its agents from a dispatcher that is not, and from being seen by it.
+    const noLease: Refusal = { kind: 'unavailable', message: 'the dispatcher has no lease' };
+    this.#leaseLoss = new LeaseLoss(
+      options.lease,
+      options.clock,
+      () => this.#watch.periodMs * gracePeriods,
+      () => this.#endAll(noLease),
+    );
     this.#ends.push(
       options.replica.subscribe((event) => this.#applied(event)),
       options.lease.subscribe(() => this.#watch.lookAtAll()),
@@ -235,9 +245,8 @@ export class Dispatcher {
   stop(): void {
     this.#stopped = true;
     for (const end of this.#ends) end();
-    for (const session of [...this.#sessions.values()]) {
-      this.#end(session, { kind: 'unavailable', message: 'the dispatcher is stopped' });
-    }
+    this.#endAll({ kind: 'unavailable', message: 'the dispatcher is stopped' });
+    this.#leaseLoss.stop();
     this.#watch.stop();
     this.#logs.stop();
     this.networks.stop();
@@ -281,6 +290,10 @@ export class Dispatcher {
   #end(session: Session, reason: Refusal): void {
     session.close(reason);
     if (this.#sessions.get(session.nodeId) === session) this.#forget(session);
+  }
+
+  #endAll(reason: Refusal): void {
+    for (const session of [...this.#sessions.values()]) this.#end(session, reason);
   }
 
   #forget(session: Session): void {

@@ -1,5 +1,7 @@
 /** Used until the cluster spec says otherwise; Docker's default. Milliseconds. */
 export const heartbeatMsDefault = 5_000;
+/** Longest period: with its jitter it is still one of the wire's 32 bits. Milliseconds, 30 days. */
+export const heartbeatMsMax = 30 * 86_400_000;
 /** A period is stretched or shortened by up to this share, so that agents do not beat in step. */
 export const heartbeatJitter = 0.1;
 /** Heartbeats that may be missed before a node counts as down. */

@@ -163,6 +163,23 @@ describe('when the dispatcher of a node is gone', () => {
     });
   });
 
+  test('the agent of a dispatcher that stays cut off finds another before its node is down', async () => {
+    const [one, two] = [start('m1'), start('m2')];
+    const agent = new FakeAgent('w1');
+    await agent.register(one.dispatcher);
+    await settle();
+    one.cutOff();
+    for (let at = 0; at < absencePeriods && agent.closedBy === undefined; at += 1)
+      await beats(agent, one.dispatcher, 1);
+    expect(agent.closedBy?.kind).toBe('unavailable');
+    await agent.register(two.dispatcher);
+    await beats(agent, two.dispatcher, absencePeriods + 2);
+    expect(log.view.nodes.get('w1')?.status).toMatchObject({
+      state: 'ready',
+      dispatcher: 'dispatcher@m2/0',
+    });
+  });
+
   test('the node that does not is unknown, then down; in between a session makes it ready', async () => {
     const [one, two] = [start('m1'), start('m2')];
     const [late, never] = [new FakeAgent('w1'), new FakeAgent('w2')];

@@ -6,6 +6,7 @@ import {
   gracePeriods,
   heartbeatJitter,
   heartbeatMsDefault,
+  heartbeatMsMax,
   unknownPeriods,
 } from './limits.ts';
 import { Liveness } from './liveness.ts';
@@ -43,7 +44,7 @@ export class NodeWatch {
   /** Notes a sign of life; returns when the next is expected, milliseconds. */
   heard(nodeId: string): number {
     const jitter = 1 + heartbeatJitter * (2 * this.#options.random.next() - 1);
-    const heartbeatMs = Math.round(this.#periodMs() * jitter);
+    const heartbeatMs = Math.round(this.periodMs * jitter);
     this.#missing.delete(nodeId);
     this.#liveness.heard(nodeId, heartbeatMs * gracePeriods);
     return heartbeatMs;
@@ -63,7 +64,7 @@ export class NodeWatch {
     } else if (!this.#liveness.expects(node.id)) {
       if (node.status.state === 'ready') this.#missing.add(node.id);
       const periods = node.status.state === 'ready' ? unknownPeriods : absencePeriods;
-      this.#liveness.expect(node.id, this.#periodMs() * periods);
+      this.#liveness.expect(node.id, this.periodMs * periods);
     }
   }
 
@@ -76,9 +77,10 @@ export class NodeWatch {
     for (const nodeId of this.#liveness.nodes) this.forget(nodeId);
   }
 
-  #periodMs(): number {
+  /** Between two heartbeats, without their jitter, milliseconds. */
+  get periodMs(): number {
     const nanos = this.#options.replica.view.cluster?.spec.Dispatcher.HeartbeatPeriod ?? 0;
-    return nanos > 0 ? nanos / nanosPerMs : heartbeatMsDefault;
+    return nanos > 0 ? Math.min(nanos / nanosPerMs, heartbeatMsMax) : heartbeatMsDefault;
   }
 
   /** Exactly one live dispatcher notices that a node stays away: the last to hold it, or by hash. */
@@ -96,7 +98,7 @@ export class NodeWatch {
     const responsible = (node: Node, view: StateView): boolean =>
       !hasSession(nodeId) && this.#isResponsible(node, view);
     if (this.#missing.delete(nodeId)) {
-      this.#liveness.expect(nodeId, this.#periodMs() * (absencePeriods - unknownPeriods));
+      this.#liveness.expect(nodeId, this.periodMs * (absencePeriods - unknownPeriods));
       add(unknownWrite(nodeId, responsible));
       return;
     }

@@ -4,6 +4,7 @@ import {
   imagesMax,
   type Node,
   type NodeDescription,
+  nameCharsMax,
   type StateView,
 } from '@shoal/state';
 import { z } from 'zod';
@@ -11,21 +12,25 @@ import type { Write } from './writer.ts';
 
 /** Longest name or digest of an image, characters. */
 const imageCharsMax = 512;
+/** As many as the log takes. */
+const genericResourcesMax = 4_096;
 
 const amount = z.int().nonnegative();
+const name = z.string().max(nameCharsMax);
+const kind = name.min(1);
 const genericResource = z.object({
-  NamedResourceSpec: z.object({ Kind: z.string(), Value: z.string() }).optional(),
-  DiscreteResourceSpec: z.object({ Kind: z.string(), Value: amount }).optional(),
+  NamedResourceSpec: z.object({ Kind: kind, Value: name }).optional(),
+  DiscreteResourceSpec: z.object({ Kind: kind, Value: amount }).optional(),
 });
 
 const descriptionShape = z.object({
-  Hostname: z.string(),
+  Hostname: name,
   Platform: z.object({ Architecture: z.string(), OS: z.string() }),
   Resources: z.object({
     NanoCPUs: amount.optional(),
     MemoryBytes: amount.optional(),
     Pids: amount.optional(),
-    GenericResources: z.array(genericResource).optional(),
+    GenericResources: z.array(genericResource).max(genericResourcesMax).optional(),
   }),
   Engine: z.object({
     EngineVersion: z.string(),

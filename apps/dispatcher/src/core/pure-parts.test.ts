@@ -88,13 +88,22 @@ test.each([
   expect(isNews(current, next)).toBe(news);
 });
 
+const published = { Protocol: 'tcp', TargetPort: 80, PublishMode: 'host' };
+
 test.each([
   ['{}'],
   ['nonsense'],
   [JSON.stringify(status('assigned'))],
-  [JSON.stringify({ ...status('running'), message: 'x'.repeat(5_000) })],
+  [JSON.stringify({ ...status('running'), ports: [{ ...published, PublishedPort: 70_000 }] })],
 ])('%s is not a report', (text) => {
   expect(readStatus({ taskId: 't', status: Buffer.from(text) })).toBeUndefined();
+});
+
+test('of a long sentence the beginning is kept, and the report counts', () => {
+  const text = JSON.stringify({ ...status('failed'), err: 'x'.repeat(100_000) });
+  const read = readStatus({ taskId: 't', status: Buffer.from(text) });
+  expect(read?.state).toBe('failed');
+  expect(read?.err).toBe('x'.repeat(4_096));
 });
 
 test('messages are acknowledged in order, each once, when nothing before them is open', () => {

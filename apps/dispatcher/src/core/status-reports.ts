@@ -13,12 +13,19 @@ import type { Write, WriteEnd } from './writer.ts';
 
 const states = Object.keys(taskStateRank) as (keyof typeof taskStateRank)[];
 
+/** Of a longer sentence the beginning counts: a task that ended has ended, whatever its engine had to say. */
+const sentenceCharsMax = 4_096;
+/** As many as the log takes. */
+const portsMax = 4_096;
+const sentence = z.string().transform((text) => text.slice(0, sentenceCharsMax));
+const port = z.int().min(0).max(65_535);
+
 /** What an agent may say of a task; what it must not decide (`assigned` and before) is left out. */
 const statusShape = z.object({
   state: z.enum(states.filter((state) => !isBefore(state, 'accepted'))),
   at: z.int().nonnegative(),
-  message: z.string().max(4_096),
-  err: z.string().max(4_096),
+  message: sentence,
+  err: sentence,
   container: z.object({ id: z.string(), pid: z.int(), exitCode: z.int() }).optional(),
   startedAt: z.int().nonnegative().optional(),
   ports: z
@@ -26,12 +33,12 @@ const statusShape = z.object({
       z.object({
         Name: z.string().optional(),
         Protocol: z.enum(['tcp', 'udp', 'sctp']),
-        TargetPort: z.int(),
-        PublishedPort: z.int().optional(),
+        TargetPort: port,
+        PublishedPort: port.optional(),
         PublishMode: z.enum(['ingress', 'host']),
       }),
     )
-    .max(1_024)
+    .max(portsMax)
     .optional(),
 });
 

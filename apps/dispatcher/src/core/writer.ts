@@ -38,6 +38,8 @@ export class Writer {
   /** Keys whose transaction is under way. */
   readonly #flying = new Set<string>();
   #proposals = 0;
+  /** Writes of the next proposal at most: halved while one of them makes the log refuse all. */
+  #together = writesPerProposalMax;
   #failures = 0;
   #due = false;
   #timer: Timer | undefined;
@@ -107,7 +109,7 @@ export class Writer {
     const transactions: Transaction[] = [];
     for (const [key, write] of this.#waiting) {
       if (this.#flying.has(key)) continue;
-      if (transactions.length >= writesPerProposalMax) break;
+      if (transactions.length >= this.#together) break;
       this.#waiting.delete(key);
       const change = write.change(replica.view);
       if (change === undefined) {
@@ -138,16 +140,31 @@ export class Writer {
     if (this.#stopped) return;
     if (result.kind === 'applied') {
       this.#failures = 0;
+      this.#together = Math.min(this.#together * 2, writesPerProposalMax);
       for (const [at, write] of writes.entries()) this.#ended(write, result.outcomes[at]);
       this.#flush();
       return;
     }
-    const hopeless = result.code === 'too-large' || result.code === 'malformed';
     const { code, message } = result;
     this.#options.logger.warn({ code, message, writes: writes.length }, 'writes_not_proposed');
-    for (const write of writes) hopeless ? this.#end(write, 'dropped') : this.#again(write);
+    if (code === 'too-large' || code === 'malformed') {
+      this.#narrow(writes);
+      return;
+    }
+    for (const write of writes) this.#again(write);
     this.#failures += 1;
     this.#hold(Math.min(retryMs.first * 2 ** Math.min(this.#failures, 10), retryMs.most));
+  }
+
+  /** Nobody's write is lost for another's: fewer go together until the unfit one stands alone. */
+  #narrow(writes: readonly Write[]): void {
+    const [first, ...others] = writes;
+    if (first !== undefined && others.length === 0) this.#end(first, 'dropped');
+    else {
+      this.#together = Math.ceil(writes.length / 2);
+      for (const write of writes) this.#again(write);
+    }
+    this.#flush();
   }
 
   #ended(write: Write, outcome: Outcome | undefined): void {
