@@ -68,9 +68,10 @@ export class HostBalancer {
 
   /** What is really in the kernel as of the last write or audit. */
   served(): readonly ReportedNetwork[] {
+    const { noSctp } = this.#options;
     return [...this.#networks].map(([networkId, { table, writer }]) => ({
       networkId,
-      digest: actualDigest(table.records.values(), writer.actual, networkId),
+      digest: actualDigest(table.records.values(), writer.actual, networkId, noSctp),
       problems: [
         ...writer.problems,
         ...(table.network.ingress ? [...this.#link.problems, ...this.#sandboxes.problems] : []),

@@ -55,6 +55,11 @@ export class Connection {
     return true;
   }
 
+  /** Grows with whatever comes, also of a message that is not whole yet. */
+  get bytesRead(): number {
+    return this.#options.socket.bytesRead;
+  }
+
   end(): void {
     this.#options.socket.destroy();
   }

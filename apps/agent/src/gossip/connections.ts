@@ -58,13 +58,19 @@ export class Connections {
     if (open.waiting.size >= questionsMax) return Promise.resolve(undefined);
     this.#sequence = (this.#sequence + 1) >>> 0;
     const sequence = this.#sequence;
+    const { bytesRead } = open.connection;
     return new Promise((resolve) => {
       const end = (answer: Answer | undefined): void => {
         open.waiting.delete(sequence);
         timer.cancel();
         resolve(answer);
       };
-      const timer = clock.after(answerMs[question.kind], () => end(undefined));
+      const timer = clock.after(answerMs[question.kind], () => {
+        const [longest] = open.waiting.keys();
+        end(undefined);
+        // What was asked later may wait behind a long message that is still on its way.
+        if (longest === sequence && open.connection.bytesRead === bytesRead) this.#drop(to, open);
+      });
       open.waiting.set(sequence, { timer, resolve: end });
       if (!open.connection.send({ kind: 'question', sequence, question })) end(undefined);
     });
@@ -89,6 +95,13 @@ export class Connections {
     });
     this.#open.set(key, open);
     return open;
+  }
+
+  /** A line that was cut: the kernel would try for minutes, and the host may long be heard again. */
+  #drop(to: HostPort, open: Open): void {
+    const key = formatHostPort(to);
+    if (this.#open.get(key) === open) this.#open.delete(key);
+    open.connection.end();
   }
 
   #connect(to: HostPort, closed: () => void): Open {

@@ -79,6 +79,16 @@ function record(number: number, serving = true, id = `task-of-n${number}`): Endp
   };
 }
 
+/** Ports without any order. */
+function withPorts(count: number): EndpointRecord {
+  const plain = record(1);
+  if (plain.service === undefined) throw new Error('a task has a service');
+  const ports = Array.from({ length: count }, (_, at) => {
+    return { protocol: 'udp', targetPort: 60_000 - at, publishedPort: 10_000 + at } as const;
+  });
+  return { ...plain, service: { ...plain.service, ports } };
+}
+
 function present(host: HostGossip): readonly string[] {
   return host.reachability().map(({ nodeId, standing }) => `${nodeId} ${standing}`);
 }
@@ -138,6 +148,17 @@ test('a push is acknowledged once what it brings is served', { timeout: testMs }
   c.onPush(() => new Promise(() => undefined));
   const push = { kind: 'withdrawal', networkId: 'net', endpointId: 'task-of-n1' } as const;
   expect(await a.push(push)).toEqual({ acknowledged: ['n2'], missing: ['n3'] });
+});
+
+test('as many ports as there may be are told; of more, everybody is missing', {
+  timeout: testMs,
+}, async () => {
+  const hosts = await cluster(2);
+  const [a, b] = [pick(hosts, 0), pick(hosts, 1)];
+  const push = (count: number) => a.push({ kind: 'record', record: withPorts(count) });
+  expect(await push(1_024)).toEqual({ acknowledged: ['n2'], missing: [] });
+  expect(b.records('net')).toContainEqual(withPorts(1_024));
+  expect(await push(1_025)).toEqual({ acknowledged: [], missing: ['n2'] });
 });
 
 test('the managers overrule what differs, but for the aliases they do not know', {

@@ -135,7 +135,8 @@ export class HostGossip implements GossipPort {
   async push(push: Push): Promise<PushOutcome> {
     const { networkId, endpointId } = push.kind === 'record' ? push.record : push;
     const value = push.kind === 'record' ? this.#encoded(push.record) : undefined;
-    if (push.kind === 'record' && value === undefined) return { acknowledged: [], missing: [] };
+    if (push.kind === 'record' && value === undefined)
+      return { acknowledged: [], missing: this.#gossip.tables.peers(networkId) };
     return this.#gossip.push(networkId, endpointId, value, pushWaitMs);
   }
 

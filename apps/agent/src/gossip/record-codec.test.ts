@@ -1,6 +1,8 @@
-import type { EndpointRecord } from '@shoal/state';
+import { valueBytesMax } from '@shoal/gossip';
+import type { EndpointRecord, RecordPort } from '@shoal/state';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { portsMax } from './port-runs.ts';
 import { decodeRecord, encodeRecord, saysTheSame } from './record-codec.ts';
 
 const task: EndpointRecord = {
@@ -39,6 +41,59 @@ test('the order of fields does not count', () => {
 test('what newer hosts say besides is kept', () => {
   const newer = { ...task, weight: 7 };
   expect(decodeRecord(encodeRecord(newer))).toEqual(newer);
+});
+
+/** The task with these ports. */
+function withPorts(ports: readonly RecordPort[]): EndpointRecord {
+  const { service } = task;
+  if (service === undefined) throw new Error('a task has a service');
+  return { ...task, service: { ...service, ports } };
+}
+
+const many = (port: (at: number) => RecordPort): readonly RecordPort[] =>
+  Array.from({ length: portsMax }, (_, at) => port(at));
+const udp = (targetPort: number, publishedPort: number): RecordPort => {
+  return { protocol: 'udp', targetPort, publishedPort };
+};
+
+test.each([
+  { what: 'one after the other', ports: many((at) => udp(10_000 + at, 20_000 + at)) },
+  { what: 'up to the last', ports: many((at) => udp(at, 65_536 - portsMax + at)) },
+  { what: 'that lead to one', ports: many((at) => udp(5_060, 20_000 + at)) },
+  { what: 'without any order', ports: many((at) => udp(65_535 - 7 * at, 20_000 + 3 * at)) },
+  {
+    what: 'of two protocols in turn',
+    ports: many((at) => ({ ...udp(at, at), protocol: at % 2 === 0 ? 'tcp' : 'sctp' })),
+  },
+])('as many ports as there may be fit, $what', ({ ports }) => {
+  const record = withPorts(ports);
+  const value = encodeRecord(record);
+  expect(value.length).toBeLessThanOrEqual(valueBytesMax);
+  expect(decodeRecord(value)).toEqual(record);
+});
+
+test('ports go one by one as long as they fit: older hosts read nothing else', () => {
+  const record = withPorts(many((at) => udp(at, at)).slice(0, 100));
+  expect(JSON.parse(Buffer.from(encodeRecord(record)).toString())).toEqual(record);
+});
+
+test('more ports than anybody takes are too long', () => {
+  const ports = [...many((at) => udp(at, at)), udp(7, 7)];
+  expect(encodeRecord(withPorts(ports)).length).toBeGreaterThan(valueBytesMax);
+});
+
+test.each([
+  { what: 'of no protocol', packed: [3, 0, 80, 0, 80] },
+  { what: 'cut short', packed: [0, 0, 80, 0] },
+  { what: 'cut short in a run', packed: [0x80, 0, 80, 0, 80, 0] },
+  { what: 'beyond the last', packed: [0x80, 0xff, 0xff, 0, 80, 0, 1] },
+  { what: 'more than there may be', packed: [0, 0, 80, 0, 80, 0x80, 0, 80, 0, 80, 3, 0xff] },
+])('packed ports $what make it no record', ({ packed }) => {
+  const said = {
+    ...task,
+    service: { ...task.service, ports: Buffer.from(packed).toString('base64') },
+  };
+  expect(decodeRecord(Buffer.from(JSON.stringify(said)))).toBeUndefined();
 });
 
 test.each([

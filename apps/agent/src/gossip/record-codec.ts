@@ -1,18 +1,15 @@
 import { isDeepStrictEqual } from 'node:util';
+import { valueBytesMax } from '@shoal/gossip';
 import type { EndpointRecord } from '@shoal/state';
 import { z } from 'zod';
+import { packedCharactersMax, packPorts, portsMax, unpackPorts } from './port-runs.ts';
 
 const text = z.string().max(512);
 const texts = z.array(text).max(256);
 const port = z.number().int().min(0).max(65_535);
-
-const service = z.looseObject({
-  id: text,
-  name: text,
-  aliases: texts,
-  mode: z.enum(['vip', 'dnsrr']),
-  virtualIps: texts,
-  ports: z
+/** One by one, or packed where that would be too long. */
+const ports = z.union([
+  z
     .array(
       z.object({
         protocol: z.enum(['tcp', 'udp', 'sctp']),
@@ -20,7 +17,25 @@ const service = z.looseObject({
         publishedPort: port,
       }),
     )
-    .max(1_024),
+    .max(portsMax),
+  z
+    .string()
+    .max(packedCharactersMax)
+    .transform((packed, context) => {
+      const unpacked = unpackPorts(packed);
+      if (unpacked !== undefined) return unpacked;
+      context.addIssue('no ports');
+      return z.NEVER;
+    }),
+]);
+
+const service = z.looseObject({
+  id: text,
+  name: text,
+  aliases: texts,
+  mode: z.enum(['vip', 'dnsrr']),
+  virtualIps: texts,
+  ports,
   sourceAddress: z.enum(['keep', 'masquerade', 'proxy-protocol']).optional(),
   balance: z.enum(['rr', 'lc', 'sh']).optional(),
 });
@@ -40,9 +55,19 @@ const schema: z.ZodType<EndpointRecord> = z.looseObject({
   serving: z.boolean(),
 });
 
-/** The same record gives the same bytes, whatever the order of its fields. */
+/**
+ * The same record gives the same bytes, whatever the order of its fields. Older hosts read ports one by one
+ * alone: they are packed only where a record would be too long for everybody.
+ */
 export function encodeRecord(record: EndpointRecord): Uint8Array {
-  return Buffer.from(JSON.stringify(record, inOrder));
+  const { service: of } = record;
+  const plain = bytesOf(record);
+  if (plain.length <= valueBytesMax || of === undefined || of.ports.length > portsMax) return plain;
+  return bytesOf({ ...record, service: { ...of, ports: packPorts(of.ports) } });
+}
+
+function bytesOf(said: unknown): Uint8Array {
+  return Buffer.from(JSON.stringify(said, inOrder));
 }
 
 /** Undefined for what is no record. */

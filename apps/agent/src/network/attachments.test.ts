@@ -7,6 +7,7 @@ import {
   ServerCredentials,
   type ServerUnaryCall,
   type sendUnaryData,
+  status,
 } from '@grpc/grpc-js';
 import {
   type AttachContainerRequest,
@@ -34,10 +35,14 @@ let detached: string[];
 let published: EndpointRecord[];
 let withdrawn: string[];
 let buildable: boolean;
+/** Names that the dispatcher was told, and whether it takes them. */
+let named: string[];
+let led: boolean;
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'shoal-attachments-'));
   [given, detached, published, withdrawn, buildable] = [0, [], [], [], true];
+  [named, led] = [[], true];
   server = new Server();
   server.addService(DispatcherService, {
     attachContainer: fakeAttach,
@@ -91,6 +96,13 @@ function fakeAttach(
     done(null, { ...none, problem: `network ${networkId} not found` });
     return;
   }
+  if (name !== '') {
+    named.push(name);
+    if (!led) {
+      done({ code: status.UNAVAILABLE, details: 'no leader' });
+      return;
+    }
+  }
   if (attachmentId === '') given += 1;
   const id = attachmentId === '' ? `a${given}` : attachmentId;
   const address = wanted === '' ? `10.0.1.${10 + given}` : wanted;
@@ -142,6 +154,35 @@ test('a name makes it known to others; its end frees the address', async () => {
   expect(withdrawn).toEqual(['a1']);
   await vi.waitFor(() => expect(detached).toEqual(['a1']), patience);
   expect(attachments.ids).toEqual([]);
+});
+
+test('a name that no manager has taken is told again, by audits and by a new session', async () => {
+  await attachments.attach('n');
+  led = false;
+  attachments.named('a1', 'box');
+  await vi.waitFor(() => expect(named).toEqual(['box']), patience);
+  attachments.named('a1', 'box');
+  await vi.waitFor(() => expect(named).toEqual(['box', 'box']), patience);
+  led = true;
+  attachments.session(client);
+  await vi.waitFor(() => expect(named).toHaveLength(3), patience);
+  // An answer comes after that of the question before it.
+  await attachments.attach('n');
+  attachments.named('a1', 'box');
+  attachments.session(client);
+  attachments.named('a1', 'crate');
+  await vi.waitFor(() => expect(named).toEqual(['box', 'box', 'box', 'crate']), patience);
+  expect(published.map(({ name }) => name)).toEqual(['', 'box', '', 'crate']);
+});
+
+test('after a restart the name is told once more', async () => {
+  await attachments.attach('n');
+  const record = published[0];
+  if (record === undefined) throw new Error('nothing was published');
+  attachments.restore({ ...record, name: 'box' });
+  attachments.named('a1', 'box');
+  await vi.waitFor(() => expect(named).toEqual(['box']), patience);
+  expect(published).toHaveLength(1);
 });
 
 test('what was announced and does not come is given back', async () => {

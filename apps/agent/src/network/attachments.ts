@@ -38,6 +38,8 @@ export class ContainerAttachments implements Attachments {
   readonly #records = new Map<string, EndpointRecord>();
   /** Announced and not yet there, by attachment. */
   readonly #announced = new Map<string, Announced>();
+  /** Names that a manager has confirmed, by attachment. */
+  readonly #confirmed = new Map<string, string>();
   #client: DispatcherClient | undefined;
 
   constructor(options: ContainerAttachmentsOptions) {
@@ -52,6 +54,8 @@ export class ContainerAttachments implements Attachments {
   /** The session that is open. */
   session(client: DispatcherClient | undefined): void {
     this.#client = client;
+    if (client === undefined) return;
+    for (const record of this.#records.values()) this.#tellName(record);
   }
 
   /** One of before the restart. */
@@ -94,26 +98,35 @@ export class ContainerAttachments implements Attachments {
 
   named(attachmentId: string, name: string): void {
     const record = this.#records.get(attachmentId);
-    if (record === undefined || record.name === name) return;
-    const named = { ...record, name, serving: true };
-    this.#records.set(attachmentId, named);
-    this.#options.publish(named);
-    const { networkId } = record;
-    void this.#request({ networkId, attachmentId, name }).then(({ problem: reason }) => {
-      if (reason !== '') this.#options.logger.warn({ attachmentId, reason }, 'container_not_named');
-    });
+    if (record === undefined) return;
+    const named = record.name === name ? record : { ...record, name, serving: true };
+    if (named !== record) {
+      this.#records.set(attachmentId, named);
+      this.#options.publish(named);
+    }
+    this.#tellName(named);
   }
 
   detach(attachmentId: string): void {
     const record = this.#records.get(attachmentId);
     if (record === undefined) return;
     this.#records.delete(attachmentId);
+    this.#confirmed.delete(attachmentId);
     this.#options.withdraw(record.networkId, attachmentId);
     this.#release(attachmentId);
   }
 
   stop(): void {
     for (const { end } of this.#announced.values()) end.cancel();
+  }
+
+  /** Until a manager has it, this is tried again: other hosts' names come from the log. */
+  #tellName({ networkId, endpointId: attachmentId, name }: EndpointRecord): void {
+    if (name === (this.#confirmed.get(attachmentId) ?? '')) return;
+    void this.#request({ networkId, attachmentId, name }).then(({ problem: reason }) => {
+      if (reason !== '') this.#options.logger.warn({ attachmentId, reason }, 'container_not_named');
+      else if (this.#records.has(attachmentId)) this.#confirmed.set(attachmentId, name);
+    });
   }
 
   #take(networkId: string, wanted: string | undefined): Attached | undefined {

@@ -29,6 +29,20 @@ test('published ports count in the ingress network', () => {
   expect(actualDigest([record], without, 'demo')).not.toBe(servedDigest([record], 'balancer'));
 });
 
+test('where the kernel cannot balance SCTP, its ports are not missed, and others are', () => {
+  const noSctp = 'the kernel does not follow SCTP';
+  const sctp = { protocol: 'sctp', targetPort: 81, publishedPort: 8_081 } as const;
+  const record = taskOf(11, { service: serviceOf({ ports: [...ports, sctp] }) });
+  const table = tableOf([record], { ingress: true });
+  const { balancing } = desiredNetwork(table, { ...options, noSctp });
+  const served = servedDigest([record], 'balancer');
+  expect(actualDigest([record], balancing, 'demo', noSctp)).toBe(served);
+  expect(actualDigest([record], balancing, 'demo')).not.toBe(served);
+  const tcp = [...balancing.servers].filter(([key]) => key !== '4/tcp/8080');
+  const without = { ...balancing, servers: new Map(tcp) };
+  expect(actualDigest([record], without, 'demo', noSctp)).not.toBe(served);
+});
+
 test('a task that the kernel does not have is not served', () => {
   expect(actualDigest(records, emptyBalancing, 'demo')).toBe(
     servedDigest([taskOf(12, { service: serviceOf({ mode: 'dnsrr' }) })], 'balancer'),

@@ -4,21 +4,24 @@ import { type Balancing, frontKey } from './balancing.ts';
 
 /**
  * Digest of what the kernel really balances: of the records whose every backend is there, and of backends
- * that no record asks for, so that any difference shows.
+ * that no record asks for, so that any difference shows. SCTP ports that a kernel cannot balance are no
+ * difference: nothing would ever mend it.
  */
 export function actualDigest(
   records: Iterable<EndpointRecord>,
   actual: Balancing,
   networkId: string,
+  noSctp?: string | undefined,
 ): string {
   const unexplained = openPlaces(actual);
   const served: EndpointRecord[] = [];
   for (const record of records) {
     if (!isBalanced(record)) continue;
-    if (placesOf(record, actual).every((place) => unexplained.has(place))) served.push(record);
+    if (placesOf(record, actual, noSctp).every((place) => unexplained.has(place)))
+      served.push(record);
   }
   for (const record of served) {
-    for (const place of placesOf(record, actual)) unexplained.delete(place);
+    for (const place of placesOf(record, actual, noSctp)) unexplained.delete(place);
   }
   return servedDigest(
     [...served, ...[...unexplained].map((place) => stray(place, networkId))],
@@ -41,7 +44,11 @@ function placeText(key: string, address: string, port: number): string {
 }
 
 /** Where a record has to be in the kernel. */
-function placesOf({ addresses, service }: EndpointRecord, { leg }: Balancing): readonly string[] {
+function placesOf(
+  { addresses, service }: EndpointRecord,
+  { leg }: Balancing,
+  noSctp: string | undefined,
+): readonly string[] {
   const places: string[] = [];
   for (const address of addresses) {
     const family = familyOf(address);
@@ -50,7 +57,7 @@ function placesOf({ addresses, service }: EndpointRecord, { leg }: Balancing): r
     }
     if (leg === undefined) continue;
     for (const { protocol, publishedPort, targetPort } of service?.ports ?? []) {
-      if (publishedPort === 0) continue;
+      if (publishedPort === 0 || (protocol === 'sctp' && noSctp !== undefined)) continue;
       const key = frontKey({ kind: 'port', family, protocol, port: publishedPort });
       places.push(placeText(key, address, targetPort));
     }
