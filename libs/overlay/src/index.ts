@@ -14,6 +14,7 @@ export { encryptedUnderlayMtu, overlayMtu, type Underlay } from './mtu.ts';
 export {
   balancerEndpointId,
   hostNetworksSocket,
+  nameserversOption,
   namespaceName,
   namespacePath,
   searchDomain,

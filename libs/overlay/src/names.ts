@@ -22,6 +22,12 @@ export function namespacePath(vni: number): string {
  */
 export const searchDomain = 'shoal.internal';
 
+/**
+ * Driver option of an endpoint of a container run by hand: the nameservers that its user gave, with commas
+ * between them. The engine tells the driver again whenever the container starts.
+ */
+export const nameserversOption = 'com.shoal.nameservers';
+
 /** The endpoint of a host's balancer in each of its networks. */
 export function balancerEndpointId(nodeId: string): string {
   return `lb.${nodeId}`;

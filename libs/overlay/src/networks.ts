@@ -31,7 +31,7 @@ export interface NodeNetwork {
   readonly encrypted: boolean;
   /** Of an encrypted network: the other hosts in it that can encrypt, in order of their ids. */
   readonly encryptedHosts?: readonly EncryptedHost[] | undefined;
-  /** MTU the user asked for; absent: computed from the underlay. */
+  /** MTU of the way between hosts, where the user says it; absent: that of the host's own device. */
   readonly mtu?: number | undefined;
   /** UDP port of the tunnels. */
   readonly dataPathPort: number;

@@ -1,6 +1,7 @@
 import type { NodeDescription, TaskAssignment } from '@shoal/state';
 import { expect, test } from 'vitest';
 import { containerConfig } from './container-config.ts';
+import type { ContainerNetworkPlan } from './container-networks.ts';
 import { TemplateError } from './template.ts';
 
 const node: NodeDescription = {
@@ -151,4 +152,48 @@ test.each([
 ])('generic resources reach the container: $rule', ({ given, env }) => {
   const config = containerConfig(assignment({}, { genericResources: given }), node);
   expect(config).toMatchObject({ Env: env });
+});
+
+test.each([
+  { rule: 'no ndots', given: { Search: ['a.test'] }, options: ['edns0'], search: ['a.test'] },
+  { rule: 'no ndots and no list', given: {}, options: ['edns0'], search: undefined },
+  {
+    rule: 'the user’s ndots and list',
+    given: { Options: ['ndots:2'], Search: ['a.test'] },
+    options: [],
+    search: ['a.test', 'shoal.internal'],
+  },
+  {
+    rule: 'the user’s ndots, the host’s list',
+    given: { Options: ['ndots:1'] },
+    options: [],
+    search: ['host.test', 'shoal.internal'],
+  },
+  {
+    rule: 'ndots of nothing',
+    given: { Options: ['ndots:0'] },
+    options: [],
+    search: ['host.test', 'shoal.internal'],
+  },
+  {
+    rule: 'the host’s ndots',
+    given: {},
+    options: ['edns0', 'ndots:1'],
+    search: ['host.test', 'shoal.internal'],
+  },
+  {
+    rule: 'the user’s options, in the place of the host’s ndots',
+    given: { Options: ['rotate'] },
+    options: ['ndots:1'],
+    search: undefined,
+  },
+])('domains that are searched in overlay networks: $rule', ({ given, options, search }) => {
+  const plan: ContainerNetworkPlan = {
+    networks: [{ name: 'demo', addresses: ['10.0.1.8'], driverOptions: {} }],
+    nameservers: ['10.0.1.1'],
+    hostDefaults: { search: ['host.test'], options },
+  };
+  const config = containerConfig(assignment({ DNSConfig: given }), node, plan);
+  if (search === undefined) expect(config).not.toHaveProperty('HostConfig.DnsSearch');
+  else expect(config).toMatchObject({ HostConfig: { DnsSearch: search } });
 });

@@ -135,8 +135,9 @@ export function endpoint({ addresses, driverOptions }: ContainerNetwork): object
 function hostConfig(
   task: TaskAssignment,
   context: TemplateSubject,
-  { networks, nameservers }: ContainerNetworkPlan,
+  plan: ContainerNetworkPlan,
 ): object {
+  const { networks, nameservers } = plan;
   const { template } = task;
   const spec = template.ContainerSpec;
   const log = template.LogDriver;
@@ -151,7 +152,7 @@ function hostConfig(
     Isolation: spec.Isolation === 'default' ? undefined : spec.Isolation,
     ExtraHosts: nonEmpty(extraHosts(spec.Hosts ?? [])),
     Dns: nonEmpty(networks.length > 0 ? nameservers : spec.DNSConfig?.Nameservers),
-    DnsSearch: nonEmpty(searchDomains(spec, networks.length > 0)),
+    DnsSearch: nonEmpty(searchDomains(spec, plan)),
     DnsOptions: nonEmpty(spec.DNSConfig?.Options),
     Sysctls: spec.Sysctls,
     CapAdd: nonEmpty(spec.CapabilityAdd),
@@ -164,13 +165,18 @@ function hostConfig(
   });
 }
 
-/** With `ndots` single words come to our resolver only with a domain behind them. */
+/**
+ * With `ndots`, also with that of the host's file, the engine passes single words on only with a domain behind
+ * them. A list of ours takes the place of the host's, and so begins with it.
+ */
 function searchDomains(
   { DNSConfig: { Search = [], Options = [] } = {} }: ContainerSpec,
-  inOverlay: boolean,
+  { networks, hostDefaults }: ContainerNetworkPlan,
 ): readonly string[] {
-  const dotted = Options.some((option) => /^ndots:[1-9]/.test(option));
-  return inOverlay && dotted ? [...Search, searchDomain] : Search;
+  const options = Options.length > 0 ? Options : hostDefaults.options;
+  const needsDomain = networks.length > 0 && options.some((each) => each.startsWith('ndots:'));
+  if (!needsDomain) return Search;
+  return [...(Search.length > 0 ? Search : hostDefaults.search), searchDomain];
 }
 
 /** Reservations are for the scheduler alone, as in Swarm: one above the limit is no fault of the container. */

@@ -10,12 +10,19 @@ export interface ContainerNetwork {
   readonly driverOptions: Readonly<Record<string, string>>;
 }
 
+/** What the engine takes from the host's `resolv.conf` where the user of a container says nothing. */
+export interface HostDefaults {
+  readonly search: readonly string[];
+  readonly options: readonly string[];
+}
+
 /** How a container is in its overlay networks. */
 export interface ContainerNetworkPlan {
   /** In the order of the task's networks. */
   readonly networks: readonly ContainerNetwork[];
   /** What the container asks for names, in this order. */
   readonly nameservers: readonly string[];
+  readonly hostDefaults: HostDefaults;
 }
 
 /** What the executor must know of overlay networks. */
@@ -24,7 +31,11 @@ export interface ContainerNetworks {
   plan(assignment: TaskAssignment): EngineResult<ContainerNetworkPlan>;
 }
 
-export const noNetworks: ContainerNetworkPlan = { networks: [], nameservers: [] };
+export const noNetworks: ContainerNetworkPlan = {
+  networks: [],
+  nameservers: [],
+  hostDefaults: { search: [], options: [] },
+};
 
 export const noContainerNetworks: ContainerNetworks = {
   plan: ({ networks = [] }) =>

@@ -47,7 +47,8 @@ export class Datagrams {
     const { keys, metrics } = this.#options;
     const sealed = this.#socket && keys.seal(encodePacket(packet));
     if (sealed === undefined) return;
-    if (sealed.length > packetBytesMax) {
+    // From port 0 comes what somebody made or played again; nothing can be sent there, and the socket would throw.
+    if (sealed.length > packetBytesMax || to.port === 0) {
       metrics.dropped('unsent');
       return;
     }

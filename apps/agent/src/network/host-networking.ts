@@ -3,6 +3,7 @@ import { balancerEndpointId, vtepOf } from '@shoal/overlay';
 import type { DispatcherClient, PathCheck, PathResults, SwarmView } from '@shoal/proto';
 import { type Clock, type Logger, parseHostPort, type Timer } from '@shoal/runtime';
 import { addressOf, type EndpointRecord, type Node, type TaskAssignment } from '@shoal/state';
+import { containerNameservers } from '../overlay/upstreams.ts';
 import { ContainerAttachments } from './attachments.ts';
 import { DigestReports } from './digest-reports.ts';
 import type { HostFeed } from './feed.ts';
@@ -19,8 +20,6 @@ import { NetworkTables } from './tables.ts';
 import type { Prepared, TaskNetworking } from './task-networking.ts';
 import { within } from './waits.ts';
 
-/** As many as the C library takes. */
-const nameserversMax = 3;
 /** Longest wait of a task for a network before it says what it waits for, milliseconds. */
 const prepareMsMax = 1_000;
 /** Hosts that are remembered, to find the others by while no dispatcher tells of them. */
@@ -365,7 +364,7 @@ export class HostNetworking implements TaskNetworking {
     const upstreams = this.#tables.networks().get(networkId)?.upstreams ?? [];
     const hosts = upstreams.flatMap((each) => parseHostPort(each)?.host ?? []);
     const [first] = gateways;
-    return first === undefined ? [] : [first.gateway, ...hosts].slice(0, nameserversMax);
+    return first === undefined ? [] : containerNameservers(first.gateway, [], hosts);
   }
 
   #join(assignment: TaskAssignment, containerId: string, restored: boolean): void {

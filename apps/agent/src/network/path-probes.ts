@@ -24,11 +24,13 @@ const probe = (address, size) => new Promise((resolve) => {
   let timers = [];
   const end = (came) => { timers.forEach(clearTimeout); socket.close(); resolve(came); };
   socket.on('error', (error) => end(error.code === 'ECONNREFUSED'));
-  socket.connect(port, address, () => {
+  // Not as an argument of connect: that one is called for failures, too, which then are no error event.
+  socket.on('connect', () => {
     const send = () => socket.send(Buffer.alloc(size), () => undefined);
     timers = [setInterval(send, 200), setTimeout(() => end(false), timeoutMs)];
     send();
   });
+  socket.connect(port, address);
 });
 Promise.all(targets.map(async ({ address, sizes }) => {
   const [small, full] = await Promise.all(sizes.map((size) => probe(address, size)));

@@ -23,7 +23,7 @@ export interface BuiltNetworksOptions {
   readonly registry: Registry;
   /** Marks what this agent builds: another agent of the machine leaves it alone. */
   readonly owner: string;
-  /** The host's nameservers. */
+  /** The host's nameservers, until others are set. */
   readonly nameservers: readonly string[];
   readonly encryption: EncryptionAbility;
   readonly clock: Clock;
@@ -53,12 +53,14 @@ export class BuiltNetworks {
   /** Endpoints whose interface is being made. */
   readonly #plugging = new Set<string>();
   readonly #encrypted: EncryptedUnderlay | undefined;
+  #nameservers: readonly string[];
   #strays: ReadonlySet<string> = new Set();
   #underlay: { readonly vtep: string; readonly mtu: number; readonly at: Monotonic } | undefined;
 
   constructor(options: BuiltNetworksOptions) {
     this.#options = options;
-    const { encryption, owner } = options;
+    const { encryption, owner, nameservers } = options;
+    this.#nameservers = nameservers;
     if (encryption.kind === 'able') {
       const namespace = `${owner}-wg`;
       this.#encrypted = new EncryptedUnderlay({ ...options, ...encryption, namespace });
@@ -334,8 +336,14 @@ export class BuiltNetworks {
     return this.#queues.idle();
   }
 
+  /** The host asks others for names than before. */
+  set nameservers(nameservers: readonly string[]) {
+    this.#nameservers = nameservers;
+    for (const id of this.#built) this.#options.changed(id);
+  }
+
   hostNetworks(): readonly HostNetwork[] {
-    const { registry, nameservers } = this.#options;
+    const { registry } = this.#options;
     return [...this.#built].flatMap((id) => {
       const network = registry.network(id);
       const layout = this.#namespaces.get(id)?.layout;
@@ -350,7 +358,7 @@ export class BuiltNetworks {
           ingress: network.ingress,
           mtu: layout.mtu,
           balancerAddresses: network.balancerAddresses,
-          upstreams: nameservers.map(upstream),
+          upstreams: this.#nameservers.map(upstream),
           local: registry.local(id),
         },
       ];

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { HostNetwork, NodeNetwork } from '@shoal/overlay';
@@ -36,7 +35,7 @@ import { driverName, type Methods, PluginServer } from './plugin/server.ts';
 import { Plumbing } from './plumbing.ts';
 import { Registry } from './registry.ts';
 import { Upkeep } from './upkeep.ts';
-import { containerNameservers, hostNameservers, resolvConfPaths, upstream } from './upstreams.ts';
+import { containerNameservers, HostResolver, upstream } from './upstreams.ts';
 
 /** Pause after the engine has begun to talk: until then it does not answer itself. Milliseconds. */
 const activatedMs = 1_000;
@@ -81,8 +80,7 @@ export class OverlayDriver implements OverlayPort, ContainerNetworks {
   readonly #upkeep: Upkeep;
   readonly #commands: Commands;
   readonly #methods: Methods;
-  /** The host's. */
-  readonly #nameservers: readonly string[];
+  readonly #resolver: HostResolver;
   readonly #listeners = new Set<(networkId: string) => void>();
   #server: PluginServer | undefined;
   #attachments: Attachments | undefined;
@@ -92,18 +90,19 @@ export class OverlayDriver implements OverlayPort, ContainerNetworks {
     options: Options,
     registry: Registry,
     commands: Commands,
-    nameservers: readonly string[],
+    resolver: HostResolver,
   ) {
     this.#options = options;
     this.#registry = registry;
     this.#commands = commands;
-    this.#nameservers = nameservers;
+    this.#resolver = resolver;
     const { clock, logger, metrics, observe, encryption, socket = pluginSocketDefault } = options;
     const http = new EngineHttp(options.engine, observe, () => clock.monotonic());
     const engine = new EngineNetworks(http, driverName(socket));
     const changed = (networkId: string): void => this.#changed(networkId);
     const attachments = (): Attachments | undefined => this.#attachments;
     const owner = ownerOf(options.dataDir);
+    const { nameservers } = resolver.now;
     const kernel = { commands, registry, owner, nameservers, encryption, clock, logger, metrics };
     const built = new BuiltNetworks({ ...kernel, changed });
     const plumbing = new Plumbing({
@@ -120,7 +119,8 @@ export class OverlayDriver implements OverlayPort, ContainerNetworks {
     const parts = { engine, registry, built, plumbing, attachments, logger, metrics };
     this.#audit = new EngineAudit(parts);
     const [names, audit] = [this.#names, this.#audit];
-    this.#upkeep = new Upkeep({ registry, built, names, audit, clock, logger });
+    const look = (): Promise<void> => this.#lookAtHost();
+    this.#upkeep = new Upkeep({ registry, built, names, audit, look, clock, logger });
     this.#methods = new Map([...networkDriverMethods(plumbing), ...ipamDriverMethods(plumbing)]);
   }
 
@@ -133,12 +133,12 @@ export class OverlayDriver implements OverlayPort, ContainerNetworks {
     const { socket = pluginSocketDefault, encryptionPort: port = encryptionPortDefault } = options;
     const encryption = await findEncryptionAbility({ dataDir, port, random, logger });
     const registry = await Registry.open(join(dataDir, 'agent', 'overlay.json'), clock, logger);
-    const files = resolvConfPaths.map((path) => readFile(path, 'utf8').catch(() => ''));
+    const resolver = new HostResolver();
+    await resolver.look();
     const { command: observe, stayed } = metrics;
     const commands = new Commands({ clock, host, observe, stayed });
-    const nameservers = hostNameservers(await Promise.all(files));
     const whole = { ...options, encryption };
-    const driver = new OverlayDriver(whole, registry, commands, nameservers);
+    const driver = new OverlayDriver(whole, registry, commands, resolver);
     const methods = driver.#methods;
     driver.#server = await PluginServer.listen({ socket, methods, clock, logger, metrics });
     await raiseHostLimits(commands, logger);
@@ -178,7 +178,13 @@ export class OverlayDriver implements OverlayPort, ContainerNetworks {
     return ensured ?? failed(`network ${networkId} could not be built in time`);
   }
 
+  /** New containers, and the resolver for all, go by what the host's file says by then. */
+  async #lookAtHost(): Promise<void> {
+    if (await this.#resolver.look()) this.#built.nameservers = this.#resolver.now.nameservers;
+  }
+
   async #ensure(networkId: string): Promise<Ensured> {
+    await this.#lookAtHost();
     const network = this.#registry.network(networkId);
     if (network === undefined || !this.#upkeep.isWanted(networkId)) {
       return failed(`network ${networkId} is not known on this host yet`);
@@ -216,8 +222,9 @@ export class OverlayDriver implements OverlayPort, ContainerNetworks {
       addresses: [...addresses],
     }));
     this.#registry.planTask({ taskId, networks: places, upstreams: given.map(upstream) });
-    const nameservers = containerNameservers(gateway, given, this.#nameservers);
-    return { kind: 'ok', value: { networks: joined, nameservers } };
+    const { nameservers: host, ...hostDefaults } = this.#resolver.now;
+    const nameservers = containerNameservers(gateway, given, host);
+    return { kind: 'ok', value: { networks: joined, nameservers, hostDefaults } };
   }
 
   setPeers(networkId: string, records: readonly EndpointRecord[]): void {

@@ -30,7 +30,7 @@ const network: NodeNetwork = {
   attachable: false,
   ingress: false,
   encrypted: false,
-  mtu: 1_400,
+  mtu: 1_450,
   dataPathPort: 14_789,
   balancerAddresses: ['10.77.1.2/24', 'fd77:1::2/64'],
   options: {},
@@ -152,6 +152,10 @@ describe.runIf(canMakeNamespaces())('a network in the kernel', () => {
       { id: network.id, namespace: `/run/netns/${namespace}`, mtu: 1_400, local: [] },
     ]);
     expect(built.hostNetworks()[0]?.upstreams).toEqual(['192.0.2.53:53']);
+    changes.length = 0;
+    built.nameservers = ['127.0.0.1'];
+    expect(built.hostNetworks()[0]?.upstreams).toEqual(['127.0.0.1:53']);
+    expect(changes).toEqual([network.id]);
   });
 
   test('is not built when it is encrypted, where nothing encrypts', async () => {

@@ -77,7 +77,7 @@ export function layoutOf(
     vni,
     dstport: network.dataPathPort,
     vtep: own.vtep,
-    mtu: network.mtu ?? overlayMtu({ mtu: underlayMtu, family }, network.encrypted),
+    mtu: overlayMtu({ mtu: network.mtu ?? underlayMtu, family }, network.encrypted),
     mac: hardwareAddress(network.balancerAddresses),
     owner,
     addresses: [...network.balancerAddresses, ...gateways],

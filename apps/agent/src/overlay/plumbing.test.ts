@@ -91,7 +91,7 @@ describe('what the engine asks', () => {
   });
 
   function create(engineNetworkId: string, id: string, ...addresses: string[]): unknown {
-    return plumbing.endpointCreated({ engineNetworkId, id, addresses, mac: '' });
+    return plumbing.endpointCreated({ engineNetworkId, id, addresses, mac: '', nameservers: [] });
   }
 
   test('a task’s container joins, tells of itself, and goes', async () => {
@@ -134,6 +134,20 @@ describe('what the engine asks', () => {
     expect(local?.upstreams).toBeUndefined();
   });
 
+  test('a container run by hand keeps the nameservers that its user gave, also over a restart', async () => {
+    const addresses = ['10.0.1.7/24'];
+    const given = { addresses, mac: '', nameservers: ['192.0.2.54', '2001:db8::1'] };
+    plumbing.endpointCreated({ engineNetworkId: 'engine2', id: 'e3', ...given });
+    await plumbing.join('e3', '/sandbox');
+    await registry.durable();
+    const later = await open();
+    for (const each of [registry, later]) {
+      expect(each.local('network2')).toMatchObject([
+        { endpointId: 'e3', upstreams: ['192.0.2.54:53', '[2001:db8::1]:53'] },
+      ]);
+    }
+  });
+
   test('what the kernel refuses is not joined', async () => {
     create('engine1', 'e1', '10.0.1.8/24');
     built.fails = true;
@@ -151,7 +165,8 @@ describe('what the engine asks', () => {
 
   test('neither foreign networks nor own hardware addresses', () => {
     expect(create('engine9', 'e1', '10.0.1.8/24')).toMatchObject({ kind: 'failed' });
-    const endpoint = { engineNetworkId: 'engine1', id: 'e1', addresses: ['10.0.1.8/24'] };
+    const addresses = ['10.0.1.8/24'];
+    const endpoint = { engineNetworkId: 'engine1', id: 'e1', addresses, nameservers: [] };
     expect(plumbing.endpointCreated({ ...endpoint, mac: '02:00:00:00:00:01' })).toMatchObject({
       kind: 'failed',
     });

@@ -12,6 +12,7 @@ import type {
   Outcome,
 } from './plugin/network-driver.ts';
 import type { Registry } from './registry.ts';
+import { upstream } from './upstreams.ts';
 
 export interface PlumbingOptions {
   readonly registry: Registry;
@@ -69,16 +70,18 @@ export class Plumbing implements EndpointPlumbing, AddressBook {
     if (network !== undefined) dropped(network.id);
   }
 
-  endpointCreated({ engineNetworkId, id, addresses, mac }: NewEndpoint): Outcome<string> {
+  endpointCreated({ engineNetworkId, id, mac, ...given }: NewEndpoint): Outcome<string> {
     const { registry, expected } = this.#options;
     const network = registry.networkOf(engineNetworkId);
     if (network === undefined) return notHere(engineNetworkId);
+    const addresses = [...given.addresses];
     if (addresses.length === 0) return failed('an endpoint needs an address');
     const own = hardwareAddress(addresses);
     if (mac !== '' && mac.toLowerCase() !== own) {
       return failed('a container cannot choose its hardware address in an overlay network');
     }
-    registry.putEndpoint({ id, networkId: network.id, addresses: [...addresses], mac: own });
+    const upstreams = given.nameservers.map(upstream);
+    registry.putEndpoint({ id, networkId: network.id, addresses, mac: own, upstreams });
     expected(network.id);
     return { kind: 'ok', value: own };
   }

@@ -220,13 +220,14 @@ export class Registry {
     const [first = ''] = endpoint.addresses;
     const task = this.taskAt(networkId, first);
     const attached = this.attachmentAt(networkId, first);
+    const { upstreams = [] } = task ?? endpoint;
     return {
       endpointId: task?.taskId ?? attached?.endpointId ?? id,
       sandbox,
       mac,
       addresses: endpoint.addresses.map(addressOf),
       networks: task?.networks.map((each) => each.networkId) ?? this.networksIn(sandbox),
-      ...(task === undefined || task.upstreams.length === 0 ? {} : { upstreams: task.upstreams }),
+      ...(upstreams.length === 0 ? {} : { upstreams }),
     };
   }
 

@@ -36,6 +36,8 @@ const endpoint = z.object({
   mac: z.string(),
   /** Path of the container's namespace; absent while it is not joined. */
   sandbox: z.string().optional(),
+  /** As those of a task, for a container run by hand. */
+  upstreams: z.array(z.string()).optional(),
 });
 
 const taskPlan = z.object({

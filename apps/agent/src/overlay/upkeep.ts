@@ -14,6 +14,8 @@ export interface UpkeepOptions {
   readonly built: BuiltNetworks;
   readonly names: EngineNames;
   readonly audit: EngineAudit;
+  /** Looks at what the host itself says, as often as at everything else. */
+  readonly look: () => Promise<void>;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -92,6 +94,7 @@ export class Upkeep {
   async #audit(): Promise<void> {
     let whole = false;
     try {
+      await this.#options.look();
       const isComplete = await this.#auditEngine();
       whole = (await this.#auditKernel(isComplete)) && isComplete;
     } catch (error) {

@@ -1,26 +1,81 @@
-import { expect, test } from 'vitest';
-import { containerNameservers, hostNameservers, upstream } from './upstreams.ts';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { containerNameservers, HostResolver, readResolvConf, upstream } from './upstreams.ts';
 
-test.each([
+test.each<[string, readonly string[], readonly string[]]>([
   ['plain', ['nameserver 192.0.2.1\nnameserver 192.0.2.2\n'], ['192.0.2.1', '192.0.2.2']],
   [
     'with everything around it',
     ['# nameserver 1.1.1.1\nsearch a b\n nameserver\t192.0.2.1 # first\noptions ndots:1'],
     ['192.0.2.1'],
   ],
-  ['three at most', ['1', '2', '3', '4'].map((at) => `nameserver 192.0.2.${at}`).join('\n'), 3],
+  [
+    'three at most',
+    [['1', '2', '3', '4'].map((at) => `nameserver 192.0.2.${at}`).join('\n')],
+    ['192.0.2.1', '192.0.2.2', '192.0.2.3'],
+  ],
+  ['a local one', ['nameserver 127.0.0.1\n', ''], ['127.0.0.1']],
+  ['a local one beside systemd-resolved', ['nameserver ::1', 'nameserver 192.0.2.9'], ['::1']],
+  [
+    'a local one before another',
+    ['nameserver 127.0.0.1\nnameserver 192.0.2.1'],
+    ['127.0.0.1', '192.0.2.1'],
+  ],
   ['those of systemd-resolved', ['nameserver 127.0.0.53', 'nameserver 192.0.2.9'], ['192.0.2.9']],
+  ['systemd-resolved where it names none', ['nameserver 127.0.0.53', ''], ['127.0.0.53']],
   ['not those with a zone', ['nameserver fe80::1%eth0\nnameserver 2001:db8::1'], ['2001:db8::1']],
   ['none', ['', ''], []],
 ])('nameservers of the host: %s', (_what, files, expected) => {
-  const found = hostNameservers(typeof files === 'string' ? [files] : files);
-  if (typeof expected === 'number') expect(found).toHaveLength(expected);
-  else expect(found).toEqual(expected);
+  expect(readResolvConf(files).nameservers).toEqual(expected);
 });
 
-test('a container asks the resolver first, then the user’s, else the host’s', () => {
-  expect(containerNameservers('10.0.1.1', [], ['a', 'b', 'c'])).toEqual(['10.0.1.1', 'a', 'b']);
-  expect(containerNameservers('10.0.1.1', ['u'], ['a'])).toEqual(['10.0.1.1', 'u']);
+test.each<[string, readonly string[], object]>([
+  ['none', ['nameserver 192.0.2.1'], { search: [], options: [] }],
+  [
+    'those of the last line, and all options',
+    ['domain a.test\nsearch b.test c.test\noptions ndots:2 edns0\noptions rotate'],
+    { search: ['b.test', 'c.test'], options: ['ndots:2', 'edns0', 'rotate'] },
+  ],
+  ['a domain', ['search b.test\ndomain a.test'], { search: ['a.test'], options: [] }],
+  [
+    'those of the file that counts',
+    [
+      'nameserver 127.0.0.53\noptions edns0 trust-ad\nsearch a.test',
+      'nameserver 192.0.2.9\nsearch .',
+    ],
+    { search: [], options: [] },
+  ],
+])('search domains and options of the host: %s', (_what, files, expected) => {
+  expect(readResolvConf(files)).toMatchObject(expected);
+});
+
+test('the host’s file is read anew, and while it is being written the last word stays', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'shoal-resolv-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const path = join(folder, 'resolv.conf');
+  const host = new HostResolver([path, join(folder, 'absent')]);
+  expect(await host.look()).toBe(false);
+  const steps: readonly (readonly [string, boolean, readonly string[]])[] = [
+    ['nameserver 192.0.2.1\n', true, ['192.0.2.1']],
+    ['nameserver 192.0.2.1\n', false, ['192.0.2.1']],
+    ['', false, ['192.0.2.1']],
+    ['nameserver 127.0.0.1\n', true, ['127.0.0.1']],
+  ];
+  for (const [content, changed, nameservers] of steps) {
+    await writeFile(path, content);
+    expect(await host.look()).toBe(changed);
+    expect(host.now.nameservers).toEqual(nameservers);
+  }
+});
+
+test.each<[string, readonly string[], readonly string[], readonly string[]]>([
+  ['the host’s', [], ['a', 'b', 'c'], ['10.0.1.1', 'a', 'b']],
+  ['the user’s instead', ['u'], ['a'], ['10.0.1.1', 'u']],
+  ['none that the host alone reaches', [], ['127.0.0.1', '::1', 'a'], ['10.0.1.1', 'a']],
+])('a container asks the resolver first, then %s', (_what, given, host, expected) => {
+  expect(containerNameservers('10.0.1.1', given, host)).toEqual(expected);
 });
 
 test('an upstream is an address with a port', () => {

@@ -10,7 +10,7 @@ export type Attached =
   | {
       readonly kind: 'attached';
       readonly engineNetwork: string;
-      /** Whom the container asks for names, unless its user says otherwise. */
+      /** Whom the container asks for names: the network's resolver, then the host's servers. */
       readonly nameservers?: readonly string[] | undefined;
     }
   /** `problem` is a sentence for people. */

@@ -1,4 +1,5 @@
 import { apiErrors, isPredefinedName } from '@shoal/docker-api';
+import { nameserversOption } from '@shoal/overlay';
 import { z } from 'zod';
 import { managerToWrite } from '../cluster/access.ts';
 import type { ApiContext } from '../context.ts';
@@ -6,17 +7,22 @@ import type { Attached } from './attach.ts';
 import { listNetworks, standsFor } from './engine-networks.ts';
 import { findNetwork, findShown, ownNetworks } from './find.ts';
 
+const endpointSettings = z
+  .looseObject({ DriverOpts: z.record(z.string(), z.string()).nullish() })
+  .nullish();
 const createRequest = z.looseObject({
   HostConfig: z
     .looseObject({ NetworkMode: z.string().nullish(), Dns: z.array(z.string()).nullish() })
     .nullish(),
   NetworkingConfig: z
-    .looseObject({ EndpointsConfig: z.record(z.string(), z.unknown()).nullish() })
+    .looseObject({ EndpointsConfig: z.record(z.string(), endpointSettings).nullish() })
     .nullish(),
 });
 
 /** Networks that one container names. */
 const networksMax = 64;
+/** As many as the C library and the engine take. */
+const nameserversMax = 3;
 
 /**
  * The body of `POST /containers/create` with the engine's networks in the places of the swarm's; undefined
@@ -35,31 +41,41 @@ export async function withEngineNetworks(
   const names = new Set([mode, ...Object.keys(endpoints)].filter(mayBeOfSwarm));
   if (names.size > networksMax) return undefined;
   const joined = new Map<string, string>();
-  let nameservers: readonly string[] = [];
+  let asked: Join | undefined;
   for (const name of names) {
     const join = await joinFor(context, name);
     if (join === undefined) continue;
     joined.set(name, join.engineNetwork);
-    if (nameservers.length === 0) nameservers = join.nameservers ?? [];
+    if ((asked?.nameservers ?? []).length === 0) asked = join;
   }
   if (joined.size === 0) return undefined;
   const EndpointsConfig = Object.fromEntries(
     Object.entries(endpoints).map(([name, settings]) => [joined.get(name) ?? name, settings]),
   );
+  const [resolver, ...hosts] = asked?.nameservers ?? [];
+  const given = (HostConfig?.Dns ?? []).filter((address) => address !== resolver);
+  if (asked !== undefined && resolver !== undefined && given.length > 0) {
+    const settings = EndpointsConfig[asked.engineNetwork];
+    const DriverOpts = { ...settings?.DriverOpts, [nameserversOption]: given.join(',') };
+    EndpointsConfig[asked.engineNetwork] = { ...settings, DriverOpts };
+  }
   return {
     ...parsed.data,
     HostConfig: {
       ...HostConfig,
       NetworkMode: joined.get(mode) ?? mode,
-      ...dnsOf(HostConfig?.Dns ?? [], nameservers),
+      ...dnsOf(resolver, given.length > 0 ? given : hosts),
     },
     NetworkingConfig: { ...NetworkingConfig, EndpointsConfig },
   };
 }
 
-/** The user's own servers, or the network's resolver: short names are not asked for anywhere else. */
-function dnsOf(given: readonly string[], nameservers: readonly string[]): object {
-  return given.length > 0 || nameservers.length === 0 ? {} : { Dns: nameservers };
+/**
+ * The network's resolver first: names of the swarm are not asked for anywhere else. It is told of the user's
+ * own servers, and leaves all other names to them.
+ */
+function dnsOf(resolver: string | undefined, others: readonly string[]): object {
+  return resolver === undefined ? {} : { Dns: [resolver, ...others].slice(0, nameserversMax) };
 }
 
 function mayBeOfSwarm(name: string): boolean {

@@ -55,6 +55,40 @@ describe('a container run by hand', () => {
     ]);
   });
 
+  test.each<[string, readonly string[], readonly string[], string | undefined]>([
+    ['the host’s', [], ['10.0.1.1', '192.0.2.1', '192.0.2.2'], undefined],
+    ['the user’s own', ['192.0.2.54'], ['10.0.1.1', '192.0.2.54'], '192.0.2.54'],
+    ['two of the user’s', ['a', 'b', 'c'], ['10.0.1.1', 'a', 'b'], 'a,b,c'],
+    [
+      'the host’s where it was given itself',
+      ['10.0.1.1'],
+      ['10.0.1.1', '192.0.2.1', '192.0.2.2'],
+      undefined,
+    ],
+  ])('asks the network’s resolver for names, then %s', async (_what, given, Dns, told) => {
+    await site.create('demo', { Attachable: true });
+    site.attach = async () => ({
+      ...{ kind: 'attached', engineNetwork: 'shoal-demo' },
+      nameservers: ['10.0.1.1', '192.0.2.1', '192.0.2.2'],
+    });
+    const HostConfig = { NetworkMode: 'demo', Dns: given };
+    const asked = { ...run('demo'), HostConfig };
+    await site.ask('POST', '/containers/create', asked);
+    await site.ask('POST', '/containers/create', { Image: 'busybox', HostConfig });
+    const DriverOpts = { 'com.shoal.nameservers': told };
+    const more = told === undefined ? {} : { DriverOpts };
+    const bodyWith = (EndpointsConfig: object) => ({
+      body: {
+        HostConfig: { NetworkMode: 'shoal-demo', Dns },
+        NetworkingConfig: { EndpointsConfig },
+      },
+    });
+    expect(site.engine.done).toMatchObject([
+      bodyWith({ 'shoal-demo': { Aliases: ['al'], ...more } }),
+      bodyWith(told === undefined ? {} : { 'shoal-demo': more }),
+    ]);
+  });
+
   test('is refused a network that is not attachable, and one that the agent cannot build', async () => {
     await site.create('closed');
     await site.create('broken', { Attachable: true });

@@ -192,7 +192,7 @@ describe('a network that is created', () => {
       400,
       rpc(
         'InvalidArgument',
-        'invalid value for option com.docker.network.driver.mtu: "big" is not a number from 68 to 65485',
+        'invalid value for option com.docker.network.driver.mtu: "big" is not a number from 218 to 65535',
       ),
     ],
     [

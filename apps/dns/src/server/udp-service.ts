@@ -25,6 +25,8 @@ export function serveUdp(socket: Socket, networkId: string, serve: Serve): () =>
     socket.send(answer, from.port, from.address);
   };
   const receive = (packet: Buffer, from: RemoteInfo): void => {
+    // Whoever makes packets of his own can write it; nothing can be sent there, and `send` throws.
+    if (from.port === 0) return;
     const origin: Origin = { networkId, address: withoutZone(from.address), transport: 'udp' };
     const answer = serve(packet, origin);
     if (answer instanceof Promise) void answer.then((late) => reply(late, from));

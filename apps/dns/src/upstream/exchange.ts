@@ -53,9 +53,14 @@ function exchangeUdp<T>(
       const answer = accept(message);
       if (answer !== undefined) end({ kind: 'answer', answer });
     });
-    socket.connect(port, host, () => {
-      if (!over) socket.send(packet);
+    // Not as an argument of `connect`: that one is called for failures, too, which then are no `error`.
+    socket.on('connect', () => {
+      if (over) return;
+      socket.send(packet, (error) => {
+        if (error !== null) end({ kind: 'unreachable' });
+      });
     });
+    socket.connect(port, host);
   });
 }
 

@@ -19,6 +19,8 @@ const opt = {
   ...{ type: 'OPT' as const, name: '.', udpPayloadSize: 4_096, extendedRcode: 0 },
   ...{ ednsVersion: 0, flags: 0, flag_do: false, options: [] },
 };
+/** The kernel refuses to connect with the broadcast address, as with one that it has no route to. */
+const noWay = '255.255.255.255:53';
 const address = (name: string, data: string, ttl = 300): Answer => ({ type: 'A', name, ttl, data });
 
 const servers: FakeUpstream[] = [];
@@ -171,6 +173,17 @@ describe('another server is asked', () => {
     const { made } = forwarder();
     const reply = told(await made.forward(query, [bad.name, good.name]));
     expect(reply.answers).toMatchObject([{ data: '192.0.2.1' }]);
+  });
+
+  test('when there is no way to one', async () => {
+    const good = await upstream(says('192.0.2.1'));
+    const { made, outcomes } = forwarder();
+    const reply = told(await made.forward(query, [noWay, good.name]));
+    expect(reply.answers).toMatchObject([{ data: '192.0.2.1' }]);
+    expect(outcomes).toEqual(['unreachable', 'answered']);
+    const all = forwarder();
+    expect(await all.made.forward(query, [noWay])).toEqual({ kind: 'failed' });
+    expect(new Set(all.outcomes)).toEqual(new Set(['unreachable']));
   });
 
   test('and one that was silent is asked last for a while', async () => {

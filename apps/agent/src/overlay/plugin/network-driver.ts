@@ -1,3 +1,5 @@
+import { nameserversOption } from '@shoal/overlay';
+import { parseAddress } from '@shoal/state';
 import { z } from 'zod';
 import { answered, type Method, type Methods, method, type Reply, refused } from './server.ts';
 
@@ -17,7 +19,12 @@ const createNetwork = z.object({
 });
 const networkOnly = z.object({ NetworkID: z.string().min(1) });
 const endpointOnly = networkOnly.extend({ EndpointID: z.string().min(1) });
+/** As somebody may have written it by hand; what is no address is left out. */
+const nameservers = text
+  .transform((list) => list.split(',').filter((each) => parseAddress(each) !== undefined))
+  .catch([]);
 const createEndpoint = endpointOnly.extend({
+  Options: z.object({ [nameserversOption]: nameservers }).nullish(),
   Interface: z.object({ Address: text, AddressIPv6: text, MacAddress: text }).nullish(),
 });
 const join = endpointOnly.extend({ SandboxKey: z.string().min(1) });
@@ -29,6 +36,8 @@ export interface NewEndpoint {
   readonly addresses: readonly string[];
   /** What the user wants; empty: nothing. */
   readonly mac: string;
+  /** Those that the user gave to a container run by hand. */
+  readonly nameservers: readonly string[];
 }
 
 export type Outcome<T> =
@@ -129,6 +138,7 @@ function endpointCreated(plumbing: EndpointPlumbing, body: z.output<typeof creat
     id: body.EndpointID,
     addresses: [Address, AddressIPv6].filter((address) => address !== ''),
     mac: MacAddress,
+    nameservers: body.Options?.[nameserversOption] ?? [],
   });
   if (done.kind === 'failed') return refused(done.message);
   // Only what came empty may be answered.

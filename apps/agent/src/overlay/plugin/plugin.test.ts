@@ -136,12 +136,16 @@ describe('the plugin socket', () => {
         Options: {
           'com.docker.network.endpoint.exposedports': [],
           'com.docker.network.portmap': [],
+          'com.shoal.nameservers': '192.0.2.54,nonsense,2001:db8::1',
         },
       },
       { Interface: { MacAddress: '02:42:0a:00:01:0b' } },
       [
         'endpointCreated',
-        { engineNetworkId: engineId, id: endpointId, addresses: ['10.0.1.11/24'], mac: '' },
+        {
+          ...{ engineNetworkId: engineId, id: endpointId, addresses: ['10.0.1.11/24'], mac: '' },
+          nameservers: ['192.0.2.54', '2001:db8::1'],
+        },
       ],
     ],
     [
@@ -190,7 +194,7 @@ describe('the plugin socket', () => {
     });
     expect(answer).toEqual({ Interface: {} });
     expect(plumbing.asked).toMatchObject([
-      ['endpointCreated', { addresses: ['10.0.1.11/24', 'fd00:1::b/64'] }],
+      ['endpointCreated', { addresses: ['10.0.1.11/24', 'fd00:1::b/64'], nameservers: [] }],
     ]);
   });
 
