@@ -102,6 +102,15 @@ describe('logs', () => {
     await logs({ ...request, dataDir: directory }, fakeTerminal);
     expect(events()).toEqual(['first', 'second', 'third']);
   });
+  test('without a time stay behind the line before them', async () => {
+    const torn = `${line(5, 'fifth')}    at somewhere\n${line(9, 'ninth')}`;
+    writeFileSync(join(directory, 'logs/api.log'), `level=info\n${torn}`);
+    writeFileSync(join(directory, 'logs/engine.log'), 'msg=starting\nmsg=started\n');
+    writeFileSync(join(directory, 'logs/agent.log'), line(2, 'second') + line(7, 'seventh'));
+    await logs({ ...request, dataDir: directory }, fakeTerminal);
+    expect(events()).toEqual(['second', 'fifth', 'seventh', 'ninth']);
+    expect(printed).toMatch(/fifth"}\n {4}at somewhere\n.*seventh/);
+  });
   test('of one process are its own, and only so many', async () => {
     appendFileSync(join(directory, 'logs/api.log'), 'torn');
     await logs({ ...request, dataDir: directory, process: 'api', lines: 1 }, fakeTerminal);

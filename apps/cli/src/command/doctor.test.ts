@@ -1,7 +1,8 @@
 import { kernelCommands } from '@shoal/overlay/kernel';
+import { Command } from 'commander';
 import { describe, expect, test } from 'vitest';
 import { balancerFinding, capabilityFindings, diagnose } from '../host/diagnosis.ts';
-import { describeFindings } from './doctor.ts';
+import { addDoctorCommand, describeFindings } from './doctor.ts';
 
 const yes = { kind: 'yes', detail: 'works' } as const;
 const no = { kind: 'no', reason: 'ip: Unknown device type.' } as const;
@@ -35,6 +36,16 @@ describe('what is missing is told with what it costs', () => {
   test('without IPVS nftables is chosen, without both nothing', () => {
     expect(balancerFinding({ ...all, ipvs: no }).detail).toBe('nftables is chosen');
     expect(balancerFinding({ ...all, nftables: no }).verdict).toBe('bad');
+  });
+});
+
+test.each(['/var/run/docker.sock', 'tcp://', ''])('%j is no engine', async (engine) => {
+  const shoal = new Command();
+  addDoctorCommand(shoal, { say: () => undefined, print: () => undefined });
+  const asked = shoal.parseAsync(['doctor', `--engine=${engine}`], { from: 'user' });
+  await expect(asked).rejects.toMatchObject({
+    message: expect.stringContaining('must look like unix:///var/run/docker.sock'),
+    exitCode: 2,
   });
 });
 

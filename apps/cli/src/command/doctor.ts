@@ -1,12 +1,14 @@
 import { kernelCommands } from '@shoal/overlay/kernel';
 import { type Command, Option } from 'commander';
-import { defaultEngine, defaultRunDir } from '../host/config.ts';
+import { defaultEngine, defaultRunDir, hostConfig } from '../host/config.ts';
 import { diagnose, type Finding, type Verdict } from '../host/diagnosis.ts';
 import { hostStatus } from '../host/health.ts';
-import { formatTable, type Terminal } from '../terminal.ts';
+import { CommandError, formatTable, type Terminal } from '../terminal.ts';
 
 /** Exit code when something stands in the way. */
 const exitBad = 1;
+/** Exit code when a flag is wrong. */
+const exitUsage = 2;
 
 const words: Readonly<Record<Verdict, string>> = { ok: 'ok', warn: 'warning', bad: 'MISSING' };
 
@@ -31,6 +33,11 @@ export function addDoctorCommand(shoal: Command, terminal: Terminal): void {
         .default(defaultRunDir),
     )
     .action(async (options: { json: boolean; engine: string; runDir: string }) => {
+      const checked = hostConfig.shape.engine.safeParse(options.engine);
+      if (!checked.success) {
+        const why = checked.error.issues[0]?.message ?? 'is not valid';
+        throw new CommandError(`--engine=${options.engine} does not do: ${why}`, exitUsage);
+      }
       const { processes } = await hostStatus(options.runDir);
       const running = processes.length > 0;
       const { engine } = options;

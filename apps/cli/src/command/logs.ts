@@ -21,7 +21,7 @@ export interface LogsRequest {
 export async function logs(request: LogsRequest, terminal: Terminal): Promise<void> {
   const paths = await logPaths(request);
   const tails = await Promise.all(paths.map((path) => readTail(path, request.lines)));
-  const lines = tails.flatMap(({ lines }) => lines).sort(byTime);
+  const lines = inOrder(tails.map(({ lines }) => lines));
   if (lines.length > 0) terminal.print(lines.join('\n'));
   if (!request.follow) return;
   const positions = new Map(paths.map((path, at) => [path, tails[at]?.end ?? 0]));
@@ -47,10 +47,17 @@ async function logPaths({ dataDir, process }: LogsRequest): Promise<readonly str
   throw new CommandError(`there is no log${about} in ${directory}`);
 }
 
-/** Lines with a time sort by it; others (of the engine, say) stay behind the line before them. */
-function byTime(a: string, b: string): number {
-  const [left, right] = [timeOf(a), timeOf(b)];
-  return left === '' || right === '' || left === right ? 0 : left < right ? -1 : 1;
+/** Lines of several logs by time. One without a time (of the engine, or of a stack) stays behind the line before it. */
+function inOrder(logs: readonly (readonly string[])[]): readonly string[] {
+  const timed = logs.flatMap((lines) => {
+    let time = '';
+    return lines.map((line) => {
+      time = timeOf(line) || time;
+      return { line, time };
+    });
+  });
+  timed.sort((a, b) => (a.time === b.time ? 0 : a.time < b.time ? -1 : 1));
+  return timed.map(({ line }) => line);
 }
 
 function timeOf(line: string): string {

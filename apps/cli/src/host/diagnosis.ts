@@ -90,7 +90,8 @@ const engineMsMax = 3_000;
 /** First release whose API has what services need. */
 const engineMajorMin = 20;
 
-async function engineFindings(engine: string): Promise<readonly Finding[]> {
+/** Whether the Docker Engine answers, and is new enough. */
+export async function engineFindings(engine: string): Promise<readonly Finding[]> {
   const check = 'engine';
   const version = await engineVersion(engine);
   if (version === undefined) {
@@ -114,6 +115,7 @@ function engineVersion(engine: string): Promise<string | undefined> {
         body += chunk;
       });
       response.on('end', () => resolve(versionIn(body)));
+      response.on('error', () => resolve(undefined));
     });
     call.on('timeout', () => call.destroy());
     call.on('error', () => resolve(undefined));

@@ -48,6 +48,8 @@ interface Answer {
 function call(socketPath: string, method: string, path: string, body: unknown): Promise<Answer> {
   const headers = body === undefined ? {} : { 'content-type': 'application/json' };
   return new Promise((resolve, reject) => {
+    const failed = ({ message }: Error): void =>
+      reject(new CommandError(`no api answers at ${socketPath} (${message}); is this host up?`));
     const options = { socketPath, method, path, headers, timeout: answerMs };
     const asked = request(options, (response) => {
       const parts: Buffer[] = [];
@@ -60,13 +62,10 @@ function call(socketPath: string, method: string, path: string, body: unknown): 
       response.on('end', () =>
         resolve({ status: response.statusCode ?? 0, text: Buffer.concat(parts).toString('utf8') }),
       );
+      response.on('error', failed);
     });
     asked.on('timeout', () => asked.destroy(new Error('no answer in time')));
-    asked.on('error', (error) =>
-      reject(
-        new CommandError(`no api answers at ${socketPath} (${error.message}); is this host up?`),
-      ),
-    );
+    asked.on('error', failed);
     asked.end(body === undefined ? undefined : JSON.stringify(body));
   });
 }

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '@shoal/runtime';
@@ -51,12 +51,14 @@ test('they are asked to end, and killed when they do not', async () => {
 test('the pid file is taken once, and again when its owner is dead or something else', async () => {
   const path = join(directory, 'supervisor.pid');
   expect(takePidFile(path)).toBe(true);
-  // A living process that is no supervisor: its pid was reused.
-  writeFileSync(path, `${await start('lives', undefined)}\n`);
+  const own = readFileSync(path, 'utf8').trim().split(' ')[1];
+  // A living process that is no supervisor, whatever its own arguments: its pid was reused.
+  writeFileSync(path, `${await start('up', undefined)} ${own}\n`);
   expect(livingSupervisor(path)).toBeUndefined();
   expect(takePidFile(path)).toBe(true);
   const other = await start('supervise', undefined);
-  writeFileSync(path, `${other}\n`);
+  const started = readFileSync(`/proc/${other}/stat`, 'utf8').split(' ')[21];
+  writeFileSync(path, `${other} ${started}\n`);
   expect(livingSupervisor(path)).toBe(other);
   expect(takePidFile(path)).toBe(false);
 });

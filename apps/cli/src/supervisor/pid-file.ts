@@ -11,7 +11,7 @@ export function takePidFile(path: string): boolean {
   // Twice: a pid file left by a dead one is removed, and somebody else may be faster then.
   for (let attempt = 0; attempt < 2; attempt += 1) {
     try {
-      writeFileSync(path, `${process.pid}\n`, { flag: 'wx' });
+      writeFileSync(path, `${process.pid} ${startOf(process.pid)}\n`, { flag: 'wx' });
       return true;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
@@ -25,12 +25,18 @@ export function takePidFile(path: string): boolean {
 /** Pid of the living supervisor that holds the file; a pid that now is something else does not count. */
 export function livingSupervisor(path: string): number | undefined {
   try {
-    const pid = Number(readFileSync(path, 'utf8'));
+    const [pid = 0, started] = readFileSync(path, 'utf8').trim().split(' ').map(Number);
     if (!Number.isInteger(pid) || pid <= 0 || pid === process.pid || !isAlive(pid))
       return undefined;
-    const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
-    return words.includes('supervise') || words.includes('up') ? pid : undefined;
+    return started === startOf(pid) ? pid : undefined;
   } catch {
     return undefined;
   }
+}
+
+/** When a process started, clock ticks since boot: with its pid it is one of a kind (proc_pid_stat(5), field 22). */
+function startOf(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  // The name before may hold anything; behind its bracket come the fields from the third on.
+  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[22 - 3]);
 }

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, fstatSync, mkdirSync, openSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock, Instant, Logger, Timer } from '@shoal/runtime';
 import type { ProcessPlan } from '../host/plan.ts';
@@ -42,6 +43,7 @@ export class Supervisor {
   readonly #children: readonly Child[];
   readonly #clock: Clock;
   readonly #logger: Logger;
+  readonly #logDirectory: string;
   #rotation: Timer | undefined;
   #stopping = false;
 
@@ -53,6 +55,7 @@ export class Supervisor {
   }) {
     this.#clock = options.clock;
     this.#logger = options.logger;
+    this.#logDirectory = options.logDirectory;
     mkdirSync(options.logDirectory, { recursive: true });
     this.#children = options.plans.map((plan) => ({
       plan,
@@ -187,10 +190,17 @@ export class Supervisor {
     for (const tell of child.ended.splice(0)) tell();
   }
 
+  /** Also those of the engine and of the supervisor itself, which the host's start has made. */
+  async #rotateLogs(): Promise<void> {
+    const names = await readdir(this.#logDirectory);
+    const logs = names.filter((name) => name.endsWith('.log'));
+    await Promise.all(logs.map((name) => rotate(join(this.#logDirectory, name))));
+  }
+
   #armRotation(): void {
     if (this.#stopping) return;
     this.#rotation = this.#clock.after(rotateEveryMs, () => {
-      void Promise.all(this.#children.map((child) => rotate(child.logPath)))
+      void this.#rotateLogs()
         .catch((error: unknown) => this.#logger.warn({ error }, 'log_rotation_failed'))
         .then(() => this.#armRotation());
     });
