@@ -37,6 +37,8 @@ const nodeFile = z.object({
   voterId: z.number().int().min(0).default(0),
   /** How other hosts reach this one, without port. */
   advertiseAddr: z.string(),
+  /** The cluster port as other hosts must name it; absent: the one it listens on. */
+  advertisePort: z.number().int().min(1).max(65_535).optional(),
   /** Where the host's tunnels to others end, canonical; absent: where it is reached. */
   dataPathAddr: z.string().optional(),
   /** Where the cluster port listens, `host:port`; empty on workers. */
@@ -255,10 +257,14 @@ export async function lockOf(dataDir: string): Promise<Lock | null> {
   return lock;
 }
 
-/** Wraps this host's keys by an unlock key, or lays them open. @throws when they are locked. */
+/**
+ * Wraps this host's keys by an unlock key, or lays them open; the log's keys change with it, all or nothing.
+ * @throws when they are locked.
+ */
 export function setLock(
   dataDir: string,
   lock: (Lock & { readonly unlockKey: string }) | null,
+  changeLogKeys: (before: readonly LogKey[]) => readonly LogKey[] = (before) => before,
 ): Promise<void> {
   const directory = identityDirectory(dataDir);
   return withFileLock(lockFile(dataDir), async () => {
@@ -267,9 +273,10 @@ export function setLock(
     const known = open.lock === null ? [] : [open.lock.unlockKey];
     // Before it lies anywhere: keys wrapped by what is no key could be opened by nobody, or by everybody.
     invariant(lock === null || isUnlockKey(lock.unlockKey), 'the lock has an unlock key');
+    const keys: HostKeys = { ...open.keys, logKeys: changeLogKeys(open.keys.logKeys) };
     // First the key, then what it opens: a crash in between leaves the host unlocked.
     if (lock !== null) await writeUnlockKeys(dataDir, [lock.unlockKey, ...known]);
-    await writeKeys(directory, open.keys, lock);
+    await writeKeys(directory, keys, lock);
     if (lock === null) await forgetUnlockKeys(dataDir);
     else await writeUnlockKeys(dataDir, [lock.unlockKey]);
   });

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemRandom } from '@shoal/runtime';
@@ -87,6 +87,24 @@ describe('a lock', () => {
     await setLock(dataDir, null);
     await forgetUnlockKeys(dataDir);
     expect(await loadIdentity(dataDir)).toEqual({ kind: 'complete', identity: renewed });
+  });
+
+  test('comes with another key of the log, or neither does', async () => {
+    const added = { number: 2, key: Buffer.alloc(32, 2) };
+    const lockIt = (): Promise<void> =>
+      setLock(dataDir, { unlockKey, version: 1 }, (before) => [...before, added]);
+    const inTheWay = join(identityDirectory(dataDir), `.keys.json.${process.pid}`);
+    mkdirSync(inTheWay);
+    await expect(lockIt()).rejects.toThrow();
+    rmSync(inTheWay, { recursive: true });
+    expect(await lockOf(dataDir)).toBeNull();
+    expect(await loadIdentity(dataDir)).toEqual({ kind: 'complete', identity });
+    await lockIt();
+    expect(await lockOf(dataDir)).toEqual({ version: 1 });
+    expect(await loadIdentity(dataDir)).toEqual({
+      kind: 'complete',
+      identity: { ...identity, logKeys: [...identity.logKeys, added] },
+    });
   });
 
   test('goes with the identity', async () => {

@@ -54,6 +54,8 @@ export interface LogStorage {
   compact(upTo: LogIndex): Promise<StoreResult>;
   /** From now on everything new is encrypted by this cipher's newest key. */
   rotate(cipher: RecordCipher): void;
+  /** Something is under an older key than the newest: it goes with a snapshot at this index or after. */
+  readonly outdated: LogIndex | undefined;
   /** Lowest number of a key that something on the disk still needs; 0 when something is plain. */
   oldestKey(): Promise<number>;
   /** After a refused write: true once a probe write succeeds again. */

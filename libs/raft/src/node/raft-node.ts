@@ -6,6 +6,7 @@ import {
   type Monotonic,
   type Timer,
 } from '@shoal/runtime';
+import type { RecordCipher } from '../cipher.ts';
 import type { Event, Proposed, Ready } from '../core/events.ts';
 import type { Envelope } from '../core/messages.ts';
 import { step } from '../core/raft.ts';
@@ -121,6 +122,7 @@ export class RaftNode {
     if (isSoleVoter(raft)) await node.#leadAlone();
     if (start.recovery === 'new-cluster') node.#checkAlone();
     node.#armTicker();
+    node.#snapshots.takeIfDue();
     const { term, role, applied, last } = node.status;
     logger.info({ id, term, role, applied, last }, 'log_opened');
     return node;
@@ -245,6 +247,12 @@ export class RaftNode {
   /** From now on a snapshot is taken every so many entries. */
   snapshotEvery(entries: number): void {
     this.#snapshots.every(entries);
+  }
+
+  /** From now on the disk is written under this cipher's newest key; what is under older ones goes soon. */
+  rotate(cipher: RecordCipher): void {
+    this.#storage.rotate(cipher);
+    this.#snapshots.takeIfDue();
   }
 
   /** Calls `listener` whenever entries were applied. Returns the way to stop it. */
@@ -405,7 +413,7 @@ export class RaftNode {
     for (const entry of entries) if (entry.kind === 'normal') this.#machine.apply(entry);
     this.#proposals.applied(last.index);
     this.#committed.call();
-    this.#snapshots.applied();
+    this.#snapshots.takeIfDue();
   }
 
   #noteLeadership(): void {
@@ -417,7 +425,9 @@ export class RaftNode {
   #noteInstalled({ index }: SnapshotMeta, installed: boolean): void {
     if (installed) this.#snapshots.installed(index);
     this.#drive({ kind: installed ? 'installed' : 'install-failed' });
-    if (installed) this.#committed.call();
+    if (!installed) return;
+    this.#committed.call();
+    this.#snapshots.takeIfDue();
   }
 
   #storageFailure(): Failure {

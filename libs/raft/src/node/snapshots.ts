@@ -10,7 +10,10 @@ class StoppedError extends Error {
   override readonly name = 'StoppedError';
 }
 
-/** Takes a snapshot every so many entries, a piece at a time while entries are applied. */
+/**
+ * Takes a snapshot every so many entries, and when something on the disk is under an older key; a piece at
+ * a time while entries are applied.
+ */
 export class Snapshots {
   readonly #raft: Raft;
   readonly #storage: LogStorage;
@@ -52,14 +55,29 @@ export class Snapshots {
     return this.#newest;
   }
 
-  /** Entries were applied: time for a snapshot? */
-  applied(): void {
+  /** Time for a snapshot? Asked when entries were applied, and when the disk may have become outdated. */
+  takeIfDue(): void {
     if (this.#running !== undefined || this.#retry !== undefined || this.#stopped) return;
-    if (this.#raft.installing !== undefined) return;
-    if (this.#raft.applied - this.#newest < this.#every) return;
-    this.#running = this.#take().finally(() => {
-      this.#running = undefined;
-    });
+    if (this.#raft.installing !== undefined || !this.#isDue()) return;
+    this.#running = this.#take()
+      .finally(() => {
+        this.#running = undefined;
+      })
+      .then(() => {
+        // The key was replaced meanwhile.
+        if (this.#isOutdated()) this.#lookLater();
+      });
+  }
+
+  #isDue(): boolean {
+    return this.#raft.applied - this.#newest >= this.#every || this.#isOutdated();
+  }
+
+  /** Something is under an older key, and a snapshot would replace all of it. */
+  #isOutdated(): boolean {
+    const { outdated } = this.#storage;
+    const { applied } = this.#raft;
+    return outdated !== undefined && applied >= outdated && applied > 0;
   }
 
   /** From now on a snapshot is taken every so many entries. */
@@ -80,10 +98,10 @@ export class Snapshots {
   }
 
   async #take(): Promise<void> {
-    const { index, chunks } = this.#machine.snapshot();
-    // The machine sees no empty entries: its index may lag behind what the core calls applied.
-    invariant(index <= this.#raft.applied, 'an image of what was applied', { index });
-    if (index <= this.#newest) return;
+    const { index: seen, chunks } = this.#machine.snapshot();
+    // The machine sees no empty entries, which change nothing: its image is that of all that was applied.
+    const index = this.#raft.applied;
+    invariant(seen <= index, 'an image of what was applied', { seen, index });
     const term = this.#raft.log.termAt(index);
     invariant(term !== undefined, 'an image of what is in the log', { index });
     const startedAt = this.#clock.monotonic();
@@ -96,7 +114,10 @@ export class Snapshots {
       const kept = index - this.#options.entriesKeptForFollowers;
       this.#compacted(Math.max(kept, this.#raft.log.base.index) as LogIndex);
     }
-    if (done.kind === 'failed') this.#retryLater({ ...done.error });
+    if (done.kind === 'failed') {
+      this.#logger.warn({ ...done.error }, 'log_snapshot_failed');
+      this.#lookLater();
+    }
     const tookMs = Math.round(this.#clock.monotonic() - startedAt);
     this.#logger.info({ index, tookMs, result: done.kind }, 'log_snapshot');
   }
@@ -120,11 +141,11 @@ export class Snapshots {
     }
   }
 
-  #retryLater(fields: object): void {
-    this.#logger.warn(fields, 'log_snapshot_failed');
+  #lookLater(): void {
+    if (this.#retry !== undefined || this.#stopped) return;
     this.#retry = this.#clock.after(this.#options.snapshotRetryMs, () => {
       this.#retry = undefined;
-      this.applied();
+      this.takeIfDue();
     });
   }
 }

@@ -1,3 +1,4 @@
+import type { TLSSocket } from 'node:tls';
 import {
   ServerInterceptingCall,
   type ServerInterceptingCallInterface,
@@ -14,6 +15,13 @@ export type Admission =
 
 /** Any kind of call; what admission looks at is the connection's certificate. */
 export type AnyCall = Pick<ServerUnaryCall<unknown, unknown>, 'getAuthContext'>;
+
+/** A connection in the form in which gRPC shows a call of it: only a certificate that was verified counts. */
+export function callOf(socket: TLSSocket): AnyCall {
+  const certificate = socket.authorized ? socket.getPeerCertificate() : undefined;
+  const context = certificate?.raw === undefined ? {} : { sslPeerCertificate: certificate };
+  return { getAuthContext: () => context };
+}
 
 /** Only managers of the cluster that were not removed from it. */
 export function admitManagers(

@@ -12,6 +12,7 @@ import { dial } from '../wire/dial.ts';
 import { framesOf, messageBytesMax } from '../wire/frames.ts';
 import { type DeliverStream, delivering, logProtocol, openingBytesMax } from '../wire/protocol.ts';
 import { authorityBytesMax, authorityCallsPerAddressMax } from './authority-bridge.ts';
+import { connectionsMax, strangerConnectionsPerAddressMax } from './connection-places.ts';
 import { clientProof, credentialsOf, newAuthority, proofOf } from './testing/certificates.ts';
 import { ClusterHarness, type HarnessVoter } from './testing/cluster-harness.ts';
 import { eventually } from './testing/eventually.ts';
@@ -227,6 +228,23 @@ describe('input', () => {
     expect(process.memoryUsage().rss - before).toBeLessThan(300 * 1024 * 1024);
   });
 
+  test('of one stranger, on as many connections as it likes, keeps nobody out', async () => {
+    // From an address of its own, and from the one of everybody else in this test.
+    const sockets: Socket[] = [];
+    for (const localAddress of ['127.0.0.2', '127.0.0.1'])
+      for (let at = 0; at < connectionsMax; at += 1) sockets.push(await silent(localAddress));
+    const joiner = anonymous();
+    const path = '/shoal.v1.CertificateAuthority/Issue';
+    expect(await ask(joiner, path, Buffer.from('abc'))).toEqual({ code: status.OK, text: 'cba' });
+    await works('under-siege');
+    await eventually(
+      () => sockets.filter(({ closed }) => !closed).length <= 2 * strangerConnectionsPerAddressMax,
+      'the stranger has its share',
+    );
+    for (const socket of sockets) socket.destroy();
+    joiner.close();
+  });
+
   test('that is no message between voters is skipped, and what is too large ends its stream', async () => {
     const { tls, voterId } = cluster.voter(1).options;
     const client = votersClient(tls);
@@ -251,6 +269,15 @@ describe('input', () => {
     await works('after-strange-messages');
   });
 });
+
+/** A connection that says nothing, once it stands. */
+async function silent(localAddress: string): Promise<Socket> {
+  const socket = connectTcp({ ...address(), localAddress });
+  socket.on('error', () => undefined);
+  socket.resume();
+  await Promise.race([once(socket, 'connect'), once(socket, 'close')]);
+  return socket;
+}
 
 /** Bytes that are neither HTTP/2 nor messages, within TLS, for either protocol, for another one, and for none. */
 async function noise(): Promise<void> {

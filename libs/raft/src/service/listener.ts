@@ -3,10 +3,10 @@ import { createServer, type TLSSocket } from 'node:tls';
 import { type Server, ServerCredentials } from '@grpc/grpc-js';
 import { parseHostPort } from '@shoal/runtime';
 import { logProtocol } from '../wire/protocol.ts';
+import { type Admission, type AnyCall, callOf } from './admission.ts';
+import { ConnectionPlaces } from './connection-places.ts';
 import type { VoterCredentials } from './voter-credentials.ts';
 
-/** Connections at once, whether or not they have proved anything; the cluster needs a few for each manager. */
-export const connectionsMax = 1_024;
 /** A handshake that takes longer is broken off, milliseconds. */
 export const handshakeMsMax = 10_000;
 const grpcProtocol = 'h2';
@@ -14,6 +14,8 @@ const grpcProtocol = 'h2';
 /** Where a server listens. */
 export interface Listener {
   readonly port: number;
+  /** Ends every connection of these managers at once. */
+  dismiss(nodes: (nodeId: string) => boolean): void;
   /** Takes no more connections. */
   close(): void;
   /** Ends every connection at once. */
@@ -24,23 +26,32 @@ export interface ListenOptions {
   readonly grpc: Server;
   /** Takes connections of the log's own protocol. */
   readonly log: (socket: TLSSocket) => void;
+  /** Who is not admitted is a stranger here; each call is judged by itself. */
+  readonly admit: (call: AnyCall) => Admission;
   readonly credentials: VoterCredentials;
   /** `host:port` */
   readonly address: string;
 }
 
 /**
- * Listens for gRPC and for the log's own protocol, told apart in the handshake, with a bound on connections.
+ * Listens for gRPC and for the log's own protocol, told apart in the handshake, with bounds on connections.
  * Answers leave at once: the small ones of many callers must not wait for each other's acknowledgement by TCP.
  * @throws when the address is taken or not one of this host.
  */
-export function listen({ grpc, log, credentials, address }: ListenOptions): Promise<Listener> {
+export function listen({
+  grpc,
+  log,
+  admit,
+  credentials,
+  address,
+}: ListenOptions): Promise<Listener> {
   const parsed = parseHostPort(address);
   if (parsed === undefined) return Promise.reject(new Error(`${address} is not an address`));
   const { host, port } = parsed;
   // The connections it is given are secure already.
   const injector = grpc.createConnectionInjector(ServerCredentials.createInsecure());
-  const open = new Set<Socket>();
+  const open = new Map<string, Socket>();
+  const places = new ConnectionPlaces();
   const sockets = createServer({
     ...credentials.server,
     ALPNProtocols: [logProtocol, grpcProtocol],
@@ -54,25 +65,41 @@ export function listen({ grpc, log, credentials, address }: ListenOptions): Prom
     sockets.setSecureContext(credentials.server),
   );
   sockets.on('connection', (socket) => {
-    open.add(socket);
-    socket.on('close', () => open.delete(socket));
     // A connection that breaks before it is secure has no other listener.
     socket.on('error', () => undefined);
+    const key = keyOf(socket);
+    if (key === undefined) {
+      socket.destroy();
+      return;
+    }
+    open.set(key, socket);
+    socket.on('close', () => {
+      // Its ports may be another one's by then.
+      if (open.get(key) !== socket) return;
+      open.delete(key);
+      places.ended(key);
+    });
+    open.get(places.begun(key, socket.remoteAddress ?? '') ?? '')?.destroy();
   });
   sockets.on('secureConnection', (socket) => {
     socket.on('error', () => undefined);
-    if (socket.alpnProtocol === logProtocol) log(socket);
+    const admission = admit(callOf(socket));
+    const isManager = admission.kind === 'admitted';
+    if (isManager && !places.proved(keyOf(socket) ?? '', admission.nodeId)) socket.destroy();
+    else if (socket.alpnProtocol === logProtocol) log(socket);
     else if (socket.alpnProtocol === grpcProtocol) injector.injectConnection(socket);
     else socket.destroy();
   });
-  sockets.maxConnections = connectionsMax;
+  const dismiss = (nodes: (nodeId: string) => boolean): void => {
+    for (const key of places.of(nodes)) open.get(key)?.destroy();
+  };
   const close = (): void => {
     forgetRenewals();
     sockets.close();
   };
   const destroy = (): void => {
     close();
-    for (const socket of open) socket.destroy();
+    for (const socket of open.values()) socket.destroy();
   };
   return new Promise((resolve, reject) => {
     sockets.once('error', reject);
@@ -82,7 +109,13 @@ export function listen({ grpc, log, credentials, address }: ListenOptions): Prom
       sockets.on('error', () => undefined);
       const bound = sockets.address();
       const boundPort = typeof bound === 'object' && bound !== null ? bound.port : port;
-      resolve({ port: boundPort, close, destroy });
+      resolve({ port: boundPort, dismiss, close, destroy });
     });
   });
+}
+
+/** The same for a connection before and after it is secure; undefined when it is gone already. */
+function keyOf({ remoteAddress, remotePort, localAddress }: Socket): string | undefined {
+  if (remoteAddress === undefined || remotePort === undefined) return undefined;
+  return `${remoteAddress} ${remotePort} ${localAddress}`;
 }

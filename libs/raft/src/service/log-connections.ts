@@ -17,7 +17,7 @@ import {
   type ServedFollow,
   type ServedProposals,
 } from '../wire/protocol.ts';
-import type { Admission, AnyCall } from './admission.ts';
+import { type Admission, type AnyCall, callOf } from './admission.ts';
 import { feeding } from './entry-messages.ts';
 
 /** A connection that has not said by then what it is for is closed, milliseconds. */
@@ -74,7 +74,7 @@ export class LogConnections {
   /** Hands the connection over; why not, if not. */
   #take(socket: TLSSocket, framed: FramedSocket, bytes: Buffer): string | undefined {
     const { admit, propose, follow, deliver } = this.#options;
-    const admission = admit({ getAuthContext: () => authContextOf(socket) });
+    const admission = admit(callOf(socket));
     if (admission.kind === 'refused') return admission.error.message;
     const body = bodyOf(bytes);
     if (body === undefined) return 'not an opening that this voter knows';
@@ -105,10 +105,4 @@ function bodyOf(bytes: Buffer): LogOpening['body'] {
   } catch {
     return undefined;
   }
-}
-
-/** In the form in which gRPC has it: only a certificate that was verified counts. */
-function authContextOf(socket: TLSSocket): ReturnType<AnyCall['getAuthContext']> {
-  const certificate = socket.authorized ? socket.getPeerCertificate() : undefined;
-  return certificate?.raw === undefined ? {} : { sslPeerCertificate: certificate };
 }

@@ -1,8 +1,7 @@
 import { type Clock, type Logger, newId, type Random, type Timer } from '@shoal/runtime';
 import type { Change, Outcome, StateView, Transaction } from '@shoal/state';
 import type { ChangeFailure, ChangeOutcome, TransferOutcome } from '../node/outcomes.ts';
-import type { VoterId } from '../types.ts';
-import { decide, type MemberAction } from './members.ts';
+import { decide, type MemberAction, membersStatus } from './members.ts';
 import type { LogFailure, MembershipLog } from './served-log.ts';
 
 /** How often members and nodes are compared when nothing is known to have changed, milliseconds. */
@@ -73,12 +72,13 @@ export class MemberKeeper {
   /** False when something is left to do. */
   async #act(): Promise<boolean> {
     const { log, view } = this.#options;
-    const { role, id } = log.status;
-    if (role !== 'leader') return true;
-    const actions = decide(view(), log.membership, { self: id, active: activeVoters(log) });
+    const { status } = log;
+    if (status.role !== 'leader') return true;
+    const actions = decide(view(), log.membership, membersStatus(status));
     let done = true;
     for (const action of actions) if (!(await this.#do(action))) done = false;
-    return done;
+    // A learner is promoted soon after it has caught up.
+    return done && log.membership.learners.length === 0;
   }
 
   async #do(action: MemberAction): Promise<boolean> {
@@ -91,7 +91,7 @@ export class MemberKeeper {
       return true;
     }
     const trouble = `${about.action} ${about.id} ${outcome.message}`;
-    // A learner that has not caught up yet is tried many times.
+    // Another change is under way: it is tried many times.
     if (trouble !== this.#lastTrouble && outcome.code !== 'busy')
       logger.warn({ ...about, code: outcome.code, err: outcome.message }, 'member_change_failed');
     this.#lastTrouble = trouble;
@@ -124,14 +124,6 @@ export class MemberKeeper {
       changes: [change],
     });
   }
-}
-
-/** Voters this leader hears. */
-export function activeVoters(log: {
-  readonly status: MembershipLog['status'];
-}): ReadonlySet<VoterId> {
-  const { id, peers } = log.status;
-  return new Set([id, ...peers.filter(({ active }) => active).map((peer) => peer.id)]);
 }
 
 function aboutOf(action: MemberAction): { action: string; id: string | number; reason: string } {

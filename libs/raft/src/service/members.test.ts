@@ -1,7 +1,10 @@
+import type { LogIndex } from '@shoal/runtime';
 import type { Node, StateView } from '@shoal/state';
 import { describe, expect, test } from 'vitest';
+import { promotionLagMax } from '../core/membership.ts';
+import type { PeerStatus } from '../node/status.ts';
 import type { Member, Membership, VoterId } from '../types.ts';
-import { decide, type MemberAction } from './members.ts';
+import { decide, type MemberAction, membersStatus } from './members.ts';
 
 const member = (id: number, nodeId = `n${id}`): Member => ({
   id: id as VoterId,
@@ -57,6 +60,8 @@ interface Case {
   readonly learners?: readonly Member[];
   /** Voters that are heard; all when absent. */
   readonly active?: readonly number[];
+  /** Learners that may be promoted; all when absent. */
+  readonly caughtUp?: readonly number[];
   readonly self?: number;
   readonly expected: readonly string[];
 }
@@ -96,6 +101,22 @@ const cases: readonly Case[] = [
     voters: three,
     learners: [member(4)],
     expected: ['promote 4'],
+  },
+  {
+    name: 'a learner that has caught up is promoted whatever the others do',
+    nodes: { ...healthy, n4: 'M/M', n5: 'M/M' },
+    voters: three,
+    learners: [member(4), member(5)],
+    caughtUp: [5],
+    expected: ['promote 5'],
+  },
+  {
+    name: 'a learner that lacks much is waited for',
+    nodes: { ...healthy, n4: 'M/M' },
+    voters: three,
+    learners: [member(4)],
+    caughtUp: [],
+    expected: [],
   },
   {
     name: 'a learner that is no manager any more is removed at once',
@@ -164,27 +185,57 @@ const cases: readonly Case[] = [
 ];
 
 describe('what the leader does about members', () => {
-  test.each(cases)('$name', ({ nodes, voters, learners = [], active, self = 1, expected }) => {
-    const membership: Membership = { voters, learners };
-    const heard = new Set((active ?? voters.map(({ id }) => id)) as VoterId[]);
-    const actions = decide(viewOf(nodes), membership, { self: self as VoterId, active: heard });
-    expect(actions.map(shown)).toEqual(expected);
-  });
+  test.each(cases)(
+    '$name',
+    ({ nodes, voters, learners = [], active, caughtUp, self = 1, expected }) => {
+      const membership: Membership = { voters, learners };
+      const heard = new Set((active ?? voters.map(({ id }) => id)) as VoterId[]);
+      const ready = new Set((caughtUp ?? learners.map(({ id }) => id)) as VoterId[]);
+      const status = { self: self as VoterId, active: heard, caughtUp: ready };
+      const actions = decide(viewOf(nodes), membership, status);
+      expect(actions.map(shown)).toEqual(expected);
+    },
+  );
 
   test('before there is a cluster nothing is done', () => {
     const membership: Membership = { voters: three, learners: [] };
-    const status = { self: 1 as VoterId, active: new Set<VoterId>() };
+    const status = { self: 1 as VoterId, active: new Set<VoterId>(), caughtUp: new Set<VoterId>() };
     expect(decide(viewOf({}, false), membership, status)).toEqual([]);
   });
 
   test('a record with an address that changed is written anew', () => {
     const moved = { ...member(2), addr: '10.9.9.9:2377' };
     const membership: Membership = { voters: [member(1), moved, member(3)], learners: [] };
-    const status = { self: 1 as VoterId, active: new Set([1, 2, 3] as VoterId[]) };
+    const active = new Set([1, 2, 3] as VoterId[]);
+    const status = { self: 1 as VoterId, active, caughtUp: new Set<VoterId>() };
     const [action] = decide(viewOf(healthy), membership, status);
     expect(action).toMatchObject({
       kind: 'write',
       node: { id: 'n2', manager: { addr: moved.addr } },
+    });
+  });
+});
+
+describe('what the leader knows of the others', () => {
+  const committed = 5_000;
+  const peer = (id: number, active: boolean, match: number): PeerStatus => ({
+    ...{ id: id as VoterId, active, match: match as LogIndex },
+    ...{ learner: true, state: 'replicate' },
+  });
+
+  test.each([
+    { name: 'one that has everything', active: true, match: committed, caughtUp: true },
+    { name: 'one that lacks a little', active: true, match: 4_000, caughtUp: true },
+    { name: 'one that lacks too much', active: true, match: 3_999, caughtUp: false },
+    { name: 'one that is silent', active: false, match: committed, caughtUp: false },
+  ])('$name', ({ active, match, caughtUp }) => {
+    expect(promotionLagMax).toBe(1_000);
+    const peers = [peer(4, active, match)];
+    const log = { id: 1 as VoterId, committed: committed as LogIndex, peers };
+    expect(membersStatus(log)).toEqual({
+      self: 1,
+      active: new Set(active ? [1, 4] : [1]),
+      caughtUp: new Set(caughtUp ? [4] : []),
     });
   });
 });

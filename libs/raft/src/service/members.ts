@@ -1,4 +1,7 @@
+import type { LogIndex } from '@shoal/runtime';
 import type { Node, StateView } from '@shoal/state';
+import { promotionLagMax } from '../core/membership.ts';
+import type { PeerStatus } from '../node/status.ts';
 import type { Member, Membership, MembershipChange, VoterId } from '../types.ts';
 
 /** What the leader knows of the others. */
@@ -6,6 +9,27 @@ export interface MembersStatus {
   readonly self: VoterId;
   /** Voters the leader hears, itself included. */
   readonly active: ReadonlySet<VoterId>;
+  /** Others it hears that have nearly the whole log: learners among them may vote. */
+  readonly caughtUp: ReadonlySet<VoterId>;
+}
+
+/** As the log's own status has it. */
+export function membersStatus({
+  id,
+  committed,
+  peers,
+}: {
+  readonly id: VoterId;
+  readonly committed: LogIndex;
+  readonly peers: readonly PeerStatus[];
+}): MembersStatus {
+  const heard = peers.filter(({ active }) => active);
+  const near = heard.filter(({ match }) => committed - match <= promotionLagMax);
+  return {
+    self: id,
+    active: new Set([id, ...heard.map((peer) => peer.id)]),
+    caughtUp: new Set(near.map((peer) => peer.id)),
+  };
 }
 
 export type MemberAction =
@@ -53,7 +77,8 @@ function changeOf(
       return { kind: 'change', change: { kind: 'remove', id: member.id }, reason };
     }
   }
-  const [learner] = learners;
+  // One that does not catch up must not keep the others waiting.
+  const learner = learners.find(({ id }) => status.caughtUp.has(id));
   if (learner === undefined) return undefined;
   const change = { kind: 'promote', id: learner.id } as const;
   return { kind: 'change', change, reason: 'manager joined' };

@@ -117,6 +117,24 @@ describe('joining', () => {
     expect((await membersOf(leader)).voters).toEqual([1, 2, 3]);
   });
 
+  test('a newcomer that cannot catch up keeps no later one waiting', async () => {
+    const three = await start(3);
+    await name(three, 1, 2, 3, 4, 5);
+    const leader = await three.leader();
+    const fourth = await three.newcomer(4);
+    await three.kill(fourth);
+    await leader.voter.changeMembership({ kind: 'add-learner', member: fourth.member });
+    const voters = await three.join(await three.newcomer(5), leader);
+    expect(voters.map(({ id }) => id)).toEqual([1, 2, 3, 5]);
+    expect((await membersOf(leader)).learners).toEqual([4]);
+    // It is promoted when it is back.
+    await three.restart(fourth);
+    await eventually(
+      async () => (await membersOf(leader)).voters.length === 5,
+      'the one that was away counts as well',
+    );
+  });
+
   test('a node that lost its disk joins as a new voter in place of its old one', async () => {
     const three = await start(3);
     await name(three, 1, 2, 3);

@@ -70,6 +70,8 @@ export interface RunningVoter {
   status(): Promise<VoterStatus>;
   obey(order: VoterOrder): Promise<VoterOutcome>;
   onRemoved(listener: () => void): void;
+  /** Calls `listener` when nodes were removed from the cluster, with what tells which they are. */
+  onNodesRemoved(listener: (removed: (nodeId: string) => boolean) => void): void;
   /** Hands leadership over, stores what was accepted, ends all streams, closes the log. */
   stop(): Promise<void>;
 }
@@ -93,10 +95,9 @@ export async function openVoter(options: VoterOptions, logger: Logger): Promise<
   const storage = await openLogStorage({ directory, disk: fileSystem, ...sealing, ...parts });
   const machine = new VoterMachine();
   const credentials = new VoterCredentials(tls);
-  const admit = admitManagers(
-    tls.clusterId,
-    (nodeId) => machine.view.cluster?.removedNodes?.[nodeId] !== undefined,
-  );
+  const isRemoved = (nodeId: string): boolean =>
+    machine.view.cluster?.removedNodes?.[nodeId] !== undefined;
+  const admit = admitManagers(tls.clusterId, isRemoved);
   const log = await openLog({ options, storage, machine, credentials, admit, parts });
   const served = serve({ log, machine, credentials, admit, parts });
   if (options.raft?.snapshotIntervalEntries === undefined) followInterval(log.node, machine);
@@ -117,8 +118,9 @@ export async function openVoter(options: VoterOptions, logger: Logger): Promise<
       figures: figuresOf(log, served.service.forwarded),
       oldestLogKey: await oldestLogKey(storage),
     }),
-    obey: (order) => obey(order, { node: log.node, storage, credentials }),
+    obey: (order) => obey(order, { node: log.node, credentials }),
     onRemoved: (listener) => void log.node.onRemoved(listener),
+    onNodesRemoved: (listener) => watchRemovals(log.node, machine, () => listener(isRemoved)),
     stop: async () => {
       served.keeper.stop();
       await log.node.stop();
@@ -148,6 +150,17 @@ function followInterval(node: RaftNode, machine: VoterMachine): void {
   };
   node.onCommitted(look);
   look();
+}
+
+/** Whether it came with an entry or with a snapshot; what is the same object has not changed. */
+function watchRemovals(node: RaftNode, machine: VoterMachine, changed: () => void): void {
+  let seen = machine.view.cluster?.removedNodes;
+  node.onCommitted(() => {
+    const removed = machine.view.cluster?.removedNodes;
+    if (removed === seen) return;
+    seen = removed;
+    changed();
+  });
 }
 
 /** The log with its peers, and the way to its leader. */
@@ -249,22 +262,14 @@ function cipherOf(keys: readonly LogKey[]): RecordCipher | undefined {
 
 async function obey(
   order: VoterOrder,
-  {
-    node,
-    storage,
-    credentials,
-  }: {
-    readonly node: RaftNode;
-    readonly storage: LogStorage;
-    readonly credentials: VoterCredentials;
-  },
+  { node, credentials }: { readonly node: RaftNode; readonly credentials: VoterCredentials },
 ): Promise<VoterOutcome> {
   switch (order.kind) {
     case 'renew':
       credentials.renew(order.tls);
       return { kind: 'done' };
     case 'rotate-keys':
-      return rotate(storage, cipherOf(order.keys));
+      return rotate(node, cipherOf(order.keys));
     case 'change-membership':
       return outcomeOf(await node.changeMembership(order.change));
     case 'transfer-leadership':
@@ -272,9 +277,9 @@ async function obey(
   }
 }
 
-function rotate(storage: LogStorage, cipher: RecordCipher | undefined): VoterOutcome {
+function rotate(node: RaftNode, cipher: RecordCipher | undefined): VoterOutcome {
   if (cipher === undefined) return { kind: 'failed', code: 'refused', message: 'no key was given' };
-  storage.rotate(cipher);
+  node.rotate(cipher);
   return { kind: 'done' };
 }
 

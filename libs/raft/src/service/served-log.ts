@@ -38,6 +38,7 @@ export interface MembershipLog {
     readonly id: VoterId;
     readonly role: string;
     readonly leader: VoterId | 0;
+    readonly committed: LogIndex;
     readonly peers: readonly PeerStatus[];
   };
   changeMembership(change: MembershipChange): Promise<ChangeOutcome>;

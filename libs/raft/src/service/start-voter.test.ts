@@ -3,6 +3,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, expect, test, vi } from 'vitest';
 import { startVoter, type VoterExit } from './start-voter.ts';
+import { eventually } from './testing/eventually.ts';
 import { VoterHarness } from './testing/voter-harness.ts';
 
 vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });
@@ -33,6 +34,26 @@ test('a damaged log is reported with file and offset, and not served', async () 
   bytes.fill(0xff, 0, 16);
   await writeFile(path, bytes);
   await expect(startVoter(harness.options)).rejects.toThrow(`${path} is damaged at byte`);
+});
+
+test('a new key of the log is soon the only one that is needed, though nothing is written', async () => {
+  harness = await VoterHarness.start();
+  const { options } = harness;
+  const [first, second] = [1, 2].map((number) => ({
+    number,
+    key: Buffer.alloc(32, number).toString('base64'),
+  }));
+  if (first === undefined || second === undefined) throw new Error('two keys');
+  const needs = async (key: number): Promise<boolean> =>
+    (await harness?.voter.status())?.oldestLogKey === key;
+  await harness.voter.stop();
+  harness.voter = await startVoter({ ...options, keys: [first] });
+  await eventually(() => needs(1), 'the plain log is replaced');
+  expect(await harness.voter.rotateKeys([first, second])).toEqual({ kind: 'done' });
+  await eventually(() => needs(2), 'the first key is left');
+  await harness.voter.stop();
+  harness.voter = await startVoter({ ...options, keys: [second] });
+  expect(await harness.voter.status()).toMatchObject({ leaderId: 7, oldestLogKey: 2 });
 });
 
 test('an address that is taken is said at the start', async () => {

@@ -47,6 +47,7 @@ async function run(options: VoterOptions): Promise<void> {
   listener = await listen({
     grpc: server,
     log: (socket) => voter.connections.accept(socket),
+    admit: voter.admit,
     credentials: voter.credentials,
     address: options.listen,
   });
@@ -74,6 +75,7 @@ async function run(options: VoterOptions): Promise<void> {
         end(1);
     }
   });
+  voter.onNodesRemoved((removed) => listener?.dismiss(removed));
   voter.onRemoved(() => tell({ kind: 'removed' }));
   tell({ kind: 'started', port: listening });
 }

@@ -43,8 +43,39 @@ export function snapshotNames(names: readonly string[]): readonly string[] {
 }
 
 /** The index in the name of a complete snapshot, which stands also when its content is damaged. */
-export function snapshotIndexOf(name: string): number {
-  return Number.parseInt(name.slice('snapshot-'.length), 16);
+export function snapshotIndexOf(name: string): LogIndex {
+  return Number.parseInt(name.slice('snapshot-'.length), 16) as LogIndex;
+}
+
+/** A complete snapshot as it lies in its folder. */
+export interface SnapshotOnDisk {
+  readonly path: string;
+  /** Number of the key it is encrypted with; 0 when it is plain, or when its header is damaged. */
+  readonly key: number;
+  /** Index of the last entry it covers. */
+  readonly last: LogIndex;
+}
+
+/** Complete snapshots, newest first. @throws DiskError */
+export async function snapshotsIn(
+  disk: Disk,
+  directory: string,
+): Promise<readonly SnapshotOnDisk[]> {
+  const found: SnapshotOnDisk[] = [];
+  for (const name of snapshotNames(await disk.list(directory))) {
+    const path = join(directory, name);
+    found.push({ path, key: await keyOf(disk, path), last: snapshotIndexOf(name) });
+  }
+  return found;
+}
+
+async function keyOf(disk: Disk, path: string): Promise<number> {
+  try {
+    return (await openSnapshot(disk, path)).key;
+  } catch (error) {
+    if (error instanceof CorruptStorageError) return 0;
+    throw error;
+  }
 }
 
 /** Names of what a crash left of snapshots that were never completed. */

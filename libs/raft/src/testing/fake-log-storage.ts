@@ -138,6 +138,8 @@ export class FakeLogStorage implements LogStorage {
     });
   }
 
+  readonly outdated = undefined;
+
   rotate(): void {}
 
   async oldestKey(): Promise<number> {

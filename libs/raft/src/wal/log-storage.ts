@@ -4,8 +4,10 @@ import type { RecordCipher } from '../cipher.ts';
 import { type Disk, DiskError } from '../disk/disk.ts';
 import {
   openSnapshot,
+  type SnapshotOnDisk,
   snapshotIndexOf,
   snapshotNames,
+  snapshotsIn,
   unfinishedNames,
   writeSnapshot,
 } from '../snapshot/snapshot-file.ts';
@@ -16,7 +18,7 @@ import { lockDirectory } from './directory-lock.ts';
 import { type RecoveredLog, recoverLog, type SealedSegment } from './recovery.ts';
 import { prepareSpare, SegmentFile, segmentBytesDefault } from './segment-file.ts';
 
-/** Complete snapshots kept beside the newest. */
+/** Complete snapshots kept beside the newest, while they are under its key. */
 const olderSnapshotsKept = 1;
 
 export interface LogStorageOptions {
@@ -55,7 +57,8 @@ export async function openLogStorage(options: LogStorageOptions): Promise<LogSto
       },
       'log_recovered',
     );
-    return new SegmentedLog(options, { ...rest, snapshot }, path, segments, unlock);
+    const found = { path, segments, snapshots: await snapshotsIn(disk, directory) };
+    return new SegmentedLog(options, { ...rest, snapshot }, found, unlock);
   } catch (error) {
     await unlock();
     throw error;
@@ -111,6 +114,14 @@ async function readWhole(
   }
 }
 
+/** The files at opening. */
+interface Found {
+  /** Of the snapshot that is recovered from. */
+  readonly path: string | undefined;
+  readonly segments: readonly SealedSegment[];
+  readonly snapshots: readonly SnapshotOnDisk[];
+}
+
 /** A log in segments; see `frame.ts` for what is in them. */
 class SegmentedLog implements LogStorage {
   readonly recovered: Recovered;
@@ -120,6 +131,7 @@ class SegmentedLog implements LogStorage {
   readonly #segmentBytes: number;
   /** Segments no longer written, oldest first. */
   readonly #sealed: SealedSegment[];
+  #snapshots: readonly SnapshotOnDisk[];
   #active: SegmentFile | undefined;
   #activeLast = 0 as LogIndex;
   #hardState: HardState | undefined;
@@ -127,6 +139,8 @@ class SegmentedLog implements LogStorage {
   /** A write failed: what is behind the last good frame is unknown. */
   #suspect = false;
   #storing = false;
+  /** Ends with the last of those that write to a segment: one at a time. */
+  #turn: Promise<unknown> = Promise.resolve();
   #cipher: RecordCipher | undefined;
   /** A leader's snapshot up to here is on the disk, and no write has said so yet. */
   #replaced = 0 as LogIndex;
@@ -136,16 +150,16 @@ class SegmentedLog implements LogStorage {
   constructor(
     options: LogStorageOptions,
     recovered: Recovered,
-    snapshotPath: string | undefined,
-    segments: readonly SealedSegment[],
+    { path, segments, snapshots }: Found,
     unlock: () => Promise<void>,
   ) {
     this.#options = options;
     this.#cipher = options.cipher;
     this.#segmentBytes = options.segmentBytes ?? segmentBytesDefault;
     this.recovered = recovered;
-    this.#snapshotPath = snapshotPath;
+    this.#snapshotPath = path;
     this.#sealed = [...segments];
+    this.#snapshots = snapshots;
     this.#sequence = segments.at(-1)?.sequence ?? 0;
     this.#hardState = recovered.hardState;
     this.#unlock = unlock;
@@ -154,6 +168,20 @@ class SegmentedLog implements LogStorage {
   async store(work: StoreWork): Promise<StoreResult> {
     invariant(!this.#storing, 'calls of store are made one at a time');
     this.#storing = true;
+    try {
+      return await this.#inTurn(() => this.#store(work));
+    } finally {
+      this.#storing = false;
+    }
+  }
+
+  #inTurn<T>(write: () => Promise<T>): Promise<T> {
+    const written = this.#turn.then(write);
+    this.#turn = written.catch(() => undefined);
+    return written;
+  }
+
+  async #store(work: StoreWork): Promise<StoreResult> {
     try {
       const segment = this.#fitting(work) ?? (await this.#segmentFor(work));
       this.#suspect = true;
@@ -170,8 +198,6 @@ class SegmentedLog implements LogStorage {
       // Cut at once if the disk lets us: a process that dies now must not find the refused write again.
       if (this.#suspect) await this.#active?.cut().catch(() => undefined);
       return this.#refused(error);
-    } finally {
-      this.#storing = false;
     }
   }
 
@@ -184,8 +210,13 @@ class SegmentedLog implements LogStorage {
     try {
       const name = await writeSnapshot(disk, directory, meta, chunks, this.#cipher);
       if (replacing !== undefined) this.#replaced = meta.index;
-      const older = snapshotNames(await disk.list(directory)).filter((other) => other < name);
-      for (const gone of older.slice(olderSnapshotsKept)) await disk.remove(join(directory, gone));
+      const found = await snapshotsIn(disk, directory);
+      const older = found.filter(({ path }) => path < join(directory, name));
+      const gone = older.filter(
+        ({ key }, at) => at >= olderSnapshotsKept || key < this.#currentKey,
+      );
+      for (const { path } of gone) await disk.remove(path);
+      this.#snapshots = found.filter((snapshot) => !gone.includes(snapshot));
       return { kind: 'stored' };
     } catch (error) {
       return this.#refused(error);
@@ -202,15 +233,15 @@ class SegmentedLog implements LogStorage {
   async compact(upTo: LogIndex): Promise<StoreResult> {
     const { disk, directory } = this.#options;
     try {
-      for (;;) {
-        const [oldest] = this.#sealed;
-        // The segment after it repeats the hard state; without one, it is still needed.
-        const followed = this.#sealed.length > 1 || this.#active !== undefined;
-        if (oldest === undefined || oldest.last > upTo || !followed) break;
-        await disk.remove(oldest.path);
-        this.#sealed.shift();
-      }
+      await this.#inTurn(() => this.#leaveOlderKey());
+      // The segment after it repeats the hard state; without one, it is still needed.
+      const followed = this.#active === undefined ? this.#sealed.slice(0, -1) : [...this.#sealed];
+      const kept = followed.findIndex(({ last }) => last > upTo);
+      const gone = kept < 0 ? followed : followed.slice(0, kept);
+      for (const { path } of gone) await disk.remove(path);
       await disk.syncDirectory(directory);
+      // Only then: who hears that no file needs a key throws it away.
+      this.#sealed.splice(0, gone.length);
       return { kind: 'stored' };
     } catch (error) {
       return this.#refused(error);
@@ -221,19 +252,43 @@ class SegmentedLog implements LogStorage {
     this.#cipher = cipher;
   }
 
+  get outdated(): LogIndex | undefined {
+    let outdated: LogIndex | undefined;
+    for (const { key, last } of [...this.#snapshots, ...this.#segments()])
+      if (key < this.#currentKey && last >= (outdated ?? 0)) outdated = last;
+    return outdated;
+  }
+
   async oldestKey(): Promise<number> {
     const { disk, directory } = this.#options;
-    const keys = [...this.#sealed, ...(this.#active === undefined ? [] : [this.#active])].map(
-      ({ key }) => key,
-    );
-    for (const name of snapshotNames(await disk.list(directory)))
-      keys.push((await openSnapshot(disk, join(directory, name))).key);
-    return Math.min(...keys, this.#cipher?.current ?? 0);
+    const files = [...(await snapshotsIn(disk, directory)), ...this.#segments()];
+    return Math.min(...files.map(({ key }) => key), this.#currentKey);
+  }
+
+  /** Number of the key that seals what is new; 0 when nothing is sealed. */
+  get #currentKey(): number {
+    return this.#cipher?.current ?? 0;
+  }
+
+  /** Oldest first. */
+  #segments(): readonly { readonly key: number; readonly last: LogIndex }[] {
+    const active = this.#active;
+    return active === undefined
+      ? this.#sealed
+      : [...this.#sealed, { key: active.key, last: this.#activeLast }];
   }
 
   async probe(): Promise<boolean> {
     if (this.#storing) return false;
     this.#storing = true;
+    try {
+      return await this.#inTurn(() => this.#probe());
+    } finally {
+      this.#storing = false;
+    }
+  }
+
+  async #probe(): Promise<boolean> {
     try {
       const hardState = this.#hardState;
       const segment = await this.#segmentFor({ hardState, entries: [] });
@@ -245,8 +300,6 @@ class SegmentedLog implements LogStorage {
     } catch (error) {
       this.#refused(error);
       return false;
-    } finally {
-      this.#storing = false;
     }
   }
 
@@ -260,8 +313,7 @@ class SegmentedLog implements LogStorage {
   /** The segment that is written, if the work may go there. */
   #fitting(work: StoreWork): SegmentFile | undefined {
     const active = this.#active;
-    const fits =
-      active?.key === (this.#cipher?.current ?? 0) && !this.#suspect && active.hasRoomFor(work);
+    const fits = active?.key === this.#currentKey && !this.#suspect && active.hasRoomFor(work);
     return fits ? active : undefined;
   }
 
@@ -284,6 +336,13 @@ class SegmentedLog implements LogStorage {
     this.#active = next;
     this.#activeLast = 0 as LogIndex;
     return next;
+  }
+
+  /** The newest segment never goes: it must not be one under an older key. @throws DiskError */
+  async #leaveOlderKey(): Promise<void> {
+    const newest = this.#segments().at(-1);
+    if (newest === undefined || newest.key === this.#currentKey) return;
+    await this.#segmentFor({ hardState: this.#hardState, entries: [] });
   }
 
   async #retire(active: SegmentFile): Promise<void> {

@@ -123,6 +123,66 @@ describe('an encrypted log', () => {
     expect(terms(again)).toBe('2/1');
     await again.close();
   });
+
+  test('leaves an older key with a snapshot of all that is under it, also where nothing more is written', async () => {
+    const storage = await open(key(1));
+    for (let index = 1; index <= 3; index += 1) await storage.store(work(index));
+    await storage.saveSnapshot(meta(2), pieces('older'));
+    expect(storage.outdated).toBeUndefined();
+    storage.rotate(recordCipher([key(1), key(2)], random));
+    expect(storage.outdated).toBe(3);
+    await storage.saveSnapshot(meta(2), pieces('the same again'));
+    await storage.compact(2 as LogIndex);
+    // The third entry is needed still.
+    expect(storage.outdated).toBe(3);
+    expect(await storage.oldestKey()).toBe(1);
+    await storage.saveSnapshot(meta(3), pieces('newer'));
+    expect(storage.outdated).toBe(3);
+    await storage.compact(3 as LogIndex);
+    expect(storage.outdated).toBeUndefined();
+    expect(await storage.oldestKey()).toBe(2);
+    await storage.close();
+    const again = await open(key(2));
+    expect(again.recovered).toEqual({
+      hardState: work(3).hardState,
+      snapshot: meta(3),
+      entries: [],
+    });
+    expect(await content(again)).toBe('newer');
+    await again.close();
+  });
+
+  test('needs a key until it is certain that what was under it does not come back', async () => {
+    const storage = await open(key(1));
+    await storage.store(work(1));
+    storage.rotate(recordCipher([key(1), key(2)], random));
+    await storage.saveSnapshot(meta(1), pieces('x'));
+    const sync = disk.syncDirectory.bind(disk);
+    let whileUncertain: number | undefined;
+    disk.syncDirectory = async (path) => {
+      if (!(await disk.list(directory)).includes('0000000000000001.wal'))
+        whileUncertain ??= await storage.oldestKey();
+      await sync(path);
+    };
+    await storage.compact(1 as LogIndex);
+    expect(whileUncertain).toBe(1);
+    expect(await storage.oldestKey()).toBe(2);
+    await storage.close();
+  });
+
+  test('keeps no older snapshot under an older key', async () => {
+    const snapshots = async () =>
+      (await disk.list(directory)).filter((name) => name.startsWith('snapshot')).length;
+    const storage = await open(key(1));
+    for (let index = 1; index <= 3; index += 1) await storage.store(work(index));
+    await storage.saveSnapshot(meta(1), pieces('x'));
+    await storage.saveSnapshot(meta(2), pieces('y'));
+    expect(await snapshots()).toBe(2);
+    storage.rotate(recordCipher([key(1), key(2)], random));
+    await storage.saveSnapshot(meta(3), pieces('z'));
+    expect(await snapshots()).toBe(1);
+    await storage.close();
+  });
 });
 
 describe("what a leader's snapshot replaced", () => {

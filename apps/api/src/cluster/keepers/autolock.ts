@@ -1,4 +1,7 @@
-import { lockOf, setLock, updateIdentity } from '@shoal/pki';
+import { type LogKey, lockOf, setLock, updateIdentity } from '@shoal/pki';
+import type { Voter } from '@shoal/raft/service';
+import type { Random } from '@shoal/runtime';
+import type { Replica } from '@shoal/stage';
 import { newLogKey } from '../genesis.ts';
 import type { HostedManager } from '../hosted-manager.ts';
 import type { MembershipOptions } from '../options.ts';
@@ -9,12 +12,20 @@ const everyMs = 5_000;
 /** Keys of the log on one disk. As long as files need them all, no more are made. */
 const logKeysMax = 64;
 
+/** What the lock needs of a hosted manager. */
+export interface LockedManager extends Pick<HostedManager, 'identity' | 'sealKey' | 'renew'> {
+  readonly replica: Pick<Replica, 'view' | 'ready' | 'subscribe'>;
+  readonly voter: Pick<Voter, 'status'>;
+}
+
+type LockOptions = Pick<MembershipOptions, 'dataDir' | 'random' | 'clock' | 'logger'>;
+
 /**
  * Keeps the keys on this manager's disk wrapped as the cluster says: by its newest unlock key, or not at
- * all. When autolock begins the log gets a new key too, because the old one lay open; that one goes once
- * nothing on the disk needs it.
+ * all. When autolock begins the log gets a new key in the same step, because the old one lay open; that one
+ * goes once nothing on the disk needs it.
  */
-export function keepLock(manager: HostedManager, options: MembershipOptions): () => Promise<void> {
+export function keepLock(manager: LockedManager, options: LockOptions): () => Promise<void> {
   const { dataDir, random, clock, logger } = options;
   const { replica } = manager;
   const look = async (): Promise<void> => {
@@ -29,15 +40,12 @@ export function keepLock(manager: HostedManager, options: MembershipOptions): ()
       return;
     }
     const text = openSealed(manager.sealKey, unlockKey.key, sealedPlaces.unlockKey(id));
-    await setLock(dataDir, { unlockKey: text, version: unlockKey.version });
-    logger.info({ version: unlockKey.version }, 'autolock_on');
-    if (lock !== null) return;
-    const identity = await updateIdentity(dataDir, (before) => {
-      if (before.logKeys.length >= logKeysMax) return before;
-      const number = (before.logKeys.at(-1)?.number ?? 0) + 1;
-      return { ...before, logKeys: [...before.logKeys, { number, key: newLogKey(random) }] };
-    });
-    manager.renew(identity);
+    const { version } = unlockKey;
+    await setLock(dataDir, { unlockKey: text, version }, (before) =>
+      lock === null ? withNewKey(before, random) : before,
+    );
+    logger.info({ version }, 'autolock_on');
+    manager.renew(await updateIdentity(dataDir, (identity) => identity));
   };
   const keeper = new Keeper({ name: 'autolock', everyMs, clock, logger, look });
   let seen = replica.view.cluster?.unlockKey;
@@ -52,8 +60,14 @@ export function keepLock(manager: HostedManager, options: MembershipOptions): ()
   };
 }
 
+function withNewKey(before: readonly LogKey[], random: Random): readonly LogKey[] {
+  if (before.length >= logKeysMax) return before;
+  const number = (before.at(-1)?.number ?? 0) + 1;
+  return [...before, { number, key: newLogKey(random) }];
+}
+
 /** What was written under a key goes with the segments and snapshots that newer ones replace. */
-async function dropOldKeys(manager: HostedManager, options: MembershipOptions): Promise<void> {
+async function dropOldKeys(manager: LockedManager, options: LockOptions): Promise<void> {
   const { logKeys } = manager.identity;
   if (logKeys.length < 2) return;
   const { oldestLogKey } = await manager.voter.status();
