@@ -40,23 +40,30 @@ describe('where to listen', () => {
 
 describe('what to advertise', () => {
   test.each([
-    ['', '10.0.0.5'],
-    ['eth0', '10.0.0.5'],
-    ['192.0.2.1:99', '192.0.2.1'],
-  ])('"%s"', (text, address) => {
-    expect(resolveAdvertise(text, everywhere, plain)).toEqual({ address, others: [] });
+    ['', '10.0.0.5', 4_000],
+    ['eth0', '10.0.0.5', 4_000],
+    ['eth0:99', '10.0.0.5', 99],
+    ['192.0.2.1', '192.0.2.1', 4_000],
+    ['192.0.2.1:99', '192.0.2.1', 99],
+    ['[fd00::1]:99', 'fd00::1', 99],
+  ])('"%s", listening on another port', (text, address, port) => {
+    const listen = { ...everywhere, port: 4_000 };
+    expect(resolveAdvertise(text, listen, plain)).toEqual({ address, port, others: [] });
   });
 
   test('what is listened on, when that is one address', () => {
     const listen = { host: '10.1.1.1', port: 1 };
-    expect(resolveAdvertise('', listen, plain).address).toBe('10.1.1.1');
+    expect(resolveAdvertise('', listen, plain)).toMatchObject({ address: '10.1.1.1', port: 1 });
   });
 
-  test.each(['999.1.1.1', 'nope0', '0.0.0.0'])('%s is nothing to advertise', (text) => {
-    expect(() => resolveAdvertise(text, everywhere, plain)).toThrow(
-      'advertise address must be a non-zero IP address or network interface (with optional port number)',
-    );
-  });
+  test.each(['999.1.1.1', 'nope0', '0.0.0.0', '10.0.0.5:0'])(
+    '%s is nothing to advertise',
+    (text) => {
+      expect(() => resolveAdvertise(text, everywhere, plain)).toThrow(
+        'advertise address must be a non-zero IP address or network interface (with optional port number)',
+      );
+    },
+  );
 
   test('the default route chooses among several, and the others are named', () => {
     const many = {
@@ -69,6 +76,7 @@ describe('what to advertise', () => {
     };
     expect(resolveAdvertise('', everywhere, many)).toEqual({
       address: '10.0.0.5',
+      port: 2_377,
       others: ['10.1.0.5', '10.0.0.6'],
     });
   });

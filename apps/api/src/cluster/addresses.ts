@@ -37,30 +37,35 @@ export function resolveListen(text: string, network: HostNetwork): HostPort {
   return { host: address, port };
 }
 
-/** The address that other hosts are told, and those that would have been possible too. */
+/** The cluster port as other hosts are told it, and the addresses that would have been possible too. */
 export interface Advertised {
   readonly address: string;
+  /** What the user named, else where it listens. */
+  readonly port: number;
   /** Other addresses of this host; empty when the user named one. */
   readonly others: readonly string[];
 }
 
 /**
- * How other hosts reach this one, without port: as the user says, else where it listens, else the
- * first address on the interface of the default route.
+ * How other hosts reach this one: as the user says, else where it listens, else the first address on
+ * the interface of the default route.
  * @throws ApiError in Docker's words, also when there is a choice that only the user can make.
  */
 export function resolveAdvertise(text: string, listen: HostPort, network: HostNetwork): Advertised {
   if (text !== '') {
-    const { host } = splitPort(text, defaultPort);
+    const { host, port } = splitPort(text, listen.port);
     const address = isIP(host) === 0 ? addressOf(host, network) : host;
-    if (address === undefined || isUnspecified(address))
+    if (address === undefined || isUnspecified(address) || port === 0)
       throw new ApiError(
         400,
         'advertise address must be a non-zero IP address or network interface (with optional port number)',
       );
-    return { address, others: [] };
+    return { address, port, others: [] };
   }
-  return isUnspecified(listen.host) ? systemAddress(network) : { address: listen.host, others: [] };
+  const { host, port } = listen;
+  return isUnspecified(host)
+    ? { ...systemAddress(network), port }
+    : { address: host, port, others: [] };
 }
 
 /**
@@ -119,7 +124,7 @@ interface Candidate {
   readonly name: string;
 }
 
-function systemAddress(network: HostNetwork): Advertised {
+function systemAddress(network: HostNetwork): Omit<Advertised, 'port'> {
   const candidates = network.interfaces
     .filter(({ name }) => name === network.defaultInterface || !containerInterface.test(name))
     .flatMap(outside);

@@ -17,8 +17,9 @@ const statusMsMax = 5_000;
 const joinMsMax = 30_000;
 
 /** This manager as a member of the log: where the others reach its cluster port. */
-export function ownMember({ voterId, nodeId, advertiseAddr, listenAddr }: Identity): Member {
-  const port = parseHostPort(listenAddr)?.port ?? defaultPort;
+export function ownMember(identity: Identity): Member {
+  const { voterId, nodeId, advertiseAddr, advertisePort, listenAddr } = identity;
+  const port = advertisePort ?? parseHostPort(listenAddr)?.port ?? defaultPort;
   const addr = formatHostPort({ host: advertiseAddr, port });
   return { id: voterId as Member['id'], nodeId, addr };
 }

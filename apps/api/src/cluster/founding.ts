@@ -23,13 +23,13 @@ export async function foundSwarm(
   const network = await options.network();
   const asked = resolveListen(request.listenAddr, network);
   const listen = request.listenAddr === defaultListen ? options.listen : asked;
-  const advertise = resolveAdvertise(request.advertiseAddr, listen, network);
+  const { address, port, others } = resolveAdvertise(request.advertiseAddr, listen, network);
   const dataPath = resolveDataPath(request.dataPathAddr, network);
-  const place = { listen, advertise: advertise.address, dispatcher: dispatcherListen, dataPath };
+  const advertise = { host: address, port };
+  const place = { listen, advertise, dispatcher: dispatcherListen, dataPath };
   const genesis = await conceive(request, place, clock, random);
   const hosted = await write(genesis, hosting, options);
   const { nodeId, clusterId } = genesis.identity;
-  const { address, others } = advertise;
   logger.info({ node: nodeId, cluster: clusterId, advertise: address }, 'swarm_initialised');
   if (others.length > 0) logger.warn({ advertise: address, others }, 'advertise_address_chosen');
   return hosted;

@@ -37,7 +37,8 @@ export interface Genesis {
 
 export interface Place {
   readonly listen: HostPort;
-  readonly advertise: string;
+  /** The cluster port as other hosts reach it. */
+  readonly advertise: HostPort;
   readonly dispatcher: HostPort;
   /** Where the tunnels of the host end, when that is another address. */
   readonly dataPath?: string | undefined;
@@ -66,13 +67,15 @@ export async function conceive(
   invariant(issued.kind === 'issued', 'an own certificate request was refused');
   const sealKey = newSealKey(random);
   const logKey = { number: 1, key: newLogKey(random) };
-  const logAddr = formatHostPort({ host: place.advertise, port: place.listen.port });
+  const { host, port } = place.advertise;
+  const logAddr = formatHostPort(place.advertise);
   const identity: Identity = {
     clusterId,
     nodeId,
     role: 'manager',
     voterId: newVoterId(random),
-    advertiseAddr: place.advertise,
+    advertiseAddr: host,
+    ...(port === place.listen.port ? {} : { advertisePort: port }),
     ...(place.dataPath === undefined ? {} : { dataPathAddr: place.dataPath }),
     listenAddr: formatHostPort(place.listen),
     logAddr: reachedLocally(place.listen),
@@ -81,7 +84,7 @@ export async function conceive(
       {
         nodeId,
         logAddr,
-        dispatcherAddr: formatHostPort({ host: place.advertise, port: place.dispatcher.port }),
+        dispatcherAddr: formatHostPort({ host, port: place.dispatcher.port }),
       },
     ],
     caCertificate: ca.certificate,
@@ -115,7 +118,7 @@ export async function conceive(
     meta: blankMeta,
     spec: { Labels: {}, Role: 'manager', Availability: request.availability },
     role: 'manager',
-    status: { state: 'unknown', message: '', addr: place.advertise, dispatcher: '' },
+    status: { state: 'unknown', message: '', addr: host, dispatcher: '' },
     manager: { raftId: identity.voterId, addr: logAddr },
   };
   const networks = predefinedNetworks.map((name): Change => {

@@ -40,7 +40,7 @@ export async function joinSwarm(request: SwarmJoin, options: MembershipOptions):
   const named =
     request.advertiseAddr === '' && isUnspecified(listen.host)
       ? undefined
-      : resolveAdvertise(request.advertiseAddr, listen, network).address;
+      : resolveAdvertise(request.advertiseAddr, listen, network);
   await checkOwnPorts({ cluster: listen, dispatcher: dispatcherListen }, probes, options.clock);
   const remotes = request.remoteAddrs.flatMap((text) => {
     const at = parseHostPort(text);
@@ -48,13 +48,14 @@ export async function joinSwarm(request: SwarmJoin, options: MembershipOptions):
   });
   const reached = await reachManager(remotes, probes);
   // Nobody knows better than the kernel's routes which address the managers see.
-  const advertiseAddr = named ?? reached.from;
+  const advertiseAddr = named?.address ?? reached.from;
+  const advertisePort = named?.port ?? listen.port;
   const issued = await obtainCertificate(request, reached.manager, options);
   const at = (port: number): string => formatHostPort({ host: advertiseAddr, port });
   const isManager = issued.role === 'manager';
   const own = {
     nodeId: issued.nodeId,
-    logAddr: at(listen.port),
+    logAddr: at(advertisePort),
     dispatcherAddr: at(dispatcherListen.port),
   };
   const others = issued.managers.filter(({ nodeId }) => nodeId !== issued.nodeId);
@@ -65,6 +66,7 @@ export async function joinSwarm(request: SwarmJoin, options: MembershipOptions):
     role: issued.role,
     voterId: isManager ? newVoterId(random) : 0,
     advertiseAddr,
+    ...(advertisePort === listen.port ? {} : { advertisePort }),
     ...(dataPathAddr === undefined ? {} : { dataPathAddr }),
     listenAddr: formatHostPort(listen),
     logAddr: isManager ? reachedLocally(listen) : '',

@@ -62,20 +62,22 @@ async function relocate(
       ? parseHostPort(identity.listenAddr)
       : resolveListen(request.listenAddr, found);
   if (listen === undefined) throw new ApiError(500, `${identity.listenAddr} is no address`);
-  const advertiseAddr =
+  const advertised =
     request.advertiseAddr === ''
-      ? identity.advertiseAddr
-      : resolveAdvertise(request.advertiseAddr, listen, found).address;
+      ? { address: identity.advertiseAddr, port: identity.advertisePort ?? listen.port }
+      : resolveAdvertise(request.advertiseAddr, listen, found);
+  const { address: advertiseAddr, port: advertisePort } = advertised;
   const dataPathAddr = resolveDataPath(request.dataPathAddr, found);
   const at = (port: number): string => formatHostPort({ host: advertiseAddr, port });
   const own = {
     nodeId: identity.nodeId,
-    logAddr: at(listen.port),
+    logAddr: at(advertisePort),
     dispatcherAddr: at(dispatcherListen.port),
   };
   return updateIdentity(dataDir, (before) => ({
     ...before,
     advertiseAddr,
+    advertisePort: advertisePort === listen.port ? undefined : advertisePort,
     ...(dataPathAddr === undefined ? {} : { dataPathAddr }),
     listenAddr: formatHostPort(listen),
     logAddr: reachedLocally(listen),

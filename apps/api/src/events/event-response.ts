@@ -22,6 +22,8 @@ export async function sendEvents(
   const until = parseTime(query['until'] ?? '');
   const path = await context.engine.path(arrivalOf(request).url);
   const { raw } = reply;
+  // Who left meanwhile does not close again.
+  if (raw.destroyed) return reply.hijack();
   const pending: string[] = [];
   const send = (line: string | Buffer): void => {
     if (raw.writableLength > backlogBytesMax) raw.destroy();

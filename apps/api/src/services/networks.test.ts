@@ -75,6 +75,34 @@ describe('a service', () => {
     ).toMatchObject(taken(30_000, 'dynamic', dynamic));
   });
 
+  test('keeps a port that another one has come to ask for, until it asks for others', async () => {
+    const publish = (...published: readonly number[]) => ({
+      EndpointSpec: {
+        Ports: published.map((PublishedPort) => ({ TargetPort: 80, PublishedPort })),
+      },
+    });
+    const update = async (name: string, body: object, query = '') => {
+      const version = site.view.services.byName(name)?.meta.version;
+      const path = `/services/${name}/update?version=${version}${query}`;
+      return site.ask('POST', path, body);
+    };
+    const rival = await site.serve('rival', publish(8_080));
+    expect(await update('rival', service('rival'))).toMatchObject({ status: 200 });
+    await site.serve('web', publish(8_080));
+    const rolledBack = await update('rival', service('rival'), '&rollback=previous');
+    expect(rolledBack).toMatchObject({ status: 200 });
+    const image = { ContainerSpec: { Image: 'busybox:2' } };
+    expect(await update('web', service('web', publish(8_080), image))).toMatchObject({
+      status: 200,
+    });
+    expect(await update('web', service('web', publish(8_080, 8_081), image))).toMatchObject(
+      fail(
+        400,
+        `rpc error: code = InvalidArgument desc = port '8080' is already in use by service 'rival' (${rival}) as an ingress port`,
+      ),
+    );
+  });
+
   test('shows its ports, its virtual addresses, and those of its tasks', async () => {
     const id = await site.create('demo', { Labels: { a: 'b' }, Attachable: true });
     site.allocate(id, '10.0.9', 4_101);

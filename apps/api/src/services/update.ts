@@ -12,6 +12,7 @@ import {
   jobStatusAfter,
   type Revision,
   type Service,
+  type ServiceSpec,
   type StateView,
 } from '@shoal/state';
 import { sealedPlaces } from '../cluster/sealed.ts';
@@ -45,7 +46,10 @@ export function update(
   if (!['', 'none', 'previous'].includes(request.rollback))
     throw apiErrors.badRollback(request.rollback);
   const named = withName(request.spec, view, random);
-  validateServiceSpec(named, surroundings(view, service.id));
+  const around = surroundings(view, service.id);
+  // What the service has asked for already is the allocator's to settle, as by Swarm.
+  const published = asksForSamePorts(named.spec, current.spec) ? [] : around.published;
+  validateServiceSpec(named, { ...around, published });
   if (named.spec.Name !== service.name) throw apiErrors.renaming();
   if (modeName(named.spec) !== modeName(current.spec)) throw apiErrors.modeChange();
   const meta = { ...service.meta, version: request.version };
@@ -72,6 +76,11 @@ export function update(
     { op: 'update', table: 'service', object },
     { op: 'create', table: 'revision', object: revision },
   ];
+}
+
+/** Both were normalised: the same members stand in the same order. */
+function asksForSamePorts(asked: ServiceSpec, current: ServiceSpec): boolean {
+  return JSON.stringify(asked.EndpointSpec) === JSON.stringify(current.EndpointSpec);
 }
 
 /** Numbers are never used again while a revision is there, also after a rollback. */

@@ -44,7 +44,7 @@ export class FakeHost implements SwarmHost {
     if (this.standing.kind !== 'inactive') throw apiErrors.alreadyInSwarm();
     const place = {
       listen: { host: '0.0.0.0', port: 2_377 },
-      advertise: '10.0.0.1',
+      advertise: { host: '10.0.0.1', port: 2_377 },
       dispatcher: { host: '0.0.0.0', port: 2_378 },
     };
     const { identity, changes } = await conceive(asked, place, systemClock, systemRandom);

@@ -19,10 +19,23 @@ export const flag = z
   .boolean()
   .nullish()
   .transform(zeroAbsent((value) => !value));
-export const integer = z
-  .int()
-  .nullish()
-  .transform(zeroAbsent((value) => value === 0));
+
+/** The doubles that print within Go's int64; the next ones are already outside. */
+const int64 = { min: -(2 ** 63) + 1024, max: 2 ** 63 - 1024 } as const;
+
+/**
+ * Any integer of 64 bits: durations in nanoseconds are long before they are exact in a double. The two ends,
+ * which no double is, become the nearest that a client can read.
+ */
+const signed = z
+  .number()
+  .check(({ value, issues }) => {
+    if (!Number.isInteger(value) || Math.abs(value) > 2 ** 63)
+      issues.push({ code: 'invalid_type', expected: 'int', input: value });
+  })
+  .transform((value) => Math.min(Math.max(value, int64.min), int64.max));
+
+export const integer = signed.nullish().transform(zeroAbsent((value) => value === 0));
 export const unsigned = z
   .int()
   .min(0)
@@ -38,20 +51,14 @@ export const filledText = z
   .string()
   .nullish()
   .transform((value) => value ?? '');
-export const filledInteger = z
-  .int()
-  .nullish()
-  .transform((value) => value ?? 0);
+export const filledInteger = signed.nullish().transform((value) => value ?? 0);
 
 /** Pointers: absent and zero differ. */
 export const flagPointer = z
   .boolean()
   .nullish()
   .transform((value) => value ?? undefined);
-export const integerPointer = z
-  .int()
-  .nullish()
-  .transform((value) => value ?? undefined);
+export const integerPointer = signed.nullish().transform((value) => value ?? undefined);
 export const unsignedPointer = z
   .int()
   .min(0)

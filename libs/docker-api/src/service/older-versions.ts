@@ -72,6 +72,7 @@ function olderContainer(container: Container, version: ApiVersion): Container {
   }
   if (before(40, version)) {
     result.Sysctls = undefined;
+    result.Configs = container.Configs?.map((config) => ({ ...config, Runtime: undefined }));
     if (result.Privileges?.CredentialSpec !== undefined)
       result.Privileges = {
         ...result.Privileges,

@@ -466,6 +466,20 @@ describe('what is filled in', () => {
     });
   });
 
+  test('a config for the engine itself came with 1.40', () => {
+    const configs = (minor: number, targets: Body) => {
+      const Configs = [{ ConfigID: 'c', ConfigName: 'n', ...targets }];
+      return JSON.stringify(specOf(body({}, { Configs }), { major: 1, minor }));
+    };
+    const File = { Name: 'f', UID: '0', GID: '0', Mode: 292 };
+    expect(configs(40, { Runtime: {} })).toContain('Runtime');
+    expect(() => configs(40, { Runtime: {}, File })).toThrow(
+      'cannot specify both File and Runtime',
+    );
+    expect(configs(39, { Runtime: {}, File })).not.toContain('Runtime');
+    expect(() => configs(39, { Runtime: {} })).toThrow('either File or Runtime should be set');
+  });
+
   test('older versions lose what they cannot know', () => {
     const given = body(
       { Placement: { MaxReplicas: 2 }, Resources: { Limits: { Pids: 3 } } },

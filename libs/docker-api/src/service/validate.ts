@@ -21,7 +21,8 @@ const memoryBytesMin = 4 * 1024 * 1024;
 const nanosPerMilli = 1_000_000;
 const portMax = 65_535;
 const nameCharsMax = 63;
-const nameForm = /^[a-zA-Z0-9](?:[-_]*[A-Za-z0-9]+)*$/;
+/** One way to match each name: nested repetitions would take time that doubles with each letter. */
+const nameForm = /^[a-zA-Z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?$/;
 
 /** What a spec is checked against besides itself. */
 export interface Surroundings {
@@ -29,7 +30,7 @@ export interface Surroundings {
   readonly documentName: (kind: DocumentKind, id: string) => string | undefined;
   /** The ingress network, when there is one. */
   readonly ingress: { readonly id: string; readonly name: string } | undefined;
-  /** Ports of all other services. */
+  /** Ports of the other services that the spec must leave to them. */
   readonly published: Iterable<{
     readonly serviceId: string;
     readonly name: string;

@@ -42,7 +42,7 @@ beforeEach(async () => {
   log = new FakeLog({ clock: systemClock, random: systemRandom });
   const place = {
     listen: { host: '0.0.0.0', port: 2_377 },
-    advertise: '10.0.0.1',
+    advertise: { host: '10.0.0.1', port: 2_377 },
     dispatcher: { host: '0.0.0.0', port: 2_378 },
   };
   const init = parseSwarmInit({ ListenAddr: '0.0.0.0:2377' });
@@ -236,7 +236,7 @@ describe('a node that renews', () => {
 async function strangersRequest(): Promise<Uint8Array> {
   const place = {
     listen: { host: '0.0.0.0', port: 1 },
-    advertise: '10.0.0.1',
+    advertise: { host: '10.0.0.1', port: 1 },
     dispatcher: { host: '0.0.0.0', port: 2 },
   };
   const init = parseSwarmInit({ ListenAddr: '0.0.0.0:2377' });

@@ -8,7 +8,7 @@ import { keepIngress } from './ingress.ts';
 
 const place = {
   listen: { host: '0.0.0.0', port: 2_377 },
-  advertise: '10.0.0.1',
+  advertise: { host: '10.0.0.1', port: 2_377 },
   dispatcher: { host: '0.0.0.0', port: 2_378 },
 };
 
