@@ -3,11 +3,13 @@ import {
   type Cidr,
   contains,
   type Family,
+  familyOf,
   hostsOf,
   type Network,
   parseAddress,
   parseCidr,
   rangeOf,
+  type StateView,
   subnetBlocks,
 } from '@shoal/state';
 
@@ -26,6 +28,8 @@ export interface FamilyPools {
   readonly size: number;
   /** The network's own addresses that lie in no range: they count as taken, and take nothing. */
   readonly outside: number;
+  /** The user named a range in a subnet: containers run by hand may have addresses outside of it. */
+  readonly isNarrowed: boolean;
 }
 
 /** Beyond it a size is only "more than anybody needs"; numbers stay exact. */
@@ -43,9 +47,27 @@ export function poolsOf(network: Network): Readonly<Record<Family, FamilyPools>>
   return pools;
 }
 
+/** How many of the addresses that the pools have to give are taken. */
+export function usedOf(view: StateView, network: Network, family: Family): number {
+  const { pools, outside, isNarrowed } = poolsOf(network)[family];
+  const use = view.addresses(network.id);
+  if (!isNarrowed) return use.count(family) - outside;
+  let used = 0;
+  for (const text of use.addresses())
+    if (familyOf(text) === family && isInside(text, pools)) used += 1;
+  return used;
+}
+
+/** Whether the address, once it is taken, counts in {@link usedOf}. */
+export function isCounted(network: Network, text: string): boolean {
+  const { pools, isNarrowed } = poolsOf(network)[familyOf(text)];
+  return !isNarrowed || isInside(text, pools);
+}
+
 function readPools({ spec, allocation }: Network, family: Family): FamilyPools {
   const configs = spec.IPAM?.Configs ?? [];
   const own: string[] = [];
+  let isNarrowed = false;
   const pools = subnetBlocks(allocation).flatMap(({ subnet, cidr, gateway }) => {
     if (cidr.address.family !== family) return [];
     const config = configs.find(({ Subnet }) => {
@@ -53,12 +75,13 @@ function readPools({ spec, allocation }: Network, family: Family): FamilyPools {
       return asked !== undefined && sameBlock(asked, cidr);
     });
     own.push(gateway, ...Object.values(config?.AuxAddresses ?? {}));
+    isNarrowed ||= Boolean(config?.IPRange);
     const range = narrowed(hostsOf(cidr), config?.IPRange);
     const size = Number(range.last - range.first) + 1;
     return [{ subnet, cidr, range, size: Math.max(0, Math.min(size, sizeMax)) }];
   });
   const outside = new Set(own).size - new Set(own.filter((text) => isInside(text, pools))).size;
-  return { pools, size: pools.reduce((sum, { size }) => sum + size, 0), outside };
+  return { pools, size: pools.reduce((sum, { size }) => sum + size, 0), outside, isNarrowed };
 }
 
 function sameBlock(a: Cidr, b: Cidr): boolean {

@@ -9,7 +9,7 @@ import {
   parseAddress,
   type StateView,
 } from '@shoal/state';
-import { type AddressPool, type FamilyPools, poolsOf } from './address-pools.ts';
+import { type AddressPool, isCounted, poolsOf, usedOf } from './address-pools.ts';
 
 /** Part of a network's addresses, at most, that is kept back for balancers. */
 export const keptBackShare = 0.25;
@@ -60,7 +60,6 @@ export type Given =
 export class Addresses {
   readonly #view: StateView;
   readonly #cursors: Cursors;
-  /** Network id → address. */
   readonly #given = new Map<string, Noted>();
   /** Network id → balancers that got their addresses in this step. */
   readonly #balancers = new Map<string, number>();
@@ -98,9 +97,9 @@ export class Addresses {
   }
 
   /** Takes this one address; false when somebody has it. */
-  take(networkId: string, address: string): boolean {
-    if (this.#isTaken(networkId, address)) return false;
-    this.#note(networkId, address);
+  take(network: Network, address: string): boolean {
+    if (this.#isTaken(network.id, address)) return false;
+    this.#noted(network).add(address);
     return true;
   }
 
@@ -117,20 +116,14 @@ export class Addresses {
     return Math.min(missing, Math.floor(size * keptBackShare));
   }
 
-  /** Addresses of the family that are taken, with those of this step. */
-  taken(networkId: string, family: Family): number {
-    const given = this.#given.get(networkId)?.counts[family] ?? 0;
-    return this.#view.addresses(networkId).count(family) + given;
-  }
-
   #give(network: Network, of: readonly Family[], keptBack: number): Given {
     const addresses: string[] = [];
     const full: string[] = [];
     for (const family of of) {
-      const pools = poolsOf(network)[family];
-      if (pools.pools.length === 0) continue;
-      const text = this.#next(network.id, pools, family, keptBack);
-      if (text === undefined) full.push(pools.pools.map(({ subnet }) => subnet).join(', '));
+      const { pools } = poolsOf(network)[family];
+      if (pools.length === 0) continue;
+      const text = this.#next(network, family, keptBack);
+      if (text === undefined) full.push(pools.map(({ subnet }) => subnet).join(', '));
       else addresses.push(text);
     }
     if (full.length === 0) return { kind: 'given', addresses };
@@ -138,27 +131,29 @@ export class Addresses {
     return { kind: 'full', full };
   }
 
-  #next(id: string, of: FamilyPools, family: Family, keptBack: number): string | undefined {
-    const taken = this.taken(id, family);
-    if (of.size - (taken - of.outside) <= keptBack) return undefined;
-    for (const pool of of.pools) {
-      const found = this.#search(id, pool, taken);
+  #next(network: Network, family: Family, keptBack: number): string | undefined {
+    const { pools, size } = poolsOf(network)[family];
+    const used = this.#noted(network).used[family];
+    if (size - used <= keptBack) return undefined;
+    for (const pool of pools) {
+      const found = this.#search(network, pool, used);
       if (found !== undefined) return found;
     }
     return undefined;
   }
 
-  /** At most `taken` addresses are passed over, so the search ends soon also in huge subnets. */
-  #search(id: string, pool: AddressPool, taken: number): string | undefined {
+  /** At most `used` addresses are passed over, so the search ends soon also in huge subnets. */
+  #search(network: Network, pool: AddressPool, used: number): string | undefined {
+    const { id } = network;
     const { first, last, family } = pool.range;
     let value = this.#cursors.after(this.#view, id, pool);
-    const steps = Math.min(pool.size, taken + 1);
+    const steps = Math.min(pool.size, used + 1);
     for (let step = 0; step < steps; step += 1) {
       value = value >= last || value < first ? first : value + 1n;
       const address = formatAddress({ family, value });
       if (this.#isTaken(id, address)) continue;
       this.#cursors.moved(id, pool, value);
-      this.#note(id, address);
+      this.#noted(network).add(address);
       return formatCidr({ address: { family, value }, prefix: pool.cidr.prefix });
     }
     return undefined;
@@ -171,27 +166,34 @@ export class Addresses {
     );
   }
 
-  #note(networkId: string, address: string): void {
-    let given = this.#given.get(networkId);
-    if (given === undefined) {
-      given = new Noted();
-      this.#given.set(networkId, given);
+  #noted(network: Network): Noted {
+    let noted = this.#given.get(network.id);
+    if (noted === undefined) {
+      noted = new Noted(this.#view, network);
+      this.#given.set(network.id, noted);
     }
-    given.add(address);
+    return noted;
   }
 }
 
-/** Addresses with their number of each family. */
+/** The addresses of a network that the step gives, and how many are taken with them. */
 class Noted {
   readonly all = new Set<string>();
-  readonly counts: Record<Family, number> = { 4: 0, 6: 0 };
+  readonly used: Record<Family, number>;
+  readonly #network: Network;
+
+  constructor(view: StateView, network: Network) {
+    this.#network = network;
+    this.used = { 4: usedOf(view, network, 4), 6: usedOf(view, network, 6) };
+  }
 
   add(address: string): void {
     this.all.add(address);
-    this.counts[familyOf(address)] += 1;
+    if (isCounted(this.#network, address)) this.used[familyOf(address)] += 1;
   }
 
   delete(address: string): void {
-    if (this.all.delete(address)) this.counts[familyOf(address)] -= 1;
+    if (this.all.delete(address) && isCounted(this.#network, address))
+      this.used[familyOf(address)] -= 1;
   }
 }

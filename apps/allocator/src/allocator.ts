@@ -11,6 +11,7 @@ import {
 import { Addresses, Cursors } from './addresses.ts';
 import { type AttachmentAnswer, settleBalancer, settleContainer } from './attachments.ts';
 import { allocateEndpoint, isEndpointAllocated, withEndpoint } from './endpoint.ts';
+import { HostPorts } from './host-ports.ts';
 import { type Blocked, subnetsKey } from './obstacle.ts';
 import { Pools } from './pools.ts';
 import { type PortCursors, Ports } from './ports.ts';
@@ -37,6 +38,7 @@ export function createAllocator({ onFilling }: AllocatorOptions = {}): Stage {
   const caches: Caches = {
     cursors: new Cursors(),
     ports: new Map(),
+    hostPorts: new HostPorts(),
     waits: new Waits(),
     resting: new Resting(),
     filling: new FillingWatch(onFilling ?? (() => undefined)),
@@ -44,6 +46,7 @@ export function createAllocator({ onFilling }: AllocatorOptions = {}): Stage {
   return {
     name: 'allocator',
     *step(view, changed, now, mine) {
+      caches.hostPorts.take(view, changed);
       const work = new Work(view, changed, caches.waits);
       for (const change of changed.changes)
         if (change.table === 'network' && change.after === undefined) {
@@ -65,6 +68,7 @@ export interface AllocatorOptions {
 interface Caches {
   readonly cursors: Cursors;
   readonly ports: PortCursors;
+  readonly hostPorts: HostPorts;
   readonly waits: Waits;
   readonly resting: Resting;
   readonly filling: FillingWatch;
@@ -87,7 +91,7 @@ class Step {
     this.#waits = caches.waits;
     this.#resting = caches.resting;
     this.#addresses = new Addresses(view, caches.cursors);
-    this.#ports = new Ports(view, caches.ports);
+    this.#ports = new Ports(view, caches.ports, caches.hostPorts);
   }
 
   *decide(work: Work): Iterable<Decision> {

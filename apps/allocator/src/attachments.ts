@@ -108,7 +108,7 @@ function wantedAddresses(
     return blocked({ kind: 'waits', waitsFor: networkKey(network.id), message });
   };
   if (found === undefined) return refuse('is no host address of');
-  if (!addresses.take(network.id, addressOf(found))) return refuse('is taken in');
+  if (!addresses.take(network, addressOf(found))) return refuse('is taken in');
   const others: readonly Family[] = families.filter((family) => family !== familyOf(found));
   const given = addresses.give(network, others);
   if (given.kind === 'full') addresses.putBack(network, [found]);

@@ -1,5 +1,6 @@
 import type { StateView } from '@shoal/state';
 import { describe, expect, it } from 'vitest';
+import { dynamicPortFirst, dynamicPortLast } from './ports.ts';
 import { FakeSwarm } from './testing/fake-swarm.ts';
 import {
   hostPort,
@@ -189,6 +190,26 @@ describe('a published port', () => {
       ...service('b', { ports: [openPort] }),
     );
     expect(published(view, 'b')).toEqual([30_001]);
+  });
+
+  it('on the nodes themselves is not given to others, whoever was there first', () => {
+    const onNode = { ...hostPort, PublishedPort: 30_000 };
+    const swarm = new FakeSwarm().write(
+      ingress,
+      ...service('a', { ports: [openPort] }),
+      ...service('b', { ports: [onNode, { ...hostPort, PublishedPort: undefined }] }),
+      ...service('c', { ports: [onNode] }),
+    );
+    const { view } = swarm;
+    expect(published(view, 'a')).toEqual([30_001]);
+    swarm.write(...removed(view, 'service', 'c'), ...updated(view, 'a', {}));
+    const rest = Array.from({ length: dynamicPortLast - dynamicPortFirst }, () => openPort);
+    swarm.write(...service('rest', { ports: rest }));
+    expect(published(view, 'rest')).toHaveLength(rest.length);
+    swarm.write(...service('late', { ports: [openPort] }), task('one', 'late'));
+    expect(view.tasks.get('one')?.status.err).toMatch(/^all tcp ports from/);
+    swarm.write(...updated(view, 'b', {}));
+    expect(published(view, 'late')).toEqual([30_000]);
   });
 
   it('of another protocol is another port', () => {

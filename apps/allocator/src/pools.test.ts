@@ -3,7 +3,17 @@ import { vniOption } from '@shoal/state';
 import { describe, expect, it } from 'vitest';
 import { restMs } from './resting.ts';
 import { FakeSwarm } from './testing/fake-swarm.ts';
-import { cluster, network, removed, service, subnet, task } from './testing/objects.ts';
+import {
+  cluster,
+  container,
+  network,
+  node,
+  removed,
+  service,
+  subnet,
+  task,
+} from './testing/objects.ts';
+import { usedRatio } from './usage.ts';
 
 type Configs = NonNullable<NonNullable<NetworkSpec['IPAM']>['Configs']>;
 
@@ -120,6 +130,28 @@ describe('a network with wishes', () => {
       (id) => view.tasks.get(id)?.networks?.[0]?.addresses,
     );
     expect(addresses).toEqual([['10.5.9.0/16'], ['10.5.9.1/16'], ['10.5.9.3/16'], undefined]);
+  });
+
+  it('is full when its range is, whatever containers have beside it', () => {
+    const swarm = new FakeSwarm().write(
+      node('n1'),
+      asking('a', { Subnet: '10.5.0.0/16', IPRange: '10.5.9.0/29' }),
+    );
+    const { view } = swarm;
+    const byHand = (id: number) => container(`c${id}`, 'a', 'n1', `10.5.1.${id}`);
+    swarm.write(...[1, 2, 3, 4, 5, 6, 7].map(byHand), container('in', 'a', 'n1', '10.5.9.1'));
+    expect(usedRatio(view, view.networks.get('a') as Network)).toBe(2 / 8);
+    const tasks = Array.from({ length: 7 }, (_, at) => `t${at}`);
+    swarm.write(
+      ...[8, 9].map(byHand),
+      ...service('web', { networks: ['a'], mode: 'dnsrr' }),
+      ...tasks.map((id) => task(id, 'web')),
+    );
+    // The balancer of the node has the first.
+    expect(tasks.map((id) => view.tasks.get(id)?.networks?.[0]?.addresses[0])).toEqual([
+      ...[2, 3, 4, 5, 6, 7].map((last) => `10.5.9.${last}/16`),
+      undefined,
+    ]);
   });
 
   it('gets the VXLAN ids it names, one for each subnet', () => {

@@ -1,4 +1,5 @@
 import { type PortConfig, portKey, type StateView } from '@shoal/state';
+import type { HostPorts } from './host-ports.ts';
 import { type Blocked, blocked, type Obstacle, portWaitKey } from './obstacle.ts';
 
 /** Ports that services get which name none; as in Swarm. */
@@ -21,11 +22,13 @@ export type PortCursors = Map<PortConfig['Protocol'], number>;
 export class Ports {
   readonly #view: StateView;
   readonly #cursors: PortCursors;
+  readonly #onHosts: HostPorts;
   readonly #given = new Map<string, string>();
 
-  constructor(view: StateView, cursors: PortCursors) {
+  constructor(view: StateView, cursors: PortCursors, onHosts: HostPorts) {
     this.#view = view;
     this.#cursors = cursors;
+    this.#onHosts = onHosts;
   }
 
   /**
@@ -120,6 +123,8 @@ export class Ports {
       port = port >= dynamicPortLast ? dynamicPortFirst : port + 1;
       const key = portKey(protocol, port);
       if (own.has(key) || this.#view.ingressPorts.has(key) || this.#given.has(key)) continue;
+      // The nodes on which it is published could not take it for the mesh as well.
+      if (this.#onHosts.has(key)) continue;
       cursors.set(protocol, port);
       return port;
     }

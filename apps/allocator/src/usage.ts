@@ -1,5 +1,5 @@
 import type { Network, StateView } from '@shoal/state';
-import { poolsOf } from './address-pools.ts';
+import { poolsOf, usedOf } from './address-pools.ts';
 import { families } from './addresses.ts';
 
 /** Part of its addresses from which on a network is said to fill up. */
@@ -27,9 +27,9 @@ export function fillingOf(view: StateView, network: Network): Filling | undefine
 
 function usesOf(view: StateView, network: Network): readonly Filling[] {
   return families.flatMap((family) => {
-    const { pools, size, outside } = poolsOf(network)[family];
+    const { pools, size } = poolsOf(network)[family];
     if (size === 0) return [];
-    const used = view.addresses(network.id).count(family) - outside;
+    const used = usedOf(view, network, family);
     const subnets = pools.map(({ subnet }) => subnet).join(', ');
     return [{ network: network.spec.Name, subnets, used, size }];
   });

@@ -6,6 +6,8 @@ import {
   ingressPortsOf,
   isBefore,
   type Network,
+  type PortConfig,
+  portKey,
   type Service,
   type StateObject,
   type StateView,
@@ -102,11 +104,11 @@ export class Work {
     if (before?.revision !== after?.revision || before?.endpoint !== after?.endpoint)
       this.#allOf(id);
     this.#freed(change);
-    const kept = new Set(after === undefined ? [] : ingressPortsOf(after));
-    for (const port of before === undefined ? [] : ingressPortsOf(before)) {
-      if (kept.has(port)) continue;
-      this.#wake(this.#waits.take(portWaitKey(port)));
-      this.#wake(this.#waits.take(portWaitKey(port.slice(0, port.indexOf('/')))));
+    const kept = after?.endpoint.ports ?? [];
+    for (const port of before?.endpoint.ports ?? []) {
+      if (kept.some((one) => isSamePort(one, port))) continue;
+      this.#wake(this.#waits.take(portWaitKey(portKey(port.Protocol, port.PublishedPort ?? 0))));
+      this.#wake(this.#waits.take(portWaitKey(port.Protocol)));
     }
   }
 
@@ -184,6 +186,14 @@ export class Work {
   #task(task: Task): void {
     this.#service(task.serviceId).add(task);
   }
+}
+
+function isSamePort(one: PortConfig, other: PortConfig): boolean {
+  return (
+    one.PublishMode === other.PublishMode &&
+    one.Protocol === other.Protocol &&
+    one.PublishedPort === other.PublishedPort
+  );
 }
 
 function samePlace(before: Task, after: Task): boolean {

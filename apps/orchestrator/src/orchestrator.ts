@@ -3,6 +3,7 @@ import { rebalanceKey } from '@shoal/state';
 import { lostNodeOfKey, movesOf } from './drain/lost.ts';
 import { nodeKey, nodeOfKey, tendNode } from './drain/progress.ts';
 import type { Moves } from './plan.ts';
+import { giveUpLost } from './reaper/lost-nodes.ts';
 import { Rebalancer } from './rebalance/rebalancer.ts';
 import { orphanedServices, reconcile } from './reconcile.ts';
 import { concerned } from './relevance.ts';
@@ -38,7 +39,11 @@ export function createOrchestrator(): Stage {
       for (const id of services)
         if (mine(id)) yield* reconcile(view, id, now, apart.has(id) ? undefined : moves);
       yield* movesOf(view, moves);
-      for (const id of nodes) if (mine(nodeKey(id))) yield* tendNode(view, id, now);
+      for (const id of nodes) {
+        if (!mine(nodeKey(id))) continue;
+        yield* tendNode(view, id, now);
+        yield* giveUpLost(view, id, now);
+      }
       if (mine(rebalanceKey)) yield* rebalancer.decide(view, changed, now);
     },
   };

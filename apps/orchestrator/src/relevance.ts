@@ -3,7 +3,7 @@ import type { AppliedChange, Node, StateView, Task } from '@shoal/state';
 import { isBefore, isTerminal } from '@shoal/state';
 import { turnsOf } from './drain/turns.ts';
 import { isOverCommitted } from './enforce/enforce.ts';
-import { isDrained, isOnLostNode } from './node-fitness.ts';
+import { isDrained, isOnLostNode, isUnreachable } from './node-fitness.ts';
 
 /** What the changes may give something to do. Says too much rather than too little. */
 export interface Concerned {
@@ -28,14 +28,14 @@ export function concerned(
   return { services, nodes };
 }
 
-/** Nodes that are drained, or were, and that the change may bring forward. */
+/** Nodes that are drained or down, or were, and that the change may bring forward. */
 function* nodesOf(view: StateView, change: AppliedChange): Iterable<string> {
   if (change.table === 'node') yield change.id;
   if (change.table !== 'task') return;
   const { before, after } = change;
   const task = after ?? before;
   if (task === undefined || !concerns(view, before, after)) return;
-  if (isDrained(view, task)) yield task.nodeId;
+  if (isDrained(view, task) || isUnreachable(view, task)) yield task.nodeId;
   if (task.slot === 0) return;
   for (const mate of view.tasks.bySlot(task.serviceId, task.slot))
     if (isDrained(view, mate)) yield mate.nodeId;

@@ -25,7 +25,7 @@ export class Subject {
   readonly plan: Plan;
   readonly now: Instant;
   readonly #ages = new Map<number, TaskAge>();
-  #constraints: readonly Constraint[] | undefined;
+  readonly #constraints = new Map<Revision, readonly Constraint[]>();
 
   constructor(view: StateView, service: Service, revision: Revision, plan: Plan, now: Instant) {
     this.view = view;
@@ -73,14 +73,15 @@ export class Subject {
       : this.revision.meta.createdAt;
   }
 
-  /** Whether the node meets the constraints of the current revision; malformed ones are met anywhere. */
-  meetsConstraints(node: Node): boolean {
-    if (this.#constraints === undefined) {
-      const { Placement } = this.revision.spec.TaskTemplate;
-      const parsed = parseConstraints(Placement?.Constraints ?? []);
-      this.#constraints = parsed.kind === 'constraints' ? parsed.constraints : [];
+  /** Whether the node meets the constraints of the revision; malformed ones are met anywhere. */
+  meetsConstraints(node: Node, revision = this.revision): boolean {
+    let constraints = this.#constraints.get(revision);
+    if (constraints === undefined) {
+      const parsed = parseConstraints(revision.spec.TaskTemplate.Placement?.Constraints ?? []);
+      constraints = parsed.kind === 'constraints' ? parsed.constraints : [];
+      this.#constraints.set(revision, constraints);
     }
-    return matchesConstraints(this.#constraints, node);
+    return matchesConstraints(constraints, node);
   }
 
   ageOf({ revision }: Task): TaskAge {

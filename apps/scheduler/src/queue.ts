@@ -64,6 +64,11 @@ export class Queue {
     for (const id of this.#preassigned.get(nodeId) ?? []) this.#freshPreassigned.add(id);
   }
 
+  /** Whether any of them is yet to be looked at. */
+  get hasFreshPreassigned(): boolean {
+    return this.#freshPreassigned.size > 0;
+  }
+
   /** At most `most` of the preassigned tasks with something to look at. */
   preassigned(most: number): readonly string[] {
     const ids = [...this.#freshPreassigned].slice(0, most);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { failuresThatMakeSuspect, failureWindowMs } from './failures.ts';
+import { placementsPerStepMax } from './scheduler.ts';
 import { FakeBoard } from './testing/fake-board.ts';
 
 function boardOf(nodes: number): FakeBoard {
@@ -282,6 +283,25 @@ describe('tasks whose node was chosen at their creation', () => {
     board.schedule();
     expect(board.task(id).status.state).toBe('assigned');
   });
+
+  it.each([0, 1])(
+    'are all looked at by a scheduler that starts, %i more than a step places',
+    (more) => {
+      const count = placementsPerStepMax + more;
+      const board = boardOf(count);
+      const template = { Resources: { Reservations: { NanoCPUs: 5e9 } } };
+      board.service('filler', template);
+      board.service('agent', template);
+      const nodes = Array.from({ length: count }, (_, at) => `node${at + 1}`);
+      const fillers = nodes.map((nodeId) => board.placed('filler', nodeId));
+      const ids = nodes.flatMap((nodeId) => board.tasks('agent', 1, { slot: 0, nodeId }));
+      board.schedule();
+      board.end(fillers.at(-1) ?? '');
+      board.restart();
+      board.schedule();
+      expect(ids.filter((id) => board.task(id).status.state === 'assigned')).toEqual(ids.slice(-1));
+    },
+  );
 
   it('come before others', () => {
     const board = boardOf(1);

@@ -18,7 +18,7 @@ import { Awareness } from './policies/awareness.ts';
 import { type Displacement, Displacer } from './policies/displacer.ts';
 import { type Gate, gateOf, openGate } from './policies/gate.ts';
 import { type Left, placeAtHomes } from './policies/homecoming.ts';
-import { forgottenHomes, homeChanges } from './policies/homes.ts';
+import { forgottenHomes, homeChanges, settledHomes } from './policies/homes.ts';
 import { Queue } from './queue.ts';
 import { unfitNode } from './wait-text.ts';
 
@@ -97,7 +97,7 @@ function remember(
   for (const change of changed.changes) {
     ledger.apply(change);
     queue.apply(change);
-    if (change.table === 'network') board.forget();
+    if (change.table === 'network' || change.table === 'cluster') board.forget();
     if (change.table === 'revision' && change.after === undefined) board.forgetSurvey(change.id);
   }
   ledger.takeBack();
@@ -132,14 +132,16 @@ class Round {
     for (const id of this.#queue.calledOff()) this.#callOff(view.tasks.get(id));
     if (this.#queue.hasPreassigned)
       for (const nodeId of this.#board.changedNodes()) this.#queue.recheckNode(nodeId);
-    for (const id of this.#queue.preassigned(placementsPerStepMax))
-      this.#confirm(view.tasks.get(id));
+    // Who goes on waiting with the same words is no decision: the next ones have their turn at once.
+    while (this.#left > 0 && this.#queue.hasFreshPreassigned)
+      for (const id of this.#queue.preassigned(this.#left)) this.#confirm(view.tasks.get(id));
     const groups = this.#queue.groups(ledger.journal.position);
     for (const group of this.#board.policies.inOrder(groups)) {
       if (this.#left <= 0) break;
       this.#place(group);
     }
     if (this.#left <= 0) this.#wake(moreKey, this.#board.now);
+    this.#settleHomes();
     this.#forgetHomes();
     return this.#decisions;
   }
@@ -276,6 +278,20 @@ class Round {
     if (this.#homed.has(id)) return [];
     this.#homed.add(id);
     return changes;
+  }
+
+  /** Says of homes that were tentative whether the data is there. */
+  #settleHomes(): void {
+    const { view } = this.#board;
+    const homes = this.#awareness
+      .unsettled()
+      .filter(({ id, serviceId }) => this.#mine(serviceId) && !this.#homed.has(id));
+    for (const { serviceId, changes } of settledHomes(view, homes))
+      this.#decide(
+        serviceId,
+        'the first task at the volumes has begun or was turned away',
+        changes,
+      );
   }
 
   #forgetHomes(): void {

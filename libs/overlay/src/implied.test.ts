@@ -4,6 +4,7 @@ import {
   type Change,
   type Node,
   nodeAttachmentId,
+  type PortConfig,
   type Revision,
   revisionId,
   type Service,
@@ -172,6 +173,71 @@ test('a task that runs is a record in each of its networks, with ports in the in
     },
   ]);
 });
+
+describe('while an update changes a target port, tasks made before it are led to where they listen', () => {
+  const mesh = (PublishedPort: number, TargetPort: number, more: Partial<PortConfig> = {}) =>
+    ({ Protocol: 'tcp', TargetPort, PublishedPort, PublishMode: 'ingress', ...more }) as const;
+  const open = (TargetPort: number, more: Partial<PortConfig> = {}) => mesh(0, TargetPort, more);
+  const Name = 'http';
+  const cases: readonly [string, PortConfig[], PortConfig[], readonly string[]][] = [
+    ['of the same number', [mesh(8_080, 80)], [mesh(8_080, 8_000)], ['8080:80']],
+    [
+      'in another order',
+      [mesh(8_080, 80), mesh(8_443, 443)],
+      [mesh(8_443, 4_430), mesh(8_080, 8_000)],
+      ['8443:443', '8080:80'],
+    ],
+    ['on the host before', [mesh(81, 80, { PublishMode: 'host' })], [mesh(81, 8_000)], ['81:80']],
+    ['of another protocol', [mesh(53, 53, { Protocol: 'udp' })], [mesh(53, 54)], ['53:54']],
+    ['that is new', [mesh(8_080, 80)], [mesh(8_080, 80), mesh(81, 81)], ['8080:80', '81:81']],
+    ['open, by name', [open(9), open(80, { Name })], [mesh(30_001, 81, { Name })], ['30001:80']],
+    ['open, by target', [open(80), open(9)], [mesh(30_001, 9)], ['30001:9']],
+    ['open, by its place', [open(80)], [mesh(30_001, 8_000)], ['30001:80']],
+    [
+      'open, beside one that came',
+      [open(80)],
+      [mesh(30_001, 8_000), mesh(30_000, 80)],
+      ['30001:8000', '30000:80'],
+    ],
+  ];
+  test.each(cases)('a port %s', (_what, before, after, expected) => {
+    addTask({ revision: addRevision(before) });
+    const networks = [{ networkId: 'ingress', addresses: ['10.0.1.12/24'] }];
+    addTask({ id: 'next', revision: addRevision(after, after), networks });
+    const led = implied('ingress').map(({ service: of }) =>
+      of?.ports.map(({ publishedPort, targetPort }) => `${publishedPort}:${targetPort}`),
+    );
+    const own = after.map(({ PublishedPort, TargetPort }) => `${PublishedPort}:${TargetPort}`);
+    expect(led).toEqual([expected, own]);
+  });
+});
+
+/** A revision that asks for the ports; with an endpoint the service's, for which it has been worked out. */
+function addRevision(Ports: readonly PortConfig[], endpoint?: readonly PortConfig[]): number {
+  const current = state.view.services.get('s');
+  const first = state.view.revisions.of('s', 1);
+  if (current === undefined || first === undefined) throw new Error('no service');
+  const number = current.revision + 1;
+  const ports = endpoint ?? current.endpoint.ports;
+  const spec = { ...first.spec, EndpointSpec: { Ports } };
+  write(
+    {
+      op: 'update',
+      table: 'service',
+      object: {
+        ...current,
+        revision: number,
+        endpoint: { ...current.endpoint, revision: number, ports },
+      },
+    },
+    {
+      op: 'create',
+      table: 'revision',
+      object: { ...first, id: revisionId('s', number), number, spec },
+    },
+  );
+  return number;
+}
 
 describe('a task is in a network from its start to its end, and served in between', () => {
   const cases: readonly [string, Partial<Task>, 'absent' | 'reachable' | 'serving'][] = [

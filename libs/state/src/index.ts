@@ -132,6 +132,7 @@ export {
 } from './network-spec.ts';
 export * from './objects.ts';
 export * from './policy.ts';
+export { missingReference, type Reference } from './references.ts';
 export { describeRefusal } from './refusal-text.ts';
 export { sameTask } from './same-task.ts';
 export * from './spec.ts';

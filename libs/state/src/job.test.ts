@@ -7,6 +7,7 @@ import {
   jobCounts,
   jobRun,
   jobStatusAfter,
+  mayRetryJob,
   nextJobStatus,
   type ServiceMode,
   type ServiceSpec,
@@ -130,6 +131,45 @@ describe('a run of a replicated job', () => {
     );
     const current = [...state.view.tasks.values()].filter((one) => isUpToDate(state.view, one));
     expect(current.map(({ id }) => id)).toEqual(['a']);
+  });
+});
+
+describe('a limit of two restarts', () => {
+  const tenMs = 10_000_000;
+
+  /** How long each try ran before it failed; the next began an hour later. */
+  function failures(...ran: readonly number[]): Task[] {
+    return ran.map((ms, nth) => {
+      const startedAt = (nth * 3_600_000) as Instant;
+      const status = { ...observed('failed'), startedAt, at: (startedAt + ms) as Instant };
+      return jobTask(`t${nth}`, 0, 'failed', { ...off, status });
+    });
+  }
+
+  test.each<[string, number, readonly number[], boolean]>([
+    ['without a window is not reached by two failures', 0, [99, 99], true],
+    ['without a window counts all', 0, [99, 99, 99], false],
+    ['with a window counts those in a row, however far apart', tenMs, [1, 1, 1], false],
+    ['with a window counts none before one that lasted', tenMs, [1, 1, 10], true],
+    ['counts on after one that lasted', tenMs, [1, 1, 10, 1], true],
+    ['is reached by two after one that lasted', tenMs, [1, 1, 10, 1, 1], false],
+    ['is told by the last three', tenMs, [10, 1, 1], false],
+  ])('%s', (_rule, Window, ran, again) => {
+    const RestartPolicy = { MaxAttempts: 2, Window };
+    const TaskTemplate = { ...spec('job').TaskTemplate, RestartPolicy };
+    const tries = failures(...ran);
+    const ended = tries.at(-1);
+    if (ended === undefined) throw new Error('no tries');
+    const made = revision('job', 1, { Mode: replicated, TaskTemplate });
+    expect(mayRetryJob(made, tries, ended)).toBe(again);
+  });
+
+  test('never began and was lost: goes elsewhere whatever failed before', () => {
+    const RestartPolicy = { MaxAttempts: 2 };
+    const TaskTemplate = { ...spec('job').TaskTemplate, RestartPolicy };
+    const lost = jobTask('lost', 0, 'orphaned', off);
+    const made = revision('job', 1, { Mode: replicated, TaskTemplate });
+    expect(mayRetryJob(made, [...failures(1, 1, 1), lost], lost)).toBe(true);
   });
 });
 

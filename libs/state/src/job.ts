@@ -93,18 +93,26 @@ const nanosecondsPerMillisecond = 1_000_000;
 
 /**
  * Whether a job tries again in a slot where `ended` did not complete. Only failures count against the limit of
- * attempts, not lost nodes; with a window, only those within it. A job whose condition is `none` is not run
- * twice, but one that never began may go elsewhere.
+ * attempts, not lost nodes; with a window, only those since one that had run for so long, whatever the delay
+ * between them. The last ones, one more than the limit, are enough to tell. A job whose condition is `none` is
+ * not run twice, but one that never began may go elsewhere.
  */
 export function mayRetryJob({ spec }: Revision, tries: readonly Task[], ended: Task): boolean {
   const policy = spec.TaskTemplate.RestartPolicy;
   if (!hasFailed(ended) && ended.status.startedAt === undefined) return true;
   if (policy?.Condition === 'none') return false;
   const attemptsMax = policy?.MaxAttempts ?? 0;
+  if (attemptsMax === 0) return true;
   const windowMs = (policy?.Window ?? 0) / nanosecondsPerMillisecond;
-  const since = windowMs === 0 ? Number.NEGATIVE_INFINITY : ended.status.at - windowMs;
-  const failures = tries.filter((task) => hasFailed(task) && task.status.at >= since);
-  return attemptsMax === 0 || failures.length <= attemptsMax;
+  const failures = tries.filter(hasFailed);
+  const lasted = windowMs === 0 ? -1 : failures.findLastIndex((task) => ranMs(task) >= windowMs);
+  // What follows one that lasted are restarts, as is what follows the first.
+  const restarts = failures.length - 1 - Math.max(0, lasted);
+  return restarts < attemptsMax;
+}
+
+function ranMs({ status: { startedAt, at } }: Task): number {
+  return startedAt === undefined ? 0 : at - startedAt;
 }
 
 function hasFailed({ status }: Task): boolean {

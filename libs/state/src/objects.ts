@@ -136,6 +136,8 @@ export interface CronStatus {
   readonly lastRun?: Instant | undefined;
   /** A run of several tasks: those before are being called off, the new ones come next. */
   readonly starting?: boolean | undefined;
+  /** The revision that the last run made; absent for jobs, whose runs make none. */
+  readonly revision?: number | undefined;
 }
 
 export interface UpdateStatus {
@@ -324,7 +326,8 @@ export interface Lease extends StateObject {
 
 /**
  * Where the data of one slot is: its tasks mount named volumes that are local to a node. Written by the
- * scheduler with the assignment, deleted by it when the service is gone.
+ * scheduler with the assignment, deleted by it when the service is gone, or when the node turned the first
+ * task away before there was any data.
  */
 export interface VolumeHome extends StateObject {
   /** `<service id>.<slot>`, see {@link volumeHomeId}. */
@@ -332,8 +335,10 @@ export interface VolumeHome extends StateObject {
   readonly serviceId: string;
   readonly slot: number;
   readonly nodeId: string;
-  /** Names of the volumes, as the spec of the last task has them. */
+  /** Names of the volumes that are there: of the last task, and of earlier revisions that may come back. */
   readonly volumes: readonly string[];
+  /** No task of the slot is known to have had a container there yet. */
+  readonly tentative?: boolean | undefined;
 }
 
 export function volumeHomeId(serviceId: string, slot: number): string {

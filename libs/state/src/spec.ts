@@ -230,7 +230,12 @@ export interface ClusterSpec {
     readonly ForceRotate?: number | undefined;
     readonly ExternalCAs?: readonly ExternalCa[] | undefined;
   };
-  readonly TaskDefaults: Readonly<Record<string, unknown>>;
+  readonly TaskDefaults: {
+    /** Of tasks whose own template names none. */
+    readonly LogDriver?:
+      | { readonly Name?: string | undefined; readonly Options?: Labels | undefined }
+      | undefined;
+  };
   readonly EncryptionConfig: { readonly AutoLockManagers: boolean };
 }
 

@@ -1,7 +1,14 @@
 import { type ApiError, apiErrors } from '@shoal/docker-api';
-import type { Clock } from '@shoal/runtime';
+import type { Clock, Instant } from '@shoal/runtime';
 import type { Replica } from '@shoal/stage';
-import { isBefore, isTerminal, type Network, type StateView, type Task } from '@shoal/state';
+import {
+  type Change,
+  isBefore,
+  isTerminal,
+  type Network,
+  type StateView,
+  type Task,
+} from '@shoal/state';
 import type { Manager } from '../cluster/standing.ts';
 import { commit, refusalError } from '../cluster/write.ts';
 import type { ApiContext } from '../context.ts';
@@ -14,12 +21,16 @@ const stoppingMsMax = 60_000;
 
 /** Whether a network can go now. */
 export type Removable =
-  | { readonly kind: 'free' }
+  /** `lost` are tasks that end with it: nobody is there to say that they have. */
+  | { readonly kind: 'free'; readonly lost: readonly Task[] }
   /** Only containers that are told to stop, or soon will be, are still in it. */
   | { readonly kind: 'stopping'; readonly task: string }
   | { readonly kind: 'in-use'; readonly refusal: ApiError };
 
-/** As Docker judges it, except that a stopping container keeps its network until it has ended. */
+/**
+ * As Docker judges it, except that a stopping container keeps its network until it has ended, or its node is
+ * down.
+ */
 export function removable(view: StateView, { id, spec }: Network): Removable {
   if (spec.Predefined) return inUse(apiErrors.predefinedNetwork(spec.Name));
   const [service] = view.services.byNetwork(id);
@@ -31,12 +42,14 @@ export function removable(view: StateView, { id, spec }: Network): Removable {
     );
   for (const { id: attachment, kind } of view.attachments.byNetwork(id))
     if (kind === 'container') return inUse(apiErrors.networkInUse(id, 'task', attachment));
+  const lost: Task[] = [];
   let stopping: string | undefined;
   for (const task of view.tasks.byNetwork(id)) {
     if (!isLeaving(view, task)) return inUse(apiErrors.networkInUse(id, 'task', task.id));
-    stopping ??= task.id;
+    if (isLost(view, task)) lost.push(task);
+    else stopping ??= task.id;
   }
-  return stopping === undefined ? { kind: 'free' } : { kind: 'stopping', task: stopping };
+  return stopping === undefined ? { kind: 'free', lost } : { kind: 'stopping', task: stopping };
 }
 
 function inUse(refusal: ApiError): Removable {
@@ -50,6 +63,12 @@ function isLeaving(view: StateView, { serviceId, desired, status }: Task): boole
     !isBefore(desired, 'complete') ||
     view.services.get(serviceId) === undefined
   );
+}
+
+/** Told to stop, or of a service that is gone, on a node that cannot say when it has. */
+function isLost(view: StateView, { nodeId, serviceId, desired }: Task): boolean {
+  const isCalledOff = !isBefore(desired, 'shutdown') || view.services.get(serviceId) === undefined;
+  return isCalledOff && view.nodes.get(nodeId)?.status.state === 'down';
 }
 
 /** Removes the network once nothing stops in it any more. @throws ApiError in Docker's words */
@@ -94,15 +113,24 @@ export async function tryRemoval(
   if (now.kind === 'stopping') return now;
   const { version } = network.meta;
   const refusal = await commit(context, manager, command, [
+    ...now.lost.map((task) => orphaned(task, context.clock.now())),
     { op: 'delete', table: 'network', id, version },
   ]);
   if (refusal === undefined) return { kind: 'gone' };
   if (refusal.kind === 'version-conflict') return { kind: 'again' };
   // A task that has no address yet is not among those of the network.
   const holder = refusal.kind === 'in-use' ? replica.view.tasks.get(refusal.byId) : undefined;
-  if (holder !== undefined && isLeaving(replica.view, holder))
-    return { kind: 'stopping', task: holder.id };
-  throw refusalError(refusal);
+  if (holder === undefined || !isLeaving(replica.view, holder)) throw refusalError(refusal);
+  if (!isLost(replica.view, holder)) return { kind: 'stopping', task: holder.id };
+  await commit(context, manager, command, [orphaned(holder, context.clock.now())]);
+  return { kind: 'again' };
+}
+
+/** Its addresses end with the network; where it still runs, its node stops it when it is back. */
+function orphaned(task: Task, at: Instant): Change {
+  const message = 'network removed while the node of the task was down';
+  const status = { ...task.status, state: 'orphaned', at, message } as const;
+  return { op: 'update', table: 'task', object: { ...task, status } };
 }
 
 /** False when the time is up first. */
@@ -113,8 +141,9 @@ function untilEnded(
   msMax: number,
 ): Promise<boolean> {
   const hasEnded = (): boolean => {
-    const task = replica.view.tasks.get(taskId);
-    return task === undefined || isTerminal(task.status.state);
+    const { view } = replica;
+    const task = view.tasks.get(taskId);
+    return task === undefined || isTerminal(task.status.state) || isLost(view, task);
   };
   if (hasEnded()) return Promise.resolve(true);
   return new Promise((resolve) => {

@@ -72,6 +72,55 @@ describe('a network that is removed', () => {
     expect(site.view.networks.get(id)).toBeUndefined();
   });
 
+  test.each([
+    { task: 'of a service that is gone', gone: true, desired: 'running', network: true },
+    { task: 'that is to be removed', gone: true, desired: 'remove', network: true },
+    { task: 'that is told to stop', gone: false, desired: 'shutdown', network: true },
+    { task: 'without an address there', gone: true, desired: 'remove', network: false },
+  ] as const)('does not wait for a task $task on a node that is down', async (row) => {
+    const id = await site.create('demo');
+    site.allocate(id, '10.0.9', 4_101);
+    const web = { Networks: [{ Target: 'demo' }] };
+    const serviceId = await site.serve('web', {}, web);
+    const { id: taskId } = site.addTask(serviceId, row.network ? id : undefined);
+    if (row.gone) await site.ask('DELETE', '/services/web');
+    else {
+      const version = site.view.services.get(serviceId)?.meta.version;
+      const path = `/services/${serviceId}/update?version=${version}`;
+      expect((await site.ask('POST', path, service('web'))).status).toBe(200);
+    }
+    const task = site.view.tasks.get(taskId);
+    const [node] = site.view.nodes.values();
+    if (task === undefined || node === undefined) throw new Error('no task, or no node');
+    site.host.log.write([
+      { op: 'update', table: 'task', object: { ...task, desired: row.desired } },
+    ]);
+    const removal = site.ask('DELETE', '/networks/demo');
+    const status = { ...node.status, state: 'down' as const };
+    site.host.log.write([{ op: 'update', table: 'node', object: { ...node, status } }]);
+    expect((await removal).status).toBe(204);
+    expect(site.view.networks.get(id)).toBeUndefined();
+    expect(site.view.tasks.get(taskId)).toMatchObject({ status: { state: 'orphaned' } });
+    expect(site.view.addresses(id).holder('10.0.9.5')).toBeUndefined();
+  });
+
+  test('is refused while a task on a node that is down is to run', async () => {
+    const id = await site.create('demo');
+    site.allocate(id, '10.0.9', 4_101);
+    const serviceId = await site.serve('web', {}, { Networks: [{ Target: 'demo' }] });
+    const task = site.addTask(serviceId, id);
+    const version = site.view.services.get(serviceId)?.meta.version;
+    await site.ask('POST', `/services/${serviceId}/update?version=${version}`, service('web'));
+    const [node] = site.view.nodes.values();
+    if (node === undefined) throw new Error('no node');
+    const status = { ...node.status, state: 'down' as const };
+    site.host.log.write([{ op: 'update', table: 'node', object: { ...node, status } }]);
+    expect((await site.ask('DELETE', '/networks/demo')).text).toContain(
+      `in use by task ${task.id}`,
+    );
+    expect(site.view.tasks.get(task.id)?.status.state).toBe('running');
+  });
+
   test('and is the ingress network: refused while a service publishes, else gone for good', async () => {
     const ports = { EndpointSpec: { Ports: [{ TargetPort: 80, PublishedPort: 8_080 }] } };
     const serviceId = await site.serve('web', ports);

@@ -153,8 +153,8 @@ export class NetworkSite extends FakeSite {
     this.engine.networks = [...this.engine.networks, local(name, hex('f'), own)];
   }
 
-  /** Makes a task that runs, with an address in the network. */
-  addTask(serviceId: string, networkId: string): Task {
+  /** Makes a task that runs, with an address in the network if one is given. */
+  addTask(serviceId: string, networkId?: string): Task {
     const [node] = this.view.nodes.values();
     const object: Task = {
       id: 't'.repeat(25),
@@ -165,7 +165,7 @@ export class NetworkSite extends FakeSite {
       revision: 1,
       desired: 'running',
       status: { state: 'running', at: systemClock.now(), message: 'started', err: '' },
-      networks: [{ networkId, addresses: ['10.0.9.5/24'] }],
+      networks: networkId === undefined ? undefined : [{ networkId, addresses: ['10.0.9.5/24'] }],
     };
     this.host.log.write([{ op: 'create', table: 'task', object }]);
     return object;

@@ -7,6 +7,7 @@ import {
   type Task,
   type TaskAssignment,
   type TaskState,
+  type TaskTemplate,
 } from '@shoal/state';
 
 /** Opens the registry credentials of a revision; undefined when there are none or they cannot be opened. */
@@ -54,7 +55,7 @@ export function assignmentOf(
     slot: task.slot,
     nodeId: task.nodeId,
     desired,
-    template: spec.TaskTemplate,
+    template: withLogDriver(view, spec.TaskTemplate),
     genericResources: task.genericResources,
     hostPorts: (spec.EndpointSpec?.Ports ?? []).filter((port) => port.PublishMode === 'host'),
     localNetworks: localNetworks(view, revision),
@@ -62,6 +63,13 @@ export function assignmentOf(
     // Who only stops needs no credentials.
     registryAuth: runs ? openRegistryAuth(revision) : undefined,
   };
+}
+
+/** A template that names no log driver gets that of the cluster, as in Swarm. */
+function withLogDriver({ cluster }: StateView, template: TaskTemplate): TaskTemplate {
+  const usual = cluster?.spec.TaskDefaults.LogDriver;
+  if (template.LogDriver !== undefined || usual === undefined) return template;
+  return { ...template, LogDriver: { Name: usual.Name ?? '', Options: usual.Options } };
 }
 
 function localNetworks(view: StateView, revision: Revision): readonly string[] {

@@ -20,7 +20,10 @@ beforeEach(() => {
   const cluster: Cluster = {
     id: 'c',
     meta,
-    spec: { Dispatcher: { HeartbeatPeriod: heartbeatMsDefault * 1e6 } } as Cluster['spec'],
+    spec: {
+      Dispatcher: { HeartbeatPeriod: heartbeatMsDefault * 1e6 },
+      TaskDefaults: {},
+    } as Cluster['spec'],
     rootCa: { certificate: 'old root\n', key: sealed },
     joinTokens: { worker: sealed, manager: sealed },
     defaultAddressPool: [],

@@ -259,6 +259,37 @@ describe('a replicated service with the labels of swarm-cronjob', () => {
     expect(swarm.refusals).toEqual([]);
   });
 
+  it('that fails by the rules of its update takes back nothing that a person said', () => {
+    const UpdateConfig = { Parallelism: 1, FailureAction: 'rollback' } as const;
+    const swarm = swarmAtNoon({}, none);
+    swarm.update('job', (spec) => ({ ...spec, Labels: labels, UpdateConfig }));
+    for (const run of [1, 2, 3]) {
+      at(swarm, noon + run * hour);
+      expect(swarm.service('job')).toMatchObject({ revision: 2 + run, previousRevision: 1 });
+      expect(swarm.service('job').updateStatus?.state).not.toBe('paused');
+      swarm.run(20 * second);
+      expect(states(swarm)).toHaveLength(run);
+    }
+    expect(swarm.service('job')).toMatchObject({
+      revision: 5,
+      previousRevision: 1,
+      updateStatus: { state: 'paused' },
+    });
+  });
+
+  it('undoes a change of a person that fails, by the run before', () => {
+    const UpdateConfig = { Parallelism: 1, FailureAction: 'rollback' } as const;
+    const swarm = swarmAtNoon(labels, none);
+    swarm.update('job', (spec) => ({ ...spec, UpdateConfig }));
+    at(swarm, noon + hour);
+    swarm.run(20 * second);
+    swarm.fate = ({ revision }) => (revision === 4 ? 'fails' : 'finishes');
+    swarm.setImage('job', 'busybox:bad');
+    swarm.run(20 * second);
+    expect(swarm.service('job').updateStatus?.state).toMatch(/^rollback/);
+    expect(swarm.service('job').revision).toBe(3);
+  });
+
   it('runs as many as it is to, all at once', () => {
     const swarm = swarmAtNoon({ ...labels, 'swarm.cronjob.replicas': '4' }, none);
     for (const run of [1, 2]) {
@@ -267,6 +298,7 @@ describe('a replicated service with the labels of swarm-cronjob', () => {
         schedule: '0 0 * * * * UTC',
         servedUntil: noon + run * hour,
         lastRun: noon + run * hour,
+        revision: 1 + run,
       });
       expect(states(swarm).filter((state) => state === 'pending')).toHaveLength(4);
       swarm.run(20 * second);

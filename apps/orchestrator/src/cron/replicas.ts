@@ -34,13 +34,18 @@ export function callOff(
 
 /**
  * Starts a run of a service that is no job: a forced update to the replicas of a run, as swarm-cronjob
- * makes it. What `rollback` goes to stays what a person said before.
+ * makes it. What `rollback` goes to stays what a person said before; a run that fails goes nowhere.
  */
 export function startReplicas(subject: Subject, { replicas }: Schedule, cron: CronStatus): void {
   const { service, revision, plan } = subject;
   const { starting: _, ...started } = cron;
   const number = newestNumber(subject) + 1;
-  const object: Service = { ...service, revision: number, updateStatus: undefined, cron: started };
+  const object: Service = {
+    ...service,
+    revision: number,
+    updateStatus: undefined,
+    cron: { ...started, revision: number },
+  };
   plan.updateService('run is due', object, forced(revision, number, replicas));
 }
 

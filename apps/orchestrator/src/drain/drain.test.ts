@@ -171,6 +171,55 @@ describe('a drain that starts first', () => {
     expect(swarm.running('web2')).not.toMatchObject([{ nodeId: 'node1' }]);
   });
 
+  it.each(['any', 'none'] as const)(
+    'minds no failure of an update that was rolled back, under condition %s',
+    (Condition) => {
+      const UpdateConfig = {
+        Parallelism: 1,
+        Order: 'start-first',
+        FailureAction: 'rollback',
+      } as const;
+      const template = { RestartPolicy: { Condition } };
+      const swarm = crowded(1, startFirst, { template, spec: { UpdateConfig } });
+      swarm.fate = ({ revision }) => (revision === 2 ? 'fails at start' : 'runs');
+      const isRolledBack = () => swarm.service('web1').updateStatus?.state === 'rollback_completed';
+      swarm.setImage('web1', 'busybox:bad');
+      swarm.runUntil('rolled back', isRolledBack);
+      drainWith(swarm, {});
+      expect(watchDrain(swarm).fewest).toBe(1);
+    },
+  );
+
+  it('minds no failure of an update that is rolled back while it drains', () => {
+    const UpdateConfig = {
+      Parallelism: 1,
+      Order: 'start-first',
+      FailureAction: 'rollback',
+    } as const;
+    const template = { RestartPolicy: { Condition: 'none' } } as const;
+    const swarm = crowded(1, startFirst, { template, spec: { UpdateConfig } });
+    swarm.fate = ({ revision }) => (revision === 2 ? 'fails at start' : 'runs');
+    swarm.setImage('web1', 'busybox:bad');
+    drainWith(swarm, {});
+    expect(watchDrain(swarm).fewest).toBe(1);
+    expect(swarm.running('web1')).toMatchObject([{ revision: 1 }]);
+  });
+
+  it.each(['any', 'none'] as const)(
+    'tries anew after a drain that was called off, under condition %s',
+    (Condition) => {
+      const swarm = crowded(1, startFirst, { template: { RestartPolicy: { Condition } } });
+      swarm.fate = ({ nodeId }) => (nodeId === 'node1' ? 'runs' : 'fails at start');
+      drainWith(swarm, {});
+      swarm.run(3 * second);
+      swarm.changeNode('node1', ({ spec }) => ({ spec: { ...spec, Availability: 'active' } }));
+      swarm.run(30 * second);
+      swarm.fate = () => 'runs';
+      drainWith(swarm, {});
+      expect(watchDrain(swarm).fewest).toBe(1);
+    },
+  );
+
   it('is called off when the node is active again', () => {
     const swarm = crowded(1, startFirst);
     const [old] = swarm.running('web1');

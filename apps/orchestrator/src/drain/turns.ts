@@ -11,19 +11,25 @@ export type MoveStage =
   | 'stuck'
   | 'waiting';
 
-/** `mates` are all tasks of the slot. */
+/**
+ * `mates` are all tasks of the slot. What failed before this drain, or of another revision than would be
+ * tried, says nothing of this move.
+ */
 export function moveStageOf(
   view: StateView,
   leaving: Task,
   mates: Iterable<Task>,
   now: Instant,
 ): MoveStage {
+  const since = view.nodes.get(leaving.nodeId)?.drain?.since ?? now;
+  const revision = view.services.get(leaving.serviceId)?.revision;
   let stage: MoveStage = 'waiting';
   for (const mate of mates) {
     if (mate.id === leaving.id) continue;
     if (isLive(mate)) {
       if (departureOf(view, mate, now).kind === 'stays') return 'moving';
-    } else if (byAge(leaving, mate) < 0 && hasFailed(mate)) stage = 'stuck';
+    } else if (mate.revision === revision && mate.meta.createdAt >= since && hasFailed(mate))
+      stage = 'stuck';
   }
   return stage;
 }

@@ -126,6 +126,38 @@ describe('constraint enforcement', () => {
     swarm.runUntil('moved', () => busy().some(({ nodeId }) => nodeId === 'node2'));
   });
 
+  it.each([
+    { what: 'the run that is on', overlap: 'forbid', runs: 1 },
+    { what: 'an earlier run that goes on', overlap: 'allow', runs: 2 },
+  ])('holds $what of a job to what it began with', ({ overlap, runs }) => {
+    const swarm = new FakeSwarm({ stages: [createOrchestrator] });
+    swarm.addNodes(2);
+    label(swarm, 'node1', 'ssd');
+    label(swarm, 'node2', 'hdd');
+    const spec = {
+      Labels: { 'shoal.cron': '@every 1h', 'shoal.cron.overlap': overlap },
+      Mode: { ReplicatedJob: { MaxConcurrent: 1, TotalCompletions: 1 } },
+    };
+    swarm.create('web', { template: { Placement: onSsd }, spec });
+    const busy = () => swarm.tasks('web').filter(({ status }) => status.state === 'running');
+    swarm.run(3_601 * second, () => busy().length === 1);
+    const Placement = { Constraints: ['node.labels.disk==hdd'] };
+    swarm.update('web', ({ TaskTemplate, ...rest }) => ({
+      ...rest,
+      TaskTemplate: { ...TaskTemplate, Placement },
+    }));
+    swarm.run(3_601 * second, () => busy().length === runs);
+    swarm.changeNode('node1', ({ spec }) => ({
+      spec: { ...spec, Labels: { disk: 'ssd', note: 'other' } },
+    }));
+    swarm.run(5 * second);
+    expect(rejected(swarm)).toEqual([]);
+    expect(busy()).toHaveLength(runs);
+    label(swarm, 'node1', 'hdd');
+    swarm.settle();
+    expect(rejected(swarm)).toMatchObject([{ revision: 1, nodeId: 'node1' }]);
+  });
+
   it('stops global tasks on nodes that no longer fit', () => {
     const swarm = new FakeSwarm({ stages: [createOrchestrator] });
     swarm.addNodes(2);

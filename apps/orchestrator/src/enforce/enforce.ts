@@ -3,6 +3,7 @@ import {
   demandOf,
   holdsOnNode,
   isBefore,
+  isJob,
   isTerminal,
   type Node,
   namedOf,
@@ -44,9 +45,15 @@ function suits(subject: Subject, task: Task, node: Node): boolean {
 
 /**
  * The service's constraints count, not those the task was made with. While an update is to move the
- * task anyway it goes in its turn, unless the node was changed after the update began.
+ * task anyway it goes in its turn, unless the node was changed after the update began. A run of a job
+ * goes by what it began with.
  */
 function meetsConstraints(subject: Subject, task: Task, node: Node): boolean {
+  const { view, revision } = subject;
+  if (isJob(revision.spec)) {
+    const own = view.revisions.of(task.serviceId, task.revision);
+    return own === undefined || subject.meetsConstraints(node, own);
+  }
   if (subject.meetsConstraints(node)) return true;
   return subject.ageOf(task) !== 'current' && node.meta.updatedAt <= subject.changedAt;
 }

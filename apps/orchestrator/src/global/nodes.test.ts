@@ -44,6 +44,21 @@ describe('global services', () => {
     swarm.runUntil('back', () => nodes(swarm).length === 3);
   });
 
+  it('come back to a node once their old task there has stopped', () => {
+    const swarm = swarmWith();
+    const old = swarm.running('agent').find(({ nodeId }) => nodeId === 'node2');
+    swarm.fate = ({ id }) => (id === old?.id ? 'will not stop' : 'runs');
+    swarm.drain('node2');
+    swarm.run(second);
+    swarm.changeNode('node2', ({ spec }) => ({ spec: { ...spec, Availability: 'active' } }));
+    swarm.run(5 * second);
+    const there = swarm.tasks('agent').filter(({ nodeId }) => nodeId === 'node2');
+    expect(there.map(({ status }) => status.state)).toEqual(['running', 'ready']);
+    swarm.fate = () => 'runs';
+    swarm.runUntil('back', () => nodes(swarm).length === 3, second);
+    expect(swarm.refusals).toEqual([]);
+  });
+
   it('stay on a paused node, and are not restarted there', () => {
     const swarm = swarmWith();
     swarm.changeNode('node2', ({ spec }) => ({ spec: { ...spec, Availability: 'pause' } }));

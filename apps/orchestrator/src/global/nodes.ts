@@ -1,5 +1,6 @@
 import type { Node } from '@shoal/state';
 import { shouldRestart } from '../restart/policy.ts';
+import { isStopping } from '../restart/restart.ts';
 import { liveTasks, newestTask, type Slot } from '../slots.ts';
 import type { Subject } from '../subject.ts';
 import { newTask } from '../task.ts';
@@ -28,7 +29,7 @@ export function spreadOverNodes(
       subject.meetsConstraints(node) &&
       !filled.has(node.id)
     )
-      create(subject, node);
+      create(subject, node, slots.get(node.id));
   return { kept, resting };
 }
 
@@ -50,8 +51,12 @@ function isFilled({ revision }: Subject, slot: Slot): boolean {
   return !shouldRestart(revision.spec.TaskTemplate.RestartPolicy, slot, newest);
 }
 
-function create({ service, revision, plan, view, now }: Subject, node: Node): void {
+/** Where a task of the node is still stopping, the new one gets ready and starts when that has. */
+function create(subject: Subject, node: Node, slot: Slot | undefined): void {
+  const { service, revision, plan, view, now } = subject;
   const seed = `${service.id}/${node.id}/${view.index}`;
   const place = { slot: 0, nodeId: node.id };
-  plan.create('node without a task', newTask(revision, place, 'running', seed, now));
+  const waits = slot?.tasks.some((task) => isStopping(subject, task));
+  const task = newTask(revision, place, waits ? 'ready' : 'running', seed, now);
+  plan.create('node without a task', task);
 }

@@ -124,6 +124,24 @@ describe('a failed task of a replicated job', () => {
     expect(current(swarm).every(({ desired }) => desired === 'shutdown')).toBe(true);
   });
 
+  it.each([
+    { window: 30, backoff: '5m' },
+    { window: 120, backoff: '5m' },
+    { window: 2, backoff: 'off' },
+  ])('counts what did not last a window of $window s, whatever the delay', (row) => {
+    const { window, backoff } = row;
+    const { template, spec } = aJob(1, 1, {
+      MaxAttempts: 3,
+      Window: window * second * nanoseconds,
+    });
+    const Labels = { 'shoal.restart.backoff': backoff };
+    const swarm = jobSwarm({ template: template ?? {}, spec: { ...spec, Labels } });
+    swarm.fate = () => 'fails';
+    swarm.run(3_600 * second);
+    expect(current(swarm)).toHaveLength(4);
+    expect(current(swarm).every(({ desired }) => desired === 'shutdown')).toBe(true);
+  });
+
   it('waits longer the more often it fails in a row', () => {
     const swarm = jobSwarm(aJob(1, 1, { Delay: 1_000 * nanoseconds }));
     swarm.fate = () => 'fails';
@@ -268,6 +286,26 @@ describe('the history of a job', () => {
     swarm.fate = () => 'fails';
     swarm.run(60 * second);
     expect(current(swarm)).toHaveLength(5);
+  });
+
+  it('keeps no more than count, while tries last the window', () => {
+    const swarm = new FakeSwarm({ stages: [createOrchestrator] });
+    swarm.write([{ op: 'create', table: 'cluster', object: aCluster(1) }]);
+    swarm.addNodes(1);
+    const policy = { MaxAttempts: 2, Delay: 0, Window: 5 * second * nanoseconds };
+    swarm.create('job', aJob(1, 1, policy));
+    for (let round = 0; round < 8; round += 1) {
+      swarm.run(10 * second);
+      swarm.end(started(swarm)[0]);
+    }
+    swarm.settle();
+    expect(stateCounts(swarm)['failed']).toBe(3);
+    const before = new Set(current(swarm).map(({ id }) => id));
+    swarm.fate = () => 'fails';
+    swarm.run(60 * second);
+    // One more after the try that was due; the last that lasted is kept to tell.
+    expect(current(swarm).filter(({ id }) => !before.has(id))).toHaveLength(1);
+    expect(stateCounts(swarm)).toEqual({ failed: 3 });
   });
 
   it('is bounded while a job fails again and again', () => {

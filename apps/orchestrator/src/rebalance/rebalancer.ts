@@ -124,7 +124,8 @@ function findMove(view: StateView, service: Service, last: Instant, now: Instant
   const tasks = calmTasks(view, service, revision);
   if (tasks === undefined || tasks.length === 0) return nothing;
   const barred = barredNodes(view, service.id, now);
-  const again = Math.min(Number.POSITIVE_INFINITY, ...barred.values());
+  let again = Number.POSITIVE_INFINITY;
+  for (const until of barred.values()) again = Math.min(again, until);
   const shift = shiftOf(spotsOf(view, revision, tasks, new Set(barred.keys())));
   if (shift === undefined) return { kind: 'none', again };
   const allowedAt = last === 0 ? 0 : last + intervalMs(view, revision);

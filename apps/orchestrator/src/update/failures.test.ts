@@ -1,6 +1,58 @@
 import { describe, expect, it } from 'vitest';
-import { aCluster, nanoseconds, second } from '../testing/objects.ts';
-import { bad, running, state, updated } from '../testing/web-swarm.ts';
+import type { FakeSwarm } from '../testing/fake-swarm.ts';
+import { aCluster, nanoseconds, noMeta, second } from '../testing/objects.ts';
+import { bad, running, state, template, updated } from '../testing/web-swarm.ts';
+
+const file = { Name: 'password', UID: '0', GID: '0', Mode: 0o444 };
+const spec = { Name: 'password', Labels: {} };
+const gone = { id: 'gone', meta: noMeta };
+
+/** What a revision can need, how it is made, and what is said when it is missing. */
+const needed = {
+  network: {
+    made: {
+      op: 'create',
+      table: 'network',
+      object: {
+        ...gone,
+        spec: {
+          Name: 'back',
+          Labels: {},
+          Driver: 'overlay',
+          Internal: false,
+          Attachable: false,
+          Ingress: false,
+          Predefined: false,
+        },
+      },
+    },
+    by: { Networks: [{ Target: 'gone' }] },
+    version: ({ view }: FakeSwarm) => view.networks.get('gone')?.meta.version ?? view.index,
+    text: 'network gone',
+  },
+  secret: {
+    made: { op: 'create', table: 'secret', object: { ...gone, spec, data: { sealed: '' } } },
+    by: {
+      ContainerSpec: {
+        Image: 'busybox',
+        Secrets: [{ SecretID: 'gone', SecretName: 'password', File: file }],
+      },
+    },
+    version: ({ view }: FakeSwarm) => view.secrets.get('gone')?.meta.version ?? view.index,
+    text: 'secret password',
+  },
+  config: {
+    made: { op: 'create', table: 'config', object: { ...gone, spec, data: '' } },
+    by: {
+      ContainerSpec: {
+        Image: 'busybox',
+        Configs: [{ ConfigID: 'gone', ConfigName: 'password', File: file }],
+      },
+    },
+    version: ({ view }: FakeSwarm) => view.configs.get('gone')?.meta.version ?? view.index,
+    text: 'config password',
+  },
+} as const;
 
 describe('an update that fails', () => {
   it('pauses, and says which task', () => {
@@ -66,6 +118,43 @@ describe('an update that fails', () => {
       },
     ]);
     swarm.runUntil('paused', () => state(swarm) === 'paused');
+  });
+
+  it.each(['network', 'secret', 'config'] as const)(
+    'pauses when a %s of the revision to go back to is gone, and says which',
+    (table) => {
+      const swarm = running({ FailureAction: 'rollback', Parallelism: 0 });
+      swarm.write([needed[table].made]);
+      swarm.update('web', (spec) => template(spec, needed[table].by));
+      swarm.runUntil('completed', () => state(swarm) === 'completed');
+      const { fate } = swarm;
+      swarm.fate = () => 'hangs';
+      const without = { ContainerSpec: { Image: bad }, Networks: [] };
+      swarm.update('web', (spec) => template(spec, without));
+      swarm.runUntil('stopped', () => swarm.running('web').length === 0);
+      swarm.run(second);
+      swarm.write([{ op: 'delete', table, id: 'gone', version: needed[table].version(swarm) }]);
+      swarm.fate = fate;
+      swarm.runUntil('paused', () => state(swarm) === 'paused');
+      const said = /of task [0-9a-z]{25}; no rollback to revision 2: (.*) is gone$/;
+      const { message } = swarm.service('web').updateStatus ?? {};
+      expect(said.exec(message ?? '')?.[1]).toBe(needed[table].text);
+      expect(swarm.refusals).toEqual([]);
+    },
+  );
+
+  it('is not one whose first task lost its node', () => {
+    const swarm = running();
+    swarm.fate = ({ revision }) => (revision === 2 ? 'hangs' : 'runs');
+    swarm.setImage('web', 'busybox:2');
+    const first = () => swarm.tasks('web').find(({ revision }) => revision === 2);
+    swarm.runUntil('placed', () => first()?.status.state === 'preparing');
+    const task = first();
+    if (task === undefined) throw new Error('nothing is updated');
+    const status = { ...task.status, state: 'orphaned', at: swarm.now } as const;
+    swarm.write([{ op: 'update', table: 'task', object: { ...task, status } }]);
+    swarm.fate = () => 'runs';
+    swarm.runUntil('completed', () => state(swarm) === 'completed');
   });
 
   it('starts what is rolled back to at once, whatever the back-off of what failed', () => {

@@ -4,7 +4,8 @@ import type { SlotProgress } from './progress.ts';
 /** True when the task never ran, or ended by itself within `monitorMs` of its start. */
 export function failedEarly(task: Task, monitorMs: number): boolean {
   const { state, at, startedAt } = task.status;
-  if (!isTerminal(state) || state === 'shutdown' || state === 'remove') return false;
+  if (!isTerminal(state)) return false;
+  if (state === 'shutdown' || state === 'remove' || state === 'orphaned') return false;
   return startedAt === undefined || at - startedAt <= monitorMs;
 }
 

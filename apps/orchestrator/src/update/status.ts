@@ -1,5 +1,5 @@
 import { invariant } from '@shoal/runtime';
-import type { Service, UpdateStatus } from '@shoal/state';
+import { missingReference, type Service, type UpdateStatus } from '@shoal/state';
 import type { Subject } from '../subject.ts';
 import { isRollback } from './config.ts';
 
@@ -34,22 +34,32 @@ export function complete({ service, plan, now }: Subject): void {
   });
 }
 
-export function pause(subject: Subject, culprit: string): void {
+/** With `obstacle`, it also says why there is no way back. */
+export function pause(subject: Subject, culprit: string, obstacle = ''): void {
   const rollingBack = isRollback(subject.service.updateStatus);
   const what = rollingBack ? 'rollback' : 'update';
   setStatus(subject, {
     state: rollingBack ? 'rollback_paused' : 'paused',
-    message: `${what} paused due to failure or early termination of task ${culprit}`,
+    message: `${what} paused due to failure or early termination of task ${culprit}${obstacle}`,
   });
 }
 
 /** Goes back to the previous revision, once: what failed is not remembered as the one before. */
 export function rollBack(subject: Subject, culprit: string): void {
   const { service, view } = subject;
-  const number = service.previousRevision;
+  // A run by schedule changed nothing that could be undone: the one before is a person's change.
+  const isRun = service.cron?.revision === service.revision;
+  const number = isRun ? undefined : service.previousRevision;
   const previous = number === undefined ? undefined : view.revisions.of(service.id, number);
   if (previous === undefined) {
     pause(subject, culprit);
+    return;
+  }
+  const { networks: network, secrets: secret, configs: config } = view;
+  const gone = missingReference(previous, { network, secret, config });
+  if (gone !== undefined) {
+    const way = `no rollback to revision ${previous.number}`;
+    pause(subject, culprit, `; ${way}: ${gone.table} ${gone.name} is gone`);
     return;
   }
   setStatus(

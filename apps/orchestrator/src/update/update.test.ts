@@ -239,3 +239,20 @@ describe('an update, start first', () => {
     expect(swarm.running('web').filter(({ revision }) => revision === 1)).toHaveLength(4);
   });
 });
+
+describe('an update of a very large service', () => {
+  it('ends', () => {
+    const swarm = new FakeSwarm({ stages: [createOrchestrator] });
+    swarm.create('web', { replicas: 130_000 });
+    swarm.settle();
+    swarm.now = (swarm.now + second) as typeof swarm.now;
+    swarm.update('web', (spec) => ({ ...spec, Labels: { a: '1' } }));
+    const startedAt = swarm.now;
+    const updateStatus = { state: 'updating', message: 'update in progress', startedAt } as const;
+    swarm.write([
+      { op: 'update', table: 'service', object: { ...swarm.service('web'), updateStatus } },
+    ]);
+    swarm.settle();
+    expect(swarm.service('web').updateStatus?.state).toBe('completed');
+  });
+});

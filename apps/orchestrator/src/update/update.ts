@@ -68,7 +68,7 @@ function replaceTasks(subject: Subject, slot: Slot, order: Pace['order']): void 
 
 /** After the last replacement the update is watched for a while before it is called a success. */
 function finish(subject: Subject, pace: Pace, progress: readonly SlotProgress[]): void {
-  const last = Math.max(0, ...progress.map(({ settledAt }) => settledAt ?? 0));
+  const last = progress.reduce((latest, { settledAt = 0 }) => Math.max(latest, settledAt), 0);
   const at = (last === 0 ? 0 : last + pace.delayMs + lastWatchMs(pace)) as Instant;
   if (at > subject.now) subject.plan.wake(at);
   else complete(subject);

@@ -202,6 +202,30 @@ describe('plugins', () => {
   });
 });
 
+describe('the log driver of the cluster', () => {
+  const tasks = { ContainerSpec: { Image: 'busybox' } };
+  const labels = {};
+  const usual = (Name: string) => ({ TaskDefaults: { LogDriver: { Name } } });
+
+  it.each([
+    ['is what a task needs that names none', tasks, ''],
+    ['is not for a task that names one', { ...tasks, LogDriver: { Name: 'json-file' } }, 'node1'],
+    ["is not for a task with the engine's", { ...tasks, LogDriver: { Name: '' } }, 'node1'],
+  ])('%s', (_rule, template, nodeId) => {
+    const board = new FakeBoard();
+    const Plugins = [{ Type: 'Log', Name: 'json-file' }];
+    board.node('node1', described({ Engine: { EngineVersion: '28.2.2', Plugins } }));
+    board.cluster(labels, usual('syslog'));
+    board.service('web', template);
+    const [id = ''] = board.tasks('web', 1);
+    board.schedule();
+    expect(board.task(id).nodeId).toBe(nodeId);
+    board.cluster(labels, usual('json-file'));
+    board.schedule();
+    expect(board.task(id).nodeId).toBe('node1');
+  });
+});
+
 describe('constraints', () => {
   const unmet = 'no suitable node (scheduling constraints not satisfied on 1 node)';
   const constrained = (...Constraints: string[]): Partial<TaskTemplate> => ({

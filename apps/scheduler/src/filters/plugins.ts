@@ -20,9 +20,9 @@ function volumeDrivers(template: TaskTemplate): string[] {
 
 const none: readonly Plugin[] = [];
 
-function wanted({ revision, networks }: Needs): readonly Plugin[] {
+function wanted({ view, revision, networks }: Needs): readonly Plugin[] {
   const template = revision.spec.TaskTemplate;
-  const log = template.LogDriver?.Name ?? '';
+  const log = (template.LogDriver ?? view.cluster?.spec.TaskDefaults.LogDriver)?.Name ?? '';
   const { Mounts } = template.ContainerSpec;
   if (Mounts === undefined && networks.length === 0 && log === '') return none;
   return [

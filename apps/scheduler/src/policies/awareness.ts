@@ -1,9 +1,9 @@
 import type { ChangeSet } from '@shoal/stage';
-import type { AppliedChange } from '@shoal/state';
+import type { AppliedChange, VolumeHome } from '@shoal/state';
 import type { Board } from '../board.ts';
 import type { Queue } from '../queue.ts';
 import type { Displacer } from './displacer.ts';
-import { servicesToForget } from './homes.ts';
+import { servicesToForget, tells, tentativeHomes } from './homes.ts';
 
 /** Keeps what policies know up to date, and wakes what may now be placed because of them. */
 export class Awareness {
@@ -12,6 +12,8 @@ export class Awareness {
   readonly #displacer: Displacer;
   /** Services that are gone, of which something may still be remembered. */
   #gone = new Set<string>();
+  /** Ids of homes of which it may be known by now whether the data is there. */
+  #unsettled = new Set<string>();
 
   constructor(board: Board, queue: Queue, displacer: Displacer) {
     this.#board = board;
@@ -27,15 +29,20 @@ export class Awareness {
       policies.rebuild(view);
       this.#displacer.forget();
       this.#gone = new Set(servicesToForget(view));
+      this.#unsettled = new Set(tentativeHomes(view.volumeHomes.values()));
       return;
     }
     const concerned = new Set<string>();
     for (const change of changed.changes) {
       for (const serviceId of policies.apply(view, change)) concerned.add(serviceId);
       this.#release(change);
+      this.#unsettle(change);
       if (change.table === 'service' && change.after === undefined) this.#gone.add(change.id);
     }
-    for (const key of changed.due) if (view.services.get(key) === undefined) this.#gone.add(key);
+    for (const key of changed.due) {
+      if (view.services.get(key) === undefined) this.#gone.add(key);
+      for (const id of tentativeHomes(view.volumeHomes.byService(key))) this.#unsettled.add(id);
+    }
     if (concerned.size > 0) this.#displacer.forget();
     for (const serviceId of concerned) this.#recheck(serviceId);
   }
@@ -45,6 +52,26 @@ export class Awareness {
     const gone = this.#gone;
     this.#gone = new Set();
     return gone;
+  }
+
+  /** The homes to settle; asked once. */
+  unsettled(): readonly VolumeHome[] {
+    const { volumeHomes } = this.#board.view;
+    const homes = [...this.#unsettled].flatMap((id) => volumeHomes.get(id) ?? []);
+    this.#unsettled.clear();
+    return homes;
+  }
+
+  /** A task had its container where its slot may have its home, or left without; or the home is another. */
+  #unsettle(change: AppliedChange): void {
+    const { view } = this.#board;
+    if (change.table === 'volumeHome' && change.after?.tentative === true)
+      this.#unsettled.add(change.id);
+    if (change.table !== 'task' || view.volumeHomes.size === 0) return;
+    const task = change.after ?? change.before;
+    if (task === undefined || task.nodeId === '' || !tells(change.before, change.after)) return;
+    const home = view.volumeHomes.of(task.serviceId, task.slot);
+    if (home?.tentative === true && home.nodeId === task.nodeId) this.#unsettled.add(home.id);
   }
 
   #recheck(serviceId: string): void {

@@ -1,6 +1,7 @@
 import {
   type AppliedChange,
   affinityOf,
+  type Cluster,
   currentOf,
   dependenciesOf,
   itself,
@@ -66,7 +67,7 @@ export class PolicyBook {
       case 'service':
         return [...this.#applyService(view, change.before, change.after)];
       case 'cluster':
-        return change.before?.spec.Labels === change.after?.spec.Labels ? none : waiting(view);
+        return isSameToWaiters(change.before, change.after) ? none : waiting(view);
       default:
         return none;
     }
@@ -195,6 +196,14 @@ function isSameToOthers(before: Task | undefined, after: Task | undefined): bool
 export function hasPolicyLabel(labels: Labels | undefined): boolean {
   for (const name in labels) if (name.startsWith('shoal.')) return true;
   return false;
+}
+
+/** What the cluster says to tasks that wait: labels, and the log driver they need. */
+function isSameToWaiters(before: Cluster | undefined, after: Cluster | undefined): boolean {
+  return (
+    before?.spec.Labels === after?.spec.Labels &&
+    before?.spec.TaskDefaults === after?.spec.TaskDefaults
+  );
 }
 
 function* waiting(view: StateView): Iterable<string> {

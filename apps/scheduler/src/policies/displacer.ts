@@ -78,10 +78,10 @@ export class Displacer {
   #search(revision: Revision, task: Task): Displacement {
     const { journal } = this.#board.ledger;
     const known = this.#searched.get(revision.id);
-    const among: Candidate[] = [];
-    if (known === undefined || journal.since(known) === undefined) among.push(...this.#board.all());
-    else journal.read(known, (candidate) => among.push(candidate));
-    const found = this.#find(revision, task, new Set(among));
+    const isNew = known === undefined || journal.since(known) === undefined;
+    const among = new Set(isNew ? this.#board.all() : []);
+    if (!isNew) journal.read(known, (candidate) => among.add(candidate));
+    const found = this.#find(revision, task, among);
     if (found.kind === 'none') this.#searched.set(revision.id, journal.position);
     else this.#searched.delete(revision.id);
     return this.#displace(task, found);

@@ -2,7 +2,7 @@ import type { Revision, Task } from '@shoal/state';
 import type { Board } from '../board.ts';
 import type { Candidate } from '../candidate.ts';
 import { type Placed, placeTasks } from '../placement.ts';
-import { awayFromHome } from './homes.ts';
+import { awayFromHome, holdsDataOf, homeOf } from './homes.ts';
 
 /** A task that was left without a node. */
 export interface Left {
@@ -24,24 +24,27 @@ export function placeAtHomes(
   const free = new Map<number, Task>();
   /** Each goes where the first task of its slot does, once that is known. */
   const mates: Task[] = [];
+  const settled = new Set<number>();
   const pipeline = board.pipeline(revision);
   for (const task of tasks) {
-    const home = board.view.volumeHomes.of(task.serviceId, task.slot);
+    const home = homeOf(board.view, task);
     const candidate = home && board.candidate(home.nodeId);
-    if (home === undefined) {
-      if (free.has(task.slot)) mates.push(task);
-      else free.set(task.slot, task);
-    } else if (candidate !== undefined && pipeline.judge(candidate) === undefined) {
+    if (candidate !== undefined && pipeline.judge(candidate) === undefined) {
       const genericResources = board.place(candidate, revision);
       placed.push({ task, nodeId: candidate.id, genericResources });
+      settled.add(task.slot);
+    } else if (home === undefined || !holdsDataOf(home, revision)) {
+      // Data of other volumes, which a rollback may ask for again, is a reason to stay and none to wait.
+      if (free.has(task.slot) || settled.has(task.slot)) mates.push(task);
+      else free.set(task.slot, task);
     } else {
       const lack = candidate === undefined ? '' : pipeline.lacks(candidate).words;
       left.push({ task, err: awayFromHome(board.view, home, lack), home: candidate });
     }
   }
-  if (free.size === 0) return { placed, left };
+  if (free.size + mates.length === 0) return { placed, left };
   const others = placeTasks(board, revision, [...free.values()]);
-  placed.push(...others.placed);
+  for (const one of others.placed) placed.push(one);
   const waiting = new Set([...free.keys()].slice(others.placed.length));
   for (const task of [...free.values(), ...mates])
     if (waiting.has(task.slot)) left.push({ task, err: others.err });

@@ -1,3 +1,4 @@
+import { invariant } from '@shoal/runtime';
 import { describe, expect, it } from 'vitest';
 import { aNode, FakeBoard } from '../testing/fake-board.ts';
 
@@ -171,6 +172,142 @@ describe('a task with a named local volume', () => {
     const [second = ''] = board.tasks('db', 1, { slot: 2 });
     board.schedule();
     expect([board.task(first).nodeId, board.task(second).nodeId]).toEqual(['', 'node2']);
+  });
+});
+
+describe('a slot whose task mounts other volumes than before', () => {
+  it('may go elsewhere while the data of the old ones is out of reach', () => {
+    const { board, task } = settled();
+    board.schedule();
+    setState(board, 'node1', 'down');
+    board.end(task);
+    board.relabel('db', {}, onData({ Source: 'fresh' }));
+    const [next = ''] = board.tasks('db', 1, { slot: 1, revision: 2 });
+    board.schedule();
+    expect(board.task(next).nodeId).toBe('node2');
+    expect([...board.state.view.volumeHomes.values()]).toMatchObject([
+      { nodeId: 'node2', volumes: ['fresh'] },
+    ]);
+  });
+
+  it('stays where it is if it can, so that a rollback finds its data', () => {
+    const { board, task } = settled();
+    board.schedule();
+    board.service('other');
+    for (let at = 0; at < 5; at += 1) board.placed('other', 'node1');
+    board.end(task);
+    board.relabel('db', {}, onData({ Source: 'fresh' }));
+    const [next = '', mate = ''] = board.tasks('db', 2, { slot: 1, revision: 2 });
+    board.schedule();
+    expect([board.task(next).nodeId, board.task(mate).nodeId]).toEqual(['node1', 'node1']);
+    board.end(next);
+    setState(board, 'node1', 'down');
+    const [back = ''] = board.tasks('db', 1, { slot: 1 });
+    board.schedule();
+    expect(board.task(back).status.err).toMatch(/^the volume data of slot 1 is on node1/);
+  });
+});
+
+describe('a home at which no container was made yet', () => {
+  function placed(): { board: FakeBoard; task: string } {
+    const board = boardOf('node1');
+    board.service('db', onData());
+    const [task = ''] = board.tasks('db', 1, { slot: 1 });
+    board.schedule();
+    board.node('node2');
+    return { board, task };
+  }
+  const tentative = (board: FakeBoard) => board.state.view.volumeHomes.of('db', 1)?.tentative;
+  function pause(board: FakeBoard): void {
+    board.changeNode('node1', ({ spec }) => ({ spec: { ...spec, Availability: 'pause' } }));
+  }
+  function nextOf(board: FakeBoard): string {
+    const [next = ''] = board.tasks('db', 1, { slot: 1 });
+    board.schedule();
+    return board.task(next).nodeId;
+  }
+
+  it.each(['at once', 'after a restart'])(
+    'is forgotten when its node rejects the task: %s',
+    (when) => {
+      const { board, task } = placed();
+      board.report(task, 'rejected');
+      if (when === 'after a restart') board.restart();
+      board.schedule();
+      expect(homes(board)).toEqual({});
+      pause(board);
+      expect(nextOf(board)).toBe('node2');
+      expect(homes(board)).toEqual({ 'db.1': 'node2' });
+    },
+  );
+
+  it('holds nobody whose step sees it and the rejection together', () => {
+    const { board, task } = placed();
+    pause(board);
+    board.report(task, 'rejected');
+    expect(nextOf(board)).toBe('node2');
+    expect(homes(board)).toEqual({ 'db.1': 'node2' });
+  });
+
+  it('is the home again when the next task goes there all the same', () => {
+    const { board, task } = placed();
+    board.changeNode('node2', ({ spec }) => ({ spec: { ...spec, Availability: 'pause' } }));
+    board.report(task, 'rejected');
+    expect(nextOf(board)).toBe('node1');
+    expect(homes(board)).toEqual({ 'db.1': 'node1' });
+  });
+
+  it('holds the slot while its task may yet begin', () => {
+    const { board, task } = placed();
+    board.report(task, 'preparing');
+    pause(board);
+    expect(nextOf(board)).toBe('');
+  });
+
+  it('lets those go that waited for it, once its task was turned away', () => {
+    const { board, task } = placed();
+    board.changeTask(task, { desired: 'shutdown' });
+    pause(board);
+    const [next = ''] = board.tasks('db', 1, { slot: 1 });
+    board.schedule();
+    expect(board.task(next).nodeId).toBe('');
+    board.report(task, 'rejected');
+    board.schedule();
+    expect(board.task(next).nodeId).toBe('node2');
+  });
+
+  it.each(['at once', 'after a restart', 'with a container alone'])(
+    'counts for good once a task began: %s',
+    (when) => {
+      const { board, task } = placed();
+      expect(tentative(board)).toBe(true);
+      if (when === 'with a container alone') {
+        const { status } = board.task(task);
+        const container = { id: 'c', pid: 0, exitCode: 0 };
+        board.changeTask(task, { status: { ...status, state: 'rejected', container } });
+      } else board.report(task, 'running');
+      if (when === 'after a restart') board.restart();
+      board.schedule();
+      expect(tentative(board)).toBeUndefined();
+      const { version } = board.task(task).meta;
+      board.write([{ op: 'delete', table: 'task', id: task, version }]);
+      const [rejected = ''] = board.tasks('db', 1, { slot: 1 });
+      board.schedule();
+      board.report(rejected, 'rejected');
+      pause(board);
+      expect(nextOf(board)).toBe('');
+    },
+  );
+
+  it('counts when it was written before there was a difference', () => {
+    const { board, task } = placed();
+    const known = board.state.view.volumeHomes.of('db', 1);
+    invariant(known !== undefined, 'no home');
+    const { tentative: _, ...object } = known;
+    board.write([{ op: 'update', table: 'volumeHome', object }]);
+    board.report(task, 'rejected');
+    pause(board);
+    expect(nextOf(board)).toBe('');
   });
 });
 

@@ -192,9 +192,12 @@ function preciousIn({ lower }: Choice): number {
 }
 
 function highestIn({ lower }: Choice): number {
-  return Math.max(...lower.map(({ priority }) => priority));
+  return lower.reduce((most, { priority }) => Math.max(most, priority), Number.NEGATIVE_INFINITY);
 }
 
 function oldestIn({ lower }: Choice): number {
-  return Math.min(...lower.map(({ task }) => task.meta.createdAt));
+  return lower.reduce(
+    (oldest, { task }) => Math.min(oldest, task.meta.createdAt),
+    Number.POSITIVE_INFINITY,
+  );
 }

@@ -4,6 +4,7 @@ import {
   type AppliedChange,
   type Change,
   type Cluster,
+  type ClusterSpec,
   type Meta,
   type Network,
   type Node,
@@ -141,10 +142,10 @@ export class FakeBoard {
     ]);
   }
 
-  /** A swarm with these labels; those that it had before go. */
-  cluster(labels: Record<string, string>): void {
+  /** A swarm with these labels; what else it had before goes. */
+  cluster(labels: Record<string, string>, more: Partial<ClusterSpec> = {}): void {
     const { cluster } = this.state.view;
-    const spec = { ...aCluster.spec, Labels: labels };
+    const spec = { ...aCluster.spec, Labels: labels, ...more };
     if (cluster === undefined)
       this.write([{ op: 'create', table: 'cluster', object: { ...aCluster, spec } }]);
     else this.write([{ op: 'update', table: 'cluster', object: { ...cluster, spec } }]);

@@ -28,8 +28,8 @@ export function condensed(changes: readonly Change[]): readonly (Change | Run)[]
   for (let from = 0; from < changes.length; ) {
     const to = runEnd(changes, from);
     const run = to - from < runMin ? undefined : runOf(changes.slice(from, to) as Write[]);
-    if (run === undefined) written.push(...changes.slice(from, to));
-    else written.push(run);
+    if (run !== undefined) written.push(run);
+    else for (const change of changes.slice(from, to)) written.push(change);
     from = to;
   }
   return written;

@@ -97,10 +97,11 @@ function documentFault(spec: unknown): Fault {
   return isFields(spec) && isName(spec['Name']) ? undefined : 'no spec with a name';
 }
 
-function volumeHomeFault({ id, serviceId, slot, nodeId, volumes }: Fields): Fault {
+function volumeHomeFault({ id, serviceId, slot, nodeId, volumes, tentative }: Fields): Fault {
   if (!isId(serviceId) || !isCount(slot)) return 'no serviceId or slot';
   if (id !== volumeHomeId(serviceId, slot)) return 'the id does not fit serviceId and slot';
   if (!isId(nodeId)) return 'no nodeId';
+  if (!optional(tentative, (flag) => typeof flag === 'boolean')) return 'malformed tentative';
   return isListOf(volumes, (name) => isText(name)) ? undefined : 'malformed volumes';
 }
 
@@ -225,7 +226,8 @@ function isCronStatus(value: unknown): boolean {
     isText(value['schedule']) &&
     isTime(value['servedUntil']) &&
     optional(value['lastRun'], isTime) &&
-    optional(value['starting'], (flag) => typeof flag === 'boolean')
+    optional(value['starting'], (flag) => typeof flag === 'boolean') &&
+    optional(value['revision'], isNumber)
   );
 }
 

@@ -10,6 +10,7 @@ import {
   type Service,
   type VolumeHome,
 } from '../objects.ts';
+import { missingReference } from '../references.ts';
 import { ingressPortsOf } from '../tables/held.ts';
 import type { StateTables } from '../tables/state-tables.ts';
 import { isTerminal } from '../task-state.ts';
@@ -87,16 +88,10 @@ function absent(
   tables: StateTables,
   table: 'service' | 'revision',
   id: string,
-  { spec }: Revision,
+  revision: Revision,
 ): Refusal | undefined {
-  const { Networks, ContainerSpec } = spec.TaskTemplate;
-  for (const { Target } of Networks ?? [])
-    if (tables.network.get(Target) === undefined) return missing(table, id, 'network', Target);
-  for (const { SecretID } of ContainerSpec.Secrets ?? [])
-    if (tables.secret.get(SecretID) === undefined) return missing(table, id, 'secret', SecretID);
-  for (const { ConfigID } of ContainerSpec.Configs ?? [])
-    if (tables.config.get(ConfigID) === undefined) return missing(table, id, 'config', ConfigID);
-  return undefined;
+  const gone = missingReference(revision, tables);
+  return gone && missing(table, id, gone.table, gone.id);
 }
 
 export const revisionRules: TableRules<Revision> = {
@@ -152,7 +147,7 @@ export const networkRules: TableRules<Network> = {
   /** The balancers' addresses go with it. */
   remove(tables, { id, spec }) {
     const revisions = [...tables.revision.attachedTo(id)];
-    if (spec.Ingress) revisions.push(...tables.revision.publishing());
+    if (spec.Ingress) for (const one of tables.revision.publishing()) revisions.push(one);
     for (const revision of revisions) {
       const user = userOf(tables, revision);
       if (user !== undefined) return inUse('network', id, user.table, user.id);

@@ -79,7 +79,8 @@ export class ServiceTable extends Table<Service> implements ServiceTableView {
 
   byNetwork(networkId: string): readonly Service[] {
     const revisions = [...this.#revisions.attachedTo(networkId)];
-    if (this.#networks.ingress?.id === networkId) revisions.push(...this.#revisions.publishing());
+    if (this.#networks.ingress?.id === networkId)
+      for (const revision of this.#revisions.publishing()) revisions.push(revision);
     return this.#whoseCurrent(revisions);
   }
 

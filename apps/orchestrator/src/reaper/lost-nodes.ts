@@ -1,0 +1,39 @@
+import type { Instant } from '@shoal/runtime';
+import type { Decision } from '@shoal/stage';
+import { type Change, isBefore, isTerminal, type StateView, type Task } from '@shoal/state';
+import { changesPerMove } from '../drain/lost.ts';
+import { nodeKey } from '../drain/progress.ts';
+
+/** How long a node may be down before its tasks are given up, milliseconds. Swarm's value. */
+export const orphanedAfterMs = 24 * 3_600_000;
+
+const message = 'node of the task was down for 24 hours';
+
+/**
+ * Ends what a node had that is down for so long: nobody may ever come to say how it ended, and it would
+ * hold addresses and names for good. Nobody writes a node that is down but people, so its last write
+ * tells since when it is; who does write it puts the end off.
+ */
+export function* giveUpLost(view: StateView, nodeId: string, now: Instant): Iterable<Decision> {
+  const node = view.nodes.get(nodeId);
+  if (node?.status.state !== 'down') return;
+  const held = [...view.tasks.byNode(nodeId)].filter(isHeld);
+  if (held.length === 0) return;
+  const key = nodeKey(nodeId);
+  const at = (node.meta.updatedAt + orphanedAfterMs) as Instant;
+  if (at > now) {
+    yield { kind: 'wake', key, at };
+    return;
+  }
+  for (let from = 0; from < held.length; from += changesPerMove) {
+    const changes = held.slice(from, from + changesPerMove).map((task): Change => {
+      const status = { ...task.status, state: 'orphaned', at: now, message } as const;
+      return { op: 'update', table: 'task', object: { ...task, status } };
+    });
+    yield { kind: 'transaction', key, reason: message, changes };
+  }
+}
+
+function isHeld({ status }: Task): boolean {
+  return !isBefore(status.state, 'assigned') && !isTerminal(status.state);
+}
