@@ -99,9 +99,11 @@ export async function startApi(options: ApiOptions): Promise<Running> {
   return {
     async stop() {
       known.cancel();
-      await tcp?.close();
+      // It is closed once its connections are, and those end with the server.
+      const doorClosed = tcp?.close();
       logs.stop();
       await server.close(drainMs);
+      await doorClosed;
       logger.info({}, 'drained');
       await host.stop();
     },

@@ -1,8 +1,11 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from '@shoal/runtime/testing';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 const main = new URL('./main.ts', import.meta.url).pathname;
@@ -26,7 +29,7 @@ afterEach(async () => {
 /** Ports of the loopback that other tests on the machine are unlikely to hold. */
 const clusterPort = 20_000 + (process.pid % 20_000);
 
-async function start(): Promise<void> {
+async function start(more: Readonly<Record<string, string>> = {}): Promise<void> {
   const flags = {
     'data-dir': join(directory, 'data'),
     'run-dir': join(directory, 'run'),
@@ -35,6 +38,7 @@ async function start(): Promise<void> {
     'metrics-listen': 'off',
     engine: `unix://${join(directory, 'no-engine.sock')}`,
     'log-level': 'error',
+    ...more,
   };
   const texts = Object.entries(flags).map(([key, value]) => `--${key}=${value}`);
   child = spawn(process.execPath, ['--conditions=@shoal/source', main, ...texts], {
@@ -108,6 +112,21 @@ test('a swarm outlives its process, and leaving ends it', async () => {
   expect((await ask('GET', '/services')).status).toBe(503);
   expect((await ask('POST', '/swarm/init', init)).status).toBe(200);
   expect((await ask('GET', '/services')).json).toEqual([]);
+  expect(await end('SIGTERM')).toBe(0);
+}, 60_000);
+
+test('it stops in order while clients of its TCP port are connected', async () => {
+  const port = await freePort();
+  await start({ tcp: `127.0.0.1:${port}` });
+  const clients = [1, 2].map(() => connect(port, '127.0.0.1'));
+  const [idle, under] = clients;
+  if (idle === undefined || under === undefined) throw new Error('no clients');
+  idle.write('GET /_ping HTTP/1.1\r\nHost: x\r\n\r\n');
+  await once(idle, 'data');
+  // Its body never ends.
+  under.write('POST /swarm/init HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n');
+  under.write('Content-Type: application/json\r\nExpect: 100-continue\r\n\r\n');
+  await once(under, 'data');
   expect(await end('SIGTERM')).toBe(0);
 }, 60_000);
 

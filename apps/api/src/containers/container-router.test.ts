@@ -35,6 +35,7 @@ function echo(said: () => string[], known: Readonly<Record<string, object>> = {}
     const url = incoming.url ?? '';
     said().push(`${incoming.method} ${url}`);
     response.setHeader('Api-Version', '1.41');
+    response.setHeader('Content-Type', 'application/json');
     const exec = /\/exec\/([0-9a-f]+)\/json/.exec(url)?.[1];
     const named = /\/containers\/([^/]+)\/json/.exec(url)?.[1];
     const container = known[decodeURIComponent(named ?? '')];

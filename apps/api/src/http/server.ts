@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { ApiError, apiErrors, splitVersion } from '@shoal/docker-api';
 import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import { untilTakenUp } from '../cluster/access.ts';
@@ -27,6 +28,7 @@ import { errorBody, noteArrival, sendJson } from './exchange.ts';
 import { routedHeaders } from './headers.ts';
 import { Lists } from './lists.ts';
 import type { ApiMetrics } from './metrics.ts';
+import { canUpgrade } from './upgrades.ts';
 
 /** An idle connection is kept this long; clients reuse one within a command, milliseconds. */
 const keepAliveMs = 65_000;
@@ -49,7 +51,12 @@ export async function createApiServer(
   const engine = new ContainerRouter(context);
   let routed: (request: IncomingMessage, response: ServerResponse) => void = () => undefined;
   const server = createServer(
-    { keepAliveTimeout: keepAliveMs, headersTimeout: headersMsMax, requestTimeout: 0 },
+    {
+      keepAliveTimeout: keepAliveMs,
+      headersTimeout: headersMsMax,
+      requestTimeout: 0,
+      shouldUpgradeCallback: canUpgrade,
+    },
     (request, response) => {
       const begun = clock.monotonic();
       response.on('close', () => {
@@ -60,7 +67,7 @@ export async function createApiServer(
       gateway(engine, request, response, routed);
     },
   );
-  const sockets = new Set<{ destroy(): unknown }>();
+  const sockets = new Set<Socket>();
   server.on('connection', (socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
@@ -114,6 +121,10 @@ export async function createApiServer(
       });
       server.closeIdleConnections();
       await app.close();
+      // The server waits for what it accepted itself, not for what came by another door.
+      await Promise.all(
+        [...sockets].map((socket) => new Promise((resolve) => socket.once('close', resolve))),
+      );
       timer.cancel();
     },
   };

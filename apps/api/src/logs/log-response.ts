@@ -31,6 +31,8 @@ export async function sendLogs(
   const tty = template?.ContainerSpec.TTY === true;
   reply.hijack();
   const { raw } = reply;
+  // Its close has been told already: nobody would stop the follower.
+  if (raw.destroyed) return reply;
   const contentType = logContentType(arrivalOf(request).version, tty);
   raw.writeHead(200, { ...routedHeaders, 'content-type': contentType });
   raw.flushHeaders();

@@ -1,3 +1,4 @@
+import { request } from 'node:http';
 import { LogStream, type LogSubscription } from '@shoal/proto';
 import { newId, systemClock, systemRandom } from '@shoal/runtime';
 import type { Node, Task } from '@shoal/state';
@@ -123,4 +124,37 @@ test('no stream chosen, no such service', async () => {
     json: { message: 'Bad parameters: you must choose at least one stream' },
   });
   expect(await site.ask('GET', '/services/nope/logs?stdout=1')).toMatchObject({ status: 404 });
+});
+
+test('a client that left before its stream begins is followed for nobody', async () => {
+  addTask(newId(systemRandom));
+  dispatcherHolds();
+  const { standing } = site.host;
+  if (standing.kind !== 'manager') throw new Error('no manager');
+  const { replica } = standing.manager;
+  let go = (): void => undefined;
+  const held = new Promise<void>((resolve) => {
+    go = resolve;
+  });
+  let waiting = 0;
+  const catchUp = async () => {
+    waiting += 1;
+    await held;
+    return replica.catchUp();
+  };
+  const slow = { ...standing.manager, replica: { ...replica, catchUp } };
+  site.host.standing = { kind: 'manager', manager: slow };
+  const path = '/services/web/logs?stdout=1&follow=1';
+  const call = request({ socketPath: site.socket, path }).on('error', () => undefined);
+  call.end();
+  await expect.poll(() => waiting).toBe(1);
+  call.destroy();
+  await expect.poll(() => site.observed.length).toBe(3);
+  const stays = site.ask('GET', '/services/web/logs?stdout=1&tail=1');
+  await expect.poll(() => waiting).toBe(2);
+  go();
+  await expect.poll(() => asked.length).toBe(1);
+  expect(asked[0]?.subscription.tail).toBe(1);
+  asked[0]?.listener.end('');
+  await stays;
 });

@@ -1,17 +1,27 @@
 import { ApiError, resolveNetwork } from '@shoal/docker-api';
 import type { Engine } from '@shoal/link/proxy';
 import type { Network, StateView } from '@shoal/state';
+import { managerToWrite, requireManager } from '../cluster/access.ts';
+import type { Manager } from '../cluster/standing.ts';
+import type { ApiContext } from '../context.ts';
 import { listNetworks, standsFor } from './engine-networks.ts';
 
 /** Ids of networks that begin alike, as many as are counted. */
 const matchesMax = 100;
 
 /** Whose a network is. */
-export type Found =
-  | { readonly kind: 'swarm'; readonly network: Network }
-  | { readonly kind: 'engine' };
+export type Found = { readonly kind: 'swarm'; readonly network: Network } | OfEngine;
 
-const engines: Found = { kind: 'engine' };
+/** Whose it is, with the manager that can change it. */
+export type FoundToChange =
+  | { readonly kind: 'swarm'; readonly network: Network; readonly manager: Manager }
+  | OfEngine;
+
+interface OfEngine {
+  readonly kind: 'engine';
+}
+
+const engines: OfEngine = { kind: 'engine' };
 
 /**
  * Finds by id, else name, else the start of an id, among the networks of the swarm and of this host.
@@ -43,6 +53,21 @@ export async function findNetwork(
   if (matches > 1) throw ambiguous(ref, matches, 'ID prefix');
   const [only] = alike;
   return only === undefined ? engines : { kind: 'swarm', network: only };
+}
+
+/**
+ * The same for a change. The log is asked about what this host does not have by itself: its own networks go on
+ * without a quorum. @throws ApiError
+ */
+export async function findToChange(context: ApiContext, ref: string): Promise<FoundToChange> {
+  const { engine, host } = context;
+  const inMemory = await findNetwork(engine, requireManager(host).replica.view, ref, '');
+  const isOwn =
+    inMemory.kind === 'engine' && findShown(await ownNetworks(engine), ref) !== undefined;
+  if (isOwn) return engines;
+  const manager = await managerToWrite(context);
+  const found = await findNetwork(engine, manager.replica.view, ref, '');
+  return found.kind === 'engine' ? found : { ...found, manager };
 }
 
 /** Of the engine alone; none when it cannot be asked. */

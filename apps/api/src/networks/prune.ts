@@ -10,7 +10,7 @@ import {
 } from '@shoal/docker-api';
 import type { Instant } from '@shoal/runtime';
 import { parseDuration } from '@shoal/state';
-import type { Manager } from '../cluster/standing.ts';
+import { requireManager } from '../cluster/access.ts';
 import type { ApiContext } from '../context.ts';
 import { ownNetworks } from './find.ts';
 import { tryRemoval } from './removal.ts';
@@ -43,13 +43,15 @@ export async function pruneEngine(
   return removed;
 }
 
-/** Removes the swarm's networks that nothing uses; gives their names. @throws ApiError */
+/** Removes the swarm's networks that nothing uses, none without a quorum; gives their names. @throws ApiError */
 export async function pruneSwarm(
   context: ApiContext,
-  manager: Manager,
   filters: Filters,
 ): Promise<readonly string[]> {
+  const manager = requireManager(context.host);
   const { view } = manager.replica;
+  // The host's own have gone by then, and the answer must say which.
+  if ((await manager.replica.catchUp()).kind === 'failed') return [];
   const isAsked = pruneFilter(filters, context.clock.now());
   const unused = [...view.networks.values()].filter((network) => {
     const { spec, meta } = network;

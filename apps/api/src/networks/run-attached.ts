@@ -1,11 +1,10 @@
 import { apiErrors, isPredefinedName } from '@shoal/docker-api';
 import { nameserversOption } from '@shoal/overlay';
 import { z } from 'zod';
-import { managerToWrite } from '../cluster/access.ts';
 import type { ApiContext } from '../context.ts';
 import type { Attached } from './attach.ts';
 import { listNetworks, standsFor } from './engine-networks.ts';
-import { findNetwork, findShown, ownNetworks } from './find.ts';
+import { findShown, findToChange, ownNetworks } from './find.ts';
 
 const endpointSettings = z
   .looseObject({ DriverOpts: z.record(z.string(), z.string()).nullish() })
@@ -136,8 +135,7 @@ async function joinFor(context: ApiContext, ref: string): Promise<Join | undefin
   const { host, engine } = context;
   switch (host.standing.kind) {
     case 'manager': {
-      const { replica } = await managerToWrite(context);
-      const found = await findNetwork(engine, replica.view, ref, '');
+      const found = await findToChange(context, ref);
       if (found.kind === 'engine') return undefined;
       const { id, spec } = found.network;
       if (!spec.Attachable) throw apiErrors.notAttachable(ref);

@@ -4,6 +4,8 @@ import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { FakeSite } from '../testing/fake-host.ts';
 
+const chunked = 'Transfer-Encoding: chunked\r\n\r\n5\r\nHELLO\r\n0\r\n\r\n';
+
 let site: FakeSite;
 let seen: string[];
 
@@ -22,6 +24,8 @@ function fakeEngine(): Server {
       response.write('half', () => response.destroy());
       return;
     }
+    const length = incoming.headers['content-length'];
+    if (length !== undefined) response.setHeader('Content-Length', length);
     incoming.pipe(response);
   });
   server.on('upgrade', (incoming: IncomingMessage, socket: Socket, head: Buffer) => {
@@ -121,7 +125,47 @@ describe('upgrades', () => {
     expect(answer).toContain('Connection: close');
     expect(answer.endsWith('{"message":"No such container: missing"}')).toBe(true);
   });
+
+  describe('that cannot be are as if nobody had offered them', () => {
+    const offers = ['TLS/1.2', 'h2c'];
+    const large = `${'x'.repeat(5 * 1024 * 1024)}end`;
+    const cases: [string, number, string, string?][] = [
+      ['GET /v1.43/services', 200, '[]'],
+      ['GET /shoal/v1/settings', 200, '{'],
+      ['GET /v9.99/services', 400, 'client version 9.99 is too new'],
+      ['POST /v9.99/exec/x/start', 400, 'client version 9.99 is too new'],
+      ['GET /nonsense', 404, 'page not found'],
+      ['POST /v1.41/images/load', 200, 'xxend', `Content-Length: ${large.length}\r\n\r\n${large}`],
+      ['POST /exec/x/start', 200, 'HELLO', chunked],
+      ['POST /images/load', 200, 'HELLO', chunked],
+    ];
+    test.each(cases)('%s', async (line, status, told, body = '\r\n') => {
+      await site.ask('POST', '/swarm/init', { ListenAddr: '0.0.0.0:2377' });
+      for (const offer of offers) {
+        const socket = connect(site.socket);
+        socket.write(
+          `${line} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: ${offer}\r\n${body}`,
+        );
+        const answer = await untilHas(socket, told);
+        expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+        expect(answer).not.toContain('Connection: close');
+      }
+      expect(seen.filter((call) => call.startsWith('UPGRADE'))).toEqual([]);
+    });
+  });
 });
+
+/** What came up to where the text stands; a connection that ends before fails what is expected of it. */
+async function untilHas(socket: Socket, text: string): Promise<string> {
+  let told = '';
+  let newest = '';
+  for await (const chunk of socket) {
+    newest = newest.slice(-text.length) + String(chunk);
+    told += String(chunk);
+    if (newest.includes(text)) break;
+  }
+  return told;
+}
 
 test('an engine that is away is named, and what is ours goes on', async () => {
   const away = new FakeSite(fakeEngine());

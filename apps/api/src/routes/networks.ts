@@ -27,7 +27,7 @@ import {
   standIns,
   standsFor,
 } from '../networks/engine-networks.ts';
-import { findNetwork, findShown, ownNetworks } from '../networks/find.ts';
+import { findNetwork, findShown, findToChange, ownNetworks } from '../networks/find.ts';
 import { pruneEngine, pruneSwarm } from '../networks/prune.ts';
 import { removeNetwork } from '../networks/removal.ts';
 import { networkToConnect } from '../networks/run-attached.ts';
@@ -83,20 +83,16 @@ export function networkRoutes(app: FastifyInstance, context: ApiContext): void {
       if (findShown(shown, ref) !== undefined) throw apiErrors.worker();
       return toEngine(context, request, reply);
     }
-    const manager = await managerToWrite(context);
-    const found = await findNetwork(engine, manager.replica.view, ref, '');
+    const found = await findToChange(context, ref);
     if (found.kind === 'engine') return toEngine(context, request, reply);
-    await removeNetwork(context, manager, found.network.id, 'docker network rm');
+    await removeNetwork(context, found.manager, found.network.id, 'docker network rm');
     return reply.code(204).send();
   });
   app.post('/networks/prune', async (request, reply) => {
     if (!isMember(context)) return toEngineRead(context, request, reply, arrivalOf(request).url);
     const filters = parseFilters(queryOf(request)['filters'], filterKeys.networksPrune);
     const local = await pruneEngine(context, filters);
-    const shared =
-      host.standing.kind === 'manager'
-        ? await pruneSwarm(context, await managerToWrite(context), filters)
-        : [];
+    const shared = host.standing.kind === 'manager' ? await pruneSwarm(context, filters) : [];
     const removed = [...local, ...shared];
     return sendJson(reply, 200, { NetworksDeleted: removed.length === 0 ? null : removed });
   });
@@ -188,8 +184,7 @@ async function standInOf(context: ApiContext, ref: string): Promise<string | und
   const { engine, host } = context;
   switch (host.standing.kind) {
     case 'manager': {
-      const { view } = (await managerToWrite(context)).replica;
-      const found = await findNetwork(engine, view, ref, '');
+      const found = await findToChange(context, ref);
       return found.kind === 'engine'
         ? undefined
         : (await standIns(engine, found.network.id))[0]?.Id;

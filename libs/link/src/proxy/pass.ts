@@ -1,4 +1,5 @@
 import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
+import { isJsonContentType } from '@shoal/docker-api';
 import { refusal } from '../refusal.ts';
 import { measured, withoutHopByHop } from './headers.ts';
 import type { Upstream } from './upstream.ts';
@@ -11,7 +12,7 @@ export interface Passing {
   readonly url?: string;
   /** The body, where it was read already. */
   readonly body?: string;
-  /** What a small answer is to say to this client; it is read whole first, and others pass as they come. */
+  /** What a small refusal or JSON is to say to this client; it is read whole first, and others pass as they come. */
   readonly mend?: Mend;
 }
 
@@ -43,7 +44,7 @@ export async function passRequest(
   let answered = false;
   passed.once('response', (answer) => {
     answered = true;
-    if (mend === undefined) answerWith(response, answer);
+    if (mend === undefined || !isMendable(answer)) answerWith(response, answer);
     else answerMended(response, answer, mend);
   });
   passed.on('error', (error) => {
@@ -51,8 +52,12 @@ export async function passRequest(
     if (answered) response.destroy();
     else refuse(upstream, response, error);
   });
-  // A client that left is waited for by nobody.
-  response.on('close', () => passed.destroy());
+  response.on('close', () => {
+    // A client that left is waited for by nobody. One that was answered early may read only when it has sent all.
+    passed.destroy();
+    request.unpipe(passed);
+    request.resume();
+  });
   request.on('error', () => passed.destroy());
   send(passed, request, body);
 }
@@ -74,6 +79,11 @@ function answerWith(response: ServerResponse, answer: IncomingMessage): void {
   answer.on('error', () => response.destroy());
   answer.on('aborted', () => response.destroy());
   answer.pipe(response);
+}
+
+/** A refusal, or JSON. Anything else may be a stream, which is passed on while it is made. */
+function isMendable({ statusCode = 502, headers }: IncomingMessage): boolean {
+  return statusCode >= 400 || isJsonContentType(headers['content-type'] ?? '');
 }
 
 /** Reads as much as is mended; what is larger goes on as it came. */

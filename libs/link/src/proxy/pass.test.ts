@@ -1,0 +1,87 @@
+import { once } from 'node:events';
+import {
+  createServer,
+  request as httpRequest,
+  type IncomingMessage,
+  type RequestListener,
+} from 'node:http';
+import { type AddressInfo, connect, createServer as createListener, type Server } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { afterEach, describe, expect, test } from 'vitest';
+import { Engine } from './engine.ts';
+import { type Passing, passRequest } from './pass.ts';
+
+const open: Server[] = [];
+afterEach(() => {
+  for (const server of open.splice(0)) server.close();
+});
+
+async function portOf(server: Server): Promise<number> {
+  open.push(server);
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const { port } = server.address() as AddressInfo;
+  return port;
+}
+
+/** A server that passes everything on to the engine behind that port. */
+function proxyTo(port: number, how: Passing = {}): Promise<number> {
+  const engine = new Engine('of this test', { kind: 'tcp', host: '127.0.0.1', port });
+  return portOf(
+    createServer((request, response) => void passRequest(engine, request, response, how)),
+  );
+}
+
+test('an engine that answers before it has read the body is heard by a client that sends it all first', async () => {
+  const body = Buffer.alloc(20 << 20);
+  const said = '{"message":"No such container: nope"}';
+  const head = `HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: ${said.length}`;
+  // Reads the head alone, as far as the kernel lets it, and closes when the other side has.
+  const fakeEngine = createListener({ allowHalfOpen: true }, (socket) => {
+    socket.on('error', () => socket.destroy());
+    socket.once('data', () => socket.pause().end(`${head}\r\n\r\n${said}`));
+  });
+  const client = connect(await proxyTo(await portOf(fakeEngine)), '127.0.0.1');
+  client.write(
+    `PUT /containers/nope/archive HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n`,
+  );
+  await new Promise<void>((resolve) => client.write(body, () => resolve()));
+  const [answer] = (await once(client, 'data')) as [Buffer];
+  expect(answer.toString()).toMatch(/^HTTP\/1.1 404 /);
+  expect(answer.toString()).toContain(said);
+  client.destroy();
+});
+
+describe('an answer that is to be mended', () => {
+  async function answered(fakeEngine: RequestListener): Promise<IncomingMessage> {
+    const mend: Passing['mend'] = ({ status, body }) => ({ status, body: body.toUpperCase() });
+    const port = await proxyTo(await portOf(createServer(fakeEngine)), { mend });
+    const request = httpRequest({ host: '127.0.0.1', port, agent: false }).end();
+    const [answer] = (await once(request, 'response')) as [IncomingMessage];
+    return answer;
+  }
+
+  test.each<[string, number, string | undefined, string]>([
+    ['as JSON', 200, 'application/json', 'TOLD'],
+    ['with a character set', 201, 'application/json; charset=utf-8', 'TOLD'],
+    ['that is a refusal', 404, 'text/plain', 'TOLD'],
+    ['as a stream', 200, 'application/vnd.docker.raw-stream', 'told'],
+    ['of no type', 200, undefined, 'told'],
+  ])('%s', async (_what, status, type, expected) => {
+    const answer = await answered((_request, response) => {
+      response.writeHead(status, type === undefined ? {} : { 'content-type': type }).end('told');
+    });
+    expect([answer.statusCode, await text(answer)]).toEqual([status, expected]);
+  });
+
+  test('and is a stream comes as it is made', async () => {
+    let end = (): void => undefined;
+    const answer = await answered((_request, response) => {
+      response.writeHead(200, { 'content-type': 'application/vnd.docker.raw-stream' });
+      response.write('first');
+      end = () => response.end();
+    });
+    const [first] = (await once(answer, 'data')) as [Buffer];
+    expect(first.toString()).toBe('first');
+    end();
+  });
+});
