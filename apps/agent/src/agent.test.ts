@@ -144,6 +144,63 @@ describe('a session', () => {
     held().kill();
     await until('the new certificate works', () => hasSession());
   });
+
+  test('tells of trust roots that change while it registers', async () => {
+    await running();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    for (const dispatcher of dispatchers) dispatcher.registering = promise;
+    const before = held();
+    before.kill();
+    await until('another session begins', hasSession);
+    const [told, other] = [held(), await FakeAuthority.start(clock.now())];
+    const described = told.descriptions.length;
+    const caCertificate = `${identity.caCertificate}${other.ca.certificate}`;
+    identity = { ...identity, caCertificate };
+    agent.renew(identity);
+    await until('two seconds', elapsed(2_000));
+    resolve();
+    await until('it is told', () => told.descriptions.length > described);
+    expect(told.descriptions.at(-1)?.TLSInfo?.TrustRoot).toBe(caCertificate);
+  });
+
+  test('tells all statuses again: the log may have lost what it acknowledged', async () => {
+    await running();
+    for (const dispatcher of dispatchers) {
+      dispatcher.statuses.clear();
+      dispatcher.kill();
+      await dispatcher.start();
+    }
+    await running();
+  });
+});
+
+describe('an engine that is stopped', () => {
+  test('is waited for as long as a restart takes, and the session goes on', async () => {
+    await running();
+    const { registrations } = held();
+    engine.stopItself();
+    await until('ten seconds', elapsed(10_000));
+    expect(agent.health).toEqual({ ready: false, detail: 'the engine cannot be reached' });
+    engine.startItself();
+    await until('a minute', elapsed(60_000));
+    expect(held().registrations).toBe(registrations);
+    expect(agent.health.ready).toBe(true);
+  }, 60_000);
+
+  test('leaves the node without a session until it answers again', async () => {
+    await running();
+    engine.stopItself();
+    const tookMs = await until('the session ends', () => !hasSession());
+    expect(tookMs).toBeGreaterThan(10_000);
+    expect(tookMs).toBeLessThan(20_000);
+    await until('a minute', elapsed(60_000));
+    expect(hasSession()).toBe(false);
+    expect(agent.health.detail).toContain('no session until it answers');
+    for (const { statuses } of dispatchers) statuses.clear();
+    engine.startItself();
+    expect(await until('a session', hasSession)).toBeLessThan(5_000);
+    await until('what ended is told', () => heard('a') === 'failed' && heard('b') === 'failed');
+  }, 60_000);
 });
 
 test('cut off for a minute the containers run on, and what happened is reported afterwards', async () => {

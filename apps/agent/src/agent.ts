@@ -38,6 +38,11 @@ const describeRetryMs = 500;
  */
 const backoffMs = { first: 100, mostToOwn: 1_000, most: 8_000 } as const;
 
+/** Time between heartbeats until a dispatcher has said it, milliseconds. */
+const heartbeatMsDefault = 5_000;
+/** Heartbeats for which an engine may be away: a restart of it takes less. */
+const absencePeriods = 3;
+
 /** Where the statuses are kept, under the data directory. */
 export function statusFile(dataDir: string): string {
   return join(dataDir, 'agent', 'tasks.json');
@@ -84,6 +89,10 @@ export class Agent {
   #describing: Timer | undefined;
   #looking: Promise<void> = Promise.resolve();
   #reportDue = false;
+  #heartbeatMs = heartbeatMsDefault;
+  #absence: Timer | undefined;
+  /** The engine stays away: the node has no session until it answers again. */
+  #engineAway = false;
   #up = false;
   #stopped = false;
 
@@ -123,6 +132,9 @@ export class Agent {
   /** Whether a session is open, and what is missing if not. */
   get health(): { readonly ready: boolean; readonly detail: string } {
     if (this.#description === undefined) return { ready: false, detail: 'waits for the engine' };
+    if (this.#engineAway) {
+      return { ready: false, detail: 'the engine cannot be reached: no session until it answers' };
+    }
     if (!this.#up) {
       const problem = clockProblem(this.#identity.certificate, this.#options.clock.now());
       return { ready: false, detail: problem ?? 'waits for a dispatcher' };
@@ -158,6 +170,7 @@ export class Agent {
     this.#stopped = true;
     this.#retry?.cancel();
     this.#describing?.cancel();
+    this.#absence?.cancel();
     this.#certificates.stop();
     this.#logs.cancelAll();
     this.#options.images?.stop();
@@ -252,8 +265,27 @@ export class Agent {
         this.#reporter.put(taskId, status, mayWait);
         this.#report();
       },
+      onEngine: (isSeen) => this.#engineSeen(isSeen),
     });
     this.#open();
+  }
+
+  /** A host whose engine stays away runs nothing: with its session it gives its tasks to other hosts. */
+  #engineSeen(isSeen: boolean): void {
+    const { clock, logger } = this.#options;
+    this.#absence?.cancel();
+    if (!isSeen) {
+      this.#absence = clock.after(absencePeriods * this.#heartbeatMs, () => {
+        this.#engineAway = true;
+        logger.warn({}, 'engine_away');
+        this.#session?.end('the engine cannot be reached');
+      });
+      return;
+    }
+    if (!this.#engineAway) return;
+    this.#engineAway = false;
+    this.#failures = 0;
+    if (this.#session === undefined && this.#retry === undefined) this.#open();
   }
 
   /** Statuses that come in the same turn of the event loop go together. */
@@ -268,6 +300,7 @@ export class Agent {
 
   #open(): void {
     this.#retry = undefined;
+    if (this.#engineAway) return;
     const { networking, clock, logger, version, metrics } = this.#options;
     const address = this.#dispatchers.next();
     const description = this.#description;
@@ -285,8 +318,9 @@ export class Agent {
       clock,
       logger,
       events: {
-        registered: (sessionId, client) => {
+        registered: (sessionId, client, heartbeatMs) => {
           this.#sessionId = sessionId;
+          this.#heartbeatMs = heartbeatMs;
           this.#failures = 0;
           this.#up = true;
           this.#dispatchers.worked();
@@ -338,7 +372,7 @@ export class Agent {
   }
 
   #openLater(reason: string, address?: string): void {
-    if (this.#stopped) return;
+    if (this.#stopped || this.#engineAway) return;
     const { clock, random, logger } = this.#options;
     const isOwn = address === this.#identity.dispatcherAddr;
     const mostMs = isOwn ? backoffMs.mostToOwn : backoffMs.most;

@@ -7,6 +7,8 @@ import { type ProcessContext, runProcess } from '@shoal/runtime/process';
 import { z } from 'zod';
 import { Agent, type AgentOptions, statusFile } from './agent.ts';
 import { DockerEngine } from './executor/docker-engine.ts';
+import { memoryFolder } from './files/memory-folder.ts';
+import { TaskFiles } from './files/task-files.ts';
 import { gossipPort } from './gossip/host-gossip.ts';
 import { HostImages } from './images/host-images.ts';
 import { ImageMemory, imagesFile } from './images/image-memory.ts';
@@ -19,7 +21,7 @@ import { NetworkHost } from './network/network-host.ts';
 import { pluginSocketDefault } from './overlay/driver.ts';
 import { encryptionPortDefault } from './overlay/encryption/ability.ts';
 import { StatusStore } from './worker/status-store.ts';
-import { removeAllContainers } from './worker/worker.ts';
+import { removeAll } from './worker/worker.ts';
 
 /** Pause before containers of a left swarm are looked for again, milliseconds. */
 const leaveRetryMs = 1_000;
@@ -256,10 +258,14 @@ class Host {
 
   /** Takes away what a node that is no more has run here. */
   async #leave(nodeId: string): Promise<void> {
-    const { clock, logger } = this.#context;
+    const { clock, logger, config } = this.#context;
+    const files = new TaskFiles({
+      folder: () => memoryFolder(config.runDir),
+      fetch: async () => [],
+    });
     this.#reason = 'removes the containers of the swarm that was left';
     this.#leaving = true;
-    while (!this.#stopped && !(await removeAllContainers(this.#engine, nodeId, this.#metrics))) {
+    while (!this.#stopped && !(await removeAll(this.#engine, files, nodeId, this.#metrics))) {
       logger.warn({ node: nodeId }, 'containers_not_removed');
       await new Promise<void>((resolve) => clock.after(leaveRetryMs, resolve));
     }

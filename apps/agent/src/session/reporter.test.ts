@@ -2,7 +2,7 @@ import type { Instant } from '@shoal/runtime';
 import type { TaskState, TaskStatus } from '@shoal/state';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { messagesInFlightMax, Reporter } from './reporter.ts';
+import { messagesInFlightMax, Reporter, reportsBytesMax } from './reporter.ts';
 
 const status = (state: TaskState): TaskStatus => ({
   state,
@@ -44,6 +44,19 @@ test('a status that is soon overtaken waits, for what must not wait or until it 
   reporter.release();
   expect(told(reporter.next())).toEqual([['c', 'accepted']]);
   expect(reporter.holds).toBe(false);
+});
+
+test('a message holds no more bytes than a dispatcher takes; what is left goes into the next', () => {
+  const reporter = new Reporter();
+  const long = { ...status('failed'), err: 'x'.repeat(reportsBytesMax / 3) };
+  for (const taskId of ['a', 'b', 'c', 'd']) reporter.put(taskId, long, false);
+  reporter.put('e', { ...status('failed'), err: 'x'.repeat(reportsBytesMax) }, false);
+  const heard = [];
+  for (let message = reporter.next(); message !== undefined; message = reporter.next()) {
+    heard.push(message.reports.map(({ taskId }) => taskId));
+    reporter.acknowledged(message.sequence);
+  }
+  expect(heard).toEqual([['a', 'b'], ['c', 'd'], ['e']]);
 });
 
 test('a new session hears again what was not acknowledged', () => {

@@ -1,10 +1,12 @@
-import type { TaskStatuses } from '@shoal/proto';
+import type { TaskStatuses, TaskStatusReport } from '@shoal/proto';
 import type { TaskStatus } from '@shoal/state';
 
 /** Messages that may be unacknowledged at a time; what comes meanwhile is summed up. */
 export const messagesInFlightMax = 2;
 /** Reports in one message. */
 export const reportsPerMessageMax = 1_000;
+/** Statuses in one message, bytes: a dispatcher takes 4 MiB. */
+export const reportsBytesMax = 1 << 20;
 /** How long a status may wait for those that soon follow it, milliseconds. */
 export const holdMsMax = 400;
 
@@ -52,8 +54,14 @@ export class Reporter {
   next(): TaskStatuses | undefined {
     if (!this.#isDue || this.#sent.size >= messagesInFlightMax) return undefined;
     const message = new Map<string, TaskStatus>();
+    const reports: TaskStatusReport[] = [];
+    let bytes = 0;
     for (const [taskId, status] of this.#waiting) {
-      if (message.size >= reportsPerMessageMax) break;
+      const report = { taskId, status: Buffer.from(JSON.stringify(status)) };
+      bytes += report.status.length;
+      const isFull = reports.length >= reportsPerMessageMax || bytes > reportsBytesMax;
+      if (isFull && reports.length > 0) break;
+      reports.push(report);
       message.set(taskId, status);
       this.#waiting.delete(taskId);
       this.#urgent.delete(taskId);
@@ -62,13 +70,7 @@ export class Reporter {
     this.release();
     this.#sequence += 1;
     this.#sent.set(this.#sequence, message);
-    return {
-      sequence: this.#sequence,
-      reports: [...message].map(([taskId, status]) => ({
-        taskId,
-        status: Buffer.from(JSON.stringify(status)),
-      })),
-    };
+    return { sequence: this.#sequence, reports };
   }
 
   /** Everything up to `sequence` is safe. */

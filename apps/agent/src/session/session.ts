@@ -23,7 +23,7 @@ const answerMsMax = { connection: 2_000, registration: 10_000, heartbeat: 4_000 
 const messageBytesMax = 64 * 1024 * 1024;
 
 export interface SessionEvents {
-  registered(sessionId: string, client: DispatcherClient): void;
+  registered(sessionId: string, client: DispatcherClient, heartbeatMs: number): void;
   swarm(view: SwarmView): void;
   assigned(
     complete: boolean,
@@ -68,6 +68,8 @@ export class Session {
   readonly #options: SessionOptions;
   readonly #client: DispatcherClient;
   readonly #call: ClientDuplexStream<AgentMessage, DispatcherMessage>;
+  /** The newest. */
+  #description: NodeDescription;
   #registered = false;
   #assignments = 0;
   #heartbeat: Timer | undefined;
@@ -79,6 +81,7 @@ export class Session {
   constructor(options: SessionOptions) {
     this.#options = options;
     const { client, reporter, description, version } = options;
+    this.#description = description;
     reporter.restart();
     this.#client = client;
     this.#call = this.#client.session();
@@ -115,7 +118,9 @@ export class Session {
     });
   }
 
+  /** Before the registration is answered it waits for that. */
   describe(description: NodeDescription): void {
+    this.#description = description;
     if (!this.#registered || this.#over) return;
     this.#write({ $case: 'description', value: Buffer.from(JSON.stringify(description)) });
   }
@@ -150,12 +155,13 @@ export class Session {
 
   #received({ body }: DispatcherMessage): void {
     if (this.#over || body === undefined) return;
-    const { events, reporter } = this.#options;
+    const { events, reporter, description } = this.#options;
     switch (body.$case) {
       case 'registered':
         this.#registered = true;
         this.#beatIn(body.value.heartbeatMs);
-        events.registered(body.value.sessionId, this.#client);
+        events.registered(body.value.sessionId, this.#client, body.value.heartbeatMs);
+        if (this.#description !== description) this.describe(this.#description);
         if (body.value.swarm !== undefined) events.swarm(body.value.swarm);
         this.report();
         return;

@@ -6,7 +6,7 @@ import {
   DispatcherService,
   type SwarmView,
 } from '@shoal/proto';
-import type { TaskAssignment, TaskStatus } from '@shoal/state';
+import type { NodeDescription, TaskAssignment, TaskStatus } from '@shoal/state';
 
 type Call = ServerDuplexStream<AgentMessage, DispatcherMessage>;
 
@@ -23,6 +23,10 @@ export class FakeDispatcher {
   /** Registrations so far. */
   registrations = 0;
   heartbeats = 0;
+  /** What a registration waits for. */
+  registering = Promise.resolve();
+  /** Descriptions, as they came. */
+  readonly descriptions: NodeDescription[] = [];
   /** Newest status of each task, as reported. */
   readonly statuses = new Map<string, TaskStatus>();
 
@@ -71,7 +75,11 @@ export class FakeDispatcher {
       case 'register':
         this.registrations += 1;
         this.#calls.add(call);
-        this.#registered(call);
+        this.descriptions.push(readDescription(body.value.description));
+        void this.registering.then(() => this.#registered(call));
+        return;
+      case 'description':
+        this.descriptions.push(readDescription(body.value));
         return;
       case 'heartbeat':
         this.heartbeats += 1;
@@ -98,4 +106,8 @@ export class FakeDispatcher {
     const all = { complete: true, appliesTo: 0, resultsIn: 1, assignments, removed: [] };
     call.write({ body: { $case: 'assignments', value: all } });
   }
+}
+
+function readDescription(bytes: Buffer): NodeDescription {
+  return JSON.parse(bytes.toString('utf8')) as NodeDescription;
 }

@@ -15,6 +15,10 @@ function ok<T>(value: T): EngineResult<T> {
 }
 
 const notFound = { kind: 'failed', failure: { kind: 'not-found', message: 'no such' } } as const;
+const unreachable = {
+  kind: 'failed',
+  failure: { kind: 'unreachable', message: 'connection refused' },
+} as const;
 
 /** An engine whose containers run until the test ends them; notes what is done to them. */
 export class FakeEngine implements Engine {
@@ -23,6 +27,8 @@ export class FakeEngine implements Engine {
   readonly touched: string[] = [];
   started = 0;
   readonly #listeners = new Set<Listener>();
+  readonly #streams = new Set<() => void>();
+  #isAway = false;
 
   /** The container of a task ends by itself. */
   die(taskId: string, exitCode: number): void {
@@ -42,15 +48,29 @@ export class FakeEngine implements Engine {
       listener(taskId, { kind: health, containerId: container.id });
   }
 
+  /** It is stopped, and its containers with it. */
+  stopItself(): void {
+    this.#isAway = true;
+    for (const [id, container] of this.containers)
+      this.containers.set(id, { ...container, state: 'exited', exitCode: 137 });
+    for (const ended of [...this.#streams]) ended();
+  }
+
+  startItself(): void {
+    this.#isAway = false;
+  }
+
   runs(taskId: string): boolean {
     return this.#of(taskId)?.state === 'running';
   }
 
   async describe() {
+    if (this.#isAway) return unreachable;
     return ok(description);
   }
 
   async create({ taskId, template }: TaskAssignment) {
+    if (this.#isAway) return unreachable;
     const id = `container-of-${taskId}`;
     this.containers.set(id, {
       id,
@@ -70,6 +90,7 @@ export class FakeEngine implements Engine {
   }
 
   async start(id: string) {
+    if (this.#isAway) return unreachable;
     const container = this.containers.get(id);
     if (container === undefined) return notFound;
     this.started += 1;
@@ -78,35 +99,49 @@ export class FakeEngine implements Engine {
   }
 
   async inspect(name: string): Promise<EngineResult<TaskContainer>> {
-    const container = this.containers.get(name);
+    if (this.#isAway) return unreachable;
+    const container = this.#find(name);
     return container === undefined ? notFound : ok(container);
   }
 
-  async stop(id: string) {
-    this.touched.push(id);
-    const container = this.containers.get(id);
+  async stop(name: string): Promise<EngineResult<undefined>> {
+    if (this.#isAway) return unreachable;
+    this.touched.push(name);
+    const container = this.#find(name);
     if (container === undefined) return notFound;
-    this.containers.set(id, { ...container, state: 'exited' });
+    this.containers.set(container.id, { ...container, state: 'exited' });
     return ok(undefined);
   }
 
-  async remove(id: string) {
-    this.touched.push(id);
-    return this.containers.delete(id) ? ok(undefined) : notFound;
+  async remove(name: string): Promise<EngineResult<undefined>> {
+    if (this.#isAway) return unreachable;
+    this.touched.push(name);
+    return this.containers.delete(this.#find(name)?.id ?? name) ? ok(undefined) : notFound;
   }
 
-  async list() {
+  async list(): Promise<EngineResult<readonly TaskContainer[]>> {
+    if (this.#isAway) return unreachable;
     return ok([...this.containers.values()]);
   }
 
-  async watch(_nodeId: string, signal: AbortSignal, listener: Listener) {
+  async watch(_nodeId: string, signal: AbortSignal, listener: Listener, ended?: () => void) {
+    if (this.#isAway) return unreachable;
     this.#listeners.add(listener);
-    signal.addEventListener('abort', () => this.#listeners.delete(listener));
+    if (ended !== undefined) this.#streams.add(ended);
+    signal.addEventListener('abort', () => {
+      this.#listeners.delete(listener);
+      if (ended !== undefined) this.#streams.delete(ended);
+    });
     return ok(undefined);
   }
 
   async logs() {
     return notFound;
+  }
+
+  /** By id, or by the name that ends with its task's id. */
+  #find(name: string): TaskContainer | undefined {
+    return this.containers.get(name) ?? this.#of(name.slice(name.lastIndexOf('.') + 1));
   }
 
   #of(taskId: string): TaskContainer | undefined {

@@ -1,17 +1,22 @@
 import type { Engine } from '../executor/engine.ts';
 
-/** Stops a container if it may still run, then takes it away. False when the engine could not be asked. */
+/** `refused`: the engine said no, which it may not say the next time. */
+export type Removal = 'gone' | 'unreachable' | 'refused';
+
+/** Stops a container if it may still run, then takes it away. */
 export async function removeContainer(
   engine: Engine,
   container: string,
   isStopped: boolean,
-): Promise<boolean> {
+): Promise<Removal> {
   if (!isStopped) {
     const ended = await engine.stop(container);
-    if (ended.kind === 'failed' && ended.failure.kind === 'not-found') return true;
-    if (ended.kind === 'failed' && ended.failure.kind === 'unreachable') return false;
+    if (ended.kind === 'failed' && ended.failure.kind === 'not-found') return 'gone';
+    if (ended.kind === 'failed' && ended.failure.kind === 'unreachable') return 'unreachable';
   }
   const removed = await engine.remove(container);
+  if (removed.kind === 'ok') return 'gone';
+  const { kind } = removed.failure;
   // A conflict means that somebody else is removing it just now.
-  return removed.kind === 'ok' || removed.failure.kind !== 'unreachable';
+  return kind === 'unreachable' || kind === 'refused' ? kind : 'gone';
 }

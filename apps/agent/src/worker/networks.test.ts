@@ -153,6 +153,18 @@ test('a network that can never be there rejects the task', async () => {
   expect(reported.at(-1)?.err).toBe('this kernel cannot encrypt');
 });
 
+test.each(['waiting', 'impossible'] as const)(
+  'of a long reason (%s) the beginning is told',
+  async (kind) => {
+    networking.prepared = { kind, message: 'x'.repeat(100_000) };
+    begin();
+    await vi.waitFor(() => {
+      const { message = '', err = '' } = reported.at(-1) ?? {};
+      expect((kind === 'waiting' ? message : err).length).toBe(4_096);
+    });
+  },
+);
+
 test('nobody is sent to a container any more before it gets its signal', async () => {
   const drained = Promise.withResolvers<void>();
   const task = await running();

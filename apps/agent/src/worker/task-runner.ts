@@ -15,6 +15,8 @@ import { type PreparationParts, prepare } from './preparation.ts';
 
 /** Pause before work that could not be done is tried again, milliseconds. */
 const retryMs = 1_000;
+/** Of a longer sentence of the engine's the beginning counts. */
+const sentenceCharsMax = 4_096;
 const released: EngineFailure = { kind: 'unreachable', message: 'the agent ends' };
 const unhealthyReason = 'dockerexec: unhealthy container';
 
@@ -115,15 +117,15 @@ export class TaskRunner {
     await this.close();
   }
 
-  /** Lets go of the task and takes its container away. False when the engine could not be asked. */
+  /** Lets go of the task and takes its container away. False when the engine did not do it. */
   async remove(): Promise<boolean> {
     await this.close();
     const { engine, networking, files } = this.#options;
     const { taskId } = this.#assignment;
     const isStopped = isTerminal(this.#status.state);
     if (!isStopped) await networking.drain(taskId, this.#status.container?.pid);
-    const gone = await removeContainer(engine, this.#name, isStopped);
-    if (!gone) return false;
+    const removal = await removeContainer(engine, this.#name, isStopped);
+    if (removal !== 'gone') return false;
     networking.gone(taskId);
     await files.remove(taskId);
     return true;
@@ -305,12 +307,13 @@ export class TaskRunner {
 
   #progress(text: string): void {
     if (this.#status.state !== 'preparing' || this.#closed) return;
-    const message = `preparing: ${text}`;
+    const message = beginningOf(`preparing: ${text}`);
     if (message === this.#status.message) return;
     this.#set({ ...this.#status, message, at: this.#options.clock.now() });
   }
 
-  #set(status: TaskStatus): void {
+  #set({ message, err, ...rest }: TaskStatus): void {
+    const status = { ...rest, message: beginningOf(message), err: beginningOf(err) };
     this.#status = status;
     const { taskId } = this.#assignment;
     if (isTerminal(status.state)) this.#options.networking.gone(taskId);
@@ -352,6 +355,10 @@ export class TaskRunner {
 
 /** What a container that was killed exits with. */
 const killedExitCode = 137;
+
+function beginningOf(sentence: string): string {
+  return sentence.slice(0, sentenceCharsMax);
+}
 
 function graceOf(assignment: TaskAssignment): number {
   return graceSeconds(assignment.template.ContainerSpec);

@@ -1,16 +1,30 @@
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { silentLogger } from '@shoal/runtime';
 import { FakeClock } from '@shoal/stage/testing';
 import type { TaskState, TaskStatus } from '@shoal/state';
 import { Registry } from 'prom-client';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { EngineResult } from '../executor/engine.ts';
 import { TaskFiles } from '../files/task-files.ts';
 import { agentMetrics } from '../metrics.ts';
 import { noNetworking } from '../network/task-networking.ts';
 import { FakeEngine } from '../testing/fake-engine.ts';
 import { checkedAssignment, sampleNode } from '../testing/sample-task.ts';
-import { Worker } from './worker.ts';
+import { removeAll, Worker } from './worker.ts';
+
+const unreachable: EngineResult<undefined> = {
+  kind: 'failed',
+  failure: { kind: 'unreachable', message: 'socket hang up' },
+};
+const refused: EngineResult<undefined> = {
+  kind: 'failed',
+  failure: { kind: 'refused', message: 'device or resource busy' },
+};
 
 let engine: FakeEngine;
+let clock: FakeClock;
 let registry: Registry;
 let worker: Worker;
 /** Statuses in the order they were told, and which of them may wait. */
@@ -18,6 +32,7 @@ let told: { taskId: string; state: TaskState; mayWait: boolean }[];
 
 beforeEach(() => {
   engine = new FakeEngine();
+  clock = new FakeClock(1);
   registry = new Registry();
   told = [];
   const statuses = new Map<string, TaskStatus>();
@@ -38,7 +53,7 @@ beforeEach(() => {
       fetch: async () => [],
     }),
     node: () => sampleNode,
-    clock: new FakeClock(1),
+    clock,
     logger: silentLogger,
     metrics: agentMetrics(registry),
     onStatus: (taskId, { state }, mayWait) => told.push({ taskId, state, mayWait }),
@@ -80,4 +95,65 @@ test('the states of its tasks are counted when somebody asks', async () => {
   const text = await registry.metrics();
   expect(text).toContain('shoal_agent_tasks{state="starting"} 1');
   expect(text).toContain('shoal_agent_tasks{state="running"} 1');
+});
+
+test('everything assigned anew, each status is told again', async () => {
+  worker.assignAll(['a', 'b'].map(checkedAssignment));
+  await vi.waitFor(() => expect(states()).toEqual(['starting', 'starting']));
+  engine.die('b', 3);
+  await vi.waitFor(() => expect(states()).toEqual(['starting', 'failed']));
+  told = [];
+  worker.assignAll(['a', 'b'].map(checkedAssignment));
+  expect(told).toEqual([
+    { taskId: 'a', state: 'starting', mayWait: true },
+    { taskId: 'b', state: 'failed', mayWait: false },
+  ]);
+});
+
+describe('a container that is to go', () => {
+  const hourMs = 3_600_000;
+  const cases: readonly [what: string, call: 'stop' | 'remove', failure: typeof refused][] = [
+    ['cannot be stopped for want of an answer', 'stop', unreachable],
+    ['cannot be removed for want of an answer', 'remove', unreachable],
+    ['is not removed by the engine', 'remove', refused],
+  ];
+
+  test.each(cases)('and %s is tried again: its task was deleted', async (_what, call, failure) => {
+    worker.assignAll([checkedAssignment('a')]);
+    await vi.waitFor(() => expect(states()).toEqual(['starting']));
+    const failing = vi.spyOn(engine, call);
+    for (let times = 0; times < 3; times += 1) failing.mockResolvedValueOnce(failure);
+    worker.assign([], ['a']);
+    await clock.advance(hourMs);
+    expect(engine.containers.size).toBe(0);
+    expect(failing).toHaveBeenCalledTimes(4);
+  });
+
+  test.each(cases)('and %s is tried again: nobody knows of it', async (_what, call, failure) => {
+    await vi.waitFor(() => expect(worker.engineSeen).toBe(true));
+    await engine.create(checkedAssignment('stray'));
+    await engine.start('container-of-stray');
+    vi.spyOn(engine, call).mockResolvedValueOnce(failure);
+    worker.assignAll([]);
+    await clock.advance(hourMs);
+    expect(engine.containers.size).toBe(0);
+  });
+});
+
+test('a host that left has neither containers nor files of tasks', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'shoal-left-'));
+  await writeFile(join(folder, 't'), 'hush');
+  const files = new TaskFiles({
+    folder: async () => ({ kind: 'folder', path: folder }),
+    fetch: async () => [],
+  });
+  await engine.create(checkedAssignment('t'));
+  await engine.start('container-of-t');
+  const metrics = agentMetrics(new Registry());
+  vi.spyOn(engine, 'stop').mockResolvedValueOnce(unreachable);
+  expect(await removeAll(engine, files, 'n', metrics)).toBe(false);
+  expect(await readdir(folder)).toEqual(['t']);
+  expect(await removeAll(engine, files, 'n', metrics)).toBe(true);
+  expect([engine.containers.size, await readdir(folder)]).toEqual([0, []]);
+  await rm(folder, { recursive: true });
 });

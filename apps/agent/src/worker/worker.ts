@@ -18,6 +18,8 @@ import { TaskRunner } from './task-runner.ts';
 
 /** Pause before the engine is looked for again, milliseconds: doubled each time up to the longest. */
 const reconnectMs = { first: 50, most: 2_000 } as const;
+/** Pause before containers that could not be removed are looked for again, milliseconds: doubled likewise. */
+const listAgainMs = { first: 1_000, most: 60_000 } as const;
 
 /** `mayWait`: more follows soon, of this task or of others, and can be told together with it. */
 export type StatusListener = (taskId: string, status: TaskStatus, mayWait: boolean) => void;
@@ -35,6 +37,8 @@ export interface WorkerOptions {
   readonly logger: Logger;
   readonly metrics: AgentMetrics;
   readonly onStatus: StatusListener;
+  /** The engine was lost, or is seen again. */
+  readonly onEngine?: ((isSeen: boolean) => void) | undefined;
 }
 
 /**
@@ -55,6 +59,9 @@ export class Worker {
   readonly #end = new AbortController();
   #retry: Timer | undefined;
   #retries = 0;
+  #listing: Timer | undefined;
+  /** Removals, and looks for what they left, in a row that came to nothing. */
+  #failedRemovals = 0;
 
   constructor(options: WorkerOptions) {
     this.#options = options;
@@ -82,7 +89,10 @@ export class Worker {
     return this.#runners.get(taskId)?.containerName;
   }
 
-  /** Everything this node has to have; whatever else there is must go. */
+  /**
+   * Everything this node has to have; whatever else there is must go. It may come from a log that lost
+   * what was acknowledged before: all statuses are told again.
+   */
   assignAll(assignments: readonly TaskAssignment[]): void {
     this.#assigned.clear();
     for (const assignment of assignments) this.#assigned.set(assignment.taskId, assignment);
@@ -91,7 +101,12 @@ export class Worker {
     void this.#options.files.keepOnly(
       new Set([...this.#assigned.keys(), ...this.#removing.keys()]),
     );
+    for (const [taskId, runner] of this.#runners) {
+      const status = this.#assigned.has(taskId) ? this.#options.store.get(taskId) : undefined;
+      if (status !== undefined) this.#options.onStatus(taskId, status, runner.isPassing);
+    }
     this.#reconcile();
+    void this.#list();
   }
 
   assign(assignments: readonly TaskAssignment[], removed: readonly string[]): void {
@@ -105,6 +120,7 @@ export class Worker {
   async stop(): Promise<void> {
     this.#end.abort();
     this.#retry?.cancel();
+    this.#listing?.cancel();
     this.#pulls.stop();
     await Promise.all([...this.#runners.values()].map((runner) => runner.release()));
     await this.#options.store.durable().catch(() => undefined);
@@ -173,12 +189,13 @@ export class Worker {
     this.#runners.delete(taskId);
     const work = runner.remove().then((gone) => {
       this.#removing.delete(taskId);
+      this.#found?.delete(taskId);
       if (gone) {
         this.#options.store.delete(taskId);
-        this.#found?.delete(taskId);
         this.#options.metrics.containerRemoved('deleted');
       }
-      // Assigned again meanwhile, or to be tried again at the next look.
+      this.#removed(taskId, gone);
+      // Assigned again meanwhile.
       this.#reconcile();
     });
     this.#removing.set(taskId, work);
@@ -199,15 +216,48 @@ export class Worker {
   async #removeStray(taskId: string, containers: readonly TaskContainer[]): Promise<void> {
     const { engine, networking, files, logger, metrics, store } = this.#options;
     networking.gone(taskId);
+    let allGone = true;
     for (const { id, state } of containers) {
       logger.info({ task: taskId, container: id }, 'unassigned_container_removed');
-      if (await removeContainer(engine, id, state !== 'running')) {
-        metrics.containerRemoved('unassigned');
-      }
+      const removal = await removeContainer(engine, id, state !== 'running');
+      if (removal === 'gone') metrics.containerRemoved('unassigned');
+      else allGone = false;
     }
-    await files.remove(taskId);
-    store.delete(taskId);
+    if (allGone) {
+      await files.remove(taskId);
+      store.delete(taskId);
+    }
     this.#removing.delete(taskId);
+    this.#found?.delete(taskId);
+    this.#removed(taskId, allGone);
+  }
+
+  #removed(taskId: string, gone: boolean): void {
+    if (gone) {
+      this.#failedRemovals = 0;
+      return;
+    }
+    this.#options.logger.warn({ task: taskId }, 'container_not_removed');
+    this.#listLater();
+  }
+
+  #listLater(): void {
+    if (this.#listing !== undefined || this.#end.signal.aborted) return;
+    const delayMs = pauseMs(listAgainMs, this.#failedRemovals);
+    this.#failedRemovals += 1;
+    this.#listing = this.#options.clock.after(delayMs, () => {
+      this.#listing = undefined;
+      void this.#list();
+    });
+  }
+
+  /** What the engine has and should not have; while it is out of sight that waits for the next look. */
+  async #list(): Promise<void> {
+    if (!this.engineSeen) return;
+    const listed = await this.#options.engine.list(this.#options.nodeId);
+    if (listed.kind === 'failed') return this.#listLater();
+    this.#found = byTask(listed.value);
+    this.#reconcile();
   }
 
   /** First listens to what happens from now on, then looks at what there is: nothing falls between. */
@@ -234,26 +284,24 @@ export class Worker {
     const listed = await engine.list(nodeId);
     if (listed.kind === 'failed') return again(listed.failure.message);
     if (over || this.#end.signal.aborted) return;
-    if (this.#retries > 0) this.#options.logger.info({}, 'engine_seen');
+    const wasLost = this.#retries > 0;
     this.#retries = 0;
     this.#seen(listed.value);
+    if (!wasLost) return;
+    this.#options.logger.info({}, 'engine_seen');
+    this.#options.onEngine?.(true);
   }
 
   #lookAgain(reason: string): void {
-    const delayMs = Math.min(
-      reconnectMs.first * 2 ** Math.min(this.#retries, 10),
-      reconnectMs.most,
-    );
+    const delayMs = pauseMs(reconnectMs, this.#retries);
+    if (this.#retries === 0) this.#options.onEngine?.(false);
     this.#retries += 1;
     this.#options.logger.warn({ reason, delayMs }, 'engine_lost');
     this.#retry = this.#options.clock.after(delayMs, () => void this.#look());
   }
 
   #seen(containers: readonly TaskContainer[]): void {
-    const found = new Map<string, TaskContainer[]>();
-    for (const container of containers) {
-      found.set(container.taskId, [...(found.get(container.taskId) ?? []), container]);
-    }
+    const found = byTask(containers);
     this.#found = found;
     const running = containers.filter(({ state }) => state === 'running');
     this.#options.networking.found(new Set(running.map(({ taskId }) => taskId)));
@@ -270,21 +318,36 @@ export class Worker {
   }
 }
 
+function byTask(containers: readonly TaskContainer[]): Map<string, TaskContainer[]> {
+  return Map.groupBy(containers, ({ taskId }) => taskId);
+}
+
+/** The pause after so many that were in vain. */
+function pauseMs(
+  { first, most }: { readonly first: number; readonly most: number },
+  times: number,
+): number {
+  return Math.min(first * 2 ** Math.min(times, 10), most);
+}
+
 /**
- * Stops and removes every container of tasks of the node: it has left the swarm. False when the engine
- * could not be asked for all of them.
+ * Stops and removes every container of tasks of the node, and the files they were given: it has left the
+ * swarm. False when the engine could not be asked for all of them.
  */
-export async function removeAllContainers(
+export async function removeAll(
   engine: Engine,
+  files: TaskFiles,
   nodeId: string,
   metrics: AgentMetrics,
 ): Promise<boolean> {
   const listed = await engine.list(nodeId);
   if (listed.kind === 'failed') return false;
   const removals = listed.value.map(async ({ id, state }) => {
-    const gone = await removeContainer(engine, id, state !== 'running');
-    if (gone) metrics.containerRemoved('left');
-    return gone;
+    const removal = await removeContainer(engine, id, state !== 'running');
+    if (removal === 'gone') metrics.containerRemoved('left');
+    return removal;
   });
-  return (await Promise.all(removals)).every(Boolean);
+  if ((await Promise.all(removals)).includes('unreachable')) return false;
+  await files.keepOnly(new Set());
+  return true;
 }
