@@ -1,8 +1,9 @@
-import { ApiError, parseFilters, parseTime } from '@shoal/docker-api';
+import { ApiError, parseFilters, parseTime, type SwarmEvent } from '@shoal/docker-api';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { ApiContext } from '../context.ts';
 import { arrivalOf, queryOf } from '../http/exchange.ts';
 import { routedHeaders } from '../http/headers.ts';
+import { MergedEvents } from './merged-events.ts';
 
 const newline = 0x0a;
 /** Longest line of the engine's stream that is passed on whole. */
@@ -24,17 +25,12 @@ export async function sendEvents(
   const { raw } = reply;
   // Who left meanwhile does not close again.
   if (raw.destroyed) return reply.hijack();
-  const pending: string[] = [];
   const send = (line: string | Buffer): void => {
     if (raw.writableLength > backlogBytesMax) raw.destroy();
     else raw.write(line);
   };
-  let begun = false;
-  const tell = (event: unknown): void => {
-    const line = `${JSON.stringify(event)}\n`;
-    if (begun) send(line);
-    else pending.push(line);
-  };
+  const merged = new MergedEvents(context.clock, send);
+  const tell = (event: SwarmEvent): void => merged.tell(event);
   // Without a time only what comes is told, as by the engine.
   const isPastWanted = since !== undefined || until !== undefined;
   for (const event of isPastWanted ? context.events.past(since, until, filters) : []) tell(event);
@@ -44,6 +40,7 @@ export async function sendEvents(
   const upstream = context.engine.request({ method: 'GET', path, headers: { host: 'docker' } });
   raw.on('close', () => {
     unwatch();
+    merged.stop();
     upstream.destroy();
   });
   raw.on('error', () => raw.destroy());
@@ -51,16 +48,19 @@ export async function sendEvents(
     const status = answer.statusCode ?? 502;
     raw.writeHead(status, { ...routedHeaders, 'content-type': 'application/json' });
     raw.flushHeaders();
-    begun = true;
-    if (status === 200) for (const line of pending) send(line);
-    const passOn = lines(send);
+    const isRefused = status !== 200;
+    if (!isRefused) merged.begin(isPastWanted);
+    const passOn = lines(isRefused ? send : (whole) => merged.passOn(whole));
     answer.on('data', passOn);
-    answer.on('end', () => raw.end());
+    answer.on('end', () => {
+      if (!isRefused) merged.pastOver();
+      raw.end();
+    });
     answer.on('error', () => raw.destroy());
   });
   upstream.on('error', (error) => {
     unwatch();
-    if (begun || raw.headersSent) {
+    if (raw.headersSent) {
       raw.destroy();
       return;
     }
