@@ -160,11 +160,15 @@ class Run {
     if (name === 'and' || name === 'or') return this.#junction(name, command, operands, dot, piped);
     const values = operands.map((operand) => this.#operand(operand, dot));
     if (piped !== undefined) values.push(piped);
+    return this.#called(name, values, command.operands[0].at);
+  }
+
+  #called(name: string, values: readonly Value[], at: number): Value {
     try {
       return call(name, values, this.#lookups);
     } catch (error) {
       if (!(error instanceof CallProblem)) throw error;
-      throw new EvaluationProblem(error.message, { at: command.operands[0].at, text: name });
+      throw new EvaluationProblem(error.message, { at, text: name });
     }
   }
 
@@ -196,7 +200,7 @@ class Run {
       case 'constant':
         return operand.value;
       case 'function':
-        return call(operand.name, [], this.#lookups);
+        return this.#called(operand.name, [], operand.at);
       case 'field':
         return fieldOf(dot, operand.path, operand);
       case 'variable': {

@@ -106,6 +106,10 @@ describe('what cannot be expanded is refused with the words of Go', () => {
       at('1:13', '.Task.Slot', "can't give argument to non-function .Task.Slot"),
     ],
     ['{{eq 1 "1"}}', at('1:2', 'eq', 'error calling eq: incompatible types for comparison')],
+    [
+      '{{index index}}',
+      at('1:8', 'index', 'wrong number of args for index: want at least 1 got 0'),
+    ],
     ['{{range .Task.Slot}}{{end}}', at('1:8', '.Task.Slot', "range can't iterate over 2")],
     ['{{env "HOME"}}', 'template: expansion:1: function "env" not defined'],
     ['{{.Task.Slot', 'template: expansion:1: unclosed action'],
