@@ -87,7 +87,11 @@ export class Dispatcher {
       options.lease,
       options.clock,
       () => this.#watch.periodMs * gracePeriods,
-      () => this.#endAll(noLease),
+      () => {
+        this.#endAll(noLease);
+        // Nobody can come back before there is a lease again: then all have their time from the start.
+        this.#watch.lookAtAll();
+      },
     );
     this.#ends.push(
       options.replica.subscribe((event) => this.#applied(event)),

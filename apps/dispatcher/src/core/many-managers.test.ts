@@ -183,6 +183,36 @@ describe('when the dispatcher of a node is gone', () => {
     });
   });
 
+  test.each([20, 33, 60, 600])(
+    'no node is down after %i s in which no dispatcher had a lease',
+    async (seconds) => {
+      const [one, two] = [start('m1'), start('m2')];
+      const agents = ['w1', 'w2'].map((id) => new FakeAgent(id));
+      for (const agent of agents) await agent.register(one.dispatcher);
+      await settle();
+      const seen: (string | undefined)[] = [];
+      log.replica().subscribe(() => seen.push(state('w1'), state('w2')));
+      log.failWith({ kind: 'failed', code: 'no-leader', message: 'too few managers' });
+      for (const { lease } of [one, two]) lease.expire();
+      for (let second = 0; second < seconds; second += 1) {
+        for (const agent of agents)
+          if (agent.closedBy === undefined) agent.heartbeat(one.dispatcher);
+          else await agent.register([one, two][second % 2]?.dispatcher ?? one.dispatcher);
+        await clock.advance(1_000);
+      }
+      log.failWith(undefined);
+      for (const { lease } of [one, two]) lease.reclaim();
+      await settle();
+      await clock.advance(1_000);
+      for (const agent of agents)
+        if (agent.closedBy !== undefined || agent.refusedBy !== undefined)
+          await agent.register(two.dispatcher);
+      await settle();
+      expect(seen).not.toContain('down');
+      expect([state('w1'), state('w2')]).toEqual(['ready', 'ready']);
+    },
+  );
+
   test('the node that does not is unknown, then down; in between a session makes it ready', async () => {
     const [one, two] = [start('m1'), start('m2')];
     const [late, never] = [new FakeAgent('w1'), new FakeAgent('w2')];

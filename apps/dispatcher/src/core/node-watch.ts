@@ -94,7 +94,7 @@ export class NodeWatch {
   }
 
   #lost(nodeId: string): void {
-    const { add, hasSession, endSession, metrics, logger } = this.#options;
+    const { add, hasSession, endSession, lease, metrics, logger } = this.#options;
     const responsible = (node: Node, view: StateView): boolean =>
       !hasSession(nodeId) && this.#isResponsible(node, view);
     if (this.#missing.delete(nodeId)) {
@@ -103,6 +103,8 @@ export class NodeWatch {
       return;
     }
     endSession(nodeId);
+    // Nobody could have come back meanwhile: with the next lease its time begins anew.
+    if (lease.current === undefined) return;
     add(
       downWrite(nodeId, responsible, (committed) => {
         if (!committed) return;
