@@ -107,8 +107,7 @@ export class Host {
 
   /** Pids of the supervisor and everything below it. */
   async allPids(): Promise<readonly number[]> {
-    const text = readFileSync(join(this.runDirectory, 'supervisor.pid'), 'utf8');
-    const supervisor = Number(text.split(' ')[0]);
+    const supervisor = Number(readFileSync(join(this.runDirectory, 'supervisor.pid'), 'utf8'));
     const pids = (await this.status()).flatMap((row) => (row.pid === null ? [] : [row.pid]));
     return [supervisor, ...pids];
   }

@@ -51,14 +51,19 @@ test('they are asked to end, and killed when they do not', async () => {
 test('the pid file is taken once, and again when its owner is dead or something else', async () => {
   const path = join(directory, 'supervisor.pid');
   expect(takePidFile(path)).toBe(true);
-  const own = readFileSync(path, 'utf8').trim().split(' ')[1];
+  const own = readFileSync(`${path}.start`, 'utf8').trim().split(' ')[1];
   // A living process that is no supervisor, whatever its own arguments: its pid was reused.
-  writeFileSync(path, `${await start('up', undefined)} ${own}\n`);
+  const stranger = await start('up', undefined);
+  writeFileSync(path, `${stranger}\n`);
+  writeFileSync(`${path}.start`, `${stranger} ${own}\n`);
   expect(livingSupervisor(path)).toBeUndefined();
   expect(takePidFile(path)).toBe(true);
   const other = await start('supervise', undefined);
   const started = readFileSync(`/proc/${other}/stat`, 'utf8').split(' ')[21];
-  writeFileSync(path, `${other} ${started}\n`);
+  writeFileSync(path, `${other}\n`);
+  // One of an earlier version has noted no start.
+  expect(livingSupervisor(path)).toBe(other);
+  writeFileSync(`${path}.start`, `${other} ${started}\n`);
   expect(livingSupervisor(path)).toBe(other);
   expect(takePidFile(path)).toBe(false);
 });

@@ -11,7 +11,8 @@ export function takePidFile(path: string): boolean {
   // Twice: a pid file left by a dead one is removed, and somebody else may be faster then.
   for (let attempt = 0; attempt < 2; attempt += 1) {
     try {
-      writeFileSync(path, `${process.pid} ${startOf(process.pid)}\n`, { flag: 'wx' });
+      writeFileSync(path, `${process.pid}\n`, { flag: 'wx' });
+      writeFileSync(startFile(path), `${process.pid} ${startOf(process.pid)}\n`);
       return true;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
@@ -22,21 +23,45 @@ export function takePidFile(path: string): boolean {
   return false;
 }
 
-/** Pid of the living supervisor that holds the file; a pid that now is something else does not count. */
-export function livingSupervisor(path: string): number | undefined {
-  try {
-    const [pid = 0, started] = readFileSync(path, 'utf8').trim().split(' ').map(Number);
-    if (!Number.isInteger(pid) || pid <= 0 || pid === process.pid || !isAlive(pid))
-      return undefined;
-    return started === startOf(pid) ? pid : undefined;
-  } catch {
-    return undefined;
-  }
+/** Gives the place back. */
+export function leavePidFile(path: string): void {
+  rmSync(startFile(path), { force: true });
+  rmSync(path, { force: true });
 }
 
-/** When a process started, clock ticks since boot: with its pid it is one of a kind (proc_pid_stat(5), field 22). */
+/** Pid of the living supervisor that holds the file; a pid that now is something else does not count. */
+export function livingSupervisor(path: string): number | undefined {
+  const pid = Number(textOf(path));
+  if (!Number.isInteger(pid) || pid <= 0 || pid === process.pid || !isAlive(pid)) return undefined;
+  const [of, started] = textOf(startFile(path)).split(' ').map(Number);
+  // One that has just begun, or of a version that notes no start, is known by what it was told.
+  const isIt = of === pid ? startOf(pid) === started : isToldTo(pid, 'supervise', 'up');
+  return isIt ? pid : undefined;
+}
+
+/** When the process started is beside its pid, so that the file itself stays what scripts can read. */
+function startFile(path: string): string {
+  return `${path}.start`;
+}
+
+function isToldTo(pid: number, ...words: readonly string[]): boolean {
+  return textOf(`/proc/${pid}/cmdline`)
+    .split('\0')
+    .some((word) => words.includes(word));
+}
+
+/** Clock ticks since boot: with its pid it is one of a kind (proc_pid_stat(5), field 22). */
 function startOf(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  const stat = textOf(`/proc/${pid}/stat`);
   // The name before may hold anything; behind its bracket come the fields from the third on.
   return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[22 - 3]);
+}
+
+/** Empty when there is no such file, or none any more. */
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
 }

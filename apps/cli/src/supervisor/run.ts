@@ -6,7 +6,7 @@ import { controlSocket, logDirectory, supervisorPidFile } from '../host/layout.t
 import type { ProcessPlan } from '../host/plan.ts';
 import { type ControlAnswer, type ControlRequest, serveControl } from './control.ts';
 import { endProcesses, findSupervised } from './orphans.ts';
-import { takePidFile } from './pid-file.ts';
+import { leavePidFile, takePidFile } from './pid-file.ts';
 import { Supervisor, stopGraceMs } from './supervisor.ts';
 
 /**
@@ -58,7 +58,7 @@ export async function runSupervisor(
   await stopped;
   // The pid file goes last: from then on somebody else may begin.
   rmSync(controlSocket(config.runDir), { force: true });
-  rmSync(pidFile, { force: true });
+  leavePidFile(pidFile);
   control.close();
   logger.info({}, 'stopped');
   return 'stopped';
