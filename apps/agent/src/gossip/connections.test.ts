@@ -13,7 +13,10 @@ import { gossipMetrics } from './metrics.ts';
 const patience = { timeout: 10_000, interval: 5 };
 const reachMs = 2_000;
 const digestsMs = 10_000;
+/** Longer than a host lets its consumers take before it answers. */
+const slowPushMs = 2_100;
 const digests: Question = { kind: 'digests', tables: [] };
+const push: Question = { kind: 'push', news: { network: 'network1', records: [] } };
 const same: Answer = { kind: 'reached', same: true };
 
 let clock: FakeClock;
@@ -58,7 +61,7 @@ async function fakeSilentHost(): Promise<readonly Socket[]> {
   return accepted;
 }
 
-/** A host that answers all but what is asked of `nobody`, and counts who comes. */
+/** A host that answers all but what is asked of `nobody`, pushes late, and counts who comes. */
 async function fakeSlowHost(): Promise<{ greeted: number; asked: number }> {
   const seen = { greeted: 0, asked: 0 };
   const listener = new Listener({
@@ -68,6 +71,11 @@ async function fakeSlowHost(): Promise<{ greeted: number; asked: number }> {
     },
     answer: (question) => {
       seen.asked += 1;
+      if (question.kind === 'push') {
+        return new Promise((resolve) => {
+          clock.after(slowPushMs, () => resolve({ kind: 'pushed' }));
+        });
+      }
       const isHeld = question.kind !== 'reach' || question.target === 'nobody';
       return isHeld ? new Promise(() => undefined) : Promise.resolve(same);
     },
@@ -97,6 +105,21 @@ test('a slow host keeps its connection as long as anything comes', async () => {
   await clock.advance(reachMs);
   expect(await never).toBeUndefined();
   expect(await connections.ask(to, reach('n2'))).toEqual(same);
+  expect(seen.greeted).toBe(1);
+});
+
+test('a host that takes its time for a push is waited for, and what was pushed later is answered too', async () => {
+  const seen = await fakeSlowHost();
+  const first = connections.ask(to, push);
+  await vi.waitFor(() => expect(seen.asked).toBe(1), patience);
+  const laterMs = 1_900;
+  await clock.advance(laterMs);
+  const later = connections.ask(to, push);
+  await vi.waitFor(() => expect(seen.asked).toBe(2), patience);
+  await clock.advance(slowPushMs - laterMs);
+  expect(await first).toEqual({ kind: 'pushed' });
+  await clock.advance(laterMs);
+  expect(await later).toEqual({ kind: 'pushed' });
   expect(seen.greeted).toBe(1);
 });
 

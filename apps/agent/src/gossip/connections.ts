@@ -14,7 +14,8 @@ const questionsMax = 64;
 /** Wait for an answer, milliseconds. */
 const answerMs: Readonly<Record<Question['kind'], number>> = {
   reach: 2_000,
-  push: 2_000,
+  // Who is asked waits itself, up to 2 s, for those who serve there. Else slow hosts would look cut off.
+  push: 4_000,
   members: 10_000,
   digests: 10_000,
   records: 10_000,

@@ -103,6 +103,14 @@ describe('what the engine has', () => {
     });
   });
 
+  test('and is known without its container keeps the nameservers that its user gave', async () => {
+    const { EndpointID: id, MacAddress: mac, IPv4Address: address } = endpoint;
+    const upstreams = ['192.0.2.54:53'];
+    registry.putEndpoint({ id, networkId: 'network1', addresses: [address], mac, upstreams });
+    await audit.run();
+    expect(registry.endpoint('e1')).toMatchObject({ sandbox, upstreams });
+  });
+
   test('no more is forgotten at the second look: it may have been about to be made', async () => {
     await audit.run();
     containers = {};

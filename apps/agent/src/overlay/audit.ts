@@ -65,6 +65,8 @@ export class EngineAudit {
       if (sandbox.kind === 'failed' || sandbox.value === '') continue;
       const { networkId } = network;
       registry.putEndpoint({
+        // What the engine does not tell: the nameservers that the user gave.
+        ...registry.endpoint(id),
         id,
         networkId,
         addresses: [...addresses],

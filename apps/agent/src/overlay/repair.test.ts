@@ -76,6 +76,12 @@ const remake = [
 const enslave = 'link set shx4097 mtu 1450 master br0 addrgenmode none up';
 const set = 'link set br0 mtu 1450 address 02:42:0a:00:01:02 alias shoal-me addrgenmode none up';
 const tunnel = right.get(device)?.tunnel;
+const oneJoined: Ports = { joined: new Set(['sh-1']), isComplete: true };
+const wideLinks = { [bridge]: { mtu: 1_500 }, [device]: { mtu: 1_500 } };
+
+function wide(line: string): string {
+  return line.replace('mtu 1450', 'mtu 1500');
+}
 
 test.each<[string, SeenLinks, Ports, readonly string[]]>([
   ['nothing where all is right', right, none, []],
@@ -105,6 +111,21 @@ test.each<[string, SeenLinks, Ports, readonly string[]]>([
     ['link set sh-1 master br0 addrgenmode none up'],
   ],
   ['an interface of somebody else', seen({ leg0: {} }), none, []],
+  ['nothing for a wider port', seen({ ...wideLinks, 'sh-1': { mtu: 1_500 } }), oneJoined, []],
+  [
+    'what a wider port needs',
+    seen({ 'sh-1': { mtu: 1_500 }, 'sh-2': { mtu: 1_400 } }),
+    { joined: new Set(['sh-1', 'sh-2']), isComplete: true },
+    [wide(set), wide(enslave)],
+  ],
+  [
+    'a tunnel for a wider port',
+    seen({ ...wideLinks, [device]: undefined, 'sh-1': { mtu: 1_500 } }),
+    oneJoined,
+    [...remake.map(wide), wide(enslave)],
+  ],
+  ['what the last wider port has left', seen(wideLinks), none, [set, enslave]],
+  ['a wider interface of somebody else', seen({ leg0: { mtu: 1_500 } }), none, []],
 ])('%s', (_what, links, ports, lines) => {
   expect(repairOf(layout, links, ports).steps.flatMap((step) => step.lines)).toEqual(lines);
 });

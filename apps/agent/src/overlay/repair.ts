@@ -28,7 +28,8 @@ export interface Ports {
  * @param ports the network's ends of containers. Addresses for single hosts that are not ours are left
  *   alone: they belong to the balancer.
  */
-export function repairOf(layout: Layout, seen: SeenLinks | undefined, ports: Ports): Repair {
+export function repairOf(given: Layout, seen: SeenLinks | undefined, ports: Ports): Repair {
+  const layout = { ...given, mtu: mtuFor(given, seen) };
   const kinds = new Set<RepairKind>();
   const before: string[] = [];
   const host: string[] = [];
@@ -58,6 +59,15 @@ export function repairOf(layout: Layout, seen: SeenLinks | undefined, ports: Por
     { where: 'network', lines: inside },
   ];
   return { kinds: [...kinds], steps: steps.filter(({ lines }) => lines.length > 0) };
+}
+
+/**
+ * Containers keep the MTU that they began with, and a bridge drops without a word what is larger than the
+ * MTU of the device it leaves by.
+ */
+function mtuFor({ mtu }: Layout, seen: SeenLinks | undefined): number {
+  const ports = [...(seen ?? [])].filter(([name]) => isPort(name));
+  return Math.max(mtu, ...ports.map(([, port]) => port.mtu));
 }
 
 function bridgeLines(layout: Layout, seen: SeenLinks | undefined): string[] {

@@ -6,6 +6,7 @@ import { isStopping } from '../restart/restart.ts';
 import { liveTasks, newestTask, type Slot } from '../slots.ts';
 import type { Subject } from '../subject.ts';
 import { newTask } from '../task.ts';
+import { isMadeByUpdate } from '../update/progress.ts';
 
 /** Tasks created for one service in one step; the next step goes on. */
 export const createsPerStepMax = 20_000;
@@ -25,13 +26,14 @@ export function scale(subject: Subject, slots: ReadonlyMap<number, Slot>): reado
 
 /**
  * A slot counts as filled when a task lives in it, or its newest has ended and is not to be restarted.
- * A rollback fills those again too.
+ * A rollback fills those again that it has not tried itself.
  */
 function isFilled(subject: Subject, slot: Slot): boolean {
   const newest = newestTask(slot);
   if (newest === undefined) return false;
   if (liveTasks(slot).length > 0) return true;
-  if (subject.service.updateStatus?.state === 'rollback_started') return false;
+  const rollingBack = subject.service.updateStatus?.state === 'rollback_started';
+  if (rollingBack && !isMadeByUpdate(subject, newest)) return false;
   if (newest.desired === 'remove') return false;
   return !shouldRestart(subject.revision.spec.TaskTemplate.RestartPolicy, slot, newest);
 }

@@ -263,6 +263,28 @@ describe('a rollback asked for', () => {
     expect(swarm.service('web').revision).toBe(to);
   });
 
+  it('ends also where what it goes to fails at once and is not to be restarted', () => {
+    const never = { RestartPolicy: { Condition: 'none' as const } };
+    const RollbackConfig = {
+      Parallelism: 0,
+      MaxFailureRatio: 1,
+      Monitor: 3 * second * nanoseconds,
+    };
+    const swarm = running({}, { spec: { RollbackConfig } });
+    swarm.update('web', (before) => ({
+      ...before,
+      TaskTemplate: { ...before.TaskTemplate, ...never, ContainerSpec: { Image: bad } },
+    }));
+    swarm.run(60 * second);
+    swarm.setImage('web', 'busybox:3');
+    swarm.runUntil('completed', () => state(swarm) === 'completed');
+    swarm.rollBack('web');
+    swarm.run(60 * second);
+    expect(state(swarm)).toBe('rollback_completed');
+    const made = swarm.tasks('web').filter(({ desired }) => desired === 'running');
+    expect(made).toEqual([]);
+  });
+
   it('keeps to the parallelism although the clock of who asked is ahead', () => {
     const swarm = running();
     swarm.setImage('web', 'busybox:2');
