@@ -36,12 +36,13 @@ export class Failures {
   note(before: Task | undefined, after: Task | undefined): void {
     if (after === undefined || !failedOnItsNode(after)) return;
     if (before !== undefined && failedOnItsNode(before)) return;
-    const { nodeId, status } = after;
+    // By the log's clock, as whoever asks; the node's own may be another one.
+    const { nodeId, meta } = after;
     const key = revisionId(after.serviceId, after.revision);
     const nodes = this.#times.get(key) ?? new Map<string, Instant[]>();
     this.#times.set(key, nodes);
-    const times = (nodes.get(nodeId) ?? []).filter((at) => at > status.at - failureWindowMs);
-    nodes.set(nodeId, [...times, status.at].slice(-failuresKeptMax));
+    const times = (nodes.get(nodeId) ?? []).filter((at) => at > meta.updatedAt - failureWindowMs);
+    nodes.set(nodeId, [...times, meta.updatedAt].slice(-failuresKeptMax));
   }
 
   /** Node id → recent failures, of the nodes that have enough of them to be suspect. */

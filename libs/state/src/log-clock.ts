@@ -25,9 +25,13 @@ export class LogClock {
     return Math.max(this.#clock.now(), this.#atLeast()) as Instant;
   }
 
-  /** An entry with this stamp went by, or was given it. */
+  /** Who gives stamps has given this one, or it went by: none that follows may be before it. */
   passed(stamp: Instant): void {
-    if (stamp <= this.#atLeast()) return;
+    if (stamp > this.#atLeast()) this.follow(stamp);
+  }
+
+  /** Who reckons by stamps has seen this one: an entry's clock is right, also where it is behind. */
+  follow(stamp: Instant): void {
     this.#newest = stamp;
     this.#since = this.#clock.monotonic();
   }

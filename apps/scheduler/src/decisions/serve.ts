@@ -8,7 +8,7 @@ import {
   type NodeLook,
   type PlacementDecision,
 } from '@shoal/proto';
-import { type Clock, formatHostPort, type Logger } from '@shoal/runtime';
+import { type Clock, formatHostPort, type Instant, type Logger } from '@shoal/runtime';
 import type { ManagerSession } from '@shoal/stage/host';
 import { currentOf, type StateView } from '@shoal/state';
 import type { GroupDecision, NodeRecord } from './decision.ts';
@@ -93,7 +93,8 @@ function lookNow(view: StateView, serviceId: string, clock: Clock): NodeLook | u
   const service = view.services.get(serviceId);
   const revision = service && currentOf(view, service);
   if (revision === undefined) return undefined;
-  const { filters, candidates, nodes, fitting } = lookAfresh(view, revision, clock.now());
+  const now = Math.max(clock.now(), view.time) as Instant;
+  const { filters, candidates, nodes, fitting } = lookAfresh(view, revision, now);
   return {
     revision: revision.number,
     filters: [...filters],

@@ -26,11 +26,14 @@ class Scene {
   readonly fatal: unknown[] = [];
   readonly running: RunningStage[] = [];
 
-  /** `logAheadMs`: by how much more the clock shows by which the log stamps its entries. */
+  /** By how much more the clock shows by which the log stamps its entries. */
+  logAheadMs: number;
+
   constructor(commitMs?: () => number, logAheadMs = 0) {
+    this.logAheadMs = logAheadMs;
     const { clock, random } = this;
     const stamping: Clock = {
-      now: () => (clock.now() + logAheadMs) as Instant,
+      now: () => (clock.now() + this.logAheadMs) as Instant,
       monotonic: () => clock.monotonic(),
       after: (delayMs, fire) => clock.after(delayMs, fire),
     };
@@ -271,6 +274,29 @@ describe('the shell', () => {
     scene.log.write([nodeChange(scene.log.view, 'x', 'one')]);
     await scene.clock.advance(60_000);
     expect(made).toBeGreaterThan(0);
+    expect(due - made).toBeGreaterThanOrEqual(delayMs);
+    expect(due - made).toBeLessThanOrEqual(2 * delayMs);
+  });
+
+  test('a wait is no shorter where the log goes on from its last stamp after a quiet time', async () => {
+    const aheadMs = 3_600_000;
+    const quietMs = 1_200_000;
+    scene = new Scene(undefined, aheadMs);
+    const delayMs = 60_000;
+    let made = 0;
+    let due = 0;
+    scene.start(function* (view, _changed, now) {
+      const { createdAt } = view.nodes.get('x')?.meta ?? {};
+      if (createdAt === undefined) return;
+      made ||= scene.clock.now();
+      if (createdAt + delayMs <= now) due ||= scene.clock.now();
+      else yield { kind: 'wake', key: 'x', at: (createdAt + delayMs) as Instant };
+    });
+    scene.log.write([nodeChange(scene.log.view, 'a', 'one')]);
+    await scene.clock.advance(quietMs);
+    scene.logAheadMs = aheadMs - quietMs;
+    scene.log.write([nodeChange(scene.log.view, 'x', 'one')]);
+    await scene.clock.advance(600_000);
     expect(due - made).toBeGreaterThanOrEqual(delayMs);
     expect(due - made).toBeLessThanOrEqual(2 * delayMs);
   });

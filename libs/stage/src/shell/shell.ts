@@ -102,7 +102,9 @@ class Shell implements RunningStage {
   }
 
   #heard(event: ReplicaEvent): void {
-    this.#logClock.passed(this.#options.replica.view.time);
+    // An entry without content has no stamp of its own.
+    const isStamped = event.kind === 'reset' || event.entry.outcomes.length > 0;
+    if (isStamped) this.#logClock.follow(this.#options.replica.view.time);
     if (event.kind === 'reset') {
       this.#ownership = this.#readOwnership();
       this.#work.all();
