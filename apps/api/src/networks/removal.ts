@@ -19,6 +19,9 @@ import type { ApiContext } from '../context.ts';
  */
 const stoppingMsMax = 60_000;
 
+/** Lost tasks that end in one transaction, whose bytes are bounded. */
+const lostAtOnceMax = 1_000;
+
 /** Whether a network can go now. */
 export type Removable =
   /** `lost` are tasks that end with it: nobody is there to say that they have. */
@@ -95,7 +98,7 @@ type Attempt =
   | { readonly kind: 'gone' }
   /** A task has yet to stop. */
   | { readonly kind: 'stopping'; readonly task: string }
-  /** Somebody has written to the network in between. */
+  /** Somebody has written in between, or more tasks are lost than end at once. */
   | { readonly kind: 'again' };
 
 /** @throws ApiError when the network is in use, or not there */
@@ -112,11 +115,12 @@ export async function tryRemoval(
   if (now.kind === 'in-use') throw now.refusal;
   if (now.kind === 'stopping') return now;
   const { version } = network.meta;
-  const refusal = await commit(context, manager, command, [
-    ...now.lost.map((task) => orphaned(task, context.clock.now())),
-    { op: 'delete', table: 'network', id, version },
-  ]);
-  if (refusal === undefined) return { kind: 'gone' };
+  const isLast = now.lost.length <= lostAtOnceMax;
+  const ended = now.lost.slice(0, lostAtOnceMax).map((task) => orphaned(task, context.clock.now()));
+  const removed: readonly Change[] = [{ op: 'delete', table: 'network', id, version }];
+  const changes = isLast ? [...ended, ...removed] : ended;
+  const refusal = await commit(context, manager, command, changes);
+  if (refusal === undefined) return { kind: isLast ? 'gone' : 'again' };
   if (refusal.kind === 'version-conflict') return { kind: 'again' };
   // A task that has no address yet is not among those of the network.
   const holder = refusal.kind === 'in-use' ? replica.view.tasks.get(refusal.byId) : undefined;

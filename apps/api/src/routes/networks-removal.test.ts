@@ -104,6 +104,34 @@ describe('a network that is removed', () => {
     expect(site.view.addresses(id).holder('10.0.9.5')).toBeUndefined();
   });
 
+  test('ends more tasks on a node that is down than fit into one transaction', async () => {
+    const id = await site.create('demo');
+    const serviceId = await site.serve('web', {}, { Networks: [{ Target: 'demo' }] });
+    site.allocate(id, '10.0.9', 4_101);
+    const { status, ...first } = site.addTask(serviceId, id);
+    const tasks = Array.from({ length: 2_500 }, (_, at) => ({
+      ...first,
+      id: `t${at}`.padEnd(25, 'x'),
+      slot: at + 2,
+      status: { ...status, err: `task ${at} says why `.repeat(50) },
+      networks: [{ networkId: id, addresses: [] }],
+    }));
+    for (let at = 0; at < tasks.length; at += 1_000)
+      site.host.log.write(
+        tasks
+          .slice(at, at + 1_000)
+          .map((object) => ({ op: 'create', table: 'task', object }) as const),
+      );
+    await site.ask('DELETE', '/services/web');
+    const [node] = site.view.nodes.values();
+    if (node === undefined) throw new Error('no node');
+    const down = { ...node.status, state: 'down' as const };
+    site.host.log.write([{ op: 'update', table: 'node', object: { ...node, status: down } }]);
+    expect((await site.ask('DELETE', '/networks/demo')).status).toBe(204);
+    expect(site.view.networks.get(id)).toBeUndefined();
+    expect([...site.view.tasks.byState('orphaned')]).toHaveLength(2_501);
+  });
+
   test('is refused while a task on a node that is down is to run', async () => {
     const id = await site.create('demo');
     site.allocate(id, '10.0.9', 4_101);

@@ -130,7 +130,7 @@ export async function openVoter(options: VoterOptions, logger: Logger): Promise<
   };
 }
 
-/** A file that goes while it is looked at leaves the question open until the next time. */
+/** A disk that does not say leaves the question open until the next time. */
 async function oldestLogKey(storage: LogStorage): Promise<number> {
   try {
     return await storage.oldestKey();

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
-import { invariant, type LogIndex, type Term } from '@shoal/runtime';
+import { invariant, type Logger, type LogIndex, type Term } from '@shoal/runtime';
 import { placeOf, type RecordCipher } from '../cipher.ts';
 import { decodeMembership, encodeMembership } from '../core/membership.ts';
-import type { Disk, DiskFile } from '../disk/disk.ts';
+import { type Disk, DiskError, type DiskFile } from '../disk/disk.ts';
 import { CorruptStorageError } from '../storage.ts';
 import type { SnapshotMeta } from '../types.ts';
 import { readSafe, writeSafe } from '../wal/frame.ts';
@@ -31,6 +31,8 @@ const membershipBytesMax = 64 * 1024;
 /** Bound on one chunk; a larger length in a file is damage, not a reason to allocate it. */
 const chunkBytesMax = 64 * 1024 * 1024;
 const temporarySuffix = '.tmp';
+/** Complete snapshots kept beside the newest, while they are under its key. */
+const olderSnapshotsKept = 1;
 
 function snapshotName({ index, term }: SnapshotMeta): string {
   const hex = (value: number): string => value.toString(16).padStart(16, '0');
@@ -50,7 +52,7 @@ export function snapshotIndexOf(name: string): LogIndex {
 /** A complete snapshot as it lies in its folder. */
 export interface SnapshotOnDisk {
   readonly path: string;
-  /** Number of the key it is encrypted with; 0 when it is plain, or when its header is damaged. */
+  /** Number of the key it is encrypted with; 0 when it is plain, or when its header cannot be read. */
   readonly key: number;
   /** Index of the last entry it covers. */
   readonly last: LogIndex;
@@ -64,18 +66,47 @@ export async function snapshotsIn(
   const found: SnapshotOnDisk[] = [];
   for (const name of snapshotNames(await disk.list(directory))) {
     const path = join(directory, name);
-    found.push({ path, key: await keyOf(disk, path), last: snapshotIndexOf(name) });
+    const key = await keyOf(disk, path);
+    if (key !== undefined) found.push({ path, key, last: snapshotIndexOf(name) });
   }
   return found;
 }
 
-async function keyOf(disk: Disk, path: string): Promise<number> {
+/** `undefined` when the file has gone since it was listed. */
+async function keyOf(disk: Disk, path: string): Promise<number | undefined> {
   try {
     return (await openSnapshot(disk, path)).key;
   } catch (error) {
     if (error instanceof CorruptStorageError) return 0;
+    if (error instanceof DiskError) return error.code === 'ENOENT' ? undefined : 0;
     throw error;
   }
+}
+
+/**
+ * Removes the snapshots that `newest`, under key `current`, makes needless; gives those that are there then.
+ * What the disk refuses to remove is left for the next time. @throws DiskError when nothing can be listed
+ */
+export async function removeOlderSnapshots(
+  disk: Disk,
+  directory: string,
+  newest: string,
+  current: number,
+  logger: Logger,
+): Promise<readonly SnapshotOnDisk[]> {
+  const left = new Set(await snapshotsIn(disk, directory));
+  const older = [...left].filter(({ path }) => path < join(directory, newest));
+  const needless = older.filter(({ key }, at) => at >= olderSnapshotsKept || key < current);
+  for (const snapshot of needless) {
+    try {
+      await disk.remove(snapshot.path);
+      left.delete(snapshot);
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error;
+      logger.warn({ code: error.code, err: error.message }, 'snapshot_not_removed');
+    }
+  }
+  return [...left];
 }
 
 /** Names of what a crash left of snapshots that were never completed. */

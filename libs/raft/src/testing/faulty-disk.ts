@@ -21,6 +21,7 @@ export class FaultyDisk implements Disk {
   #durableNames = new Map<string, Content>();
   #life = 0;
   #refusal: string | undefined;
+  readonly #unreadable = new Map<string, string>();
   /** Crash in the middle of the write after this many more; undefined = never. */
   #writesToCrash: number | undefined;
 
@@ -35,6 +36,11 @@ export class FaultyDisk implements Disk {
 
   acceptWrites(): void {
     this.#refusal = undefined;
+  }
+
+  /** Reads of this file fail with this code of the operating system. */
+  refuseReads(path: string, code: string): void {
+    this.#unreadable.set(path, code);
   }
 
   /** The `count`-th write from now never ends: see {@link crash}. */
@@ -78,6 +84,8 @@ export class FaultyDisk implements Disk {
       this.#mayWrite();
       this.#names.set(path, { bytes: Buffer.alloc(0), durable: Buffer.alloc(0) });
     }
+    const code = mode === 'read' ? this.#unreadable.get(path) : undefined;
+    if (code !== undefined) throw new DiskError(code, `${code}: ${path}`);
     return new OpenFaultyFile(this, this.#content(path), mode === 'write-durably', this.#life);
   }
 

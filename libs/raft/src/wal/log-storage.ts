@@ -4,6 +4,7 @@ import type { RecordCipher } from '../cipher.ts';
 import { type Disk, DiskError } from '../disk/disk.ts';
 import {
   openSnapshot,
+  removeOlderSnapshots,
   type SnapshotOnDisk,
   snapshotIndexOf,
   snapshotNames,
@@ -17,9 +18,6 @@ import type { HardState, SnapshotMeta } from '../types.ts';
 import { lockDirectory } from './directory-lock.ts';
 import { type RecoveredLog, recoverLog, type SealedSegment } from './recovery.ts';
 import { prepareSpare, SegmentFile, segmentBytesDefault } from './segment-file.ts';
-
-/** Complete snapshots kept beside the newest, while they are under its key. */
-const olderSnapshotsKept = 1;
 
 export interface LogStorageOptions {
   /** Of its own: nothing else may write there. Created with mode 0700. */
@@ -207,19 +205,26 @@ class SegmentedLog implements LogStorage {
     replacing?: 'replacing',
   ): Promise<StoreResult> {
     const { disk, directory } = this.#options;
+    let name: string;
     try {
-      const name = await writeSnapshot(disk, directory, meta, chunks, this.#cipher);
-      if (replacing !== undefined) this.#replaced = meta.index;
-      const found = await snapshotsIn(disk, directory);
-      const older = found.filter(({ path }) => path < join(directory, name));
-      const gone = older.filter(
-        ({ key }, at) => at >= olderSnapshotsKept || key < this.#currentKey,
-      );
-      for (const { path } of gone) await disk.remove(path);
-      this.#snapshots = found.filter((snapshot) => !gone.includes(snapshot));
-      return { kind: 'stored' };
+      name = await writeSnapshot(disk, directory, meta, chunks, this.#cipher);
     } catch (error) {
       return this.#refused(error);
+    }
+    if (replacing !== undefined) this.#replaced = meta.index;
+    await this.#removeOlder(name);
+    return { kind: 'stored' };
+  }
+
+  /** The newest is durable whatever becomes of the older ones. */
+  async #removeOlder(newest: string): Promise<void> {
+    const { disk, directory, logger } = this.#options;
+    try {
+      const current = this.#currentKey;
+      this.#snapshots = await removeOlderSnapshots(disk, directory, newest, current, logger);
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error;
+      logger.warn({ code: error.code, err: error.message }, 'snapshots_not_listed');
     }
   }
 

@@ -2,6 +2,7 @@ import { type LogIndex, type Random, silentLogger, type Term } from '@shoal/runt
 import fc from 'fast-check';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { type CipherKey, placeOf, recordCipher } from '../cipher.ts';
+import { DiskError } from '../disk/disk.ts';
 import { CorruptStorageError, type LogStorage, type StoreWork } from '../storage.ts';
 import { FaultyDisk } from '../testing/faulty-disk.ts';
 import type { HardState, Membership, SnapshotMeta, VoterId } from '../types.ts';
@@ -181,6 +182,78 @@ describe('an encrypted log', () => {
     storage.rotate(recordCipher([key(1), key(2)], random));
     await storage.saveSnapshot(meta(3), pieces('z'));
     expect(await snapshots()).toBe(1);
+    await storage.close();
+  });
+});
+
+describe('older snapshots', () => {
+  const nameOf = (index: number): string => `snapshot-000000000000000${index}-0000000000000001`;
+  const pathOf = (index: number): string => `${directory}/${nameOf(index)}`;
+  const indexes = async (): Promise<readonly number[]> => {
+    const names = await disk.list(directory);
+    return [2, 3, 4, 5].filter((index) => names.includes(nameOf(index)));
+  };
+  const stored = { kind: 'stored' };
+  const eio = async (): Promise<never> => {
+    throw new DiskError('EIO', 'EIO: says the test');
+  };
+  let storage: LogStorage;
+  beforeEach(async () => {
+    storage = await open(key(1));
+    for (let index = 1; index <= 5; index += 1) await storage.store(work(index));
+    await storage.saveSnapshot(meta(2), pieces('x'));
+    await storage.saveSnapshot(meta(3), pieces('y'));
+  });
+
+  test.each(['EIO', 'EACCES'])(
+    'that cannot be read need an unknown key, and go with the next: %s',
+    async (code) => {
+      disk.refuseReads(pathOf(2), code);
+      expect(await storage.oldestKey()).toBe(0);
+      await storage.close();
+      const again = await open(key(1));
+      expect(again.recovered.snapshot).toEqual(meta(3));
+      expect(again.outdated).toBe(2);
+      expect(await again.saveSnapshot(meta(4), pieces('z'))).toEqual(stored);
+      expect(await indexes()).toEqual([3, 4]);
+      expect(again.outdated).toBeUndefined();
+      expect(await again.oldestKey()).toBe(1);
+      await again.close();
+    },
+  );
+
+  test('that have gone since they were listed need no key', async () => {
+    const names = await disk.list(directory);
+    await disk.remove(pathOf(2));
+    disk.list = async () => names;
+    expect(await storage.oldestKey()).toBe(1);
+    expect(await storage.saveSnapshot(meta(4), pieces('z'))).toEqual(stored);
+    await storage.close();
+  });
+
+  test.each([
+    { what: 'listed', calls: 'list' as const },
+    { what: 'removed', calls: 'remove' as const },
+  ])('that cannot be $what do not fail the new one, and go with the next', async ({ calls }) => {
+    const real = disk[calls];
+    Object.assign(disk, { [calls]: eio });
+    expect(await storage.saveSnapshot(meta(4), pieces('z'))).toEqual(stored);
+    Object.assign(disk, { [calls]: real });
+    expect(await indexes()).toEqual([2, 3, 4]);
+    expect(await storage.saveSnapshot(meta(5), pieces('z'))).toEqual(stored);
+    expect(await indexes()).toEqual([4, 5]);
+    await storage.close();
+  });
+
+  test('that cannot be removed hold up none of the others', async () => {
+    const remove = disk.remove.bind(disk);
+    disk.remove = (path) => (path === pathOf(3) ? eio() : remove(path));
+    storage.rotate(recordCipher([key(1), key(2)], random));
+    expect(await storage.saveSnapshot(meta(5), pieces('z'))).toEqual(stored);
+    await storage.compact(5 as LogIndex);
+    expect(await indexes()).toEqual([3, 5]);
+    expect(storage.outdated).toBe(3);
+    expect(await storage.oldestKey()).toBe(1);
     await storage.close();
   });
 });
