@@ -1,5 +1,6 @@
 import {
   type AddressRange,
+  addressOf,
   type Cidr,
   contains,
   type Family,
@@ -49,13 +50,21 @@ export function poolsOf(network: Network): Readonly<Record<Family, FamilyPools>>
 
 /** How many of the addresses that the pools have to give are taken. */
 export function usedOf(view: StateView, network: Network, family: Family): number {
-  const { pools, outside, isNarrowed } = poolsOf(network)[family];
-  const use = view.addresses(network.id);
-  if (!isNarrowed) return use.count(family) - outside;
-  let used = 0;
-  for (const text of use.addresses())
-    if (familyOf(text) === family && isInside(text, pools)) used += 1;
-  return used;
+  const { outside } = poolsOf(network)[family];
+  return view.addresses(network.id).count(family) - outside - strays(view, network, family);
+}
+
+/** Addresses beside the user's range, which only containers run by hand can have: they name them. */
+function strays(view: StateView, network: Network, family: Family): number {
+  const { id } = network;
+  const { pools, isNarrowed } = poolsOf(network)[family];
+  if (!isNarrowed || view.attachments.countByNetwork(id, 'container') === 0) return 0;
+  let count = 0;
+  for (const { kind, addresses } of view.attachments.byNetwork(id))
+    if (kind === 'container')
+      for (const text of addresses.map(addressOf))
+        if (familyOf(text) === family && !isInside(text, pools)) count += 1;
+  return count;
 }
 
 /** Whether the address, once it is taken, counts in {@link usedOf}. */

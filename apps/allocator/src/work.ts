@@ -104,9 +104,10 @@ export class Work {
     if (before?.revision !== after?.revision || before?.endpoint !== after?.endpoint)
       this.#allOf(id);
     this.#freed(change);
-    const kept = after?.endpoint.ports ?? [];
+    if (before?.endpoint.ports === after?.endpoint.ports) return;
+    const kept = new Set(after?.endpoint.ports.map(placeKey));
     for (const port of before?.endpoint.ports ?? []) {
-      if (kept.some((one) => isSamePort(one, port))) continue;
+      if (kept.has(placeKey(port))) continue;
       this.#wake(this.#waits.take(portWaitKey(portKey(port.Protocol, port.PublishedPort ?? 0))));
       this.#wake(this.#waits.take(portWaitKey(port.Protocol)));
     }
@@ -188,12 +189,8 @@ export class Work {
   }
 }
 
-function isSamePort(one: PortConfig, other: PortConfig): boolean {
-  return (
-    one.PublishMode === other.PublishMode &&
-    one.Protocol === other.Protocol &&
-    one.PublishedPort === other.PublishedPort
-  );
+function placeKey({ PublishMode, Protocol, PublishedPort = 0 }: PortConfig): string {
+  return `${PublishMode} ${portKey(Protocol, PublishedPort)}`;
 }
 
 function samePlace(before: Task, after: Task): boolean {

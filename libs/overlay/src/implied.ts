@@ -6,7 +6,6 @@ import {
   isBefore,
   type Network,
   type Node,
-  type PortConfig,
   type RecordPort,
   type RecordService,
   type Service,
@@ -17,6 +16,7 @@ import {
   type TaskNetwork,
   taskName,
 } from '@shoal/state';
+import { meshPorts } from './mesh-ports.ts';
 import { balancerEndpointId } from './names.ts';
 import { vtepOf } from './vtep.ts';
 
@@ -121,7 +121,7 @@ function recordService(view: StateView, task: Task, networkId: string): RecordSe
     virtualIps: (service?.endpoint.virtualIps ?? [])
       .filter((each) => each.networkId === networkId)
       .map(({ addr }) => addressOf(addr)),
-    ports: service !== undefined && isIngress(network) ? meshPorts(service, task, own) : [],
+    ports: service !== undefined && isIngress(network) ? portsOf(service, task, own) : [],
     ...balancingOf((present ?? own)?.Labels ?? {}),
   };
 }
@@ -130,50 +130,10 @@ function isIngress(network: Network | undefined): boolean {
   return network?.spec.Ingress === true;
 }
 
-/**
- * The service's ports of the routing mesh, each led to where this task listens: in an update that changes a
- * target port, tasks made before it still listen where they did.
- */
-function meshPorts(
+function portsOf(
   { endpoint }: Service,
-  task: Task,
+  { revision }: Task,
   own: ServiceSpec | undefined,
 ): readonly RecordPort[] {
-  const asked = task.revision === endpoint.revision ? [] : (own?.EndpointSpec?.Ports ?? []);
-  return endpoint.ports.flatMap((port, at) => {
-    if (port.PublishMode === 'host') return [];
-    const { Protocol: protocol, PublishedPort: publishedPort = 0 } = port;
-    const { TargetPort: targetPort } = counterpart(asked, port, at, endpoint.ports) ?? port;
-    return [{ protocol, targetPort, publishedPort }];
-  });
-}
-
-/**
- * What another revision asked for where the endpoint has this port, the one at `at`. The number of an open
- * port is the allocator's, so that it is known by its name or target; one that has no namesake by its place.
- */
-function counterpart(
-  asked: readonly PortConfig[],
-  port: PortConfig,
-  at: number,
-  given: readonly PortConfig[],
-): PortConfig | undefined {
-  const { Protocol, PublishedPort, Name, TargetPort } = port;
-  const alike = asked.filter((one) => one.Protocol === Protocol);
-  const open = alike.filter(isOpen);
-  const there = asked[at];
-  return (
-    alike.find((one) => !isOpen(one) && one.PublishedPort === PublishedPort) ??
-    open.find((one) => Name !== undefined && one.Name === Name) ??
-    open.find((one) => one.TargetPort === TargetPort) ??
-    open.find((one) => one === there && !given.some((each) => isSameTarget(each, one)))
-  );
-}
-
-function isOpen({ PublishMode, PublishedPort = 0 }: PortConfig): boolean {
-  return PublishMode === 'ingress' && PublishedPort === 0;
-}
-
-function isSameTarget(one: PortConfig, other: PortConfig): boolean {
-  return one.Protocol === other.Protocol && one.TargetPort === other.TargetPort;
+  return meshPorts(endpoint, revision === endpoint.revision ? undefined : own?.EndpointSpec?.Ports);
 }

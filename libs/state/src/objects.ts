@@ -327,7 +327,7 @@ export interface Lease extends StateObject {
 /**
  * Where the data of one slot is: its tasks mount named volumes that are local to a node. Written by the
  * scheduler with the assignment, deleted by it when the service is gone, or when the node turned the first
- * task away before there was any data.
+ * task away before there was any data; a former home takes its place if there is one.
  */
 export interface VolumeHome extends StateObject {
   /** `<service id>.<slot>`, see {@link volumeHomeId}. */
@@ -337,8 +337,12 @@ export interface VolumeHome extends StateObject {
   readonly nodeId: string;
   /** Names of the volumes that are there: of the last task, and of earlier revisions that may come back. */
   readonly volumes: readonly string[];
-  /** No task of the slot is known to have had a container there yet. */
+  /** No task of the slot had a container there yet, nor was one lost there that may have had one. */
   readonly tentative?: boolean | undefined;
+  /** Other nodes where data of earlier revisions is that may come back, the last one last. */
+  readonly former?:
+    | readonly { readonly nodeId: string; readonly volumes: readonly string[] }[]
+    | undefined;
 }
 
 export function volumeHomeId(serviceId: string, slot: number): string {

@@ -27,7 +27,7 @@ export function placeAtHomes(
   const settled = new Set<number>();
   const pipeline = board.pipeline(revision);
   for (const task of tasks) {
-    const home = homeOf(board.view, task);
+    const home = homeOf(board.view, task, revision);
     const candidate = home && board.candidate(home.nodeId);
     if (candidate !== undefined && pipeline.judge(candidate) === undefined) {
       const genericResources = board.place(candidate, revision);

@@ -1,39 +1,14 @@
 import { invariant } from '@shoal/runtime';
 import { describe, expect, it } from 'vitest';
-import { aNode, FakeBoard } from '../testing/fake-board.ts';
-
-const onData = (more: object = {}) => ({
-  ContainerSpec: {
-    Image: 'postgres',
-    Mounts: [{ Type: 'volume' as const, Source: 'data', Target: '/data', ...more }],
-  },
-});
-
-function boardOf(...nodes: readonly string[]): FakeBoard {
-  const board = new FakeBoard();
-  for (const id of nodes) board.node(id);
-  return board;
-}
-
-/** A service whose slot 1 runs on node1, with its data. */
-function settled(labels: Record<string, string> = {}): { board: FakeBoard; task: string } {
-  const board = boardOf('node1');
-  board.service('db', onData(), { Labels: labels });
-  const [task = ''] = board.tasks('db', 1, { slot: 1 });
-  board.schedule();
-  board.report(task, 'running');
-  board.node('node2');
-  return { board, task };
-}
-
-function homes(board: FakeBoard): object {
-  const { volumeHomes } = board.state.view;
-  return Object.fromEntries(Array.from(volumeHomes.values(), ({ id, nodeId }) => [id, nodeId]));
-}
-
-function setState(board: FakeBoard, id: string, state: 'ready' | 'down'): void {
-  board.changeNode(id, ({ status }) => ({ status: { ...status, state } }));
-}
+import {
+  boardOf,
+  homes,
+  onData,
+  setAvailability,
+  setState,
+  settled,
+} from '../testing/data-board.ts';
+import { aNode, type FakeBoard } from '../testing/fake-board.ts';
 
 const advice =
   'to let it start elsewhere without the data, set label shoal.volume-sticky=false on the service';
@@ -175,39 +150,6 @@ describe('a task with a named local volume', () => {
   });
 });
 
-describe('a slot whose task mounts other volumes than before', () => {
-  it('may go elsewhere while the data of the old ones is out of reach', () => {
-    const { board, task } = settled();
-    board.schedule();
-    setState(board, 'node1', 'down');
-    board.end(task);
-    board.relabel('db', {}, onData({ Source: 'fresh' }));
-    const [next = ''] = board.tasks('db', 1, { slot: 1, revision: 2 });
-    board.schedule();
-    expect(board.task(next).nodeId).toBe('node2');
-    expect([...board.state.view.volumeHomes.values()]).toMatchObject([
-      { nodeId: 'node2', volumes: ['fresh'] },
-    ]);
-  });
-
-  it('stays where it is if it can, so that a rollback finds its data', () => {
-    const { board, task } = settled();
-    board.schedule();
-    board.service('other');
-    for (let at = 0; at < 5; at += 1) board.placed('other', 'node1');
-    board.end(task);
-    board.relabel('db', {}, onData({ Source: 'fresh' }));
-    const [next = '', mate = ''] = board.tasks('db', 2, { slot: 1, revision: 2 });
-    board.schedule();
-    expect([board.task(next).nodeId, board.task(mate).nodeId]).toEqual(['node1', 'node1']);
-    board.end(next);
-    setState(board, 'node1', 'down');
-    const [back = ''] = board.tasks('db', 1, { slot: 1 });
-    board.schedule();
-    expect(board.task(back).status.err).toMatch(/^the volume data of slot 1 is on node1/);
-  });
-});
-
 describe('a home at which no container was made yet', () => {
   function placed(): { board: FakeBoard; task: string } {
     const board = boardOf('node1');
@@ -218,9 +160,7 @@ describe('a home at which no container was made yet', () => {
     return { board, task };
   }
   const tentative = (board: FakeBoard) => board.state.view.volumeHomes.of('db', 1)?.tentative;
-  function pause(board: FakeBoard): void {
-    board.changeNode('node1', ({ spec }) => ({ spec: { ...spec, Availability: 'pause' } }));
-  }
+  const pause = (board: FakeBoard) => setAvailability(board, 'node1', 'pause');
   function nextOf(board: FakeBoard): string {
     const [next = ''] = board.tasks('db', 1, { slot: 1 });
     board.schedule();
@@ -298,6 +238,23 @@ describe('a home at which no container was made yet', () => {
       expect(nextOf(board)).toBe('');
     },
   );
+
+  it('counts for good once its task was lost with its node, whoever is turned away after it', () => {
+    const { board, task } = placed();
+    board.report(task, 'preparing');
+    setState(board, 'node1', 'down');
+    board.report(task, 'orphaned');
+    setState(board, 'node1', 'ready');
+    const [next = ''] = board.tasks('db', 1, { slot: 1 });
+    board.schedule();
+    const { version } = board.task(task).meta;
+    board.write([{ op: 'delete', table: 'task', id: task, version }]);
+    board.report(next, 'rejected');
+    board.schedule();
+    expect(homes(board)).toEqual({ 'db.1': 'node1' });
+    pause(board);
+    expect(nextOf(board)).toBe('');
+  });
 
   it('counts when it was written before there was a difference', () => {
     const { board, task } = placed();

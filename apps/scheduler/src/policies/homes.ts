@@ -17,25 +17,47 @@ export const homesPerTransaction = 1_000;
 
 const noMeta: Meta = { version: 0, createdAt: 0, updatedAt: 0 } as Meta;
 
-/**
- * The home that tasks of the slot go to; none while nothing is known of it but that it turned a task away.
- * Without a sign of either it counts: data may be there, though its task is remembered no more.
- */
-export function homeOf(view: StateView, { serviceId, slot }: Task): VolumeHome | undefined {
-  const home = view.volumeHomes.of(serviceId, slot);
-  return home === undefined || isVoid(view, home) ? undefined : home;
+/** A node and the volumes of the slot that are there. */
+type Place = Pick<VolumeHome, 'nodeId' | 'volumes' | 'tentative'>;
+
+/** The home that tasks of the slot go to: a former one if data of the revision is there and not at the last. */
+export function homeOf(
+  view: StateView,
+  { serviceId, slot }: Task,
+  revision: Revision,
+): VolumeHome | undefined {
+  const home = standing(view, view.volumeHomes.of(serviceId, slot));
+  if (home === undefined || holdsDataOf(home, revision)) return home;
+  const former = home.former?.findLast((one) => holdsDataOf(one, revision));
+  return former === undefined ? home : { ...home, ...former };
 }
 
 /** Whether any data of the revision is at the home, which may be that of other volumes. */
-export function holdsDataOf({ volumes }: VolumeHome, revision: Revision): boolean {
+export function holdsDataOf({ volumes }: Place, revision: Revision): boolean {
   return localVolumes(revision).some((name) => volumes.includes(name));
+}
+
+/**
+ * The home, or what was the home before it if nothing is known of it but that it turned a task away.
+ * Without a sign of either it counts: data may be there, though its task is remembered no more.
+ */
+function standing(view: StateView, home: VolumeHome | undefined): VolumeHome | undefined {
+  return home !== undefined && isVoid(view, home) ? restored(home) : home;
+}
+
+/** Former homes are certain: nobody followed what became of their tasks. */
+function restored({ former = [], tentative: _, ...rest }: VolumeHome): VolumeHome | undefined {
+  const last = former.at(-1);
+  if (last === undefined) return undefined;
+  const before = former.slice(0, -1);
+  return { ...rest, ...last, ...(before.length > 0 && { former: before }) };
 }
 
 function isVoid(view: StateView, home: VolumeHome): boolean {
   if (home.tentative !== true) return false;
   let wasRejected = false;
   for (const task of tasksAt(view, home)) {
-    if (hadContainer(task) || !isTerminal(task.status.state)) return false;
+    if (mayHaveData(task) || !isTerminal(task.status.state)) return false;
     wasRejected ||= task.status.state === 'rejected';
   }
   return wasRejected;
@@ -45,14 +67,14 @@ function tasksAt(view: StateView, { serviceId, slot, nodeId }: VolumeHome): read
   return [...view.tasks.bySlot(serviceId, slot)].filter((task) => task.nodeId === nodeId);
 }
 
-/** The engine makes the volumes with the container. */
-function hadContainer({ status }: Task): boolean {
+/** The engine makes the volumes with the container; what became of an orphan nobody knows. */
+function mayHaveData({ status }: Task): boolean {
   const { container, startedAt, state } = status;
-  return container !== undefined || startedAt !== undefined || withContainer.has(state);
+  return container !== undefined || startedAt !== undefined || withData.has(state);
 }
 
-const withContainer: ReadonlySet<TaskState> = new Set([
-  ...(['starting', 'running', 'complete', 'failed'] as const),
+const withData: ReadonlySet<TaskState> = new Set([
+  ...(['starting', 'running', 'complete', 'failed', 'orphaned'] as const),
 ]);
 
 /** Whether the change of a task may settle where the home of its slot is. */
@@ -62,7 +84,7 @@ export function tells(before: Task | undefined, after: Task | undefined): boolea
 
 function traitOf(task: Task | undefined): string {
   if (task === undefined) return 'gone';
-  if (hadContainer(task)) return 'container';
+  if (mayHaveData(task)) return 'data';
   return isTerminal(task.status.state) ? 'ended' : '';
 }
 
@@ -70,7 +92,7 @@ export function* tentativeHomes(homes: Iterable<VolumeHome>): Iterable<string> {
   for (const { id, tentative } of homes) if (tentative === true) yield id;
 }
 
-/** What makes tentative homes certain, or forgets them; those of which nothing is known stay. */
+/** What makes tentative homes certain, or takes them back; those of which nothing is known stay. */
 export function* settledHomes(
   view: StateView,
   homes: readonly VolumeHome[],
@@ -86,9 +108,11 @@ export function* settledHomes(
 function settled(view: StateView, home: VolumeHome): readonly Change[] {
   const { tentative, ...certain } = home;
   if (tentative !== true) return [];
-  if (tasksAt(view, home).some(hadContainer))
+  if (tasksAt(view, home).some(mayHaveData))
     return [{ op: 'update', table: 'volumeHome', object: certain }];
   if (!isVoid(view, home)) return [];
+  const before = restored(home);
+  if (before !== undefined) return [{ op: 'update', table: 'volumeHome', object: before }];
   return [{ op: 'delete', table: 'volumeHome', id: home.id, version: home.meta.version }];
 }
 
@@ -99,33 +123,54 @@ export function homeChanges(
   task: Task,
   nodeId: string,
 ): readonly Change[] {
-  const volumes = localVolumes(revision);
-  if (volumes.length === 0) return [];
+  if (localVolumes(revision).length === 0) return [];
   const { serviceId, slot } = task;
-  const known = view.volumeHomes.of(serviceId, slot);
-  if (known === undefined) {
-    const id = volumeHomeId(serviceId, slot);
-    const object = { id, meta: noMeta, serviceId, slot, nodeId, volumes, tentative: true };
-    return [{ op: 'create', table: 'volumeHome', object }];
-  }
-  if (known.nodeId !== nodeId || isVoid(view, known)) {
-    const object = { ...known, nodeId, volumes, tentative: true };
-    return [{ op: 'update', table: 'volumeHome', object }];
-  }
-  const all = [...volumes, ...othersStillNamed(view, known, volumes)];
-  if (known.volumes.join() === all.join()) return [];
-  return [{ op: 'update', table: 'volumeHome', object: { ...known, volumes: all } }];
+  const row = view.volumeHomes.of(serviceId, slot);
+  const known = standing(view, row);
+  const { id, meta } = row ?? { id: volumeHomeId(serviceId, slot), meta: noMeta };
+  const object = { id, meta, serviceId, slot, ...homeAt(view, revision, known, nodeId) };
+  if (row === undefined) return [{ op: 'create', table: 'volumeHome', object }];
+  // One that turned a task away is written again in any case: it counts from now on.
+  if (row === known && isSame(row, object)) return [];
+  return [{ op: 'update', table: 'volumeHome', object }];
 }
 
-/** Volumes of the home that another revision mounts: a rollback finds its data there. */
-function othersStillNamed(
+/** Where the data of the slot is once its task is on the node, and where that of other revisions stays. */
+function homeAt(
   view: StateView,
-  home: VolumeHome,
-  volumes: readonly string[],
-): readonly string[] {
-  const others = home.volumes.filter((name) => !volumes.includes(name));
+  revision: Revision,
+  known: VolumeHome | undefined,
+  nodeId: string,
+): Place & Pick<VolumeHome, 'former'> {
+  const volumes = localVolumes(revision);
+  const places: readonly Place[] = known === undefined ? [] : [...(known.former ?? []), known];
+  const here = places.find((one) => one.nodeId === nodeId);
+  const others = here === undefined ? [] : othersStillNamed(view, revision, here);
+  const former = places
+    .filter((one) => one !== here)
+    .map((one) => ({ nodeId: one.nodeId, volumes: othersStillNamed(view, revision, one) }))
+    .filter((one) => one.volumes.length > 0);
+  return {
+    nodeId,
+    volumes: [...volumes, ...others],
+    ...((here === undefined || here.tentative === true) && { tentative: true }),
+    ...(former.length > 0 && { former }),
+  };
+}
+
+function isSame(one: VolumeHome, other: VolumeHome): boolean {
+  const [was, is] = [one, other].map(({ nodeId, volumes, tentative, former }) =>
+    JSON.stringify([nodeId, volumes, tentative, former]),
+  );
+  return was === is;
+}
+
+/** Volumes of the place that only another revision mounts: a rollback finds its data there. */
+function othersStillNamed(view: StateView, revision: Revision, place: Place): readonly string[] {
+  const volumes = localVolumes(revision);
+  const others = place.volumes.filter((name) => !volumes.includes(name));
   if (others.length === 0) return others;
-  const named = new Set([...view.revisions.byService(home.serviceId)].flatMap(localVolumes));
+  const named = new Set([...view.revisions.byService(revision.serviceId)].flatMap(localVolumes));
   return others.filter((name) => named.has(name));
 }
 

@@ -97,12 +97,22 @@ function documentFault(spec: unknown): Fault {
   return isFields(spec) && isName(spec['Name']) ? undefined : 'no spec with a name';
 }
 
-function volumeHomeFault({ id, serviceId, slot, nodeId, volumes, tentative }: Fields): Fault {
+function volumeHomeFault(home: Fields): Fault {
+  const { id, serviceId, slot, nodeId, volumes, tentative, former } = home;
   if (!isId(serviceId) || !isCount(slot)) return 'no serviceId or slot';
   if (id !== volumeHomeId(serviceId, slot)) return 'the id does not fit serviceId and slot';
   if (!isId(nodeId)) return 'no nodeId';
   if (!optional(tentative, (flag) => typeof flag === 'boolean')) return 'malformed tentative';
-  return isListOf(volumes, (name) => isText(name)) ? undefined : 'malformed volumes';
+  if (!optional(former, (list) => isListOf(list, isFormerHome))) return 'malformed former';
+  return isVolumeList(volumes) ? undefined : 'malformed volumes';
+}
+
+function isFormerHome(value: unknown): boolean {
+  return isFields(value) && isId(value['nodeId']) && isVolumeList(value['volumes']);
+}
+
+function isVolumeList(value: unknown): boolean {
+  return isListOf(value, (name) => isText(name));
 }
 
 function networkFault({ spec, allocation, problem }: Fields): Fault {
