@@ -1,7 +1,7 @@
 import type { SwarmEvent } from '@shoal/docker-api';
 import { FakeClock } from '@shoal/stage/testing';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { MergedEvents, pastOverMs } from './merged-events.ts';
+import { MergedEvents, pastMsMax, pastOverMs } from './merged-events.ts';
 
 let clock: FakeClock;
 let told: string;
@@ -51,6 +51,19 @@ describe('the past', () => {
     swarm(5);
     engine(4);
     expect(order()).toEqual([1, 2, 3, 5, 4]);
+  });
+
+  test('is over in the end, also of an engine that never pauses and whose clock is behind', async () => {
+    merged.begin(true);
+    swarm(1_000_000);
+    for (let at = 0; at < pastMsMax; at += pastOverMs / 2) {
+      engine(at);
+      await clock.advance(pastOverMs / 2);
+    }
+    expect(order().at(-1)).toBe(1_000_000);
+    swarm(1_000_001);
+    expect(order().at(-1)).toBe(1_000_001);
+    expect(clock.timers).toBe(0);
   });
 
   test('is not waited for where it was not asked for', () => {

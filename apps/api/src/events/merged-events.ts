@@ -4,6 +4,8 @@ import { z } from 'zod';
 
 /** The engine tells its past in one go; after so long a pause it is over, milliseconds. */
 export const pastOverMs = 100;
+/** And in any case after so long: an engine may never pause, and its clock may be another one. */
+export const pastMsMax = 1_000;
 
 const timed = z.object({ timeNano: z.number() });
 
@@ -22,6 +24,7 @@ export class MergedEvents {
   /** Of the swarm, in order, until the engine's are known to be later. */
   readonly #pending: Pending[] = [];
   #pause: Timer | undefined;
+  #end: Timer | undefined;
   #isPast = true;
 
   constructor(clock: Clock, send: (line: string | Buffer) => void) {
@@ -31,8 +34,12 @@ export class MergedEvents {
 
   /** The engine begins to answer, with what is past if that was asked for. */
   begin(isPastWanted: boolean): void {
-    if (isPastWanted) this.#wait();
-    else this.pastOver();
+    if (!isPastWanted) {
+      this.pastOver();
+      return;
+    }
+    this.#end = this.#clock.after(pastMsMax, () => this.pastOver());
+    this.#wait();
   }
 
   /** An event of the swarm. */
@@ -51,13 +58,14 @@ export class MergedEvents {
 
   /** Nothing more comes of the past. */
   pastOver(): void {
-    this.#pause?.cancel();
+    this.stop();
     this.#isPast = false;
     for (const { line } of this.#pending.splice(0)) this.#send(line);
   }
 
   stop(): void {
     this.#pause?.cancel();
+    this.#end?.cancel();
   }
 
   #wait(): void {

@@ -167,19 +167,21 @@ describe('a home at which no container was made yet', () => {
     return board.task(next).nodeId;
   }
 
-  it.each(['at once', 'after a restart'])(
-    'is forgotten when its node rejects the task: %s',
-    (when) => {
-      const { board, task } = placed();
-      board.report(task, 'rejected');
-      if (when === 'after a restart') board.restart();
-      board.schedule();
-      expect(homes(board)).toEqual({});
-      pause(board);
-      expect(nextOf(board)).toBe('node2');
-      expect(homes(board)).toEqual({ 'db.1': 'node2' });
-    },
-  );
+  it.each([
+    ['at once', 'rejected'],
+    ['after a restart', 'rejected'],
+    ['at once', 'shutdown'],
+    ['after a restart', 'shutdown'],
+  ] as const)('is forgotten when its task ends there without one: %s, %s', (when, end) => {
+    const { board, task } = placed();
+    board.report(task, end);
+    if (when === 'after a restart') board.restart();
+    board.schedule();
+    expect(homes(board)).toEqual({});
+    pause(board);
+    expect(nextOf(board)).toBe('node2');
+    expect(homes(board)).toEqual({ 'db.1': 'node2' });
+  });
 
   it('holds nobody whose step sees it and the rejection together', () => {
     const { board, task } = placed();

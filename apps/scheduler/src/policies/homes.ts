@@ -53,14 +53,17 @@ function restored({ former = [], tentative: _, ...rest }: VolumeHome): VolumeHom
   return { ...rest, ...last, ...(before.length > 0 && { former: before }) };
 }
 
+/** What ends a task that has no container: turned away by its node, or told to stop before it was made. */
+const emptyEnds: ReadonlySet<TaskState> = new Set<TaskState>(['rejected', 'shutdown']);
+
 function isVoid(view: StateView, home: VolumeHome): boolean {
   if (home.tentative !== true) return false;
-  let wasRejected = false;
+  let endedEmpty = false;
   for (const task of tasksAt(view, home)) {
     if (mayHaveData(task) || !isTerminal(task.status.state)) return false;
-    wasRejected ||= task.status.state === 'rejected';
+    endedEmpty ||= emptyEnds.has(task.status.state);
   }
-  return wasRejected;
+  return endedEmpty;
 }
 
 function tasksAt(view: StateView, { serviceId, slot, nodeId }: VolumeHome): readonly Task[] {
