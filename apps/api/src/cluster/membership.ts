@@ -37,6 +37,9 @@ const admissionRetryMs = 1_000;
 const stateMsMax = 5_000;
 /** How often a host that votes no more asks what it is now, milliseconds. */
 const roleRequestMs = 5_000;
+/** Times that the folder of a membership is emptied while others still write there, and the pause, longer each time, milliseconds. */
+const wipeTries = 5;
+const wipeRetryMs = 50;
 
 /** A manager while it is one. */
 interface Run {
@@ -363,7 +366,9 @@ export class Membership implements SwarmHost {
     // From here on every other process of the host stands down.
     await removeIdentity(dataDir);
     await this.#end();
-    await rm(identityDirectory(dataDir), { recursive: true, force: true });
+    // Another process of the host may be writing its last, such as a certificate that has just come.
+    const retried = { maxRetries: wipeTries, retryDelay: wipeRetryMs };
+    await rm(identityDirectory(dataDir), { recursive: true, force: true, ...retried });
     this.#removedVoter = 0;
     this.#stand({ kind: 'inactive' });
   }

@@ -25,6 +25,9 @@ export interface Seen {
   cronRuns: number;
 }
 
+/** How old the state may be by which a stage has decided, milliseconds: as long as messages may be under way, there and back. */
+const staleMsMax = 3_000;
+
 /** Looks at every state that the log goes through, and collects what breaks a rule. */
 export class SafetyCheck {
   readonly violations: string[] = [];
@@ -43,12 +46,16 @@ export class SafetyCheck {
   readonly #nodes = new Map<string, Node>();
   readonly #services = new Map<string, Service>();
   readonly #ratio = new FailureRatio();
+  /** When each node was last seen down. */
+  readonly #down = new Map<string, Instant>();
   #index = 0;
 
   /** A restarted log passes states a second time; those are left out. */
   look(view: StateView, now: Instant): void {
     if (view.index <= this.#index) return;
     this.#index = view.index;
+    for (const { id, status } of view.nodes.values())
+      if (status.state === 'down') this.#down.set(id, now);
     const begun = new Map<string, Task[]>();
     for (const task of view.tasks.values()) {
       const before = this.#tasks.get(task.id);
@@ -102,7 +109,10 @@ export class SafetyCheck {
     if (current?.spec.Mode.Replicated === undefined || made === undefined) return;
     // Beside its data there is no other place for it.
     if ((current.spec.TaskTemplate.ContainerSpec.Mounts ?? []).length > 0) return;
-    if (node?.spec.Availability !== 'drain' || node.status.state === 'down') return;
+    if (node?.spec.Availability !== 'drain') return;
+    // Who decided may not have seen yet that it is back.
+    const downAt = this.#down.get(node.id);
+    if (downAt !== undefined && now - downAt <= staleMsMax) return;
     if (!sameTask(made, current) || !leavesGently(node, current, now)) return;
     this.seen.gentleMoves += 1;
     for (const mate of view.tasks.bySlot(task.serviceId, task.slot))
