@@ -280,7 +280,7 @@ class Round {
     return changes;
   }
 
-  /** Says of homes that were tentative whether the data is there. */
+  /** Says of volumes that were unproven whether they are there. */
   #settleHomes(): void {
     const { view } = this.#board;
     const homes = this.#awareness

@@ -329,20 +329,22 @@ export interface Lease extends StateObject {
  * scheduler with the assignment, deleted by it when the service is gone, or when the node turned the first
  * task away before there was any data; a former home takes its place if there is one.
  */
-export interface VolumeHome extends StateObject {
+export interface VolumeHome extends StateObject, VolumePlace {
   /** `<service id>.<slot>`, see {@link volumeHomeId}. */
   readonly id: string;
   readonly serviceId: string;
   readonly slot: number;
+  /** Other nodes where data is that may be asked for again, the last one last. */
+  readonly former?: readonly VolumePlace[] | undefined;
+}
+
+/** A node and what volumes of a slot are there. */
+export interface VolumePlace {
   readonly nodeId: string;
-  /** Names of the volumes that are there: of the last task, and of earlier revisions that may come back. */
+  /** Their names: of the last task there, and of revisions that may come back. */
   readonly volumes: readonly string[];
-  /** No task of the slot had a container there yet, nor was one lost there that may have had one. */
-  readonly tentative?: boolean | undefined;
-  /** Other nodes where data of earlier revisions is that may come back, the last one last. */
-  readonly former?:
-    | readonly { readonly nodeId: string; readonly volumes: readonly string[] }[]
-    | undefined;
+  /** Those of them with which no task had a container there yet, nor was one lost there that may have had one. */
+  readonly unproven?: readonly string[] | undefined;
 }
 
 export function volumeHomeId(serviceId: string, slot: number): string {

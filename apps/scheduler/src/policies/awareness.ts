@@ -3,7 +3,8 @@ import type { AppliedChange, VolumeHome } from '@shoal/state';
 import type { Board } from '../board.ts';
 import type { Queue } from '../queue.ts';
 import type { Displacer } from './displacer.ts';
-import { servicesToForget, tells, tentativeHomes } from './homes.ts';
+import { servicesToForget, unprovenHomes } from './homes.ts';
+import { hasUnproven, isUnprovenAt, tells } from './volume-places.ts';
 
 /** Keeps what policies know up to date, and wakes what may now be placed because of them. */
 export class Awareness {
@@ -29,7 +30,7 @@ export class Awareness {
       policies.rebuild(view);
       this.#displacer.forget();
       this.#gone = new Set(servicesToForget(view));
-      this.#unsettled = new Set(tentativeHomes(view.volumeHomes.values()));
+      this.#unsettled = new Set(unprovenHomes(view.volumeHomes.values()));
       return;
     }
     const concerned = new Set<string>();
@@ -41,7 +42,7 @@ export class Awareness {
     }
     for (const key of changed.due) {
       if (view.services.get(key) === undefined) this.#gone.add(key);
-      for (const id of tentativeHomes(view.volumeHomes.byService(key))) this.#unsettled.add(id);
+      for (const id of unprovenHomes(view.volumeHomes.byService(key))) this.#unsettled.add(id);
     }
     if (concerned.size > 0) this.#displacer.forget();
     for (const serviceId of concerned) this.#recheck(serviceId);
@@ -65,13 +66,13 @@ export class Awareness {
   /** A task had its container where its slot may have its home, or left without; or the home is another. */
   #unsettle(change: AppliedChange): void {
     const { view } = this.#board;
-    if (change.table === 'volumeHome' && change.after?.tentative === true)
+    if (change.table === 'volumeHome' && change.after !== undefined && hasUnproven(change.after))
       this.#unsettled.add(change.id);
     if (change.table !== 'task' || view.volumeHomes.size === 0) return;
     const task = change.after ?? change.before;
     if (task === undefined || task.nodeId === '' || !tells(change.before, change.after)) return;
     const home = view.volumeHomes.of(task.serviceId, task.slot);
-    if (home?.tentative === true && home.nodeId === task.nodeId) this.#unsettled.add(home.id);
+    if (home !== undefined && isUnprovenAt(home, task.nodeId)) this.#unsettled.add(home.id);
   }
 
   #recheck(serviceId: string): void {

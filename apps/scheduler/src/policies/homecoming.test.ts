@@ -1,6 +1,7 @@
 import { invariant } from '@shoal/runtime';
-import { describe, expect, it } from 'vitest';
-import { onData, setAvailability, setState, settled } from '../testing/data-board.ts';
+import fc from 'fast-check';
+import { describe, expect, it, test } from 'vitest';
+import { boardOf, onData, setAvailability, setState, settled } from '../testing/data-board.ts';
 import type { FakeBoard } from '../testing/fake-board.ts';
 
 /** Its update mounts another volume and went to node2, because node1 was paused; that is over. */
@@ -30,7 +31,7 @@ describe('a slot whose task mounts other volumes than before', () => {
       {
         nodeId: 'node2',
         volumes: ['fresh'],
-        tentative: true,
+        unproven: ['fresh'],
         former: [{ nodeId: 'node1', volumes: ['data'] }],
       },
     ]);
@@ -46,7 +47,7 @@ describe('a slot whose task mounts other volumes than before', () => {
       const row = board.state.view.volumeHomes.of('db', 1);
       if (state === 'rejected') {
         expect(row).toMatchObject({ nodeId: 'node1', volumes: ['data'] });
-        expect(row).not.toHaveProperty('tentative');
+        expect(row).not.toHaveProperty('unproven');
         expect(row).not.toHaveProperty('former');
       } else board.end(next);
       setAvailability(board, 'node1', 'pause');
@@ -78,11 +79,11 @@ describe('a slot whose task mounts other volumes than before', () => {
       last = board.tasks('db', 1, { slot: 1, revision })[0] ?? '';
       board.schedule();
       expect(board.task(last).nodeId).toBe(node);
-      expect(board.state.view.volumeHomes.of('db', 1)).not.toHaveProperty('tentative');
+      expect(board.state.view.volumeHomes.of('db', 1)).not.toHaveProperty('unproven');
     }
   });
 
-  it('has the data of both where they met, though the task was turned away', () => {
+  it('has no more than before where the task of another was turned away', () => {
     const { board, next } = movedOn();
     board.report(next, 'running');
     board.end(next);
@@ -95,9 +96,58 @@ describe('a slot whose task mounts other volumes than before', () => {
     board.schedule();
     expect(board.state.view.volumeHomes.of('db', 1)).toMatchObject({
       nodeId: 'node1',
-      volumes: ['third', 'data'],
+      volumes: ['data'],
       former: [{ nodeId: 'node2', volumes: ['fresh'] }],
     });
+    setAvailability(board, 'node1', 'pause');
+    setAvailability(board, 'node2', 'active');
+    const [again = ''] = board.tasks('db', 1, { slot: 1, revision: 3 });
+    board.schedule();
+    expect(board.task(again).nodeId).toBe('node2');
+  });
+
+  it('forgets no place when a revision mounts the volumes of two', () => {
+    const { board, next } = movedOn();
+    board.report(next, 'running');
+    board.end(next);
+    const both = onData();
+    const mounts = [
+      ...both.ContainerSpec.Mounts,
+      ...onData({ Source: 'fresh' }).ContainerSpec.Mounts,
+    ];
+    board.relabel('db', {}, { ContainerSpec: { ...both.ContainerSpec, Mounts: mounts } });
+    const [third = ''] = board.tasks('db', 1, { slot: 1, revision: 3 });
+    board.schedule();
+    expect(board.task(third).nodeId).toBe('node2');
+    board.report(third, 'running');
+    board.end(third);
+    for (const [revision, node] of [
+      [1, 'node1'],
+      [2, 'node2'],
+    ] as const) {
+      const [back = ''] = board.tasks('db', 1, { slot: 1, revision });
+      board.schedule();
+      expect(board.task(back).nodeId).toBe(node);
+      board.report(back, 'running');
+      board.end(back);
+    }
+  });
+
+  it('is where it was when it was told to start elsewhere and was turned away there', () => {
+    const { board, task } = settled();
+    board.schedule();
+    setState(board, 'node1', 'down');
+    board.end(task);
+    board.relabel('db', { 'shoal.volume-sticky': 'false' });
+    const [away = ''] = board.tasks('db', 1, { slot: 1, revision: 2 });
+    board.schedule();
+    expect(board.task(away).nodeId).toBe('node2');
+    board.report(away, 'rejected');
+    board.schedule();
+    board.relabel('db', {});
+    const [back = ''] = board.tasks('db', 1, { slot: 1, revision: 3 });
+    board.schedule();
+    expect(board.task(back).status.err).toMatch(/^the volume data of slot 1 is on node1/);
   });
 
   it('forgets what no revision mounts any more, and what is given up', () => {
@@ -111,7 +161,11 @@ describe('a slot whose task mounts other volumes than before', () => {
     const [third = ''] = board.tasks('db', 1, { slot: 1, revision: 3 });
     board.schedule();
     expect(board.task(third).nodeId).toBe('node3');
-    expect(former()).toEqual([{ nodeId: 'node2', volumes: ['fresh'] }]);
+    const at = (nodeId: string, name: string) => ({ nodeId, volumes: [name] });
+    expect(former()).toEqual([at('node1', 'data'), at('node2', 'fresh')]);
+    board.report(third, 'running');
+    board.schedule();
+    expect(former()).toEqual([at('node2', 'fresh')]);
     const old = board.state.view.revisions.of('db', 2);
     invariant(old !== undefined, 'no revision');
     board.changeTask(next, { desired: 'remove' });
@@ -141,4 +195,42 @@ describe('a slot whose task mounts other volumes than before', () => {
     board.schedule();
     expect(board.task(back).status.err).toMatch(/^the volume data of slot 1 is on node1/);
   });
+});
+
+test('whatever runs, is turned away or is out of reach: a volume is found where its task ran', () => {
+  const step = fc.record({
+    revision: fc.integer({ min: 1, max: 3 }),
+    paused: fc.subarray(['node1', 'node2', 'node3']),
+    end: fc.constantFrom('running' as const, 'rejected' as const),
+  });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 10 }), (steps) => {
+      const board = boardOf('node1', 'node2', 'node3');
+      board.service('db', onData({ Source: 'volume1' }));
+      for (const Source of ['volume2', 'volume3']) board.relabel('db', {}, onData({ Source }));
+      const ran = new Map<number, string>();
+      for (const { revision, paused, end } of steps) {
+        for (const id of ['node1', 'node2', 'node3'])
+          setAvailability(board, id, paused.includes(id) ? 'pause' : 'active');
+        const [task = ''] = board.tasks('db', 1, { slot: 1, revision });
+        board.schedule();
+        const { nodeId, status } = board.task(task);
+        const home = ran.get(revision);
+        if (nodeId === '') {
+          if (home === undefined) expect(status.err).not.toContain('volume data');
+          else expect(paused).toContain(home);
+          board.changeTask(task, { desired: 'shutdown', status: { ...status, state: 'shutdown' } });
+        } else {
+          expect(nodeId).toBe(home ?? nodeId);
+          board.report(task, end);
+          if (end === 'running') {
+            ran.set(revision, nodeId);
+            board.schedule();
+            board.end(task);
+          }
+        }
+        board.schedule();
+      }
+    }),
+  );
 });

@@ -39,7 +39,7 @@ export function placeAtHomes(
       else free.set(task.slot, task);
     } else {
       const lack = candidate === undefined ? '' : pipeline.lacks(candidate).words;
-      left.push({ task, err: awayFromHome(board.view, home, lack), home: candidate });
+      left.push({ task, err: awayFromHome(board.view, task, home, lack), home: candidate });
     }
   }
   if (free.size + mates.length === 0) return { placed, left };

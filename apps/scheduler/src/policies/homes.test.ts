@@ -159,7 +159,7 @@ describe('a home at which no container was made yet', () => {
     board.node('node2');
     return { board, task };
   }
-  const tentative = (board: FakeBoard) => board.state.view.volumeHomes.of('db', 1)?.tentative;
+  const unproven = (board: FakeBoard) => board.state.view.volumeHomes.of('db', 1)?.unproven;
   const pause = (board: FakeBoard) => setAvailability(board, 'node1', 'pause');
   function nextOf(board: FakeBoard): string {
     const [next = ''] = board.tasks('db', 1, { slot: 1 });
@@ -222,7 +222,7 @@ describe('a home at which no container was made yet', () => {
     'counts for good once a task began: %s',
     (when) => {
       const { board, task } = placed();
-      expect(tentative(board)).toBe(true);
+      expect(unproven(board)).toEqual(['data']);
       if (when === 'with a container alone') {
         const { status } = board.task(task);
         const container = { id: 'c', pid: 0, exitCode: 0 };
@@ -230,7 +230,7 @@ describe('a home at which no container was made yet', () => {
       } else board.report(task, 'running');
       if (when === 'after a restart') board.restart();
       board.schedule();
-      expect(tentative(board)).toBeUndefined();
+      expect(unproven(board)).toBeUndefined();
       const { version } = board.task(task).meta;
       board.write([{ op: 'delete', table: 'task', id: task, version }]);
       const [rejected = ''] = board.tasks('db', 1, { slot: 1 });
@@ -262,7 +262,7 @@ describe('a home at which no container was made yet', () => {
     const { board, task } = placed();
     const known = board.state.view.volumeHomes.of('db', 1);
     invariant(known !== undefined, 'no home');
-    const { tentative: _, ...object } = known;
+    const { unproven: _, ...object } = known;
     board.write([{ op: 'update', table: 'volumeHome', object }]);
     board.report(task, 'rejected');
     pause(board);

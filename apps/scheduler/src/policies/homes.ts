@@ -1,101 +1,44 @@
 import {
   type Change,
-  isTerminal,
   localVolumes,
   type Meta,
   placementLabels,
   type Revision,
   type StateView,
   type Task,
-  type TaskState,
   type VolumeHome,
+  type VolumePlace,
   volumeHomeId,
 } from '@shoal/state';
+import { hasUnproven, placesOf, standingPlaces } from './volume-places.ts';
 
 /** Homes of a service that is gone which one transaction forgets. */
 export const homesPerTransaction = 1_000;
 
 const noMeta: Meta = { version: 0, createdAt: 0, updatedAt: 0 } as Meta;
 
-/** A node and the volumes of the slot that are there. */
-type Place = Pick<VolumeHome, 'nodeId' | 'volumes' | 'tentative'>;
-
-/** The home that tasks of the slot go to: a former one if data of the revision is there and not at the last. */
+/** The place that tasks of the slot go to: the last where data of the revision is, or else the last one. */
 export function homeOf(
   view: StateView,
   { serviceId, slot }: Task,
   revision: Revision,
-): VolumeHome | undefined {
-  const home = standing(view, view.volumeHomes.of(serviceId, slot));
-  if (home === undefined || holdsDataOf(home, revision)) return home;
-  const former = home.former?.findLast((one) => holdsDataOf(one, revision));
-  return former === undefined ? home : { ...home, ...former };
+): VolumePlace | undefined {
+  const home = view.volumeHomes.of(serviceId, slot);
+  if (home === undefined) return undefined;
+  const places = standingPlaces(view, home);
+  return places.findLast((one) => holdsDataOf(one, revision)) ?? places.at(-1);
 }
 
-/** Whether any data of the revision is at the home, which may be that of other volumes. */
-export function holdsDataOf({ volumes }: Place, revision: Revision): boolean {
+/** Whether any data of the revision is at the place, which may be that of other volumes. */
+export function holdsDataOf({ volumes }: VolumePlace, revision: Revision): boolean {
   return localVolumes(revision).some((name) => volumes.includes(name));
 }
 
-/**
- * The home, or what was the home before it if nothing is known of it but that it turned a task away.
- * Without a sign of either it counts: data may be there, though its task is remembered no more.
- */
-function standing(view: StateView, home: VolumeHome | undefined): VolumeHome | undefined {
-  return home !== undefined && isVoid(view, home) ? restored(home) : home;
+export function* unprovenHomes(homes: Iterable<VolumeHome>): Iterable<string> {
+  for (const home of homes) if (hasUnproven(home)) yield home.id;
 }
 
-/** Former homes are certain: nobody followed what became of their tasks. */
-function restored({ former = [], tentative: _, ...rest }: VolumeHome): VolumeHome | undefined {
-  const last = former.at(-1);
-  if (last === undefined) return undefined;
-  const before = former.slice(0, -1);
-  return { ...rest, ...last, ...(before.length > 0 && { former: before }) };
-}
-
-/** What ends a task that has no container: turned away by its node, or told to stop before it was made. */
-const emptyEnds: ReadonlySet<TaskState> = new Set<TaskState>(['rejected', 'shutdown']);
-
-function isVoid(view: StateView, home: VolumeHome): boolean {
-  if (home.tentative !== true) return false;
-  let endedEmpty = false;
-  for (const task of tasksAt(view, home)) {
-    if (mayHaveData(task) || !isTerminal(task.status.state)) return false;
-    endedEmpty ||= emptyEnds.has(task.status.state);
-  }
-  return endedEmpty;
-}
-
-function tasksAt(view: StateView, { serviceId, slot, nodeId }: VolumeHome): readonly Task[] {
-  return [...view.tasks.bySlot(serviceId, slot)].filter((task) => task.nodeId === nodeId);
-}
-
-/** The engine makes the volumes with the container; what became of an orphan nobody knows. */
-function mayHaveData({ status }: Task): boolean {
-  const { container, startedAt, state } = status;
-  return container !== undefined || startedAt !== undefined || withData.has(state);
-}
-
-const withData: ReadonlySet<TaskState> = new Set([
-  ...(['starting', 'running', 'complete', 'failed', 'orphaned'] as const),
-]);
-
-/** Whether the change of a task may settle where the home of its slot is. */
-export function tells(before: Task | undefined, after: Task | undefined): boolean {
-  return traitOf(before) !== traitOf(after);
-}
-
-function traitOf(task: Task | undefined): string {
-  if (task === undefined) return 'gone';
-  if (mayHaveData(task)) return 'data';
-  return isTerminal(task.status.state) ? 'ended' : '';
-}
-
-export function* tentativeHomes(homes: Iterable<VolumeHome>): Iterable<string> {
-  for (const { id, tentative } of homes) if (tentative === true) yield id;
-}
-
-/** What makes tentative homes certain, or takes them back; those of which nothing is known stay. */
+/** What makes unproven volumes certain, or forgets them; those of which nothing is known stay. */
 export function* settledHomes(
   view: StateView,
   homes: readonly VolumeHome[],
@@ -109,14 +52,11 @@ export function* settledHomes(
 }
 
 function settled(view: StateView, home: VolumeHome): readonly Change[] {
-  const { tentative, ...certain } = home;
-  if (tentative !== true) return [];
-  if (tasksAt(view, home).some(mayHaveData))
-    return [{ op: 'update', table: 'volumeHome', object: certain }];
-  if (!isVoid(view, home)) return [];
-  const before = restored(home);
-  if (before !== undefined) return [{ op: 'update', table: 'volumeHome', object: before }];
-  return [{ op: 'delete', table: 'volumeHome', id: home.id, version: home.meta.version }];
+  const places = standingPlaces(view, home);
+  const object = homeAt(home, places);
+  if (object === undefined)
+    return [{ op: 'delete', table: 'volumeHome', id: home.id, version: home.meta.version }];
+  return isSame(home, object) ? [] : [{ op: 'update', table: 'volumeHome', object }];
 }
 
 /** What is written besides when the task gets its node: that its data is there from now on. */
@@ -129,65 +69,89 @@ export function homeChanges(
   if (localVolumes(revision).length === 0) return [];
   const { serviceId, slot } = task;
   const row = view.volumeHomes.of(serviceId, slot);
-  const known = standing(view, row);
-  const { id, meta } = row ?? { id: volumeHomeId(serviceId, slot), meta: noMeta };
-  const object = { id, meta, serviceId, slot, ...homeAt(view, revision, known, nodeId) };
+  const known = row === undefined ? [] : standingPlaces(view, row);
+  const key = row ?? { id: volumeHomeId(serviceId, slot), meta: noMeta, serviceId, slot };
+  const object = homeAt(key, placesWith(view, revision, known, nodeId));
+  if (object === undefined) return [];
   if (row === undefined) return [{ op: 'create', table: 'volumeHome', object }];
   // One that turned a task away is written again in any case: it counts from now on.
-  if (row === known && isSame(row, object)) return [];
+  if (isSame(row, object) && arePlaces(known, placesOf(row))) return [];
   return [{ op: 'update', table: 'volumeHome', object }];
 }
 
-/** Where the data of the slot is once its task is on the node, and where that of other revisions stays. */
-function homeAt(
+/** The places of the slot once its task is on the node, which is the last one from then on. */
+function placesWith(
   view: StateView,
   revision: Revision,
-  known: VolumeHome | undefined,
+  known: readonly VolumePlace[],
   nodeId: string,
-): Place & Pick<VolumeHome, 'former'> {
+): readonly VolumePlace[] {
+  const named = new Set([...view.revisions.byService(revision.serviceId)].flatMap(localVolumes));
   const volumes = localVolumes(revision);
-  const places: readonly Place[] = known === undefined ? [] : [...(known.former ?? []), known];
-  const here = places.find((one) => one.nodeId === nodeId);
-  const others = here === undefined ? [] : othersStillNamed(view, revision, here);
-  const former = places
-    .filter((one) => one !== here)
-    .map((one) => ({ nodeId: one.nodeId, volumes: othersStillNamed(view, revision, one) }))
-    .filter((one) => one.volumes.length > 0);
-  return {
-    nodeId,
-    volumes: [...volumes, ...others],
-    ...((here === undefined || here.tentative === true) && { tentative: true }),
-    ...(former.length > 0 && { former }),
-  };
+  const here = known.find((one) => one.nodeId === nodeId);
+  const others = known.filter((one) => one !== here);
+  // Where some of its data is the task was sent for that: what it finds of the rest is not the slot's.
+  const sent = here !== undefined && holdsDataOf(here, revision);
+  const elsewhere = new Set(sent ? others.flatMap(certain) : []);
+  const held = here?.volumes ?? [];
+  const unproven = here?.unproven ?? [];
+  const fresh = volumes.filter((name) => !held.includes(name) && !elsewhere.has(name));
+  const kept = [...volumes.filter((name) => held.includes(name) || fresh.includes(name)), ...held];
+  const place = { nodeId, volumes: [...new Set(kept)], unproven: [...unproven, ...fresh] };
+  return [...others, place].map((one) => ({
+    nodeId: one.nodeId,
+    // A rollback finds its data where it is; what no revision mounts is forgotten.
+    volumes: one.volumes.filter((name) => named.has(name) || volumes.includes(name)),
+    unproven: one.unproven ?? [],
+  }));
+}
+
+function certain({ volumes, unproven = [] }: VolumePlace): readonly string[] {
+  return volumes.filter((name) => !unproven.includes(name));
+}
+
+type HomeKey = Pick<VolumeHome, 'id' | 'meta' | 'serviceId' | 'slot'>;
+
+/** The home with these places, the last one last; undefined when no volume is anywhere. */
+function homeAt(
+  { id, meta, serviceId, slot }: HomeKey,
+  places: readonly VolumePlace[],
+): VolumeHome | undefined {
+  const former = places.filter(({ volumes }) => volumes.length > 0).map(written);
+  const last = former.pop();
+  if (last === undefined) return undefined;
+  return { id, meta, serviceId, slot, ...last, ...(former.length > 0 && { former }) };
+}
+
+function written({ nodeId, volumes, unproven = [] }: VolumePlace): VolumePlace {
+  const open = volumes.filter((name) => unproven.includes(name));
+  return { nodeId, volumes, ...(open.length > 0 && { unproven: open }) };
 }
 
 function isSame(one: VolumeHome, other: VolumeHome): boolean {
-  const [was, is] = [one, other].map(({ nodeId, volumes, tentative, former }) =>
-    JSON.stringify([nodeId, volumes, tentative, former]),
-  );
-  return was === is;
+  return arePlaces(placesOf(one), placesOf(other));
 }
 
-/** Volumes of the place that only another revision mounts: a rollback finds its data there. */
-function othersStillNamed(view: StateView, revision: Revision, place: Place): readonly string[] {
-  const volumes = localVolumes(revision);
-  const others = place.volumes.filter((name) => !volumes.includes(name));
-  if (others.length === 0) return others;
-  const named = new Set([...view.revisions.byService(revision.serviceId)].flatMap(localVolumes));
-  return others.filter((name) => named.has(name));
+function arePlaces(some: readonly VolumePlace[], others: readonly VolumePlace[]): boolean {
+  return JSON.stringify(some.map(written)) === JSON.stringify(others.map(written));
 }
 
 /**
  * Why a task is not where its data is: in the first half where that is and what is wrong there, in the
  * second what to do. `lack` continues "it …" as filters say it.
  */
-export function awayFromHome(view: StateView, home: VolumeHome, lack: string): string {
+export function awayFromHome(
+  view: StateView,
+  { slot }: Task,
+  home: VolumePlace,
+  lack: string,
+): string {
   const node = view.nodes.get(home.nodeId);
   const where =
     node === undefined
       ? `was on node ${home.nodeId}, which was removed from the swarm`
       : `is on ${node.description?.Hostname || node.id}, which ${lack || 'cannot take it now'}`;
-  return `the volume data of slot ${home.slot} ${where}; to let it start elsewhere without the data, set label ${placementLabels.volumeSticky}=false on the service`;
+  return `the volume data of slot ${slot} ${where}; to let it start elsewhere without the data, set label ${placementLabels.volumeSticky}=false on the service`;
 }
 
 /** What forgets the homes of a service that is gone, a bounded number at a time. */

@@ -98,17 +98,18 @@ function documentFault(spec: unknown): Fault {
 }
 
 function volumeHomeFault(home: Fields): Fault {
-  const { id, serviceId, slot, nodeId, volumes, tentative, former } = home;
+  const { id, serviceId, slot, nodeId, volumes, unproven, former } = home;
   if (!isId(serviceId) || !isCount(slot)) return 'no serviceId or slot';
   if (id !== volumeHomeId(serviceId, slot)) return 'the id does not fit serviceId and slot';
   if (!isId(nodeId)) return 'no nodeId';
-  if (!optional(tentative, (flag) => typeof flag === 'boolean')) return 'malformed tentative';
+  if (!optional(unproven, isVolumeList)) return 'malformed unproven';
   if (!optional(former, (list) => isListOf(list, isFormerHome))) return 'malformed former';
   return isVolumeList(volumes) ? undefined : 'malformed volumes';
 }
 
 function isFormerHome(value: unknown): boolean {
-  return isFields(value) && isId(value['nodeId']) && isVolumeList(value['volumes']);
+  if (!isFields(value) || !optional(value['unproven'], isVolumeList)) return false;
+  return isId(value['nodeId']) && isVolumeList(value['volumes']);
 }
 
 function isVolumeList(value: unknown): boolean {

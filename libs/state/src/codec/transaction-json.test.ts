@@ -68,7 +68,7 @@ const whole = transaction('whole', [
   create('task', task('g', 'd', { desired: 'complete', jobIteration: 2 })),
   create('task', task('m', 'd', { movedFrom: 'n1' })),
   create('lease', lease('f')),
-  create('volumeHome', home({ tentative: true, former: [{ nodeId: 'b', volumes: ['old'] }] })),
+  create('volumeHome', home({ unproven: ['data'], former: [{ nodeId: 'b', volumes: ['old'] }] })),
   create('task', task('h', 'd', { displaced })),
   create('network', { ...mesh, spec: { ...mesh.spec, IPAM: { Configs: [{ AuxAddresses }] } } }),
   create('attachment', { ...attachment('o', 'w', '10.0.1.9/24'), nodeId: 'a', wanted: '10.0.1.9' }),
@@ -128,12 +128,22 @@ describe('a transaction as JSON', () => {
     ['names volumes', changing(create('volumeHome', home({ volumes: [1] as never }))), /volumes/],
     [
       'has homes that are or are not',
-      changing(create('volumeHome', home({ tentative: 1 as never }))),
-      /malformed tentative/,
+      changing(create('volumeHome', home({ unproven: 1 as never }))),
+      /malformed unproven/,
     ],
     [
       'has former homes on nodes',
       changing(create('volumeHome', home({ former: [{ nodeId: '', volumes: ['old'] }] }))),
+      /malformed former/,
+    ],
+    [
+      'names the unproven volumes of former homes',
+      changing(
+        create(
+          'volumeHome',
+          home({ former: [{ nodeId: 'b', volumes: [], unproven: 1 as never }] }),
+        ),
+      ),
       /malformed former/,
     ],
     [

@@ -295,7 +295,8 @@ const volumeHomes: fc.Arbitrary<VolumeHome> = fc
   .tuple(serviceIds, fc.constantFrom(1, 2), nodeIds)
   .map(([serviceId, slot, nodeId]) => ({
     ...{ id: volumeHomeId(serviceId, slot), meta: meta(), serviceId, slot, nodeId },
-    volumes: ['data'],
+    ...{ volumes: ['data', 'log'], unproven: ['log'] },
+    former: [{ nodeId: 'former', volumes: ['old'], unproven: ['old'] }],
   }));
 
 const documents = (ids: readonly string[]) =>
