@@ -130,6 +130,22 @@ test('it stops in order while clients of its TCP port are connected', async () =
   expect(await end('SIGTERM')).toBe(0);
 }, 60_000);
 
+test('it takes no more calls once it stops, while the last is answered', async () => {
+  await start();
+  const last = connect(socket);
+  last.on('error', () => undefined);
+  last.write('POST /swarm/init HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n');
+  last.write('Content-Type: application/json\r\nExpect: 100-continue\r\n\r\n');
+  await once(last, 'data');
+  const ended = end('SIGTERM');
+  await expect.poll(() => existsSync(socket), { timeout: 15_000, interval: 1 }).toBe(false);
+  last.write('{}');
+  const [answer] = await once(last, 'data');
+  expect(String(answer)).toMatch(/^HTTP\/1\.1 400 .*"message"/s);
+  last.destroy();
+  expect(await ended).toBe(0);
+}, 60_000);
+
 // What is there when it dies, in the order in which it comes to be.
 test.each(['swarm/log', 'swarm/ca.crt', 'swarm/node.json'])(
   'killed once init has made %s there is no swarm or a whole one',

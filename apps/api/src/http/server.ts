@@ -119,12 +119,15 @@ export async function createApiServer(
       const timer = clock.after(graceMs, () => {
         for (const socket of sockets) socket.destroy();
       });
+      // The framework closes only what it opened itself. The socket's file goes with the listener.
+      const refusing = new Promise((resolve) => server.close(resolve));
       server.closeIdleConnections();
       await app.close();
       // The server waits for what it accepted itself, not for what came by another door.
       await Promise.all(
         [...sockets].map((socket) => new Promise((resolve) => socket.once('close', resolve))),
       );
+      await refusing;
       timer.cancel();
     },
   };
