@@ -53,6 +53,7 @@ beforeEach(async () => {
       agent.renew(identity);
       return identity;
     },
+    isOwnAddress: (address) => address === '10.0.0.9',
     engine,
     runDir: dataDir,
     store,
@@ -161,6 +162,36 @@ describe('a session', () => {
     resolve();
     await until('it is told', () => told.descriptions.length > described);
     expect(told.descriptions.at(-1)?.TLSInfo?.TrustRoot).toBe(caCertificate);
+  });
+
+  test('moves the host where the managers see it, unless its user named an address', async () => {
+    await running();
+    const seen = {
+      id: nodeId,
+      spec: { Labels: {}, Role: 'worker', Availability: 'active' },
+      role: 'worker',
+      status: { state: 'ready', message: '', addr: '10.0.0.9', dispatcher: '' },
+    };
+    const swarm = {
+      node: Buffer.from(JSON.stringify(seen)),
+      managers: [],
+      trustRoots: identity.caCertificate,
+      issuer: '',
+      gossipKeys: [],
+    };
+    const anew = async (advertiseNamed: boolean): Promise<void> => {
+      identity = { ...identity, advertiseNamed };
+      agent.renew(identity);
+      const before = held();
+      for (const dispatcher of dispatchers) dispatcher.swarm = swarm;
+      before.kill();
+      await until('another session', () => hasSession() && agent.health.ready);
+      await before.start();
+    };
+    await anew(true);
+    expect(identity.advertiseAddr).toBe('127.0.0.1');
+    await anew(false);
+    await until('it moved', () => identity.advertiseAddr === '10.0.0.9');
   });
 
   test('tells all statuses again: the log may have lost what it acknowledged', async () => {

@@ -12,6 +12,7 @@ import {
 import type { PathCheck, PathResults, SwarmView } from '@shoal/proto';
 import { type Clock, type Logger, parseHostPort, type Random, type Timer } from '@shoal/runtime';
 import type { HostEncryption, Node, NodeDescription } from '@shoal/state';
+import { followAddress, namedPlaces } from './advertised.ts';
 import { CertificateKeeper } from './certificate/keeper.ts';
 import type { Engine } from './executor/engine.ts';
 import { DocumentSource } from './files/document-source.ts';
@@ -52,6 +53,8 @@ export interface AgentOptions {
   readonly identity: Identity;
   /** Changes the identity on disk. */
   readonly updateIdentity: (change: (identity: Identity) => Identity) => Promise<Identity>;
+  /** Whether the host has the address. */
+  readonly isOwnAddress: (address: string) => boolean;
   readonly engine: Engine;
   readonly store: StatusStore;
   /** Absent: a host without overlay networks. Closed by its owner. */
@@ -219,11 +222,10 @@ export class Agent {
     }
     const TLSInfo = await this.#tlsInfo();
     if (this.#stopped) return;
-    const { dataPathAddr } = this.#identity;
-    const DataPathAddr = dataPathAddr === undefined ? {} : { DataPathAddr: dataPathAddr };
+    const places = namedPlaces(this.#identity);
     const { encryption } = this.#options;
     const Encryption = encryption === undefined ? {} : { Encryption: encryption };
-    this.#described({ ...described.value, ...DataPathAddr, ...Encryption, TLSInfo });
+    this.#described({ ...described.value, ...places, ...Encryption, TLSInfo });
   }
 
   /** The proof of the node changed: the managers wait to hear of it. */
@@ -388,5 +390,6 @@ export class Agent {
     this.#dispatchers.told(this.#others(view.managers));
     const node = JSON.parse(view.node.toString('utf8')) as Node;
     this.#certificates.told({ node, view });
+    followAddress(this.#options, this.#identity, node);
   }
 }

@@ -5,6 +5,7 @@ export type {
   Engine,
   EngineFailure,
   EngineResult,
+  ListedContainer,
   TaskContainer,
 } from './executor/engine.ts';
 export { TaskFiles } from './files/task-files.ts';

@@ -1,4 +1,4 @@
-import { availableParallelism } from 'node:os';
+import { availableParallelism, networkInterfaces } from 'node:os';
 import { type LinkMetrics, linkMetrics } from '@shoal/link';
 import { Engine, parseEngineAddress } from '@shoal/link/proxy';
 import { type Identity, type IdentityState, updateIdentity, watchIdentity } from '@shoal/pki';
@@ -56,6 +56,11 @@ const schema = z.object({
 
 type Context = ProcessContext<z.output<typeof schema>>;
 
+function isOwnAddress(address: string): boolean {
+  const own = Object.values(networkInterfaces()).flatMap((all) => all ?? []);
+  return own.some((each) => each.address === address);
+}
+
 /** What the host answers to other hosts, and counts of it. */
 interface LinkParts {
   readonly door: LinkDoor;
@@ -105,7 +110,7 @@ class Host {
       address: context.config.engine,
       processors: availableParallelism(),
       observe: this.#metrics.engineCall,
-      monotonic: () => context.clock.monotonic(),
+      clock: context.clock,
       networks: networks.containers,
       imageNotes: images.notes,
     });
@@ -215,6 +220,7 @@ class Host {
         encryption,
         runDir,
         updateIdentity: update,
+        isOwnAddress,
       }),
       nodeId,
     };
@@ -232,7 +238,8 @@ class Host {
     const handler = new ContainerRoute({
       engine: new Engine(config.engine, address, `node ${nodeId}`),
       nodeId,
-      knows: (taskId) => this.#agent?.agent.worker?.container(taskId) !== undefined,
+      isManager: (id) => link.isManager(id),
+      knows: (taskId, container) => this.#agent?.agent.worker?.owns(taskId, container) === true,
       logger: log,
       metrics: containers,
     });
@@ -265,7 +272,8 @@ class Host {
     });
     this.#reason = 'removes the containers of the swarm that was left';
     this.#leaving = true;
-    while (!this.#stopped && !(await removeAll(this.#engine, files, nodeId, this.#metrics))) {
+    const [engine, metrics, store] = [this.#engine, this.#metrics, this.#store];
+    while (!this.#stopped && !(await removeAll(engine, files, nodeId, metrics, store))) {
       logger.warn({ node: nodeId }, 'containers_not_removed');
       await new Promise<void>((resolve) => clock.after(leaveRetryMs, resolve));
     }

@@ -10,7 +10,7 @@ import {
 } from '@shoal/state';
 import { Addresses, Cursors } from './addresses.ts';
 import { type AttachmentAnswer, settleBalancer, settleContainer } from './attachments.ts';
-import { allocateEndpoint, isEndpointAllocated, withEndpoint } from './endpoint.ts';
+import { allocateEndpoint, isEndpointAllocated, prunedEndpoint, withEndpoint } from './endpoint.ts';
 import { HostPorts } from './host-ports.ts';
 import { type Blocked, subnetsKey } from './obstacle.ts';
 import { Pools } from './pools.ts';
@@ -159,9 +159,13 @@ class Step {
     const { id } = service;
     const waiter: Waiter = { kind: 'service', id };
     let block: Blocked | undefined;
-    if (!isEndpointAllocated(service)) {
-      const revision = this.#view.revisions.of(id, service.revision);
-      if (revision === undefined) return;
+    const revision = this.#view.revisions.of(id, service.revision);
+    if (revision === undefined) return;
+    if (isEndpointAllocated(service)) {
+      const endpoint = prunedEndpoint(this.#view, service, revision);
+      if (endpoint !== undefined)
+        yield transaction(id, 'address not needed any more', [withEndpoint(service, endpoint)]);
+    } else {
       const answer = allocateEndpoint(this.#view, service, revision, this.#addresses, this.#ports);
       if (answer.kind === 'allocated') {
         yield transaction(id, 'endpoint allocated', [withEndpoint(service, answer.endpoint)]);

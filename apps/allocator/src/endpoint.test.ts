@@ -5,6 +5,7 @@ import { FakeSwarm } from './testing/fake-swarm.ts';
 import {
   hostPort,
   ingressPort,
+  moved,
   network,
   openPort,
   removed,
@@ -123,6 +124,55 @@ describe('a service', () => {
     expect(virtualIps(view, 'web')).toEqual([]);
     swarm.write(...updated(view, 'web', { networks: ['b'] }));
     expect(virtualIps(view, 'web')).toEqual(['b 10.0.1.3/24']);
+  });
+
+  describe('in a network that an update has left', () => {
+    const left = (): FakeSwarm => {
+      const swarm = new FakeSwarm().write(
+        network('a'),
+        network('b'),
+        ...service('web', { networks: ['a', 'b'] }),
+        task('one', 'web'),
+        task('two', 'web', { slot: 2 }),
+      );
+      for (const id of ['one', 'two']) swarm.write(...moved(swarm.view, id, 'running'));
+      return swarm.write(...updated(swarm.view, 'web', { networks: ['b'] }));
+    };
+
+    it('keeps its virtual address until its last task there has ended', () => {
+      const swarm = left();
+      const { view } = swarm;
+      expect(virtualIps(view, 'web')).toEqual(['a 10.0.0.2/24', 'b 10.0.1.2/24']);
+      swarm.write(...moved(view, 'one', 'shutdown'));
+      expect(virtualIps(view, 'web')).toEqual(['a 10.0.0.2/24', 'b 10.0.1.2/24']);
+      swarm.write(...moved(view, 'two', 'failed'));
+      expect(virtualIps(view, 'web')).toEqual(['b 10.0.1.2/24']);
+      expect(view.addresses('a').count(4)).toBe(1);
+    });
+
+    it('keeps it when it comes back meanwhile', () => {
+      const swarm = left();
+      const { view } = swarm;
+      swarm.write(...updated(view, 'web', { networks: ['b', 'a'] }));
+      for (const id of ['one', 'two']) swarm.write(...removed(view, 'task', id));
+      expect(virtualIps(view, 'web')).toEqual(['a 10.0.0.2/24', 'b 10.0.1.2/24']);
+    });
+
+    it('gives it back when it is removed meanwhile', () => {
+      const swarm = left();
+      const { view } = swarm;
+      swarm.write(...removed(view, 'service', 'web'));
+      for (const id of ['one', 'two']) swarm.write(...moved(view, id, 'shutdown'));
+      expect([view.addresses('a').count(4), view.addresses('b').count(4)]).toEqual([1, 1]);
+    });
+
+    it('loses it with the network', () => {
+      const swarm = left();
+      const { view } = swarm;
+      const ended = ['one', 'two'].flatMap((id) => moved(view, id, 'shutdown'));
+      swarm.write(...ended, ...removed(view, 'network', 'a'));
+      expect(virtualIps(view, 'web')).toEqual(['b 10.0.1.2/24']);
+    });
   });
 
   it('gives everything back when it is removed', () => {

@@ -1,5 +1,6 @@
 import {
   attachedNetworks,
+  attachmentsOf,
   type Change,
   type Endpoint,
   type Family,
@@ -36,7 +37,7 @@ const noIngress: Obstacle = {
 
 /**
  * The endpoint of a service's current revision: its published ports, and in mode vip a virtual address of
- * each family in each of its networks. What it had and still needs it keeps.
+ * each family in each of its networks. What it had and still needs it keeps, also for tasks of older revisions.
  */
 export function allocateEndpoint(
   view: StateView,
@@ -72,18 +73,24 @@ function allocateVirtual(
   revision: Revision,
   addresses: Addresses,
 ): Virtual {
+  const attached = attachedNetworks(view, revision);
+  const kept = keptVirtualIps(view, service, revision);
   const virtualIps: { networkId: string; addr: string }[] = [];
   const undo: (() => void)[] = [];
   const putBack = (): void => {
     for (const one of undo) one();
   };
   const obstacles: Obstacle[] = [];
-  for (const networkId of networksInOrder(view, service, revision)) {
+  for (const networkId of networksInOrder(view, kept, attached)) {
+    const had = kept.filter((one) => one.networkId === networkId);
+    if (!attached.includes(networkId)) {
+      virtualIps.push(...had);
+      continue;
+    }
     const network = view.networks.get(networkId);
     const obstacle = networkObstacle(networkId, network);
     if (obstacle !== undefined) obstacles.push(obstacle);
     if (network === undefined || obstacle !== undefined || !isVirtual(revision)) continue;
-    const had = service.endpoint.virtualIps.filter((one) => one.networkId === networkId);
     const lacking = familiesOf(network).filter(
       (family) => !had.some(({ addr }) => familyOf(addr) === family),
     );
@@ -102,15 +109,36 @@ function allocateVirtual(
 /** As Swarm lists them: what the service has stays where it is; then the ingress network, then the new ones. */
 function networksInOrder(
   view: StateView,
-  { endpoint }: Service,
-  revision: Revision,
-): readonly string[] {
-  const attached = new Set(attachedNetworks(view, revision));
+  kept: VirtualIps,
+  attached: readonly string[],
+): Iterable<string> {
+  const ids = new Set(kept.map(({ networkId }) => networkId));
   const ingress = view.networks.ingress?.id;
-  const ids = new Set(endpoint.virtualIps.map(({ networkId }) => networkId));
-  if (ingress !== undefined) ids.add(ingress);
+  if (ingress !== undefined && attached.includes(ingress)) ids.add(ingress);
   for (const id of attached) ids.add(id);
-  return [...ids].filter((id) => attached.has(id));
+  return ids;
+}
+
+/**
+ * What the service has and still needs. An address in a network that it has left goes with its last task
+ * there: clients of that network use it until an update is through.
+ */
+function keptVirtualIps(
+  view: StateView,
+  { id, endpoint }: Service,
+  revision: Revision,
+): VirtualIps {
+  if (!isVirtual(revision) || endpoint.virtualIps.length === 0) return [];
+  const attached = new Set(attachedNetworks(view, revision));
+  return endpoint.virtualIps.filter(
+    ({ networkId }) => attached.has(networkId) || hasTasksIn(view, id, networkId),
+  );
+}
+
+function hasTasksIn(view: StateView, serviceId: string, networkId: string): boolean {
+  for (const task of view.tasks.byService(serviceId))
+    if (attachmentsOf(task).some((one) => one.networkId === networkId)) return true;
+  return false;
 }
 
 /** False where names stand for the tasks' own addresses. */
@@ -124,6 +152,17 @@ function familiesOf(network: Network): readonly Family[] {
 
 export function isEndpointAllocated({ endpoint, revision }: Service): boolean {
   return endpoint.revision === revision;
+}
+
+/** The endpoint without the addresses that nobody needs any more; undefined when there are none of these. */
+export function prunedEndpoint(
+  view: StateView,
+  service: Service,
+  revision: Revision,
+): Endpoint | undefined {
+  const { endpoint } = service;
+  const virtualIps = keptVirtualIps(view, service, revision);
+  return virtualIps.length < endpoint.virtualIps.length ? { ...endpoint, virtualIps } : undefined;
 }
 
 export function withEndpoint(service: Service, endpoint: Endpoint): Change {

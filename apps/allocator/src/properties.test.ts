@@ -1,6 +1,8 @@
 import { expectIncrementalEqualsWhole } from '@shoal/stage/testing';
 import {
   addressOf,
+  attachedNetworks,
+  attachmentsOf,
   type Change,
   isTerminal,
   overlaps,
@@ -156,12 +158,25 @@ function expectSound(view: StateView): void {
     for (const other of ranges.slice(0, at)) expect(overlaps(range, other.range)).toBe(false);
 }
 
+/** No service has a virtual address where it is not and no task of it is. */
+function expectNeeded(view: StateView): void {
+  for (const { id, revision, endpoint } of view.services.values()) {
+    const current = view.revisions.of(id, revision);
+    if (current === undefined || endpoint.revision !== revision) continue;
+    const needed = new Set(attachedNetworks(view, current));
+    for (const task of view.tasks.byService(id))
+      for (const { networkId } of attachmentsOf(task)) needed.add(networkId);
+    for (const { networkId } of endpoint.virtualIps) expect(needed).toContain(networkId);
+  }
+}
+
 /** The moves, as far as the state takes them. `heard` gets what tasks and attachments say. */
 function play(swarm: FakeSwarm, sequence: readonly Move[], heard: Set<string>): void {
   const { view } = swarm;
   for (const one of sequence) {
     swarm.attempt(...one(view));
     expectSound(view);
+    expectNeeded(view);
     for (const { status } of view.tasks.values()) heard.add(status.err);
     for (const { problem = '' } of view.attachments.values()) heard.add(problem);
   }

@@ -120,6 +120,9 @@ export class Work {
     if (task !== undefined && isOurs(task) && (before === undefined || isCalledOff(task)))
       this.#task(task);
     if (before !== undefined && after !== undefined && samePlace(before, after)) return;
+    // Perhaps the last one in a network that its service has left, whose virtual address goes with it.
+    if (before !== undefined && (after === undefined || attachmentsOf(after).length === 0))
+      this.#service(before.serviceId);
     for (const one of [before, after])
       if (one !== undefined)
         for (const { networkId } of attachmentsOf(one)) this.#pair(networkId, one.nodeId);

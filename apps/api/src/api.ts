@@ -22,6 +22,8 @@ import { LogHub } from './logs/log-hub.ts';
 import { DispatcherLogs } from './logs/log-source.ts';
 import { logMetrics } from './logs/metrics.ts';
 import { agentAttach } from './networks/attach.ts';
+import { clusterGauges } from './status/metrics-text.ts';
+import { type ClusterStatus, statusOf } from './status/status.ts';
 
 /** Time for answers under way when the process is asked to stop, milliseconds. */
 const drainMs = 2_000;
@@ -76,6 +78,7 @@ export async function startApi(options: ApiOptions): Promise<Running> {
   });
   metrics.observeStanding(() => host.standing);
   voterMetrics(options.metrics, async () => host.voter?.status());
+  clusterGauges(options.metrics, () => standingOf(host));
   const logs = new LogHub({
     source: new DispatcherLogs(),
     isCurrent: (manager) => host.standing.kind === 'manager' && host.standing.manager === manager,
@@ -111,6 +114,13 @@ export async function startApi(options: ApiOptions): Promise<Running> {
   };
 }
 
+/** How the cluster stands as far as this manager knows, so that a scrape waits for no quorum. */
+async function standingOf({ standing }: Membership): Promise<ClusterStatus | undefined> {
+  if (standing.kind !== 'manager' || !standing.manager.replica.ready) return undefined;
+  const quorum = await standing.manager.quorum();
+  return statusOf(standing.manager.replica.view, quorum);
+}
+
 /** The engine's version is wanted by `/_ping`, which itself must not wait for the engine. */
 function learnEngine(
   engine: Engine,
@@ -119,7 +129,7 @@ function learnEngine(
   let stopped = false;
   const learn = async (): Promise<void> => {
     try {
-      await engine.version();
+      await engine.versions();
     } catch (error) {
       logger.warn({ error }, 'engine_away');
       if (!stopped) clock.after(engineRetryMs, () => void learn());

@@ -115,6 +115,24 @@ test('a swarm outlives its process, and leaving ends it', async () => {
   expect(await end('SIGTERM')).toBe(0);
 }, 60_000);
 
+test('a manager tells Prometheus how the cluster stands', async () => {
+  const listen = `127.0.0.1:${await freePort()}`;
+  await start({ 'metrics-listen': listen });
+  const gauges = async (): Promise<readonly string[]> => {
+    const text = await (await fetch(`http://${listen}/metrics`)).text();
+    return text.split('\n').filter((line) => line.startsWith('shoal_cluster_'));
+  };
+  expect(await gauges()).toEqual([]);
+  await ask('POST', '/swarm/init', init);
+  await ask('POST', '/services/create', service('web'));
+  await expect.poll(gauges, waiting).toContain('shoal_cluster_services 1');
+  expect(await gauges()).toEqual(
+    expect.arrayContaining(['shoal_cluster_services_converged 0', 'shoal_cluster_quorum 1']),
+  );
+  await ask('POST', '/swarm/leave?force=1');
+  expect(await gauges()).toEqual([]);
+}, 60_000);
+
 test('it stops in order while clients of its TCP port are connected', async () => {
   const port = await freePort();
   await start({ tcp: `127.0.0.1:${port}` });

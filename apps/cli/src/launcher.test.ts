@@ -111,6 +111,21 @@ test('two calls at once on a fresh machine install once', async () => {
   expect(leftovers()).toEqual([]);
 });
 
+test.each([
+  ['status', 0],
+  ['down', 0],
+  ['net', 0],
+  ['doctor', 0],
+  ['rollback', 0],
+  ['up', 1],
+])('%s waits for %i installations while the sources change', async (command, count) => {
+  mayInstall();
+  await shoal('up').code;
+  put(at('package-lock.json'), 'second');
+  expect(await shoal(command).said).toBe(`${command}\n`);
+  expect(installs()).toHaveLength(1 + count);
+});
+
 test('new packages change places with the old ones, which are there until then', async () => {
   mayInstall();
   await shoal('first').code;

@@ -31,6 +31,8 @@ export function concerned(
 /** Nodes that are drained or down, or were, and that the change may bring forward. */
 function* nodesOf(view: StateView, change: AppliedChange): Iterable<string> {
   if (change.table === 'node') yield change.id;
+  if (change.table === 'attachment' && change.after?.kind === 'container')
+    yield change.after.nodeId;
   if (change.table !== 'task') return;
   const { before, after } = change;
   const task = after ?? before;
@@ -119,10 +121,8 @@ function* servicesOnNode(
   after: Node | undefined,
 ): Iterable<string> {
   const mayMatter = before === undefined || after === undefined || isFitnessChanged(before, after);
-  // A node that was written after an update began has its tasks enforced anew.
-  if (!mayMatter && after?.spec.Availability !== 'active') return;
-  for (const { serviceId } of view.tasks.byNode(nodeId)) yield serviceId;
   if (!mayMatter) return;
+  for (const { serviceId } of view.tasks.byNode(nodeId)) yield serviceId;
   for (const { id, revision } of view.services.values()) {
     const mode = view.revisions.of(id, revision)?.spec.Mode;
     if (mode?.Global !== undefined || mode?.GlobalJob !== undefined) yield id;

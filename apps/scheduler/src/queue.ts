@@ -39,8 +39,13 @@ export class Queue {
   recheck(serviceId: string, view: StateView): void {
     for (const group of this.#groups.get(serviceId) ?? []) this.refresh(group);
     if (this.#preassigned.size === 0) return;
-    for (const task of view.tasks.byService(serviceId))
-      if (this.#preassigned.get(task.nodeId)?.has(task.id)) this.#freshPreassigned.add(task.id);
+    for (const task of view.tasks.byService(serviceId)) this.recheckTask(task);
+  }
+
+  /** Looks at the task again if it waits for the node that it was made for. */
+  recheckTask(task: Task | undefined): void {
+    if (task === undefined || !this.#preassigned.get(task.nodeId)?.has(task.id)) return;
+    this.#freshPreassigned.add(task.id);
   }
 
   /** Looks at the groups of the service again, which may have a text to write by now. */

@@ -35,7 +35,7 @@ export const textRefreshMs = 2_000;
 /** Key of the wake that goes on where a step had to end. */
 const moreKey = 'more';
 const textKeyPrefix = 'text ';
-const nodeKeyPrefix = 'node ';
+const taskKeyPrefix = 'task ';
 
 /** One for each group: those of one service have times of their own. */
 function textKey({ serviceId, revision }: Group): string {
@@ -105,7 +105,8 @@ function remember(
   for (const key of changed.due) {
     if (key.startsWith(textKeyPrefix))
       queue.recheckText(key.slice(key.indexOf(' ', textKeyPrefix.length) + 1));
-    else if (key.startsWith(nodeKeyPrefix)) queue.recheckNode(key.slice(nodeKeyPrefix.length));
+    else if (key.startsWith(taskKeyPrefix))
+      queue.recheckTask(view.tasks.get(key.slice(taskKeyPrefix.length)));
     else if (key !== moreKey) queue.recheck(key, view);
   }
 }
@@ -189,7 +190,8 @@ class Round {
   /** Writes why a task waits for the node it was made for. */
   #saySo(task: Task, err: string): void {
     const due = textDue(task, err);
-    if (due > this.#board.now) this.#wake(`${nodeKeyPrefix}${task.nodeId}`, due);
+    // A key for each: a later wake would replace that of another task of the node.
+    if (due > this.#board.now) this.#wake(`${taskKeyPrefix}${task.id}`, due);
     else if (task.status.err !== err) this.#decide(task.serviceId, err, [this.#text(task, err)]);
   }
 
@@ -257,10 +259,10 @@ class Round {
   /** Why the task is left, once others were asked to give way to it. */
   #reasonAtHome(revision: Revision, { task, err, home }: Left): string {
     if (err === undefined) return task.status.err;
-    const displacement = home
-      ? this.#displacer.onNode(revision, task, home)
-      : this.#displacer.forFirst(revision, [task]);
-    this.#displace(task.serviceId, displacement);
+    if (home === undefined)
+      this.#displace(task.serviceId, this.#displacer.forFirst(revision, [task]));
+    else if (home !== 'gone')
+      this.#displace(task.serviceId, this.#displacer.onNode(revision, task, home));
     return `${this.#displacer.sentence([task])}${err}`;
   }
 

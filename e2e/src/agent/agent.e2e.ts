@@ -26,11 +26,12 @@ describe('an agent on a real engine', () => {
     new Agent({
       identity: swarm.identity,
       updateIdentity: async (change) => change(swarm.identity),
+      isOwnAddress: () => true,
       engine: new DockerEngine({
         address: engine.address,
         processors: 2,
         observe: metrics.engineCall,
-        monotonic: () => systemClock.monotonic(),
+        clock: systemClock,
       }),
       store: await StatusStore.open(statusFile(dataDir), silentLogger, systemClock),
       version: '0.0.0',

@@ -55,12 +55,12 @@ driver.attachments = {
     attachmentId: `attachment-${wanted}`,
     addresses: [`${wanted}/24`, 'fd78:1::200/64'],
   }),
+  held: () => undefined,
   named: (attachmentId, name) => process.send?.({ named: attachmentId, name }),
   detach: (attachmentId) => process.send?.({ detached: attachmentId }),
 };
 const engine = new DockerEngine({
-  ...{ address: engineAddress, processors: 2, observe, networks: driver },
-  monotonic: () => systemClock.monotonic(),
+  ...{ address: engineAddress, processors: 2, observe, networks: driver, clock: systemClock },
 });
 
 const calls: OverlayHostCalls = {

@@ -43,9 +43,10 @@ export function parseLogOptions(query: Readonly<Record<string, string | undefine
   };
 }
 
+/** Zero is no time to a log. */
 function parseLogTime(name: string, text: string): NanoTime | undefined {
   try {
-    return parseTime(text);
+    return text === '0' ? undefined : parseTime(text);
   } catch (error) {
     throw new ApiError(500, `could not parse ${name} timestamp: ${errorMessage(error)}`);
   }

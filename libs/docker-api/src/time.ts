@@ -42,7 +42,7 @@ function wholeSeconds(seconds: number): string {
 
 /** Reads `since` and `until`: unix seconds with an optional fraction, or RFC 3339. Absent for empty. */
 export function parseTime(text: string): NanoTime | undefined {
-  if (text === '' || text === '0') return undefined;
+  if (text === '') return undefined;
   const unix = /^(-?\d+)(?:\.(\d{1,9}))?$/.exec(text);
   if (unix !== null)
     return { seconds: Number(unix[1]), nanos: Number((unix[2] ?? '').padEnd(digitsOfNano, '0')) };

@@ -85,6 +85,7 @@ describe('times', () => {
       nanos: 500_000_000,
     });
     expect(parseTime('')).toBeUndefined();
+    expect(parseTime('0')).toEqual({ seconds: 0, nanos: 0 });
     expect(() => parseTime('yesterday')).toThrow('invalid syntax');
   });
 });
@@ -125,6 +126,11 @@ describe('logs', () => {
     ],
   ])('%j', (query, message) => {
     expect(() => parseLogOptions(query)).toThrow(message);
+  });
+
+  test('zero is no time', () => {
+    const query = { stdout: '1', since: '0', until: '0' };
+    expect(parseLogOptions(query)).toMatchObject({ since: undefined, until: undefined });
   });
 
   test('content types', () => {

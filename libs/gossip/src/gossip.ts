@@ -1,7 +1,20 @@
-import type { Clock, HostPort, Monotonic, Random, Timer } from '@shoal/runtime';
+import {
+  type Clock,
+  formatHostPort,
+  type HostPort,
+  type Monotonic,
+  type Random,
+  type Timer,
+} from '@shoal/runtime';
 import { recordBytes } from './codec.ts';
 import { sealBytes } from './keyring.ts';
-import { gossipFanOut, packetBytesMax, seedsEveryMs, sweepEveryMs } from './limits.ts';
+import {
+  gossipFanOut,
+  packetBytesMax,
+  seedsEveryMs,
+  straySeedsEveryMs,
+  sweepEveryMs,
+} from './limits.ts';
 import { isGone, isSameAddress, type Member } from './member.ts';
 import { Membership } from './membership.ts';
 import { pickSome } from './pick.ts';
@@ -72,7 +85,11 @@ export class Gossip {
       heard: (news) => this.#hear(news),
     });
     this.#every(sweepEveryMs, () => this.#change((now) => this.#tables.sweep(now)));
-    this.#every(seedsEveryMs, () => void this.#meetSeed());
+    this.#every(seedsEveryMs, () => {
+      const { seeds, strays } = this.#sought();
+      if (strays.length === seeds.length) void this.#meetSeed();
+    });
+    this.#every(straySeedsEveryMs, () => void this.#meetSeed());
   }
 
   get membership(): Membership {
@@ -83,7 +100,12 @@ export class Gossip {
     return this.#tables;
   }
 
-  /** Where others are found; asked at once, and again while none of them is known to be there. */
+  /** The others reach this host elsewhere from now on. */
+  moved(addr: HostPort): void {
+    this.#membership.moved(addr);
+  }
+
+  /** Where others are found; one is asked at once, and again for as long as any of them is not there. */
   async seeds(seeds: readonly HostPort[]): Promise<void> {
     this.#seeds = seeds;
     await this.#meetSeed();
@@ -250,13 +272,18 @@ export class Gossip {
     }
   }
 
+  /** One that is not there: perhaps it is among others that this host has never heard of. */
   async #meetSeed(): Promise<void> {
-    const { addr: own, random } = this.#options;
-    const others = this.#seeds.filter((seed) => !isSameAddress(seed, own));
-    const isThere = (seed: HostPort): boolean =>
-      this.#membership.present.some(({ addr }) => isSameAddress(addr, seed));
-    if (others.length === 0 || others.some(isThere)) return;
-    const joined = await this.#membership.join(pickSome(others, 1, random));
+    const { strays } = this.#sought();
+    const joined = await this.#membership.join(pickSome(strays, 1, this.#options.random));
     if (joined > 0) this.#sync.soon();
+  }
+
+  /** The seeds but this host itself, and those of them that are not there. */
+  #sought(): Readonly<Record<'seeds' | 'strays', readonly HostPort[]>> {
+    const { self, present } = this.#membership;
+    const seeds = this.#seeds.filter((seed) => !isSameAddress(seed, self.addr));
+    const there = new Set(present.map(({ addr }) => formatHostPort(addr)));
+    return { seeds, strays: seeds.filter((seed) => !there.has(formatHostPort(seed))) };
   }
 }

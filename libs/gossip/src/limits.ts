@@ -81,6 +81,8 @@ export const pushesAtOnceMax = 64;
 export const sweepEveryMs = 10_000;
 /** Hosts that others are found by are asked again so often while none of them is there, milliseconds. */
 export const seedsEveryMs = 2_000;
+/** And one that is not there this often while others are, milliseconds: each side of a split may have some. */
+export const straySeedsEveryMs = 30_000;
 /**
  * A new key seals so long after this host has heard of it, milliseconds: by then others have too, also who
  * was cut off from the managers for hours. Keys are made twice a day, and three are kept.

@@ -69,6 +69,7 @@ export class Membership {
   readonly #rounds: Rounds;
   readonly #suspicions = new Map<string, Suspicion>();
   #timers: Timer[] = [];
+  #addr: HostPort;
   #incarnation = 0;
   /** Undefined when something has changed since. */
   #digest: string | undefined;
@@ -81,6 +82,7 @@ export class Membership {
 
   constructor(options: MembershipOptions) {
     this.#options = options;
+    this.#addr = options.addr;
     const { clock, random } = options;
     this.#rounds = new Rounds({
       ...{ clock, random },
@@ -114,9 +116,9 @@ export class Membership {
   }
 
   get self(): Member {
-    const { id, addr } = this.#options;
+    const { id } = this.#options;
     const standing: Standing = this.#left ? 'left' : 'alive';
-    return { id, addr, incarnation: this.#incarnation, standing };
+    return { id, addr: this.#addr, incarnation: this.#incarnation, standing };
   }
 
   /** All that are not gone, this host among them. */
@@ -157,9 +159,19 @@ export class Membership {
     return answers.filter(Boolean).length;
   }
 
+  /** The others reach this host elsewhere from now on, and are told so. */
+  moved(addr: HostPort): void {
+    this.#addr = addr;
+    this.#tellOfSelf();
+  }
+
   /** Says goodbye: the others need not find out. News go out for a little while yet. */
   leave(): void {
     this.#left = true;
+    this.#tellOfSelf();
+  }
+
+  #tellOfSelf(): void {
     this.#incarnation += 1;
     this.#digest = undefined;
     this.#tell({ ...this.self, from: this.#options.id });

@@ -1,10 +1,11 @@
 import type { ClientRequest, IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { buffer, text } from 'node:stream/consumers';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { connect } from 'node:tls';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { strangersMax } from './limits.ts';
+import { strangersPerAddressMax } from './limits.ts';
 import { refusal } from './refusal.ts';
 import { type FakeNode, FakeNodes } from './testing/fake-nodes.ts';
 import { clientOf, LinkedHost } from './testing/hosts.ts';
@@ -175,13 +176,25 @@ describe('who takes too long', () => {
   });
 });
 
-test('strangers are bounded, and those who prove themselves are none', async () => {
-  await Promise.all(Array.from({ length: strangersMax }, () => answered(call(manager))));
-  const strangers = Array.from({ length: strangersMax }, () => host.knock());
-  for (const socket of strangers) socket.write(handshake);
-  await eventually(() => host.refused.length === 0 && host.taken === 2 * strangersMax);
-  await expect(answered(call(manager))).rejects.toThrow();
-  expect(host.refused).toEqual(['too-many']);
+test('strangers are bounded: the oldest gives way, and who proves itself gets in', async () => {
+  const max = strangersPerAddressMax;
+  await Promise.all(Array.from({ length: max }, () => answered(call(manager))));
+  const strangers: Socket[] = [];
+  const ended: number[] = [];
+  for (let at = 0; at < max; at += 1) {
+    const socket = host.knock();
+    strangers.push(socket);
+    // Its own half stays open.
+    socket.on('error', () => undefined).on('end', () => ended.push(at));
+    socket.resume();
+    socket.write(handshake);
+    await eventually(() => host.taken === max + at + 1);
+  }
+  expect(host.refused).toEqual([]);
+  expect((await answered(call(manager))).status).toBe(200);
+  expect(host.refused[0]).toBe('too-many');
+  await eventually(() => ended.length > 0);
+  expect(ended).toEqual([0]);
   for (const socket of strangers) socket.destroy();
 });
 

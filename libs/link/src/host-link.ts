@@ -7,7 +7,7 @@ import {
   type Server as TlsServer,
 } from 'node:tls';
 import type { CertificateSource } from '@shoal/pki';
-import type { Clock, Logger, Timer } from '@shoal/runtime';
+import { type Clock, ConnectionPlaces, type Logger, type Timer } from '@shoal/runtime';
 import {
   connectionsMax,
   idleMsMax,
@@ -15,6 +15,7 @@ import {
   openingMsMax as openingMsDefault,
   peerConnectionsMax,
   strangersMax,
+  strangersPerAddressMax,
 } from './limits.ts';
 import type { LinkMetrics } from './metrics.ts';
 import { provenNode } from './proven-node.ts';
@@ -36,7 +37,6 @@ export interface HostLinkOptions {
 interface Opening {
   readonly socket: Socket;
   readonly late: Timer;
-  isStranger: boolean;
 }
 
 /**
@@ -51,10 +51,14 @@ export class HostLink {
   readonly #http: Server;
   readonly #forgetRenewals: () => void;
   readonly #open = new Map<string, Opening>();
+  readonly #places = new ConnectionPlaces<string>({
+    provedMax: connectionsMax,
+    strangersMax,
+    strangersPerAddressMax,
+  });
   readonly #peers = new WeakMap<Duplex, LinkPeer>();
   /** Connections by the node that has them. */
   readonly #held = new Map<string, number>();
-  #strangers = 0;
   #closed = false;
 
   constructor(options: HostLinkOptions) {
@@ -74,6 +78,8 @@ export class HostLink {
     });
     const timeouts = { requestTimeout: 0, headersTimeout: 0, keepAliveTimeout: idleMsMax };
     this.#http = createServer(timeouts);
+    // Who has said all is answered. The property is missing in the types.
+    Object.assign(this.#http, { httpAllowHalfOpen: true });
     this.#http.on('request', (request, response) => this.#requested(request, response));
     this.#http.on('upgrade', (request, socket, head) => this.#upgraded(request, socket, head));
   }
@@ -88,9 +94,7 @@ export class HostLink {
     const { clock, metrics, openingMsMax = openingMsDefault } = this.#options;
     socket.on('error', () => socket.destroy());
     const key = keyOf(socket);
-    const isFull = this.#open.size >= connectionsMax || this.#strangers >= strangersMax;
-    if (this.#closed || isFull || key === undefined) {
-      metrics.refused('too-many');
+    if (this.#closed || key === undefined) {
       socket.destroy();
       return;
     }
@@ -98,9 +102,9 @@ export class HostLink {
       metrics.refused('late');
       socket.destroy();
     });
-    const opening: Opening = { socket, late, isStranger: true };
+    const opening: Opening = { socket, late };
     this.#open.set(key, opening);
-    this.#strangers += 1;
+    this.#giveWay(this.#places.begun(key, socket.remoteAddress ?? ''));
     metrics.connections(this.#open.size);
     socket.once('close', () => this.#left(key, opening));
     // A stream that ends one way may go on the other way.
@@ -118,9 +122,17 @@ export class HostLink {
     for (const { socket } of this.#open.values()) socket.destroy();
   }
 
+  #giveWay(key: string | undefined): void {
+    if (key === undefined) return;
+    this.#options.metrics.refused('too-many');
+    this.#open.get(key)?.socket.destroy();
+  }
+
   #left(key: string, opening: Opening): void {
     opening.late.cancel();
-    if (opening.isStranger) this.#strangers -= 1;
+    // Its ports may be another one's by then.
+    if (this.#open.get(key) !== opening) return;
+    this.#places.ended(key);
     this.#open.delete(key);
     this.#options.metrics.connections(this.#open.size);
   }
@@ -129,9 +141,9 @@ export class HostLink {
   #proven(socket: TLSSocket): void {
     const { clusterId, metrics, logger } = this.#options;
     socket.on('error', () => socket.destroy());
-    const opening = this.#open.get(keyOf(socket) ?? '');
+    const key = keyOf(socket) ?? '';
     const node = provenNode(socket.getPeerCertificate(), clusterId);
-    if (opening === undefined || node === undefined) {
+    if (!this.#open.has(key) || node === undefined) {
       metrics.refused('not-proven');
       logger.warn({ from: socket.remoteAddress }, 'link_not_proven');
       socket.destroy();
@@ -139,13 +151,11 @@ export class HostLink {
     }
     const { nodeId, role } = node;
     const held = this.#held.get(nodeId) ?? 0;
-    if (held >= peerConnectionsMax) {
+    if (held >= peerConnectionsMax || !this.#places.proved(key, nodeId)) {
       metrics.refused('too-many');
       socket.end(refusalBytes(503, `${nodeId} has too many connections to this host`));
       return;
     }
-    opening.isStranger = false;
-    this.#strangers -= 1;
     this.#held.set(nodeId, held + 1);
     socket.once('close', () => this.#released(nodeId));
     this.#peers.set(socket, { nodeId, role });

@@ -2,10 +2,12 @@
 export const linkPort = 7_946;
 /** Connections of other hosts at once. */
 export const connectionsMax = 1_024;
-/** Of these, the ones that have not yet proved whose they are. */
-export const strangersMax = 64;
 /** Of these, the ones of one node. */
 export const peerConnectionsMax = 256;
+/** Connections that have not yet proved whose they are; then the oldest gives way. */
+export const strangersMax = 256;
+/** Of these, the ones of one address. */
+export const strangersPerAddressMax = 64;
 /** A connection without proof and request by then is closed, milliseconds. */
 export const openingMsMax = 10_000;
 /** Longest wait of a caller for the connection and the proof of the host at its other end, milliseconds. */

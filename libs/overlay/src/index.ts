@@ -28,4 +28,4 @@ export type {
   OverlaySubnet,
 } from './networks.ts';
 export { isEncrypted, nodeNetwork, nodeNetworks } from './node-networks.ts';
-export { vtepOf } from './vtep.ts';
+export { reachedAt, vtepOf } from './vtep.ts';

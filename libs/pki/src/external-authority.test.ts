@@ -274,6 +274,9 @@ test('only the authorities of a root are asked to sign for it', () => {
     { Protocol: 'cfssl', URL: 'https://b', CACert: `${root.certificate}\n` },
     { Protocol: 'cfssl', URL: 'https://c', CACert: fresh.certificate },
   ] as const;
-  expect(externalUrls(cas, root.certificate)).toEqual(['https://a', 'https://b']);
-  expect(externalUrls(undefined, root.certificate)).toEqual([]);
+  const present = root.certificate;
+  expect(externalUrls(cas, present, present)).toEqual(['https://a', 'https://b']);
+  expect(externalUrls(undefined, present, present)).toEqual([]);
+  // While the root rotates, one that names none signs for the old one still.
+  expect(externalUrls(cas, fresh.certificate, present)).toEqual(['https://c']);
 });

@@ -36,10 +36,17 @@ export interface ExternalAuthorities {
   readonly clock: Clock;
 }
 
-/** The URLs of those authorities that sign for this root (PEM), in the order of the spec. */
-export function externalUrls(cas: readonly ExternalCa[] | undefined, root: string): string[] {
+/**
+ * The URLs of those authorities that sign for this root (PEM), in the order of the spec. One that names no root signs
+ * for the present one of the cluster, also while that gives way to another.
+ */
+export function externalUrls(
+  cas: readonly ExternalCa[] | undefined,
+  root: string,
+  present: string,
+): string[] {
   return (cas ?? [])
-    .filter(({ CACert }) => CACert === undefined || CACert.trim() === root.trim())
+    .filter(({ CACert = '' }) => (CACert.trim() || present.trim()) === root.trim())
     .map(({ URL: url }) => url);
 }
 

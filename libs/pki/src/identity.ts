@@ -37,6 +37,8 @@ const nodeFile = z.object({
   voterId: z.number().int().min(0).default(0),
   /** How other hosts reach this one, without port. */
   advertiseAddr: z.string(),
+  /** Whether a user named that address. Where not, it may change; absent: nobody noted it. */
+  advertiseNamed: z.boolean().optional(),
   /** The cluster port as other hosts must name it; absent: the one it listens on. */
   advertisePort: z.number().int().min(1).max(65_535).optional(),
   /** Where the host's tunnels to others end, canonical; absent: where it is reached. */

@@ -62,7 +62,7 @@ export {
   startRotation,
   trustRootsOf,
 } from './rotation.ts';
-export { forgetUnlockKeys, runtimeDirectory } from './runtime-directory.ts';
+export { forgetUnlockKeys } from './runtime-directory.ts';
 export { newSealKey, type Sealed, seal, unseal } from './seal.ts';
 export { isStrongKey } from './signing-key.ts';
 export { subjectOf } from './subject.ts';

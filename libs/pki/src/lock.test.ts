@@ -1,7 +1,8 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemRandom } from '@shoal/runtime';
+import { isInMemory } from '@shoal/runtime/in-memory';
 import fc from 'fast-check';
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import {
@@ -35,7 +36,8 @@ beforeEach(async () => {
   vi.stubEnv('SHOAL_RUN_DIR', join(scratch, 'run'));
   await writeIdentity(dataDir, identity);
 });
-afterEach(() => {
+afterEach(async () => {
+  await forgetUnlockKeys(dataDir);
   vi.unstubAllEnvs();
   rmSync(scratch, { recursive: true });
 });
@@ -105,6 +107,18 @@ describe('a lock', () => {
       kind: 'complete',
       identity: { ...identity, logKeys: [...identity.logKeys, added] },
     });
+  });
+
+  test('leaves its key on no disk', async ({ skip }) => {
+    skip(isInMemory(scratch), 'this machine keeps temporary files in memory');
+    await setLock(dataDir, { unlockKey, version: 1 });
+    const files = readdirSync(scratch, { recursive: true, withFileTypes: true });
+    const texts = files
+      .filter((file) => file.isFile())
+      .map((file) => readFileSync(join(file.parentPath, file.name), 'latin1'));
+    expect(texts.length).toBeGreaterThan(0);
+    for (const text of texts) expect(text).not.toContain(unlockKey);
+    expect(await loadIdentity(dataDir)).toMatchObject({ kind: 'complete' });
   });
 
   test('goes with the identity', async () => {

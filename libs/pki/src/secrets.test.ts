@@ -21,6 +21,7 @@ import { newJoinToken } from './join-token.ts';
 import { newUnlockKey, readKeys } from './keys-file.ts';
 import { provenNode, proveRenewal } from './renewal-proof.ts';
 import { requestCertificate } from './request-certificate.ts';
+import { forgetUnlockKeys } from './runtime-directory.ts';
 import { createFakeCluster, type FakeCluster } from './testing/fake-cluster.ts';
 
 const unlockKey = newUnlockKey(systemRandom);
@@ -42,7 +43,8 @@ beforeEach(async () => {
   vi.stubEnv('SHOAL_RUN_DIR', join(scratch, 'run'));
   await writeIdentity(dataDir, identity);
 });
-afterEach(() => {
+afterEach(async () => {
+  await forgetUnlockKeys(dataDir);
   vi.unstubAllEnvs();
   rmSync(scratch, { recursive: true });
 });
@@ -111,7 +113,7 @@ test('a damaged file of keys is told of without what is in it', async () => {
 test('a locked host tells nothing, whatever it is asked', async () => {
   await setLock(dataDir, { unlockKey, version: 1 });
   const onDisk = readdirSync(directory).map((name) => readFileSync(join(directory, name), 'utf8'));
-  rmSync(join(scratch, 'run'), { recursive: true });
+  await forgetUnlockKeys(dataDir);
   expectSilent(
     onDisk,
     await loadIdentity(dataDir),

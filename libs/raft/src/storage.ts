@@ -52,6 +52,8 @@ export interface LogStorage {
   readSnapshot(): AsyncIterable<Uint8Array>;
   /** Drops entries up to `index` that a durable snapshot covers; keeps whole segments at least. */
   compact(upTo: LogIndex): Promise<StoreResult>;
+  /** From now on so many complete snapshots, and one at least, stay beside the newest while they are under its key. */
+  keepSnapshots(older: number): void;
   /** From now on everything new is encrypted by this cipher's newest key. */
   rotate(cipher: RecordCipher): void;
   /** Something is under an older key than the newest: it goes with a snapshot at this index or after. */

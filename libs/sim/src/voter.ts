@@ -66,6 +66,7 @@ export class SimulatedVoter {
       log: node,
       machine,
       admit: () => ({ kind: 'admitted', nodeId: 'simulated' }),
+      admitPresent: () => ({ kind: 'admitted', nodeId: 'simulated' }),
       status: () => ({
         voterId: id,
         leaderId: id,

@@ -1,6 +1,8 @@
 import type { Instant, LogIndex } from '@shoal/runtime';
+import { isSameToConstraints } from './constraint.ts';
 import type {
   Meta,
+  Node,
   StateObject,
   TableName,
   Tables,
@@ -38,8 +40,17 @@ export class Adoption {
     before: Tables[T] | undefined,
     meta: Meta,
   ): Tables[T] {
+    if (table === 'node' && before !== undefined)
+      return this.#node(object as Node, before as Node, meta) as StateObject as Tables[T];
     if (table !== 'task') return { ...object, meta };
     return this.#task(object as Task, before as Task | undefined, meta) as StateObject as Tables[T];
+  }
+
+  /** Whoever writes the node, and for whatever reason: it is known since when constraints find it as it is. */
+  #node(node: Node, before: Node, meta: Meta): Node {
+    const isSame = isSameToConstraints(before, node);
+    const factsChangedAt = isSame ? before.factsChangedAt : meta.updatedAt;
+    return { ...node, meta, ...(factsChangedAt !== undefined && { factsChangedAt }) };
   }
 
   #task(task: Task, before: Task | undefined, meta: Meta): Task {

@@ -1,6 +1,6 @@
 import type { Instant, LogIndex } from '@shoal/runtime';
 import { describe, expect, it } from 'vitest';
-import { matchesConstraints, parseConstraints } from './constraint.ts';
+import { isSameToConstraints, matchesConstraints, parseConstraints } from './constraint.ts';
 import type { Node } from './objects.ts';
 
 describe('reading constraints', () => {
@@ -104,5 +104,47 @@ describe('matching constraints', () => {
     if (parsed.kind !== 'constraints') throw new Error(parsed.message);
     expect(matchesConstraints(parsed.constraints, node)).toBe(false);
     expect(matchesConstraints(parsed.constraints.slice(0, 1), node)).toBe(true);
+  });
+});
+
+describe('what constraints look at', () => {
+  const { spec, status } = node;
+  const description = node.description ?? bare.description;
+  const described = (change: object): Partial<Node> => ({
+    description: description && { ...description, ...change },
+  });
+
+  it.each<[string, boolean, Partial<Node>]>([
+    ['images', true, described({ Images: ['busybox'] })],
+    ['resources', true, described({ Resources: { NanoCPUs: 1 } })],
+    [
+      'the version of the engine',
+      true,
+      described({ Engine: { ...description?.Engine, EngineVersion: '29' } }),
+    ],
+    ['its state', true, { status: { ...status, state: 'down' } }],
+    ['availability', true, { spec: { ...spec, Availability: 'pause' } }],
+    [
+      'the order of labels',
+      true,
+      { spec: { ...spec, Labels: { empty: '', Zone: 'a', disk: 'SSD' } } },
+    ],
+    ['labels', false, { spec: { ...spec, Labels: { disk: 'SSD' } } }],
+    ['labels of the engine', false, described({ Engine: { ...description?.Engine, Labels: {} } })],
+    ['the role', false, { role: 'manager' }],
+    ['the address', false, { status: { ...status, addr: '10.1.2.4' } }],
+    ['the host name', false, described({ Hostname: 'host2' })],
+    ['the platform', false, described({ Platform: { Architecture: 'x86_64', OS: 'windows' } })],
+    ['the description', false, { description: undefined }],
+  ])('%s: %s that they cannot tell', (_what, same, change) => {
+    expect(isSameToConstraints(node, { ...node, ...change })).toBe(same);
+  });
+
+  it('are compared also where parts are missing', () => {
+    const { Platform, Engine, ...rest } = description ?? {};
+    const { Labels, ...less } = spec;
+    const text = JSON.stringify({ ...node, spec: less, description: rest });
+    expect(isSameToConstraints(JSON.parse(text), JSON.parse(text))).toBe(true);
+    expect(isSameToConstraints(node, JSON.parse(text))).toBe(false);
   });
 });

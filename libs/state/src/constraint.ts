@@ -87,6 +87,32 @@ function factOf(node: Node, key: string, name: string): string | undefined {
   }
 }
 
+/**
+ * False when some constraint may tell the two apart: it may look at everything that is compared here. The
+ * state machine asks this of whatever was written, so that nothing within may be taken for granted.
+ */
+export function isSameToConstraints(one: Node, other: Node): boolean {
+  const [a, b] = [one.description, other.description];
+  return (
+    one.role === other.role &&
+    one.status.addr === other.status.addr &&
+    a?.Hostname === b?.Hostname &&
+    a?.Platform?.OS === b?.Platform?.OS &&
+    a?.Platform?.Architecture === b?.Platform?.Architecture &&
+    areSame(one.spec.Labels, other.spec.Labels) &&
+    areSame(a?.Engine?.Labels, b?.Engine?.Labels)
+  );
+}
+
+function areSame(one: Labels | undefined, other: Labels | undefined): boolean {
+  const [some, others] = [one ?? {}, other ?? {}];
+  const names = Object.keys(some);
+  return (
+    names.length === Object.keys(others).length &&
+    names.every((name) => Object.hasOwn(others, name) && some[name] === others[name])
+  );
+}
+
 function labelOf(labels: Labels | undefined, key: string): string {
   return labels !== undefined && Object.hasOwn(labels, key) ? (labels[key] ?? '') : '';
 }

@@ -49,6 +49,7 @@ export type { EndpointRecord, RecordPort, RecordService } from './endpoint-recor
 export { Fork, forkOf, forkSliceObjects } from './fork.ts';
 export { hasImage, imageKey } from './image-name.ts';
 export {
+  hasJobTaskFailed,
   isJob,
   isRunOver,
   type JobCounts,
@@ -120,7 +121,7 @@ export {
   checkRestartLabels,
   restartBackoffLabel,
 } from './labels/restart.ts';
-export { isSticky, localVolumes } from './local-volumes.ts';
+export { isLocalVolume, isSticky, localVolumes } from './local-volumes.ts';
 export { LogClock } from './log-clock.ts';
 export {
   networkSpecFault,

@@ -2,7 +2,7 @@ import { matchesConstraints, parseConstraints } from './constraint.ts';
 import { parseSchedule } from './labels/cron.ts';
 import type { JobStatus, Node, Revision, Service, Task } from './objects.ts';
 import type { ServiceSpec } from './spec.ts';
-import { isBefore } from './task-state.ts';
+import { enforcedErr, isBefore } from './task-state.ts';
 import type { StateView } from './view.ts';
 
 /** True for services whose tasks are to end: replicated and global jobs. */
@@ -93,18 +93,18 @@ const nanosecondsPerMillisecond = 1_000_000;
 
 /**
  * Whether a job tries again in a slot where `ended` did not complete. Only failures count against the limit of
- * attempts, not lost nodes; with a window, only those since one that had run for so long, whatever the delay
+ * attempts, not moves; with a window, only those since one that had run for so long, whatever the delay
  * between them. The last ones, one more than the limit, are enough to tell. A job whose condition is `none` is
  * not run twice, but one that never began may go elsewhere.
  */
 export function mayRetryJob({ spec }: Revision, tries: readonly Task[], ended: Task): boolean {
   const policy = spec.TaskTemplate.RestartPolicy;
-  if (!hasFailed(ended) && ended.status.startedAt === undefined) return true;
+  if (!hasJobTaskFailed(ended) && ended.status.startedAt === undefined) return true;
   if (policy?.Condition === 'none') return false;
   const attemptsMax = policy?.MaxAttempts ?? 0;
   if (attemptsMax === 0) return true;
   const windowMs = (policy?.Window ?? 0) / nanosecondsPerMillisecond;
-  const failures = tries.filter(hasFailed);
+  const failures = tries.filter(hasJobTaskFailed);
   const lasted = windowMs === 0 ? -1 : failures.findLastIndex((task) => ranMs(task) >= windowMs);
   // What follows one that lasted are restarts, as is what follows the first.
   const restarts = failures.length - 1 - Math.max(0, lasted);
@@ -115,8 +115,11 @@ function ranMs({ status: { startedAt, at } }: Task): number {
   return startedAt === undefined ? 0 : at - startedAt;
 }
 
-function hasFailed({ status }: Task): boolean {
-  return status.state === 'failed' || status.state === 'rejected';
+/** One that lost its place, because its node no longer suited it or another one got the room, has not. */
+export function hasJobTaskFailed({ status, displaced }: Task): boolean {
+  const { state, err } = status;
+  if (err === enforcedErr || displaced !== undefined) return false;
+  return state === 'failed' || state === 'rejected';
 }
 
 function* missingSlots(total: number, standings: JobRun['standings']): IterableIterator<number> {

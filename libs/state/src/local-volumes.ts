@@ -1,6 +1,7 @@
 import { flagOf, placementLabels } from './labels/placement.ts';
 import type { Revision } from './objects.ts';
 import { policyLabel } from './policy.ts';
+import type { Mount } from './spec.ts';
 import type { StateView } from './view.ts';
 
 const nothing: readonly string[] = [];
@@ -24,15 +25,15 @@ export function localVolumes(revision: Revision): readonly string[] {
 function volumesOf({ spec }: Revision): readonly string[] {
   const mounts = spec.TaskTemplate.ContainerSpec.Mounts ?? [];
   if (mounts.length === 0 || spec.Mode.Replicated === undefined) return nothing;
-  return mounts.flatMap(({ Type, Source, VolumeOptions }) =>
-    Type === 'volume' && Source !== undefined && Source !== '' && isLocal(VolumeOptions)
-      ? [Source]
-      : [],
+  return mounts.flatMap((mount) =>
+    mount.Source !== undefined && isLocalVolume(mount) ? [mount.Source] : [],
   );
 }
 
-function isLocal(options: Readonly<Record<string, unknown>> | undefined): boolean {
-  const config = options?.['DriverConfig'];
+/** True for a named volume with data on the node alone; anonymous ones end with their task. */
+export function isLocalVolume({ Type, Source = '', VolumeOptions }: Mount): boolean {
+  if (Type !== 'volume' || Source === '') return false;
+  const config = VolumeOptions?.['DriverConfig'];
   if (typeof config !== 'object' || config === null) return true;
   const { Name: name = '', Options: settings } = config as {
     readonly Name?: unknown;

@@ -84,6 +84,12 @@ export interface Node extends StateObject {
   readonly manager?: { readonly raftId: number; readonly addr: string } | undefined;
   /** Written by the orchestrator while the node is being emptied (availability `drain`). */
   readonly drain?: NodeDrain | undefined;
+  /**
+   * When anything that constraints look at last changed; the state machine's own, as `meta` is. Absent: not
+   * since the node was made, or since this is kept; absent also on a voter that was older when it applied
+   * the change.
+   */
+  readonly factsChangedAt?: Instant | undefined;
 }
 
 export interface NodeDrain {
@@ -179,6 +185,8 @@ export interface Revision extends StateObject {
   readonly registryAuth?: Sealed | undefined;
   /** Id of the revision that the credentials were sealed for, where they were carried over from it. */
   readonly registryAuthFrom?: string | undefined;
+  /** A run by schedule made it, not a person: kept only while it is used. */
+  readonly byRun?: boolean | undefined;
 }
 
 export function revisionId(serviceId: string, number: number): string {

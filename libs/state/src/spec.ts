@@ -199,6 +199,8 @@ export interface NodeDescription {
    * and ids as `sha256:…`, at most {@link imagesMax}. Absent when the agent does not say.
    */
   readonly Images?: readonly string[] | undefined;
+  /** How other hosts reach this one, as its user says, without port; canonical. Absent: where it is seen. */
+  readonly AdvertiseAddr?: string | undefined;
   /** Where the host's tunnels end when that is another address than it is reached at; canonical. */
   readonly DataPathAddr?: string | undefined;
   /** How the host takes part in encrypted networks. Absent: it cannot. */

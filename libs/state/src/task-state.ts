@@ -31,6 +31,9 @@ export function isTerminal(state: TaskState): boolean {
   return taskStateRank[state] > taskStateRank.running;
 }
 
+/** Swarm's words for a task that was rejected because its node no longer suits it. */
+export const enforcedErr = 'assigned node no longer meets constraints';
+
 /** From PENDING to RUNNING a task holds what it reserves (Swarm: "consumes resources"). */
 export function holdsReservation(state: TaskState): boolean {
   return taskStateRank[state] >= taskStateRank.pending && !isTerminal(state);

@@ -63,7 +63,7 @@ export function containerConfig(
     Entrypoint: hasCommand ? spec.Command : undefined,
     Cmd: hasCommand ? (spec.Args ?? []) : nonEmpty(spec.Args),
     Hostname: spec.Hostname === undefined ? undefined : expandTemplate(spec.Hostname, context),
-    Env: environment(task, spec, context),
+    Env: environment(task, context),
     WorkingDir: spec.Dir,
     User: spec.User,
     StopSignal: spec.StopSignal,
@@ -89,12 +89,13 @@ function labels(task: TaskAssignment, spec: ContainerSpec): Record<string, strin
   };
 }
 
-function environment(
-  task: TaskAssignment,
-  spec: ContainerSpec,
-  context: TemplateSubject,
-): string[] {
-  const env = (spec.Env ?? []).map((entry) => {
+/**
+ * The variables of a task's container, as `NAME=value`.
+ * @throws TemplateError when a template cannot be expanded.
+ */
+export function environment(task: TaskAssignment, context: TemplateSubject): string[] {
+  const { Env = [] } = task.template.ContainerSpec;
+  const env = Env.map((entry) => {
     const at = entry.indexOf('=');
     return at < 0 ? entry : entry.slice(0, at + 1) + expandTemplate(entry.slice(at + 1), context);
   });

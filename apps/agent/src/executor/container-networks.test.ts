@@ -61,7 +61,7 @@ describe('a container in two networks', () => {
     api = await FakeEngineApi.listen(folder, version, routes);
     engine = new DockerEngine({
       ...{ address: api.address, processors: 1, observe: () => undefined },
-      monotonic: () => systemClock.monotonic(),
+      clock: systemClock,
       networks: { plan: () => ({ kind: 'ok', value: plan }) },
     });
     // Any answer says how old the engine is.
@@ -122,7 +122,7 @@ describe('a container in two networks', () => {
     const failure = { kind: 'unreachable', message: 'not built yet' } as const;
     engine = new DockerEngine({
       ...{ address: api.address, processors: 1, observe: () => undefined },
-      monotonic: () => systemClock.monotonic(),
+      clock: systemClock,
       networks: { plan: () => ({ kind: 'failed', failure }) },
     });
     expect(await engine.create(assignment, node)).toEqual({ kind: 'failed', failure });

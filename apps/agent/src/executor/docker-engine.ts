@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { errorMessage, type Monotonic } from '@shoal/runtime';
+import { type Clock, errorMessage, type Monotonic } from '@shoal/runtime';
 import type { NodeDescription, TaskAssignment } from '@shoal/state';
 import { z } from 'zod';
 import { EngineImages } from '../images/engine-images.ts';
@@ -11,7 +11,13 @@ import {
   type ContainerNetworks,
   noContainerNetworks,
 } from './container-networks.ts';
-import type { ContainerEvent, Engine, EngineResult, TaskContainer } from './engine.ts';
+import type {
+  ContainerEvent,
+  Engine,
+  EngineResult,
+  ListedContainer,
+  TaskContainer,
+} from './engine.ts';
 import {
   infoAnswer,
   inspectAnswer,
@@ -32,6 +38,8 @@ import { TemplateError } from './template.ts';
  * time unused, four hardly any; with eight each container costs a twentieth more. Swarm mode sets no bound.
  */
 const worksAtOnce = { perProcessor: 4, least: 8, most: 128 } as const;
+/** A work that takes longer, such as a start whose volume's server is away, no longer counts; milliseconds. */
+const workMsMax = 5_000;
 /** Stops at the same time: they spend their time waiting for the grace period. */
 const stopsMax = 128;
 /** How often progress of a pull is told, milliseconds. */
@@ -45,7 +53,7 @@ export interface DockerEngineOptions {
   /** Processors that the engine has. */
   readonly processors: number;
   readonly observe: CallObserver;
-  readonly monotonic: () => Monotonic;
+  readonly clock: Clock;
   /** Absent: a host without overlay networks. */
   readonly networks?: ContainerNetworks | undefined;
   /** Absent: kept in memory alone. */
@@ -81,14 +89,16 @@ export class DockerEngine implements Engine {
   readonly #stops = new Limiter(stopsMax);
 
   constructor(options: DockerEngineOptions) {
-    this.#monotonic = options.monotonic;
+    const { clock } = options;
+    this.#monotonic = () => clock.monotonic();
     this.#networks = options.networks ?? noContainerNetworks;
     const { perProcessor, least, most } = worksAtOnce;
     const works = perProcessor * options.processors;
-    this.#works = new Limiter(Math.min(Math.max(works, least), most));
+    const atOnce = Math.min(Math.max(works, least), most);
+    this.#works = new Limiter(atOnce, { clock, msMax: workMsMax });
     this.#http = new EngineHttp(options.address, options.observe, this.#monotonic);
     const notes = options.imageNotes ?? new ImageMemory();
-    this.images = new EngineImages({ http: this.#http, notes, monotonic: options.monotonic });
+    this.images = new EngineImages({ http: this.#http, notes, monotonic: this.#monotonic });
   }
 
   async describe(): Promise<EngineResult<NodeDescription>> {
@@ -211,7 +221,7 @@ export class DockerEngine implements Engine {
     return this.#works.run(() => this.#http.run('remove', { method: 'DELETE', path, query }));
   }
 
-  async list(nodeId: string): Promise<EngineResult<readonly TaskContainer[]>> {
+  async list(nodeId: string): Promise<EngineResult<readonly ListedContainer[]>> {
     const filters = JSON.stringify({ label: [`${swarmLabels.nodeId}=${nodeId}`] });
     const call = {
       method: 'GET' as const,

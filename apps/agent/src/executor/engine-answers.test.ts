@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { infoAnswer, readInfo } from './engine-answers.ts';
+import { swarmLabels } from './container-config.ts';
+import { infoAnswer, listAnswer, readInfo, readList } from './engine-answers.ts';
 
 const info = {
   Name: 'host-1',
@@ -33,4 +34,18 @@ test.each([
     MemoryBytes: 1_000,
     ...(generic === undefined ? {} : { GenericResources: generic }),
   });
+});
+
+test.each([
+  ['its own', ['/web.1.t'], true],
+  ['its own among links', ['/proxy/web', '/web.1.t'], true],
+  ['another', ['/my-debugging'], false],
+  ['none', [], false],
+  ['null', null, false],
+])('whether a listed container has the name of its task: %s', (_what, Names, hasTaskName) => {
+  const Labels = { [swarmLabels.taskId]: 't', [swarmLabels.taskName]: 'web.1.t' };
+  const [container] = readList(
+    listAnswer.parse([{ Id: 'c', Image: 'web-debug:1', State: 'running', Names, Labels }]),
+  );
+  expect(container).toMatchObject({ id: 'c', taskId: 't', state: 'running', hasTaskName });
 });

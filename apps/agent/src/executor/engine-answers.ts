@@ -1,7 +1,7 @@
 import type { NodeDescription, PortConfig } from '@shoal/state';
 import { z } from 'zod';
 import { swarmLabels } from './container-config.ts';
-import type { ContainerEvent, TaskContainer } from './engine.ts';
+import type { ContainerEvent, ListedContainer, TaskContainer } from './engine.ts';
 
 const binding = z.object({ HostPort: z.string() });
 
@@ -69,13 +69,19 @@ function readPorts(
 
 /** What is read of `GET /containers/json`. */
 export const listAnswer = z.array(
-  z.object({ Id: z.string(), State: z.string(), Labels: z.record(z.string(), z.string()) }),
+  z.object({
+    Id: z.string(),
+    Names: z.array(z.string()).nullish(),
+    State: z.string(),
+    Labels: z.record(z.string(), z.string()),
+  }),
 );
 
-export function readList(answer: z.output<typeof listAnswer>): TaskContainer[] {
-  return answer.map(({ Id, State, Labels }) => ({
+export function readList(answer: z.output<typeof listAnswer>): ListedContainer[] {
+  return answer.map(({ Id, Names, State, Labels }) => ({
     id: Id,
     taskId: Labels[swarmLabels.taskId] ?? '',
+    hasTaskName: Names?.includes(`/${Labels[swarmLabels.taskName] ?? ''}`) === true,
     state: containerState(State),
     pid: 0,
     exitCode: 0,

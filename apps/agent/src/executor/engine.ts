@@ -32,6 +32,15 @@ export interface TaskContainer {
   readonly error: string;
 }
 
+/** As a list shows it: `state` is right, other details are not filled in. */
+export interface ListedContainer extends TaskContainer {
+  /**
+   * Whether its name is that of the task its labels speak of. Labels come with images too: who runs one that
+   * was committed from a task's container has a container with the same labels.
+   */
+  readonly hasTaskName: boolean;
+}
+
 /** What happened to the container of a task. */
 export type ContainerEvent =
   | { readonly kind: 'died'; readonly containerId: string; readonly exitCode: number }
@@ -59,8 +68,8 @@ export interface Engine {
   stop(container: string, graceSeconds?: number): Promise<EngineResult<undefined>>;
   /** With its anonymous volumes, by force. */
   remove(container: string): Promise<EngineResult<undefined>>;
-  /** All containers of tasks of the node, running or not. `state` is right, details are not filled in. */
-  list(nodeId: string): Promise<EngineResult<readonly TaskContainer[]>>;
+  /** All containers with labels of tasks of the node, running or not. */
+  list(nodeId: string): Promise<EngineResult<readonly ListedContainer[]>>;
   /**
    * Tells what happens to the node's containers from now on, until `signal` or the stream ends.
    * Resolves when the engine has begun to tell; `ended` is called when it no longer does.

@@ -1,13 +1,7 @@
 import { createHash } from 'node:crypto';
-import { chmod, mkdir, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorMessage } from '@shoal/runtime';
-
-/** Kinds of file systems that are never on a disk, by their numbers in the kernel's `magic.h`. */
-const inMemory: readonly number[] = [0x01021994, 0x858458f6];
-/** Every Linux host has this one, and an engine with mounts of its own sees it too. */
-const sharedMemory = '/dev/shm';
-const ownerOnly = 0o700;
+import { isInMemory, ownFolder, sharedMemory } from '@shoal/runtime/in-memory';
 
 export type MemoryFolder =
   | { readonly kind: 'folder'; readonly path: string }
@@ -21,12 +15,10 @@ export type MemoryFolder =
 export async function memoryFolder(runDir: string): Promise<MemoryFolder> {
   const own = createHash('sha256').update(runDir).digest('hex').slice(0, 12);
   try {
-    const parent = (await isInMemory(runDir)) ? runDir : sharedMemory;
-    if (!(await isInMemory(parent)))
-      return none(`neither ${runDir} nor ${sharedMemory} is in memory`);
+    const parent = isInMemory(runDir) ? runDir : sharedMemory;
+    if (!isInMemory(parent)) return none(`neither ${runDir} nor ${sharedMemory} is in memory`);
     const path = join(parent, parent === runDir ? 'task-files' : `shoal-task-files-${own}`);
-    await mkdir(path, { recursive: true });
-    await chmod(path, ownerOnly);
+    await ownFolder(path);
     return { kind: 'folder', path };
   } catch (error) {
     return none(errorMessage(error));
@@ -35,9 +27,4 @@ export async function memoryFolder(runDir: string): Promise<MemoryFolder> {
 
 function none(reason: string): MemoryFolder {
   return { kind: 'none', message: `secrets and configs cannot be kept in memory: ${reason}` };
-}
-
-async function isInMemory(path: string): Promise<boolean> {
-  const { type } = await statfs(path);
-  return inMemory.includes(type);
 }

@@ -1,10 +1,10 @@
-import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TaskDocument } from '@shoal/proto';
 import type { ContainerSpec, NodeDescription, TaskAssignment } from '@shoal/state';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { TaskFiles } from './task-files.ts';
+import { type PreparedFiles, TaskFiles } from './task-files.ts';
 
 let folder: string;
 
@@ -42,6 +42,17 @@ function filesWith(documents: readonly TaskDocument[] | Error, fault?: string): 
       return documents;
     },
   });
+}
+
+/** The config `page` as the container finds it. */
+async function pageOf(prepared: PreparedFiles): Promise<Buffer> {
+  if (prepared.kind !== 'ready') throw new Error(prepared.message);
+  return readFile(prepared.assignment.template.ContainerSpec.Mounts?.at(-1)?.Source ?? '');
+}
+
+/** A text as its bytes, each a character. */
+function utf8(text: string): string {
+  return Buffer.from(text).toString('latin1');
 }
 
 const given = assignment({
@@ -93,10 +104,45 @@ describe('what a task is given', () => {
     expect(await readFile(page, 'utf8')).toBe('web.2 on host-1: blue hush');
   });
 
+  test('is expanded with the variables as the container gets them', async () => {
+    const files = filesWith([
+      documentOf('secret', 'x1', 'hush'),
+      documentOf('config', 'f1', '{{env "WHERE"}} {{env "DOCKER_RESOURCE_GPU"}}', 'golang'),
+    ]);
+    const spec = { ...given.template.ContainerSpec, Env: ['WHERE=on {{.Node.Hostname}}'] };
+    const GenericResources = [{ DiscreteResourceSpec: { Kind: 'gpu', Value: 2 } }];
+    const Resources = { Reservations: { GenericResources } };
+    const template = { ...given.template, ContainerSpec: spec, Resources };
+    const page = await pageOf(await files.prepare({ ...given, template }, node));
+    expect(page.toString()).toBe('on host-1 2');
+  });
+
+  test.each<[what: string, text: string, secret: string, expected: string]>([
+    ['text of another encoding', 'gr\xfc\xdfe {{env "COLOUR"}}', 'hush', 'gr\xfc\xdfe blue'],
+    ['a secret that is no text', '{{secret "password"}}', 'p\xff\xe4q', 'p\xff\xe4q'],
+    [
+      'both beside text of people',
+      `\xff{{secret "password"}}{{index .Service.Labels "${utf8('größe')}"}}`,
+      '\xfe',
+      `\xff\xfe${utf8('weiß')}`,
+    ],
+    ['an unused secret that is no text', '{{printf "%c" 8364}}', '\xff', utf8('€')],
+  ])('keeps its bytes where it is a template: %s', async (_what, text, secret, expected) => {
+    const files = filesWith([
+      { ...documentOf('secret', 'x1', ''), data: Buffer.from(secret, 'latin1') },
+      { ...documentOf('config', 'f1', '', 'golang'), data: Buffer.from(text, 'latin1') },
+    ]);
+    const labelled = { ...given, serviceLabels: { größe: 'weiß' } };
+    const page = await pageOf(await files.prepare(labelled, node));
+    expect(page.toString('latin1')).toBe(expected);
+  });
+
   test.each([
     ['{{secret "nope"}}', 'error calling secret: secret target nope not found'],
     ['{{.Nope}}', "can't evaluate field Nope"],
     ['{{', 'unclosed action'],
+    ['{{secret "größe"}}', 'secret target größe not found'],
+    ['{{secret "password"}}{{secret "größe"}}', 'secret target größe not found'],
   ])('is refused as the template %s', async (text, message) => {
     const files = filesWith([
       documentOf('secret', 'x1', 'hush'),
@@ -137,4 +183,13 @@ test('files of tasks that are no more are removed', async () => {
   await files.prepare({ ...given, taskId: 't2' }, node);
   await files.keepOnly(new Set(['t2']));
   expect(await readdir(folder)).toEqual(['t2']);
+});
+
+test('files that are being written are those of their task', async () => {
+  const files = filesWith([]);
+  for (const name of ['t1.new', 't2', 't2.new']) await mkdir(join(folder, name));
+  await files.keepOnly(new Set(['t1']));
+  expect(await readdir(folder)).toEqual(['t1.new']);
+  await files.remove('t1');
+  expect(await readdir(folder)).toEqual([]);
 });

@@ -71,17 +71,30 @@ export class TaskFiles {
   /** The container is gone, and nothing reads the files any more. */
   async remove(taskId: string): Promise<void> {
     const memory = await this.#options.folder();
-    if (memory.kind === 'folder') await removeAll(join(memory.path, taskId));
+    if (memory.kind === 'none') return;
+    const place = join(memory.path, taskId);
+    await Promise.all([place, unfinished(place)].map(removeAll));
   }
 
-  /** Removes what belongs to no task of these. */
-  async keepOnly(taskIds: ReadonlySet<string>): Promise<void> {
+  /** Removes what belongs to no task of these, who are asked when it is known what there is. */
+  async keepOnly(taskIds: Pick<ReadonlySet<string>, 'has'>): Promise<void> {
     const memory = await this.#options.folder();
     if (memory.kind === 'none') return;
     const { path } = memory;
-    const strays = (await readdir(path)).filter((name) => !taskIds.has(name));
+    const strays = (await readdir(path)).filter((name) => !taskIds.has(taskOf(name)));
     await Promise.all(strays.map((name) => removeAll(join(path, name))));
   }
+}
+
+const unfinishedEnd = '.new';
+
+/** Where files are written before they are all there. */
+function unfinished(place: string): string {
+  return place + unfinishedEnd;
+}
+
+function taskOf(name: string): string {
+  return name.endsWith(unfinishedEnd) ? name.slice(0, -unfinishedEnd.length) : name;
 }
 
 /** Writes the files, all or none; says what is wrong with their content, if anything. */
@@ -90,7 +103,7 @@ async function layOut(
   files: readonly TaskFile[],
   surroundings: Surroundings,
 ): Promise<string | undefined> {
-  const fresh = `${place}.new`;
+  const fresh = unfinished(place);
   await removeAll(fresh);
   await mkdir(fresh, { recursive: true, mode: ownerOnly });
   for (const [at, { kind, id, target }] of files.entries()) {

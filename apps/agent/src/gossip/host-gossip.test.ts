@@ -251,6 +251,38 @@ async function answersTo(attacks: readonly Uint8Array[]): Promise<number> {
   return bytes;
 }
 
+test('a host that moved is found at its new address, and what it has there', {
+  timeout: testMs,
+}, async () => {
+  const hosts = await cluster(3);
+  const [a, b, c] = [pick(hosts, 0), pick(hosts, 1), pick(hosts, 2)];
+  const place = { host: addressOf(9).host, port };
+  b.moved(place.host);
+  await b.opened;
+  for (const other of [a, c]) {
+    const known = () => other.reachability().find(({ nodeId }) => nodeId === 'n2');
+    await vi.waitFor(
+      () => expect(known()).toMatchObject({ addr: `${place.host}:${port}`, standing: 'alive' }),
+      soon,
+    );
+  }
+  await expect(reached(addressOf(2))).resolves.toBe(false);
+  await expect(reached(place)).resolves.toBe(true);
+  const pushed = await a.push({ kind: 'record', record: record(1) });
+  expect([...pushed.acknowledged].sort()).toEqual(['n2', 'n3']);
+});
+
+/** Whether somebody accepts connections there. */
+function reached({ host, port }: HostPort): Promise<boolean> {
+  const socket = connect(port, host);
+  return new Promise((resolve) => {
+    socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
+  }).then((isThere) => {
+    socket.destroy();
+    return isThere === true;
+  });
+}
+
 test('whatever strangers send is dropped without a byte in return', {
   timeout: testMs,
 }, async () => {

@@ -57,6 +57,7 @@ export class HostGossip implements GossipPort {
   readonly #read = new WeakMap<Uint8Array, EndpointRecord>();
   #applied: (networkId: string) => Promise<void> = () => Promise.resolve();
   #seeds: readonly HostPort[] = [];
+  #advertise: HostPort;
   #retry: Timer | undefined;
   #opening: Promise<void>;
   #closed = false;
@@ -64,6 +65,7 @@ export class HostGossip implements GossipPort {
   constructor(options: HostGossipOptions) {
     this.#options = options;
     const { nodeId: id, advertise: addr, clock, random, metrics } = options;
+    this.#advertise = addr;
     const keys = new KeyRotation(random, clock);
     this.#keys = keys;
     const end: GossipEnd = {
@@ -106,6 +108,14 @@ export class HostGossip implements GossipPort {
       seed.nodeId === nodeId ? [] : [{ host: seed.addr, port: advertise.port }],
     );
     void this.#gossip.seeds(this.#seeds);
+  }
+
+  /** Other hosts reach this one elsewhere from now on, at an address of its own. */
+  moved(host: string): void {
+    if (host === this.#advertise.host || this.#closed) return;
+    this.#advertise = { host, port: this.#advertise.port };
+    this.#opening = this.#opening.then(() => this.#open());
+    this.#gossip.moved(this.#advertise);
   }
 
   join(networkId: string): void {
@@ -183,7 +193,10 @@ export class HostGossip implements GossipPort {
   }
 
   async #open(): Promise<void> {
-    const { advertise, clock, logger } = this.#options;
+    if (this.#closed) return;
+    this.#retry?.cancel();
+    const { clock, logger } = this.#options;
+    const advertise = this.#advertise;
     const wildcard = isIPv6(advertise.host) ? '::' : '0.0.0.0';
     let problem: unknown;
     for (const host of [advertise.host, wildcard]) {

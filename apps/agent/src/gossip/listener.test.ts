@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Listener, type SecureConnections } from './listener.ts';
 import { gossipMetrics } from './metrics.ts';
 
+/** Of one address. */
 const strangersMax = 64;
 
 let port: number;
@@ -43,9 +44,9 @@ function knock(first?: Buffer): Socket {
   return socket;
 }
 
-describe('a connection that begins with a TLS handshake', () => {
-  const hello = Buffer.from([0x16, 3, 1, 0, 5]);
+const hello = Buffer.from([0x16, 3, 1, 0, 5]);
 
+describe('a connection that begins with a TLS handshake', () => {
   test('is handed over untouched, and is no stranger of gossip any more', async () => {
     const taken: Socket[] = [];
     await listen((socket, first) => {
@@ -68,9 +69,12 @@ describe('a connection that begins with a TLS handshake', () => {
   });
 });
 
-test('strangers that say nothing are bounded, whatever they would speak', async () => {
+test('of strangers that say nothing the oldest gives way, and nobody is kept out', async () => {
   await listen((socket) => socket.end('taken'));
   const silent = Array.from({ length: strangersMax }, () => knock());
+  const ended: number[] = [];
+  for (const [at, socket] of silent.entries()) socket.on('close', () => ended.push(at));
   await Promise.all(silent.map((socket) => new Promise((ready) => socket.once('connect', ready))));
-  expect(await text(knock())).toBe('');
+  expect(await text(knock(hello))).toBe('taken');
+  expect(ended).toEqual([0]);
 });

@@ -8,14 +8,18 @@ import {
   type Member,
   type Question,
 } from '@shoal/gossip';
-import type { Clock, HostPort } from '@shoal/runtime';
+import { type Clock, type ConnectionLimits, ConnectionPlaces, type HostPort } from '@shoal/runtime';
 import { Connection } from './connection.ts';
 import type { GossipMetrics } from './metrics.ts';
 
-/** Connections of other hosts. */
-const connectionsMax = 1_024;
-/** Of these, the ones that have not yet shown that they have the key. */
-const strangersMax = 64;
+const limits: ConnectionLimits = {
+  /** Connections of other hosts. */
+  provedMax: 1_024,
+  /** The ones that have not yet shown that they have the key; then the oldest gives way. */
+  strangersMax: 256,
+  /** Of these, the ones of one address. */
+  strangersPerAddressMax: 64,
+};
 /** Time to show it, milliseconds. */
 const helloMs = 5_000;
 /** A connection without a question for so long is closed, milliseconds. */
@@ -46,7 +50,7 @@ export type SecureConnections = (socket: Socket, firstBytes: Buffer) => void;
 export class Listener {
   readonly #options: ListenerOptions;
   readonly #sockets = new Set<Socket>();
-  #strangers = 0;
+  readonly #places = new ConnectionPlaces<Socket>(limits);
   #server: Server | undefined;
 
   constructor(options: ListenerOptions) {
@@ -75,22 +79,16 @@ export class Listener {
   }
 
   #accept(socket: Socket): void {
-    const { metrics, clock } = this.#options;
-    if (this.#sockets.size >= connectionsMax || this.#strangers >= strangersMax) {
-      metrics.dropped('too-many');
-      socket.destroy();
-      return;
-    }
+    const { clock } = this.#options;
     this.#sockets.add(socket);
-    this.#strangers += 1;
-    let isStranger = true;
-    const known = (): void => {
-      if (isStranger) this.#strangers -= 1;
-      isStranger = false;
+    this.#giveWay(this.#places.begun(socket, socket.remoteAddress ?? ''));
+    const known = ({ id }: Member): void => {
       deadline.cancel();
+      if (!this.#places.proved(socket, id)) this.#giveWay(socket);
     };
     const released = (): void => {
-      known();
+      deadline.cancel();
+      this.#places.ended(socket);
       this.#sockets.delete(socket);
     };
     const deadline = clock.after(helloMs, () => socket.destroy());
@@ -115,8 +113,14 @@ export class Listener {
     });
   }
 
+  #giveWay(socket: Socket | undefined): void {
+    if (socket === undefined) return;
+    this.#options.metrics.dropped('too-many');
+    socket.destroy();
+  }
+
   /** A connection of gossip; `known` when it has shown that it has the key. */
-  #converse(socket: Socket, known: () => void): void {
+  #converse(socket: Socket, known: (member: Member) => void): void {
     const { keys, metrics } = this.#options;
     let isGreeted = false;
     const asked = this.#answering(() => connection);
@@ -127,7 +131,7 @@ export class Listener {
         if (isGreeted) return asked(frame);
         if (frame.kind !== 'hello') return false;
         isGreeted = true;
-        known();
+        known(frame.self);
         this.#options.greeted(frame.self);
         return true;
       },

@@ -20,7 +20,7 @@ export interface GossipEnd {
 
 /** The way to other hosts. */
 export interface GossipNetwork extends GossipTransport {
-  /** Nothing is open when it fails. @throws the system's error. */
+  /** In place of where it listened before. Nothing is open when it fails. @throws the system's error. */
   open(listen: HostPort): Promise<void>;
   close(): Promise<void>;
 }
@@ -56,6 +56,8 @@ export class GossipSockets implements GossipNetwork {
   }
 
   async open(listen: HostPort): Promise<void> {
+    await this.#datagrams.close();
+    void this.#listener.close();
     try {
       await this.#datagrams.open(listen);
       await this.#listener.open(listen);

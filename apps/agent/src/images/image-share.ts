@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import { type LinkHandler, type LinkPeer, type LinkRoute, refusal } from '@shoal/link';
+import { whenEnded } from '@shoal/link/proxy';
 import { type Clock, errorMessage, type Logger } from '@shoal/runtime';
 import type { EngineImages, LocalImage } from './engine-images.ts';
 import type { ImageDirectory } from './image-directory.ts';
@@ -66,6 +67,8 @@ export class ImageShare implements LinkHandler {
 
   request(peer: LinkPeer, request: IncomingMessage, response: ServerResponse): void {
     request.resume();
+    // Hosts that ask for images end their writing only when they leave.
+    whenEnded(request, response, () => response.destroy());
     void this.#answer(peer, request, response).catch((error: unknown) => {
       this.#options.logger.warn(
         { node: peer.nodeId, reason: errorMessage(error) },

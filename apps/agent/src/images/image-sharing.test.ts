@@ -175,6 +175,18 @@ test('a host sends to two at once; the third waits, and says for whom', async ()
   expect(most).toBe(2);
 });
 
+test('a node that leaves while the engine has not begun makes room for others', async () => {
+  const { engine, metrics } = await hosts.source('m1');
+  engine.put(web, ['web:1']);
+  engine.send = () => undefined;
+  const leaving = new AbortController();
+  const fetched = fetching(await hosts.fetcher(), 'web:1', leaving.signal);
+  await expect.poll(() => said).toHaveLength(1);
+  leaving.abort();
+  await fetched;
+  await expect.poll(() => metrics.ends).toEqual(['failed']);
+});
+
 test('nothing passes faster than the rate', async () => {
   const { engine } = await hosts.source('m1', { bytesPerSecond: 150_000 });
   engine.put(web, ['web:1']);

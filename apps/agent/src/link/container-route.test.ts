@@ -12,6 +12,8 @@ import { ContainerRoute } from './container-route.ts';
 
 const taskContainer = 'a'.repeat(64);
 const otherContainer = 'b'.repeat(64);
+const renamedContainer = 'f'.repeat(64);
+const committedContainer = '1'.repeat(64);
 const exec = 'c'.repeat(64);
 const otherExec = 'd'.repeat(64);
 
@@ -20,19 +22,21 @@ let engine: Server;
 let host: LinkedHost;
 let manager: FakeNode;
 let worker: FakeNode;
+/** The managers that this host was told of. */
+let managers: string[];
 let seen: string[];
 let counted: string[];
 let noted: object[];
 
-/** Knows one container of a task, one of somebody else, an exec in each. */
+/** Knows containers of a task, some of somebody else, an exec in one of each. */
 function fakeEngine(nodeId: string): Server {
+  const Config = {
+    Labels: { 'com.docker.swarm.node.id': nodeId, 'com.docker.swarm.task.id': 'task1' },
+  };
   const known: Readonly<Record<string, unknown>> = {
-    [`/containers/${taskContainer}/json`]: {
-      Id: taskContainer,
-      Config: {
-        Labels: { 'com.docker.swarm.node.id': nodeId, 'com.docker.swarm.task.id': 'task1' },
-      },
-    },
+    [`/containers/${taskContainer}/json`]: { Id: taskContainer, Name: '/web.1.task1', Config },
+    [`/containers/${renamedContainer}/json`]: { Id: renamedContainer, Name: '/mine', Config },
+    [`/containers/${committedContainer}/json`]: { Id: committedContainer, Name: '/mine', Config },
     [`/containers/${otherContainer}/json`]: { Id: otherContainer, Config: { Labels: null } },
     [`/exec/${exec}/json`]: { ID: exec, ContainerID: taskContainer },
     [`/exec/${otherExec}/json`]: { ID: otherExec, ContainerID: otherContainer },
@@ -41,6 +45,10 @@ function fakeEngine(nodeId: string): Server {
     const url = request.url ?? '';
     seen.push(`${request.method} ${url}`);
     response.setHeader('Api-Version', '1.41');
+    if (url === '/version') {
+      response.end('{"ApiVersion":"1.41","MinAPIVersion":"1.24"}');
+      return;
+    }
     const answer = known[url.replace('/v1.41', '')];
     if (request.method === 'GET' && url.endsWith('/json')) {
       response.statusCode = answer === undefined ? 404 : 200;
@@ -73,13 +81,16 @@ beforeAll(async () => {
   const handler = new ContainerRoute({
     engine: new Engine(`unix://${path}`, { kind: 'unix', path }, `node ${node.nodeId}`),
     nodeId: node.nodeId,
-    knows: (taskId) => taskId === 'task1',
+    isManager: (nodeId) => managers.includes(nodeId),
+    knows: (taskId, { id, name }) =>
+      taskId === 'task1' && (id === renamedContainer || name === 'web.1.task1'),
     logger: { ...silentLogger, info: (fields, event) => noted.push({ event, ...fields }) },
     metrics: { answered: (action, outcome) => counted.push(`${action} ${outcome}`) },
   });
   for (const root of ['containers', 'exec']) host.serve(root, handler, ['manager']);
 });
 beforeEach(() => {
+  managers = [manager.nodeId];
   seen = [];
   counted = [];
   noted = [];
@@ -112,6 +123,20 @@ describe('a container of a task', () => {
     expect(answer).toEqual({ status: 200, text: 'a tar' });
     expect(seen).toContain(`PUT /v1.41/containers/${taskContainer}/archive?path=/`);
     expect(counted).toEqual(['archive passed']);
+  });
+
+  test('is reached by who says no more, too', async () => {
+    const path = `/v1.50/containers/${taskContainer}/archive?path=/`;
+    const request = call('PUT', path);
+    request.end('a tar', () => request.socket?.end());
+    const answer = await new Promise<IncomingMessage>((resolve, reject) => {
+      request.once('response', resolve).once('error', reject);
+    });
+    expect(await text(answer)).toBe('a tar');
+  });
+
+  test('is reached under the name that somebody gave it', async () => {
+    expect((await ask('GET', `/containers/${renamedContainer}/json`)).status).toBe(200);
   });
 
   test('has its exec noted: by whom and where, not what', async () => {
@@ -155,7 +180,11 @@ describe('refused is', () => {
   });
 
   test('a container of somebody else, and an exec in it', async () => {
-    for (const path of [`/containers/${otherContainer}/json`, `/exec/${otherExec}/json`]) {
+    for (const path of [
+      `/containers/${otherContainer}/json`,
+      `/containers/${committedContainer}/json`,
+      `/exec/${otherExec}/json`,
+    ]) {
       const answer = await ask('GET', path);
       expect(answer.status).toBe(403);
       expect(answer.text).toContain('is not that of a task of node');
@@ -172,6 +201,18 @@ describe('refused is', () => {
     const answer = await ask('GET', `/containers/${'e'.repeat(64)}/logs?follow=1`);
     expect(answer).toMatchObject({ status: 404 });
     expect(answer.text).toContain('No such container');
+  });
+
+  test('who was a manager, whatever its certificate says', async () => {
+    managers = [];
+    const answers = [
+      await ask('POST', `/containers/${taskContainer}/exec`, '{"Cmd":["id"]}'),
+      await ask('GET', `/exec/${exec}/json`),
+    ];
+    expect(answers.map(({ status }) => status)).toEqual([503, 503]);
+    expect(answers[0]?.text).toContain(`knows of no manager ${manager.nodeId}`);
+    expect(seen).toEqual([]);
+    expect(counted).toEqual(['other refused', 'other refused']);
   });
 
   test('a worker', async () => {

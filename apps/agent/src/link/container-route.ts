@@ -16,17 +16,25 @@ import { z } from 'zod';
 import { swarmLabels } from '../executor/container-config.ts';
 import type { ContainerRouteMetrics } from './metrics.ts';
 
+export interface NamedContainer {
+  readonly id: string;
+  readonly name: string;
+}
+
 export interface ContainerRouteOptions {
   readonly engine: Engine;
   readonly nodeId: string;
-  /** Whether this node has the task. */
-  readonly knows: (taskId: string) => boolean;
+  /** Whether the node is among the managers that there are by now: a certificate outlives the role. */
+  readonly isManager: (nodeId: string) => boolean;
+  /** Whether this node has the task, and the container is the task's: its labels come with images too. */
+  readonly knows: (taskId: string, container: NamedContainer) => boolean;
   readonly logger: Logger;
   readonly metrics: ContainerRouteMetrics;
 }
 
 const idForm = /^[0-9a-f]{64}$/;
 const inspected = z.object({
+  Name: z.string().default(''),
   Config: z.object({ Labels: z.record(z.string(), z.string()).nullish() }),
 });
 const inspectedExec = z.object({ ContainerID: z.string() });
@@ -65,7 +73,12 @@ export class ContainerRoute implements LinkHandler {
   async #judge(peer: LinkPeer, request: IncomingMessage): Promise<Judged> {
     const { method = '', url = '' } = request;
     const call = containerCall(url);
-    const { metrics, engine } = this.#options;
+    const { metrics, engine, isManager, nodeId } = this.#options;
+    if (!isManager(peer.nodeId)) {
+      metrics.answered('other', 'refused');
+      // One that has just become a manager is heard of soon.
+      return refused(503, `node ${nodeId} knows of no manager ${peer.nodeId}; try again`);
+    }
     if (call === undefined || !isReachable(method, call)) {
       metrics.answered('other', 'refused');
       const what = call === undefined || call.action === '' ? url : call.action;
@@ -109,8 +122,11 @@ export class ContainerRoute implements LinkHandler {
     const container = inspected.safeParse(json);
     if (status !== 200 || !container.success)
       return refused(status, messageIn(json) ?? `No such container: ${containerId}`);
-    const labels = container.data.Config.Labels ?? {};
-    const isOurs = labels[swarmLabels.nodeId] === nodeId && knows(labels[swarmLabels.taskId] ?? '');
+    const { Name, Config } = container.data;
+    const labels = Config.Labels ?? {};
+    const named = { id: containerId, name: Name.replace(/^\//, '') };
+    const isOurs =
+      labels[swarmLabels.nodeId] === nodeId && knows(labels[swarmLabels.taskId] ?? '', named);
     if (isOurs) return { kind: 'passed', containerId };
     return refused(403, `container ${containerId} is not that of a task of node ${nodeId}`);
   }

@@ -10,20 +10,29 @@ export class NodeLink {
   /** What it asks others. */
   readonly client: LinkClient;
   readonly #proof: RenewableProof;
+  #managers: Identity['managers'];
 
   constructor(
     identity: Identity,
     parts: { readonly clock: Clock; readonly logger: Logger; readonly metrics: LinkMetrics },
   ) {
     this.#proof = new RenewableProof(identity);
+    this.#managers = identity.managers;
     const { clusterId } = identity;
     const { clock, logger, metrics } = parts;
     this.host = new HostLink({ source: this.#proof, clusterId, clock, logger, metrics });
     this.client = new LinkClient({ source: this.#proof, clusterId, clock, metrics });
   }
 
+  /** A new certificate, or other managers. */
   renew(identity: Identity): void {
     this.#proof.renew(identity);
+    this.#managers = identity.managers;
+  }
+
+  /** Whether the node is a manager, by the last word of the managers. */
+  isManager(nodeId: string): boolean {
+    return this.#managers.some((manager) => manager.nodeId === nodeId);
   }
 
   close(): void {

@@ -37,12 +37,14 @@ let withdrawn: string[];
 let buildable: boolean;
 /** Names that the dispatcher was told, and whether it takes them. */
 let named: string[];
+/** What it was told them with. */
+let asked: string[];
 let led: boolean;
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'shoal-attachments-'));
   [given, detached, published, withdrawn, buildable] = [0, [], [], [], true];
-  [named, led] = [[], true];
+  [named, asked, led] = [[], [], true];
   server = new Server();
   server.addService(DispatcherService, {
     attachContainer: fakeAttach,
@@ -64,6 +66,7 @@ beforeEach(async () => {
   // Deadlines of calls are by the real time of day.
   clock = new FakeClock(systemClock.now());
   attachments = new ContainerAttachments({
+    nodeId: 'h',
     clock,
     logger: silentLogger,
     ensure: async (id) =>
@@ -98,6 +101,7 @@ function fakeAttach(
   }
   if (name !== '') {
     named.push(name);
+    asked.push(`${attachmentId} ${name} ${wanted}`);
     if (!led) {
       done({ code: status.UNAVAILABLE, details: 'no leader' });
       return;
@@ -146,8 +150,8 @@ test('an announced container takes the address that was kept for it', async () =
 
 test('a name makes it known to others; its end frees the address', async () => {
   await attachments.attach('n');
-  attachments.named('a1', 'box');
-  attachments.named('a1', 'box');
+  attachments.named('a1', 'box', []);
+  attachments.named('a1', 'box', []);
   expect(published.map(({ name }) => name)).toEqual(['', 'box']);
   attachments.detach('a1');
   attachments.detach('a1');
@@ -159,20 +163,36 @@ test('a name makes it known to others; its end frees the address', async () => {
 test('a name that no manager has taken is told again, by audits and by a new session', async () => {
   await attachments.attach('n');
   led = false;
-  attachments.named('a1', 'box');
+  attachments.named('a1', 'box', []);
   await vi.waitFor(() => expect(named).toEqual(['box']), patience);
-  attachments.named('a1', 'box');
+  attachments.named('a1', 'box', []);
   await vi.waitFor(() => expect(named).toEqual(['box', 'box']), patience);
   led = true;
   attachments.session(client);
   await vi.waitFor(() => expect(named).toHaveLength(3), patience);
   // An answer comes after that of the question before it.
   await attachments.attach('n');
-  attachments.named('a1', 'box');
-  attachments.session(client);
-  attachments.named('a1', 'crate');
+  attachments.named('a1', 'box', []);
+  attachments.named('a1', 'crate', []);
   await vi.waitFor(() => expect(named).toEqual(['box', 'box', 'box', 'crate']), patience);
   expect(published.map(({ name }) => name)).toEqual(['', 'box', '', 'crate']);
+});
+
+test('each session hears what containers hold: the managers may have given it up', async () => {
+  await attachments.attach('n');
+  attachments.held({
+    networkId: 'n',
+    endpointId: 'dual',
+    addresses: ['10.0.1.50/24', 'fd00::50/64'],
+  });
+  attachments.named('a1', 'box', []);
+  attachments.named('dual', 'both', []);
+  await vi.waitFor(() => expect(named).toHaveLength(2), patience);
+  // An answer comes after that of the question before it.
+  await attachments.attach('n');
+  asked = [];
+  attachments.session(client);
+  await vi.waitFor(() => expect(asked).toEqual(['a1 box 10.0.1.11', 'dual both ']), patience);
 });
 
 test('after a restart the name is told once more', async () => {
@@ -180,7 +200,7 @@ test('after a restart the name is told once more', async () => {
   const record = published[0];
   if (record === undefined) throw new Error('nothing was published');
   attachments.restore({ ...record, name: 'box' });
-  attachments.named('a1', 'box');
+  attachments.named('a1', 'box', []);
   await vi.waitFor(() => expect(named).toEqual(['box']), patience);
   expect(published).toHaveLength(1);
 });
@@ -218,4 +238,38 @@ test('after a restart those that are gone from the engine are withdrawn', async 
   attachments.present('n', new Set(['a8']));
   expect(withdrawn).toEqual(['a7']);
   expect(attachments.ids).toEqual(['a8']);
+});
+
+test('all of its names are told to other hosts, and those that changed again', async () => {
+  await attachments.attach('n');
+  attachments.named('a1', 'box', ['db', 'box-host']);
+  attachments.named('a1', 'box', ['db', 'box-host']);
+  attachments.named('a1', 'box', ['db']);
+  expect(published.map(({ name, containerAliases }) => [name, containerAliases])).toEqual([
+    ['', []],
+    ['box', ['db', 'box-host']],
+    ['box', ['db']],
+  ]);
+});
+
+test('one that the driver has and nobody told of is there as well', () => {
+  const held = { networkId: 'n', endpointId: 'a7', addresses: ['10.0.1.50/24'] };
+  attachments.held(held);
+  expect(attachments.ids).toEqual(['a7']);
+  // Where this host is to be reached is not known yet.
+  expect(published).toEqual([]);
+  attachments.vtep = '192.0.2.1';
+  const record = { endpointId: 'a7', nodeId: 'h', vtep: '192.0.2.1', addresses: ['10.0.1.50'] };
+  expect(attachments.records).toMatchObject([record]);
+  attachments.named('a7', 'box', []);
+  attachments.held(held);
+  expect(published).toMatchObject([{ ...record, name: 'box' }]);
+});
+
+test('after its host got another address that one is told, whatever a manager says', async () => {
+  attachments.vtep = '192.0.2.77';
+  await attachments.attach('n');
+  attachments.vtep = '192.0.2.78';
+  attachments.named('a1', 'box', []);
+  expect(published.map(({ vtep }) => vtep)).toEqual(['192.0.2.77', '192.0.2.78']);
 });

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { Metadata } from '@grpc/grpc-js';
 import type {
   AttachContainerRequest,
@@ -7,7 +8,7 @@ import type {
 } from '@shoal/proto';
 import { type Clock, errorMessage, type Logger, type Timer } from '@shoal/runtime';
 import { addressOf, type EndpointRecord } from '@shoal/state';
-import type { Attached, Attachments, Ensured } from './ports.ts';
+import type { Attached, Attachments, Ensured, HeldAttachment } from './ports.ts';
 
 /** Longest wait for a dispatcher's answer, milliseconds: below the engine's patience with plugins. */
 const answerMsMax = 4_500;
@@ -17,6 +18,7 @@ const announcedMsMax = 5 * 60_000;
 const announcedMax = 64;
 
 export interface ContainerAttachmentsOptions {
+  readonly nodeId: string;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly ensure: (networkId: string) => Promise<Ensured>;
@@ -41,6 +43,8 @@ export class ContainerAttachments implements Attachments {
   /** Names that a manager has confirmed, by attachment. */
   readonly #confirmed = new Map<string, string>();
   #client: DispatcherClient | undefined;
+  /** Address of the own tunnel end; empty while it is not known. */
+  #vtep = '';
 
   constructor(options: ContainerAttachmentsOptions) {
     this.#options = options;
@@ -55,7 +59,19 @@ export class ContainerAttachments implements Attachments {
   session(client: DispatcherClient | undefined): void {
     this.#client = client;
     if (client === undefined) return;
+    // The managers give up what a host has that is away for a day.
+    this.#confirmed.clear();
     for (const record of this.#records.values()) this.#tellName(record);
+  }
+
+  get records(): readonly EndpointRecord[] {
+    return [...this.#records.values()];
+  }
+
+  /** Where other hosts reach this one from now on. */
+  set vtep(vtep: string) {
+    this.#vtep = vtep;
+    for (const [id, record] of this.#records) this.#records.set(id, { ...record, vtep });
   }
 
   /** One of before the restart. */
@@ -96,11 +112,23 @@ export class ContainerAttachments implements Attachments {
     return this.#attached(recordOf(answer), answer.addresses);
   }
 
-  named(attachmentId: string, name: string): void {
+  /** What was kept of it may be older than the container: it holds its address all the same. */
+  held({ networkId, endpointId, addresses }: HeldAttachment): void {
+    if (this.#records.has(endpointId)) return;
+    const record: EndpointRecord = {
+      ...{ networkId, endpointId, kind: 'container', nodeId: this.#options.nodeId },
+      ...{ vtep: this.#vtep, addresses: addresses.map(addressOf), name: '' },
+      ...{ containerAliases: [], slot: 0, serving: true },
+    };
+    this.#records.set(endpointId, record);
+    if (this.#vtep !== '') this.#options.publish(record);
+  }
+
+  named(attachmentId: string, name: string, aliases: readonly string[]): void {
     const record = this.#records.get(attachmentId);
     if (record === undefined) return;
-    const named = record.name === name ? record : { ...record, name, serving: true };
-    if (named !== record) {
+    const named = { ...record, name, containerAliases: aliases, serving: true };
+    if (!isDeepStrictEqual(named, record)) {
       this.#records.set(attachmentId, named);
       this.#options.publish(named);
     }
@@ -121,9 +149,12 @@ export class ContainerAttachments implements Attachments {
   }
 
   /** Until a manager has it, this is tried again: other hosts' names come from the log. */
-  #tellName({ networkId, endpointId: attachmentId, name }: EndpointRecord): void {
+  #tellName({ networkId, endpointId: attachmentId, name, addresses }: EndpointRecord): void {
     if (name === (this.#confirmed.get(attachmentId) ?? '')) return;
-    void this.#request({ networkId, attachmentId, name }).then(({ problem: reason }) => {
+    // One address can be asked for: that of the other family would be another than the container's.
+    const [address = '', ...others] = addresses;
+    const wanted = others.length === 0 ? address : '';
+    void this.#request({ networkId, attachmentId, name, wanted }).then(({ problem: reason }) => {
       if (reason !== '') this.#options.logger.warn({ attachmentId, reason }, 'container_not_named');
       else if (this.#records.has(attachmentId)) this.#confirmed.set(attachmentId, name);
     });
@@ -140,7 +171,9 @@ export class ContainerAttachments implements Attachments {
     return undefined;
   }
 
-  #attached(record: EndpointRecord, addresses: readonly string[]): Attached {
+  #attached(told: EndpointRecord, addresses: readonly string[]): Attached {
+    // The manager may not know of a new address of this host yet.
+    const record = this.#vtep === '' ? told : { ...told, vtep: this.#vtep };
     this.#records.set(record.endpointId, record);
     this.#options.publish(record);
     return { kind: 'ok', attachmentId: record.endpointId, addresses };

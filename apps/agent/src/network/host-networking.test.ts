@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { NodeNetwork } from '@shoal/overlay';
@@ -9,6 +9,7 @@ import type { EndpointRecord, RecordService, TaskAssignment } from '@shoal/state
 import { Registry } from 'prom-client';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { FakeGossip, FakeOverlay } from '../testing/fake-network.ts';
+import { sampleNode } from '../testing/sample-task.ts';
 import { type FeedEnd, HostFeed } from './feed.ts';
 import { HostNetworking } from './host-networking.ts';
 import { GossipKeyStore, gossipKeysFile } from './key-store.ts';
@@ -213,7 +214,7 @@ describe('a host in a network', () => {
 
   test('programs peers that serve and those that do not, but not its own', async () => {
     inNetwork([remote('a'), remote('b', { serving: false })]);
-    networking.joined(assignment('t'), 'container');
+    networking.joined(assignment('t'), 'container', sampleNode);
     await vi.waitFor(() => {
       const ids = overlay.peers.get('n')?.map(({ endpointId }) => endpointId);
       expect(ids).toEqual(['a', 'b']);
@@ -271,7 +272,7 @@ describe('a host in a network', () => {
     const [network] = assignment('t').networks ?? [];
     if (network === undefined) throw new Error('no network');
     const networks = [{ ...network, record: record('t', { service }) }];
-    networking.joined(assignment('t', { networks }), 'container');
+    networking.joined(assignment('t', { networks }), 'container', sampleNode);
     const balancer = consumer('ingress-lb');
     await vi.waitFor(() => expect(balancer.updates).not.toHaveLength(0));
     const say = (unsteered: string[]) =>
@@ -313,6 +314,16 @@ describe('a host in a network', () => {
     });
   });
 
+  test('that has another address says so of its balancer and of containers run by hand', () => {
+    inNetwork();
+    const addresses = ['10.0.1.50/24'];
+    networking.containers.held({ networkId: 'n', endpointId: 'hand', addresses });
+    const places = () => [`lb.${nodeId}`, 'hand'].map((id) => published(id)?.vtep);
+    expect(places()).toEqual([vtep, vtep]);
+    networking.swarm(swarm('192.0.2.77'));
+    expect(places()).toEqual(['192.0.2.77', '192.0.2.77']);
+  });
+
   test('that it no longer has to have is left', () => {
     inNetwork([remote('a')]);
     networking.wanted([]);
@@ -352,7 +363,7 @@ describe('a task', () => {
 
   test('is reachable when it joins, served when it is healthy, and told to all hosts then', async () => {
     inNetwork();
-    networking.joined(assignment('t'), '0123456789abcdef');
+    networking.joined(assignment('t'), '0123456789abcdef', sampleNode);
     const aliases = ['0123456789ab', 'web-host'];
     expect(published('t')).toEqual(record('t', { containerAliases: aliases }));
     expect(gossip.pushed).toEqual([]);
@@ -365,7 +376,7 @@ describe('a task', () => {
     inNetwork();
     const dns = consumer('dns');
     dns.serve();
-    networking.joined(assignment('t'), 'c');
+    networking.joined(assignment('t'), 'c', sampleNode);
     await Promise.resolve();
     dns.serve();
     const served = networking.serve('t');
@@ -394,7 +405,7 @@ describe('a task', () => {
   test('answers what it was sent before it stops, but connections do not keep it for ever', async () => {
     inNetwork();
     for (const id of ['t', 'u']) {
-      networking.joined(assignment(id), 'c');
+      networking.joined(assignment(id), 'c', sampleNode);
       await finished(networking.serve(id));
     }
     connections = 2;
@@ -414,7 +425,7 @@ describe('a task', () => {
 
   test('does not wait for ever for a host that does not answer', async () => {
     inNetwork();
-    networking.joined(assignment('t'), 'c');
+    networking.joined(assignment('t'), 'c', sampleNode);
     gossip.outcome = () => new Promise(() => undefined);
     const since = clock.monotonic();
     await finished(networking.serve('t'));
@@ -425,7 +436,7 @@ describe('a task', () => {
 
   test('that died is withdrawn at once, and its end tells nothing more', async () => {
     inNetwork();
-    networking.joined(assignment('t'), 'c');
+    networking.joined(assignment('t'), 'c', sampleNode);
     await finished(networking.serve('t'));
     networking.gone('t');
     expect(gossip.pushed.at(-1)).toMatchObject({ kind: 'withdrawal', endpointId: 't' });
@@ -438,7 +449,7 @@ describe('a task', () => {
 
   test('has another record when its service gets another address', async () => {
     inNetwork();
-    networking.joined(assignment('t'), 'c');
+    networking.joined(assignment('t'), 'c', sampleNode);
     await finished(networking.serve('t'));
     const service = {
       id: 's',
@@ -517,7 +528,7 @@ describe('after a restart of the agent', () => {
     inNetwork([remote('a')]);
     const before = consumer('dns');
     before.serve();
-    networking.joined(assignment('t'), 'c');
+    networking.joined(assignment('t'), 'c', sampleNode);
     await Promise.resolve();
     before.serve();
     const serve = networking.serve('t');
@@ -551,7 +562,7 @@ describe('after a restart of the agent', () => {
 
   test('consumers hear of everything at once where the networks are still there', async () => {
     inNetwork([remote('a')]);
-    networking.joined(assignment('t'), 'c');
+    networking.joined(assignment('t'), 'c', sampleNode);
     await finished(networking.serve('t'));
     const kept = overlay;
     await networking.close();
@@ -567,7 +578,7 @@ describe('after a restart of the agent', () => {
   test('a task whose container is gone is withdrawn, one that runs is not', async () => {
     inNetwork();
     for (const id of ['t', 'u']) {
-      networking.joined(assignment(id), 'c');
+      networking.joined(assignment(id), 'c', sampleNode);
       await finished(networking.serve(id));
     }
     await restart();
@@ -577,10 +588,46 @@ describe('after a restart of the agent', () => {
     expect(gossip.settled).toBe(1);
     expect(published('t')).toBeUndefined();
     expect(gossip.pushed.at(-1)).toMatchObject({ kind: 'withdrawal', endpointId: 't' });
-    networking.restored(assignment('u'), 'c');
+    networking.restored(assignment('u'), 'c', sampleNode);
     expect(published('u')).toMatchObject({ serving: true });
+    // The driver may have lost whose the container is.
+    expect(overlay.claimed).toEqual(['u']);
     await finished(networking.drain('u'));
     expect(published('u')).toMatchObject({ serving: false });
+  });
+
+  test('a container run by hand has its host’s address of now, whatever was kept of it', async () => {
+    inNetwork();
+    const addresses = ['10.0.1.50/24'];
+    networking.containers.held({ networkId: 'n', endpointId: 'hand', addresses });
+    await networking.close();
+    const file = networksFile(folder);
+    const kept = JSON.parse(await readFile(file, 'utf8'));
+    await writeFile(file, JSON.stringify({ ...kept, vtep: '192.0.2.77' }));
+    await begin();
+    expect(published('hand')?.vtep).toBe('192.0.2.77');
+  });
+
+  test('a container run by hand of which only the driver knows keeps its address', async () => {
+    inNetwork();
+    await restart();
+    const addresses = ['10.0.1.50/24'];
+    networking.containers.held({ networkId: 'n', endpointId: 'hand', addresses });
+    expect(published('hand')).toEqual(
+      record('hand', {
+        kind: 'container',
+        addresses: ['10.0.1.50'],
+        name: '',
+        slot: 0,
+        serving: true,
+      }),
+    );
+    const there = { sandbox: '/s', mac: '', addresses: ['10.0.1.50'], networks: ['n'] };
+    overlay.build('n', { local: [{ endpointId: 'hand', ...there }] });
+    expect(networking.digests.now()).toMatchObject({
+      attachments: ['hand'],
+      attachmentsKnown: true,
+    });
   });
 
   test('a network that cannot be built again does not hold up the others for ever', async () => {

@@ -1,29 +1,28 @@
 import type { NodeNetwork } from '@shoal/overlay';
-import { balancerEndpointId, vtepOf } from '@shoal/overlay';
+import { vtepOf } from '@shoal/overlay';
 import type { DispatcherClient, PathCheck, PathResults, SwarmView } from '@shoal/proto';
 import { type Clock, type Logger, parseHostPort, type Timer } from '@shoal/runtime';
-import { addressOf, type EndpointRecord, type Node, type TaskAssignment } from '@shoal/state';
+import type { EndpointRecord, Node, NodeDescription, TaskAssignment } from '@shoal/state';
 import { containerNameservers } from '../overlay/upstreams.ts';
 import { ContainerAttachments } from './attachments.ts';
 import { DigestReports } from './digest-reports.ts';
 import type { HostFeed } from './feed.ts';
 import { readGossipKeys } from './gossip-keys.ts';
 import type { GossipKeyStore } from './key-store.ts';
-import type { NetworkMemory, Remembered, RememberedHost } from './memory.ts';
+import { KnownHosts } from './known-hosts.ts';
+import type { NetworkMemory, Remembered } from './memory.ts';
 import type { NetworkMetrics } from './metrics.ts';
-import { OwnEndpoints } from './own-endpoints.ts';
+import { balancerRecord, OwnEndpoints } from './own-endpoints.ts';
 import { checkPaths, type PathProbes } from './path-check.ts';
 import type { Ensured, NetworkPorts } from './ports.ts';
 import { acknowledgeMsMax, Serving } from './serving.ts';
 import { SilentHosts } from './silent-hosts.ts';
 import { NetworkTables } from './tables.ts';
 import type { Prepared, TaskNetworking } from './task-networking.ts';
-import { within } from './waits.ts';
+import { Waiters, within } from './waits.ts';
 
 /** Longest wait of a task for a network before it says what it waits for, milliseconds. */
 const prepareMsMax = 1_000;
-/** Hosts that are remembered, to find the others by while no dispatcher tells of them. */
-const rememberedHostsMax = 16;
 /** Longest wait for the networks of before a restart; then consumers are told what there is. */
 const openMsMax = 10_000;
 
@@ -54,14 +53,13 @@ export class HostNetworking implements TaskNetworking {
   readonly #tables: NetworkTables;
   readonly #silent: SilentHosts;
   readonly #serving: Serving;
+  readonly #hosts: KnownHosts;
   #networks: readonly NodeNetwork[] | undefined;
   #vtep = '';
-  /** Hosts by which gossip finds the others. */
-  #seeds: readonly RememberedHost[] = [];
   /** Own tasks of before the restart whose containers nobody has seen yet. */
   readonly #unclaimed = new Set<string>();
-  /** Who waits for a network. */
-  readonly #waiting = new Set<() => void>();
+  /** Those who wait for a network. */
+  readonly #waiters: Waiters;
   readonly #ends: (() => void)[] = [];
   #opening: Timer | undefined;
   #opened = false;
@@ -72,9 +70,12 @@ export class HostNetworking implements TaskNetworking {
     this.#options = options;
     const { nodeId, overlay, gossip, feed, probes, clock, logger } = options;
     const ports = { overlay, gossip, feed, clock };
+    this.#hosts = new KnownHosts(gossip);
+    this.#waiters = new Waiters(clock);
     this.#silent = new SilentHosts({
       hosts: () => gossip.reachability(),
       pulse: (addr, timeoutMs) => probes.pulse(addr, timeoutMs),
+      isNamed: (id) => this.#tables.names(id),
       clock,
       changed: (id) => this.#silenceChanged(id),
     });
@@ -86,6 +87,7 @@ export class HostNetworking implements TaskNetworking {
     });
     this.#serving = new Serving({ ...options, own: this.#own, tables: this.#tables });
     this.containers = new ContainerAttachments({
+      nodeId,
       clock,
       logger,
       ensure: (networkId) => this.#ensure(networkId),
@@ -131,8 +133,7 @@ export class HostNetworking implements TaskNetworking {
       reachability: () => gossip.reachability(),
       networks: () => tables.networks(),
       record: (networkId: string, id: string) => tables.record(networkId, id),
-      tunnelPort: (networkId: string) =>
-        this.#networks?.find(({ id }) => id === networkId)?.dataPathPort ?? 0,
+      told: (networkId: string) => this.#networks?.find(({ id }) => id === networkId),
     };
     return checkPaths(source, asked);
   }
@@ -149,11 +150,7 @@ export class HostNetworking implements TaskNetworking {
       gossip.keys(keys);
       this.#options.keys.keep(keys);
     }
-    this.#seeds = view.managers.flatMap(({ nodeId, dispatcherAddr, logAddr }) => {
-      const host = parseHostPort(dispatcherAddr === '' ? logAddr : dispatcherAddr)?.host;
-      return host === undefined ? [] : [{ nodeId, addr: host }];
-    });
-    gossip.members(this.#seeds);
+    this.#hosts.managers(view.managers);
     const vtep = vtepOf(JSON.parse(view.node.toString('utf8')) as Node);
     // A node's first session begins before the log has its address.
     if (vtep === '' || vtep === this.#vtep) return;
@@ -171,7 +168,8 @@ export class HostNetworking implements TaskNetworking {
   told(networkId: string, records: readonly EndpointRecord[]): void {
     const different = this.#tables.told(networkId, records);
     this.#options.metrics.truth(different);
-    this.#options.logger.info({ network: networkId, different }, 'network_records_told');
+    if (different > 0)
+      this.#options.logger.info({ network: networkId, different }, 'network_records_told');
   }
 
   /** Assignments came or changed: records of tasks that run may be others now. */
@@ -198,12 +196,12 @@ export class HostNetworking implements TaskNetworking {
     return { kind: 'ok' };
   }
 
-  joined(assignment: TaskAssignment, containerId: string): void {
-    this.#join(assignment, containerId, false);
+  joined(assignment: TaskAssignment, containerId: string, node: NodeDescription): void {
+    this.#join(assignment, containerId, node, false);
   }
 
-  restored(assignment: TaskAssignment, containerId: string): void {
-    this.#join(assignment, containerId, true);
+  restored(assignment: TaskAssignment, containerId: string, node: NodeDescription): void {
+    this.#join(assignment, containerId, node, true);
   }
 
   serve(taskId: string): Promise<void> {
@@ -245,14 +243,13 @@ export class HostNetworking implements TaskNetworking {
     this.#opening?.cancel();
     this.digests.stop();
     this.containers.stop();
-    this.#wake();
+    this.#waiters.wake();
   }
 
   #restore({ vtep, networks, records, hosts }: Remembered): void {
-    const { nodeId, gossip } = this.#options;
+    const { nodeId } = this.#options;
     this.#vtep = vtep;
-    this.#seeds = hosts;
-    gossip.members(hosts);
+    this.#hosts.restore(hosts);
     this.#networks = networks;
     this.#tables.sync(new Set(networks.map(({ id }) => id)));
     for (const networkId of this.#tables.ids) {
@@ -277,28 +274,14 @@ export class HostNetworking implements TaskNetworking {
     // The address of a new node comes a moment later.
     if (this.#vtep === '') return;
     const { nodeId, overlay } = this.#options;
-    overlay.configure(networks, { nodeId, vtep: this.#vtep });
-    for (const network of networks) this.#publishBalancer(network);
+    const own = { nodeId, vtep: this.#vtep };
+    overlay.configure(networks, own);
+    this.containers.vtep = this.#vtep;
+    const balancers = networks.flatMap((each) => balancerRecord(each, own) ?? []);
+    for (const record of [...balancers, ...this.containers.records]) this.#tables.publish(record);
     this.#openOnceBuilt();
-    this.#wake();
+    this.#waiters.wake();
     this.#changed();
-  }
-
-  #publishBalancer({ id, balancerAddresses }: NodeNetwork): void {
-    if (balancerAddresses.length === 0) return;
-    const { nodeId } = this.#options;
-    this.#tables.publish({
-      networkId: id,
-      endpointId: balancerEndpointId(nodeId),
-      kind: 'balancer',
-      nodeId,
-      vtep: this.#vtep,
-      addresses: balancerAddresses.map(addressOf),
-      name: '',
-      containerAliases: [],
-      slot: 0,
-      serving: false,
-    });
   }
 
   /** Consumers still serve what was before the restart: they hear nothing until that is there again. */
@@ -324,7 +307,7 @@ export class HostNetworking implements TaskNetworking {
   #silenceChanged(host: string): void {
     const isSilent = this.#silent.has(host);
     this.#options.metrics.silentHosts(this.#silent.all.length);
-    this.#options.logger.warn({ host }, isSilent ? 'host_silent' : 'host_heard_again');
+    this.#options.logger.warn({ host }, isSilent ? 'host_silent' : 'host_not_silent');
     this.#tables.silenceChanged(host);
   }
 
@@ -342,12 +325,12 @@ export class HostNetworking implements TaskNetworking {
   #overlayChanged(): void {
     this.#tables.builtChanged(this.#options.overlay.hostNetworks());
     this.#openOnceBuilt();
-    this.#wake();
+    this.#waiters.wake();
   }
 
   async #ensure(networkId: string): Promise<Ensured> {
     const isHere = () => this.#networks?.some(({ id }) => id === networkId) === true;
-    if (!isHere()) await this.#until(isHere);
+    await this.#waiters.until(isHere, prepareMsMax);
     const network = this.#networks?.find(({ id }) => id === networkId);
     if (network === undefined || this.#vtep === '') {
       return { kind: 'failed', message: `network ${networkId} is not known on this host yet` };
@@ -367,16 +350,22 @@ export class HostNetworking implements TaskNetworking {
     return first === undefined ? [] : containerNameservers(first.gateway, [], hosts);
   }
 
-  #join(assignment: TaskAssignment, containerId: string, restored: boolean): void {
+  #join(
+    assignment: TaskAssignment,
+    containerId: string,
+    node: NodeDescription,
+    restored: boolean,
+  ): void {
     const { taskId } = assignment;
     const { nodeId } = this.#options;
     const before = this.#tables.networksOf(taskId);
     const wasServing = before.some((id) => this.#tables.record(id, taskId)?.serving === true);
     this.#unclaimed.delete(taskId);
-    this.#own.join(assignment, containerId, restored || wasServing);
+    this.#own.join(assignment, containerId, node, restored || wasServing);
     for (const record of this.#own.records(taskId)) {
       if (record.nodeId === nodeId) this.#tables.publish(record);
     }
+    this.#options.overlay.claim(assignment);
   }
 
   #changed(): void {
@@ -393,33 +382,7 @@ export class HostNetworking implements TaskNetworking {
       vtep: this.#vtep,
       networks: this.#networks ?? [],
       records: Object.fromEntries(records),
-      hosts: this.#rememberedHosts(),
+      hosts: this.#hosts.remembered(),
     };
-  }
-
-  /** Those that are there first, then those that dispatchers named. */
-  #rememberedHosts(): readonly RememberedHost[] {
-    const there = this.#options.gossip.reachability().flatMap(({ nodeId, addr, standing }) => {
-      const host = parseHostPort(addr)?.host;
-      return host === undefined || standing !== 'alive' ? [] : [{ nodeId, addr: host }];
-    });
-    const known = new Set(there.map(({ nodeId }) => nodeId));
-    const named = this.#seeds.filter(({ nodeId }) => !known.has(nodeId));
-    return [...there, ...named].slice(0, rememberedHostsMax);
-  }
-
-  async #until(holds: () => boolean): Promise<void> {
-    const end = this.#options.clock.monotonic() + prepareMsMax;
-    while (!holds()) {
-      const left = end - this.#options.clock.monotonic();
-      if (left <= 0) return;
-      const changed = new Promise<void>((resolve) => this.#waiting.add(resolve));
-      if (!(await within(this.#options.clock, left, changed))) return;
-    }
-  }
-
-  #wake(): void {
-    for (const wake of this.#waiting) wake();
-    this.#waiting.clear();
   }
 }

@@ -61,7 +61,12 @@ export class NetworkHost {
   #server: FeedServer | undefined;
   #driver: OverlayDriver | undefined;
   #networking:
-    | { readonly nodeId: string; readonly of: HostNetworking; readonly keys: GossipKeyStore }
+    | {
+        readonly nodeId: string;
+        readonly of: HostNetworking;
+        readonly gossip: HostGossip;
+        readonly keys: GossipKeyStore;
+      }
     | undefined;
 
   private constructor(options: NetworkHostOptions) {
@@ -103,7 +108,10 @@ export class NetworkHost {
     advertiseAddr,
     key,
   }: NetworkIdentity): Promise<HostNetworking | undefined> {
-    if (this.#networking?.nodeId === nodeId) return this.#networking.of;
+    if (this.#networking?.nodeId === nodeId) {
+      this.#networking.gossip.moved(advertiseAddr);
+      return this.#networking.of;
+    }
     if (this.#networking !== undefined) {
       await this.#networking.of.close();
       this.#driver = undefined;
@@ -138,13 +146,14 @@ export class NetworkHost {
       metrics: this.#metrics.networks,
     });
     overlay.attachments = networking.containers;
-    this.#networking = { nodeId, of: networking, keys };
+    this.#networking = { nodeId, of: networking, gossip, keys };
     return networking;
   }
 
-  /** The node has another certificate. */
-  renew({ key }: Pick<NetworkIdentity, 'key'>): void {
+  /** The node has another certificate, or others reach it elsewhere. */
+  renew({ key, advertiseAddr }: Pick<NetworkIdentity, 'key' | 'advertiseAddr'>): void {
     this.#networking?.keys.renew(key);
+    this.#networking?.gossip.moved(advertiseAddr);
   }
 
   /** The host is in no swarm: there is nothing to serve. */

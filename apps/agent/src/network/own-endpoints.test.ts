@@ -1,5 +1,6 @@
 import type { EndpointRecord, TaskAssignment } from '@shoal/state';
 import { expect, test } from 'vitest';
+import { sampleNode } from '../testing/sample-task.ts';
 import { OwnEndpoints } from './own-endpoints.ts';
 
 const record = (service: Partial<NonNullable<EndpointRecord['service']>> = {}): EndpointRecord => ({
@@ -23,7 +24,7 @@ function assignment(of: EndpointRecord): TaskAssignment {
 
 function joined(of: EndpointRecord): OwnEndpoints {
   const own = new OwnEndpoints();
-  own.join(assignment(of), 'container', true);
+  own.join(assignment(of), 'container', sampleNode, true);
   return own;
 }
 const sources = (own: OwnEndpoints) =>
@@ -41,7 +42,7 @@ test('a task whose replies find no way back hides its clients, on every host', (
 test('so does one that comes after its balancer knows', () => {
   const own = new OwnEndpoints();
   expect(own.setUnsteered(new Set(['t']))).toEqual([]);
-  own.join(assignment(record()), 'container', true);
+  own.join(assignment(record()), 'container', sampleNode, true);
   expect(sources(own)).toEqual(['masquerade']);
 });
 
@@ -52,4 +53,21 @@ test('what its service asks for counts, and a network without published ports ha
   const inner = joined(record({ ports: [] }));
   inner.setUnsteered(new Set(['t']));
   expect(sources(inner)).toEqual([undefined]);
+});
+
+test.each([
+  { hostname: undefined, aliases: [] },
+  { hostname: '', aliases: [] },
+  { hostname: 'web-host', aliases: ['web-host'] },
+  { hostname: 'web-{{.Task.Slot}}', aliases: ['web-1'] },
+  { hostname: '{{.Node.Hostname}}-{{.Service.Name}}', aliases: ['host-web'] },
+  { hostname: '{{.Nobody}}', aliases: [] },
+])('is found by the host name that its container has: $hostname', ({ hostname, aliases }) => {
+  const own = new OwnEndpoints();
+  const Hostname = hostname === undefined ? {} : { Hostname: hostname };
+  const template = { ContainerSpec: { Image: 'i', ...Hostname }, ForceUpdate: 0 };
+  own.join({ ...assignment(record()), template }, '0123456789abcdef', sampleNode, true);
+  expect(own.records('t').map(({ containerAliases }) => containerAliases)).toEqual([
+    ['0123456789ab', ...aliases],
+  ]);
 });

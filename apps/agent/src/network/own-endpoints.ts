@@ -1,8 +1,15 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { EndpointRecord, TaskAssignment } from '@shoal/state';
-
-/** Docker's short container id, characters. */
-const shortIdChars = 12;
+import { balancerEndpointId, type NodeNetwork } from '@shoal/overlay';
+import {
+  addressOf,
+  type EndpointRecord,
+  expandTemplate,
+  type NodeDescription,
+  type TaskAssignment,
+} from '@shoal/state';
+import { templateSubject } from '../executor/template.ts';
+import { shortId } from '../overlay/engine-networks.ts';
+import type { OwnHost } from './ports.ts';
 
 interface Own {
   /** As the dispatcher made them, one for each network. */
@@ -43,12 +50,17 @@ export class OwnEndpoints {
   }
 
   /** Its container is or will soon be there. `serving` counts only for a task that was not known. */
-  join(assignment: TaskAssignment, containerId: string, serving: boolean): void {
-    const { taskId, networks = [], template } = assignment;
+  join(
+    assignment: TaskAssignment,
+    containerId: string,
+    node: NodeDescription,
+    serving: boolean,
+  ): void {
+    const { taskId, networks = [] } = assignment;
     if (networks.length === 0) return;
     this.#tasks.set(taskId, {
       records: networks.map(({ record }) => record),
-      aliases: aliasesOf(containerId, template.ContainerSpec.Hostname),
+      aliases: aliasesOf(assignment, containerId, node),
       serving: this.#tasks.get(taskId)?.serving ?? serving,
     });
   }
@@ -77,6 +89,26 @@ export class OwnEndpoints {
   }
 }
 
+/** The host's balancer in a network; undefined while it has no address there. */
+export function balancerRecord(
+  { id, balancerAddresses }: NodeNetwork,
+  { nodeId, vtep }: OwnHost,
+): EndpointRecord | undefined {
+  if (balancerAddresses.length === 0) return undefined;
+  return {
+    networkId: id,
+    endpointId: balancerEndpointId(nodeId),
+    kind: 'balancer',
+    nodeId,
+    vtep,
+    addresses: balancerAddresses.map(addressOf),
+    name: '',
+    containerAliases: [],
+    slot: 0,
+    serving: false,
+  };
+}
+
 /** Every host is to hide clients from the task: its replies to them would find no way back. */
 function masqueraded(record: EndpointRecord): EndpointRecord {
   const { service } = record;
@@ -84,9 +116,14 @@ function masqueraded(record: EndpointRecord): EndpointRecord {
   return { ...record, service: { sourceAddress: 'masquerade', ...service } };
 }
 
-/** A host name that is made from a template is known by the engine alone. */
-function aliasesOf(containerId: string, hostname: string | undefined): readonly string[] {
-  const short = containerId.slice(0, shortIdChars);
-  const plain = hostname !== undefined && hostname !== '' && !hostname.includes('{{');
-  return plain ? [short, hostname] : [short];
+/** Its short id, and the host name that it was made with. */
+function aliasesOf(
+  assignment: TaskAssignment,
+  containerId: string,
+  node: NodeDescription,
+): readonly string[] {
+  const { Hostname = '' } = assignment.template.ContainerSpec;
+  const hostname = expandTemplate(Hostname, templateSubject(assignment, node));
+  const isNamed = hostname.kind === 'text' && hostname.text !== '';
+  return isNamed ? [shortId(containerId), hostname.text] : [shortId(containerId)];
 }

@@ -1,4 +1,4 @@
-import { balancerEndpointId, type HostNetwork } from '@shoal/overlay';
+import { balancerEndpointId, type HostNetwork, type NodeNetwork } from '@shoal/overlay';
 import type { PathCheck, PathResult, PathResults, PathTarget } from '@shoal/proto';
 import type { HostPort } from '@shoal/runtime';
 import type { EndpointRecord } from '@shoal/state';
@@ -32,8 +32,8 @@ export interface PathSource {
   reachability(): readonly HostReachability[];
   networks(): ReadonlyMap<string, HostNetwork>;
   record(networkId: string, endpointId: string): EndpointRecord | undefined;
-  /** UDP port of a network's tunnels. */
-  tunnelPort(networkId: string): number;
+  /** The network as the dispatcher told it. */
+  told(networkId: string): NodeNetwork | undefined;
 }
 
 /** Tries to reach each target by each of the paths that hosts need between them. */
@@ -66,7 +66,10 @@ function standingCause(known: HostReachability | undefined): string {
   return `the host does not answer and counts as ${known.standing}`;
 }
 
-/** One network is enough for a pair: the ingress network where it is there. */
+/**
+ * One network of each kind is enough for a pair, as packets of all go the same way: of those in clear text the
+ * ingress network where it is there, and one that is encrypted.
+ */
 async function checkTunnels(
   source: PathSource,
   targets: readonly PathTarget[],
@@ -75,26 +78,34 @@ async function checkTunnels(
   const networks = [...source.networks().values()].sort(
     (a, b) => Number(b.ingress) - Number(a.ingress),
   );
+  const kinds = Map.groupBy(networks, ({ id }) => source.told(id)?.encrypted === true);
   const shared = new Map<HostNetwork, { readonly nodeId: string; readonly address: string }[]>();
-  for (const { nodeId } of targets) {
-    for (const network of networks) {
-      const record = source.record(network.id, balancerEndpointId(nodeId));
-      const address = record?.addresses[0];
-      if (address === undefined) continue;
-      shared.set(network, [...(shared.get(network) ?? []), { nodeId, address }]);
-      break;
-    }
-  }
+  for (const { nodeId } of targets)
+    for (const kind of kinds.values())
+      for (const network of kind) {
+        const record = source.record(network.id, balancerEndpointId(nodeId));
+        const address = record?.addresses[0];
+        if (address === undefined) continue;
+        shared.set(network, [...(shared.get(network) ?? []), { nodeId, address }]);
+        break;
+      }
   const work = Array.from(shared, async ([network, hosts]) => {
-    const path = `overlay ${source.tunnelPort(network.id)}/udp`;
     const addresses = hosts.map(({ address }) => address);
     const probed = await source.probes.tunnels(network, addresses, timeoutMs).catch(String);
     return hosts.map(({ nodeId, address }) => {
+      const path = tunnelPath(source.told(network.id), nodeId);
       if (typeof probed === 'string') return result(nodeId, path, `not tried: ${probed}`);
       return result(nodeId, path, tunnelCause(probed.get(address), network.mtu));
     });
   });
   return (await Promise.all(work)).flat();
+}
+
+/** What must pass between the hosts: of an encrypted network WireGuard's packets alone. */
+function tunnelPath(network: NodeNetwork | undefined, nodeId: string): string {
+  if (network?.encrypted !== true) return `overlay ${network?.dataPathPort ?? 0}/udp`;
+  const host = network.encryptedHosts?.find((each) => each.nodeId === nodeId);
+  return `encrypted overlay ${host?.port ?? 0}/udp`;
 }
 
 function tunnelCause(probed: TunnelProbed | undefined, mtu: number): string {

@@ -1,6 +1,6 @@
 import type { GossipKey } from '@shoal/gossip';
 import type { HostNetwork, NodeNetwork } from '@shoal/overlay';
-import type { EndpointRecord } from '@shoal/state';
+import type { EndpointRecord, TaskAssignment } from '@shoal/state';
 
 /** This host as other hosts see it. */
 export interface OwnHost {
@@ -27,12 +27,23 @@ export type Attached =
     }
   | { readonly kind: 'failed'; readonly message: string };
 
+/** An address that was given to a container run by hand. */
+export interface HeldAttachment {
+  readonly networkId: string;
+  /** Id of its endpoint. */
+  readonly endpointId: string;
+  /** With prefix length. */
+  readonly addresses: readonly string[];
+}
+
 /** Addresses for containers that people run by hand in attachable networks. Given to the overlay driver. */
 export interface Attachments {
   /** Bounded in time. `wanted`: the address that was asked for. */
   attach(networkId: string, wanted?: string): Promise<Attached>;
-  /** The container's name is known, or has changed: only then its names resolve. */
-  named(attachmentId: string, name: string): void;
+  /** The container is in the network, perhaps since before a restart. */
+  held(attachment: HeldAttachment): void;
+  /** The container's names are known, or have changed: only then they resolve. */
+  named(attachmentId: string, name: string, aliases: readonly string[]): void;
   /** The endpoint is gone: its address is free again. */
   detach(attachmentId: string): void;
 }
@@ -46,6 +57,8 @@ export interface OverlayPort {
   configure(networks: readonly NodeNetwork[], own: OwnHost): void;
   /** Resolves when a container can join. Bounded in time: what is not built by then has failed. */
   ensure(networkId: string): Promise<Ensured>;
+  /** The task has a container with the addresses of the assignment; nothing where that is known. */
+  claim(assignment: TaskAssignment): void;
   /** Everybody of other hosts in the network, serving or not: the whole list, programmed as differences. */
   setPeers(networkId: string, records: readonly EndpointRecord[]): void;
   /** The peers that the kernel has now; undefined while the network is not built. */

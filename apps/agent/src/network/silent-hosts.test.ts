@@ -1,7 +1,7 @@
 import { FakeClock } from '@shoal/stage/testing';
 import { beforeEach, expect, test } from 'vitest';
 import type { HostReachability } from './ports.ts';
-import { pulseMsMax, SilentHosts } from './silent-hosts.ts';
+import { pulseEveryMsMax, pulseMsMax, SilentHosts } from './silent-hosts.ts';
 
 const stepMs = 50;
 
@@ -9,6 +9,8 @@ let clock: FakeClock;
 let hosts: HostReachability[];
 /** Addresses from which something comes back. */
 let living: Set<string>;
+/** Hosts that records name. */
+let named: Set<string>;
 let changes: string[];
 let silent: SilentHosts;
 let pulses: number;
@@ -17,6 +19,7 @@ beforeEach(() => {
   clock = new FakeClock();
   hosts = [];
   living = new Set();
+  named = new Set(['h0']);
   changes = [];
   pulses = 0;
   silent = new SilentHosts({
@@ -27,6 +30,7 @@ beforeEach(() => {
       if (living.has(host)) return Promise.resolve(true);
       return new Promise((resolve) => clock.after(timeoutMs, () => resolve(living.has(host))));
     },
+    isNamed: (nodeId) => named.has(nodeId),
     clock,
     changed: (id) => changes.push(`${id} ${silent.has(id) ? 'silent' : 'heard'}`),
   });
@@ -87,8 +91,48 @@ test('a machine that dies while its agent is away is noticed too', async () => {
   gossip('dead');
   await advance(3_000);
   living.clear();
-  await advance(4_000);
+  await advance(8_000);
   expect(changes).toEqual(['h0 silent']);
+});
+
+test('who answers is looked for ever more rarely, and no more once gossip has forgotten it', async () => {
+  living.add('192.0.2.0');
+  gossip('dead');
+  await advance(10 * pulseEveryMsMax);
+  // After 1, 2, … 32 s, and then after the longest pause.
+  expect(pulses).toBeGreaterThan(13);
+  expect(pulses).toBeLessThan(19);
+  hosts = [];
+  await advance(pulseEveryMsMax);
+  const before = pulses;
+  await advance(5 * pulseEveryMsMax);
+  expect(pulses).toBe(before);
+  expect(changes).toEqual([]);
+});
+
+test('a silent host that gossip has forgotten stays silent while a record names it', async () => {
+  gossip('dead', 'alive');
+  await advance(5_000);
+  expect(changes).toEqual(['h0 silent']);
+  hosts = [];
+  silent.look();
+  await advance(5 * pulseEveryMsMax);
+  expect(silent.has('h0')).toBe(true);
+  named.clear();
+  await advance(pulseEveryMsMax);
+  expect(silent.all).toEqual([]);
+  expect(changes).toEqual(['h0 silent', 'h0 heard']);
+});
+
+test('a silent host that gossip had forgotten is served when its agent is heard', async () => {
+  gossip('dead');
+  await advance(5_000);
+  gossip();
+  expect(silent.has('h0')).toBe(true);
+  gossip('suspect');
+  expect(silent.has('h0')).toBe(true);
+  gossip('alive');
+  expect(changes).toEqual(['h0 silent', 'h0 heard']);
 });
 
 test('nobody is asked any more once it is stopped', async () => {

@@ -58,6 +58,11 @@ export class NetworkTables implements FeedSource {
     return this.#tables.get(networkId)?.all() ?? [];
   }
 
+  /** Whether any record is of the host. */
+  names(nodeId: string): boolean {
+    return this.ids.some((id) => this.known(id).some((record) => record.nodeId === nodeId));
+  }
+
   /** The host is silent from now on, or no longer: its tasks are served otherwise. */
   silenceChanged(nodeId: string): void {
     for (const [networkId, table] of this.#tables) {

@@ -1,4 +1,4 @@
-import type { TaskAssignment } from '@shoal/state';
+import type { NodeDescription, TaskAssignment } from '@shoal/state';
 
 export type Prepared =
   | { readonly kind: 'ok' }
@@ -11,9 +11,9 @@ export interface TaskNetworking {
   /** The networks of the task are built on this host; waits a little for them. */
   prepare(assignment: TaskAssignment): Promise<Prepared>;
   /** The container is about to be in its networks: others may reach it, nobody is sent to it. */
-  joined(assignment: TaskAssignment, containerId: string): void;
+  joined(assignment: TaskAssignment, containerId: string, node: NodeDescription): void;
   /** The container ran all the time, while the agent did not: nothing is different for others. */
-  restored(assignment: TaskAssignment, containerId: string): void;
+  restored(assignment: TaskAssignment, containerId: string, node: NodeDescription): void;
   /** Healthy: resolves when every host sends to it, or after a bounded wait. */
   serve(taskId: string): Promise<void>;
   /**

@@ -14,3 +14,29 @@ export function within(clock: Clock, ms: number, work: Promise<unknown>): Promis
     );
   });
 }
+
+/** Those who wait until something holds. */
+export class Waiters {
+  readonly #clock: Clock;
+  readonly #waiting = new Set<() => void>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Resolves when it holds, or after `ms` at the latest. Looked at with each {@link wake}. */
+  async until(holds: () => boolean, ms: number): Promise<void> {
+    const end = this.#clock.monotonic() + ms;
+    while (!holds()) {
+      const left = end - this.#clock.monotonic();
+      if (left <= 0) return;
+      const changed = new Promise<void>((resolve) => this.#waiting.add(resolve));
+      if (!(await within(this.#clock, left, changed))) return;
+    }
+  }
+
+  wake(): void {
+    for (const wake of this.#waiting) wake();
+    this.#waiting.clear();
+  }
+}

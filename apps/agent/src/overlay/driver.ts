@@ -29,18 +29,18 @@ import { EngineNames } from './engine-names.ts';
 import { EngineNetworks } from './engine-networks.ts';
 import { raiseHostLimits } from './host-limits.ts';
 import type { OverlayMetrics } from './metrics.ts';
+import { Naming } from './naming.ts';
 import { ipamDriverMethods } from './plugin/ipam-driver.ts';
 import { networkDriverMethods } from './plugin/network-driver.ts';
 import { driverName, type Methods, PluginServer } from './plugin/server.ts';
 import { Plumbing } from './plumbing.ts';
 import { Registry } from './registry.ts';
+import type { TaskPlan } from './state-file.ts';
 import { Upkeep } from './upkeep.ts';
 import { containerNameservers, HostResolver, upstream } from './upstreams.ts';
 
 /** Pause after the engine has begun to talk: until then it does not answer itself. Milliseconds. */
 const activatedMs = 1_000;
-/** Pause until the engine knows the name of a container that it is just starting, milliseconds. */
-const namingMs = 500;
 /** Longest wait for a network, milliseconds. */
 const ensureMsMax = 10_000;
 
@@ -76,7 +76,8 @@ export class OverlayDriver implements OverlayPort, ContainerNetworks {
   readonly #registry: Registry;
   readonly #built: BuiltNetworks;
   readonly #names: EngineNames;
-  readonly #audit: EngineAudit;
+  readonly #plumbing: Plumbing;
+  readonly #naming: Naming;
   readonly #upkeep: Upkeep;
   readonly #commands: Commands;
   readonly #methods: Methods;
@@ -110,15 +111,18 @@ export class OverlayDriver implements OverlayPort, ContainerNetworks {
       activated: () => this.#upkeep.auditIn(activatedMs),
       // After the answer: the engine does its own part meanwhile.
       expected: (networkId) => this.#later(0, async () => built.expect(networkId)),
-      unnamed: (networkId) => this.#later(namingMs, () => this.#audit.name(networkId)),
+      unnamed: (networkId) => this.#naming.due(networkId),
       dropped: (networkId) => this.#names.forget(networkId),
       left: (networkId) => this.#later(activatedMs, () => this.#upkeep.retire(networkId)),
     });
     this.#built = built;
+    this.#plumbing = plumbing;
     this.#names = new EngineNames(engine);
     const parts = { engine, registry, built, plumbing, attachments, logger, metrics };
-    this.#audit = new EngineAudit(parts);
-    const [names, audit] = [this.#names, this.#audit];
+    const audit = new EngineAudit(parts);
+    const name = (networkId: string): Promise<void> => audit.name(networkId);
+    this.#naming = new Naming({ name, later: (ms, work) => this.#later(ms, work) });
+    const names = this.#names;
     const look = (): Promise<void> => this.#lookAtHost();
     this.#upkeep = new Upkeep({ registry, built, names, audit, look, clock, logger });
     this.#methods = new Map([...networkDriverMethods(plumbing), ...ipamDriverMethods(plumbing)]);
@@ -154,6 +158,7 @@ export class OverlayDriver implements OverlayPort, ContainerNetworks {
   /** Where addresses of containers that are run by hand come from. */
   set attachments(attachments: Attachments) {
     this.#attachments = attachments;
+    this.#plumbing.resume(attachments);
   }
 
   configure(networks: readonly NodeNetwork[], own: OwnHost): void {
@@ -203,7 +208,8 @@ export class OverlayDriver implements OverlayPort, ContainerNetworks {
     return { kind: 'ok', engineNetwork: made.value.name };
   }
 
-  plan({ networks = [], template, taskId }: TaskAssignment): EngineResult<ContainerNetworkPlan> {
+  plan(assignment: TaskAssignment): EngineResult<ContainerNetworkPlan> {
+    const { networks = [], template } = assignment;
     const [primary] = networks;
     if (primary === undefined) return { kind: 'ok', value: noNetworks };
     const gateway = this.#registry.network(primary.networkId)?.subnets[0]?.gateway;
@@ -217,14 +223,16 @@ export class OverlayDriver implements OverlayPort, ContainerNetworks {
       return { kind: 'failed', failure: { kind: 'unreachable', message } };
     }
     const given = template.ContainerSpec.DNSConfig?.Nameservers ?? [];
-    const places = networks.map(({ networkId, addresses }) => ({
-      networkId,
-      addresses: [...addresses],
-    }));
-    this.#registry.planTask({ taskId, networks: places, upstreams: given.map(upstream) });
+    this.#plumbing.plan(taskPlan(assignment));
     const { nameservers: host, ...hostDefaults } = this.#resolver.now;
     const nameservers = containerNameservers(gateway, given, host);
     return { kind: 'ok', value: { networks: joined, nameservers, hostDefaults } };
+  }
+
+  claim(assignment: TaskAssignment): void {
+    const plan = taskPlan(assignment);
+    if (plan.networks.length === 0 || !this.#plumbing.claim(plan)) return;
+    this.#options.logger.warn({ task: plan.taskId }, 'task_plan_found');
   }
 
   setPeers(networkId: string, records: readonly EndpointRecord[]): void {
@@ -277,6 +285,15 @@ export class OverlayDriver implements OverlayPort, ContainerNetworks {
 /** Short, and without characters that mean something to `ip`. */
 function ownerOf(dataDir: string): string {
   return `shoal-${createHash('sha256').update(dataDir).digest('hex').slice(0, 16)}`;
+}
+
+function taskPlan({ networks = [], template, taskId }: TaskAssignment): TaskPlan {
+  const places = networks.map(({ networkId, addresses }) => ({
+    networkId,
+    addresses: [...addresses],
+  }));
+  const given = template.ContainerSpec.DNSConfig?.Nameservers ?? [];
+  return { taskId, networks: places, upstreams: given.map(upstream) };
 }
 
 function failed(message: string): Ensured {

@@ -6,15 +6,21 @@ import type { EngineResult } from '../executor/engine.ts';
 import type { EngineHttp } from '../executor/engine-http.ts';
 import { networkOption } from './plugin/network-driver.ts';
 
-/** Characters of a network's id behind its name, where the name alone is taken. */
+/** Characters of the engine's short ids. */
 const shortIdChars = 12;
+/** Further names of a container, at most: its record must fit into a packet of the gossip. */
+const aliasesMax = 24;
+/** What is longer is no name that anybody can ask for. */
+const aliasCharsMax = 253;
 
+const labels = z.record(z.string(), z.string()).nullish();
+const names = z.array(z.string()).nullish();
 const listed = z.array(
   z.object({
     Id: z.string(),
     Name: z.string(),
     Driver: z.string(),
-    Labels: z.record(z.string(), z.string()).nullish(),
+    Labels: labels,
   }),
 );
 const madeNetwork = z.object({ Id: z.string() });
@@ -33,9 +39,26 @@ const inspected = z.object({
     .nullish(),
 });
 const containerAnswer = z.object({
-  NetworkSettings: z.object({ SandboxKey: z.string().default('') }),
+  Name: z.string().nullish(),
+  Config: z.object({ Hostname: z.string().nullish(), Labels: labels }).nullish(),
+  NetworkSettings: z.object({
+    SandboxKey: z.string().default(''),
+    Networks: z
+      .record(z.string(), z.object({ NetworkID: z.string(), Aliases: names, DNSNames: names }))
+      .nullish(),
+  }),
 });
-const containersAnswer = z.array(z.object({ Labels: z.record(z.string(), z.string()).nullish() }));
+const containersAnswer = z.array(
+  z.object({
+    Names: names,
+    Labels: labels,
+    NetworkSettings: z
+      .object({
+        Networks: z.record(z.string(), z.object({ EndpointID: z.string().nullish() })).nullish(),
+      })
+      .nullish(),
+  }),
+);
 
 /** A network of the engine that stands for one of the swarm's. */
 export interface EngineNetwork {
@@ -51,6 +74,23 @@ export interface EngineEndpoint {
   readonly containerName: string;
   readonly mac: string;
   readonly addresses: readonly string[];
+}
+
+/** A container as one of its networks sees it. */
+export interface EngineContainer {
+  /** Path of its network namespace; empty while it does not run. */
+  readonly sandbox: string;
+  /** By which it is found besides its name. */
+  readonly aliases: readonly string[];
+  /** It has the name of the task its labels speak of: labels alone come with images too. */
+  readonly isTask: boolean;
+}
+
+/** A container with the labels of a task, running or not. */
+export interface LabelledContainer {
+  readonly taskId: string;
+  readonly hasTaskName: boolean;
+  readonly endpointIds: readonly string[];
 }
 
 /** The engine's networks of our driver. Never used while the engine waits for our answer. */
@@ -87,7 +127,7 @@ export class EngineNetworks {
     if (found !== undefined) return { kind: 'ok', value: found };
     const made = await this.#create(network, network.name);
     if (made.kind === 'ok' || made.failure.kind !== 'conflict') return made;
-    return this.#create(network, `${network.name}-${network.id.slice(0, shortIdChars)}`);
+    return this.#create(network, `${network.name}-${shortId(network.id)}`);
   }
 
   async #create(network: NodeNetwork, name: string): Promise<EngineResult<EngineNetwork>> {
@@ -136,21 +176,53 @@ export class EngineNetworks {
     return { kind: 'ok', value };
   }
 
-  /** Path of a container's network namespace; empty while it does not run. */
-  async sandbox(containerId: string): Promise<EngineResult<string>> {
+  async container(
+    { containerId, containerName }: EngineEndpoint,
+    network: EngineNetwork,
+  ): Promise<EngineResult<EngineContainer>> {
     const call = { method: 'GET' as const, path: `/containers/${containerId}/json` };
     const result = await this.#http.json('inspect', call, containerAnswer);
     if (result.kind === 'failed') return result;
-    return { kind: 'ok', value: result.value.NetworkSettings.SandboxKey };
+    const { Name, Config, NetworkSettings: settings } = result.value;
+    const joined = Object.values(settings.Networks ?? {});
+    const { Aliases, DNSNames } = joined.find(({ NetworkID }) => NetworkID === network.id) ?? {};
+    const aliases = new Set([shortId(containerId), Config?.Hostname ?? '']);
+    for (const alias of [...(Aliases ?? []), ...(DNSNames ?? [])]) aliases.add(alias);
+    aliases.delete(containerName);
+    const value: EngineContainer = {
+      sandbox: settings.SandboxKey,
+      aliases: [...aliases].filter(isName).slice(0, aliasesMax),
+      isTask: hasTaskName([Name ?? ''], Config?.Labels ?? {}),
+    };
+    return { kind: 'ok', value };
   }
 
-  /** Tasks that have a container, running or not. */
-  async taskIds(): Promise<EngineResult<ReadonlySet<string>>> {
+  async taskContainers(): Promise<EngineResult<readonly LabelledContainer[]>> {
     const filters = JSON.stringify({ label: [swarmLabels.taskId] });
     const call = { method: 'GET' as const, path: '/containers/json', query: { all: '1', filters } };
     const result = await this.#http.json('list', call, containersAnswer);
     if (result.kind === 'failed') return result;
-    const ids = result.value.map(({ Labels }) => Labels?.[swarmLabels.taskId] ?? '');
-    return { kind: 'ok', value: new Set(ids) };
+    const value = result.value.map(({ Names, Labels, NetworkSettings }) => ({
+      taskId: Labels?.[swarmLabels.taskId] ?? '',
+      hasTaskName: hasTaskName(Names ?? [], Labels ?? {}),
+      endpointIds: Object.values(NetworkSettings?.Networks ?? {}).flatMap(
+        ({ EndpointID }) => EndpointID ?? [],
+      ),
+    }));
+    return { kind: 'ok', value };
   }
+}
+
+function hasTaskName(given: readonly string[], own: Readonly<Record<string, string>>): boolean {
+  const name = own[swarmLabels.taskName];
+  return name !== undefined && given.includes(`/${name}`);
+}
+
+/** The engine's short form of an id, by which a container is found too. */
+export function shortId(id: string): string {
+  return id.slice(0, shortIdChars);
+}
+
+function isName(text: string): boolean {
+  return text !== '' && text.length <= aliasCharsMax;
 }

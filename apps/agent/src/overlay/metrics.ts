@@ -8,7 +8,7 @@ export interface OverlayMetrics {
   readonly stayed: StayObserver;
   /** What stands now. */
   standing(networks: number, endpoints: number, peers: number): void;
-  repaired(kind: RepairKind | 'peer' | 'endpoint' | 'stray' | 'encryption'): void;
+  repaired(kind: RepairKind | 'peer' | 'endpoint' | 'attachment' | 'stray' | 'encryption'): void;
   pluginCall(call: string, outcome: 'ok' | 'failed', ms: number): void;
 }
 

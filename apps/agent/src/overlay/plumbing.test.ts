@@ -1,5 +1,5 @@
 // What the engine asks of its driver, without kernel and without engine.
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLogger, systemClock } from '@shoal/runtime';
@@ -12,6 +12,9 @@ import { exampleNetwork, exampleOwn } from './testing/examples.ts';
 
 const attachable = { ...exampleNetwork, id: 'network2', name: 'open', attachable: true };
 const subnet = '10.0.1.0/24';
+/** A namespace that is there: this process's own. */
+const live = '/proc/self/ns/net';
+const inUse = { kind: 'failed', message: 'Address already in use' };
 
 /** Has every interface at once. */
 class FakeBuilt implements Pick<BuiltNetworks, 'plug' | 'unplug' | 'programPeers'> {
@@ -36,6 +39,10 @@ class FakeAttachments implements Attachments {
     const number = this.taken.length;
     const addresses = [`${wanted ?? `10.0.1.${200 + number}`}/24`, `fd00:1::${number}/64`];
     return { kind: 'ok', attachmentId: `attachment${number}`, addresses };
+  };
+  readonly holding: string[] = [];
+  held: Attachments['held'] = ({ endpointId }) => {
+    this.holding.push(endpointId);
   };
   named = (): void => undefined;
   detach = (id: string): void => {
@@ -227,6 +234,37 @@ describe('what the engine asks', () => {
       expect(attachments.detached).toEqual(['attachment1']);
     });
 
+    test.each([
+      {
+        what: 'of a task',
+        networkId: 'network1',
+        address: '10.0.1.8',
+        sandbox: live,
+        given: inUse,
+      },
+      {
+        what: 'run by hand',
+        networkId: 'network2',
+        address: '10.0.1.77',
+        sandbox: live,
+        given: inUse,
+      },
+      {
+        what: 'that died with its engine',
+        ...{ networkId: 'network2', address: '10.0.1.77', sandbox: '/proc/self/stat' },
+        given: { kind: 'ok', value: '10.0.1.77/24' },
+      },
+    ])('the address of a container $what', async ({ networkId, address, sandbox, given }) => {
+      const engineId = networkId.replace('network', 'engine');
+      expect(await plumbing.give(networkId, subnet, address)).toMatchObject({ kind: 'ok' });
+      create(engineId, 'e1', `${address}/24`);
+      await plumbing.join('e1', sandbox);
+      expect(await plumbing.give(networkId, subnet, address)).toEqual(given);
+      // As the engine does it when a container starts again.
+      plumbing.leave('e1');
+      expect(await plumbing.give(networkId, subnet, address)).toMatchObject({ kind: 'ok' });
+    });
+
     test('what the swarm refuses is refused with its words', async () => {
       attachments.attach = async () => ({ kind: 'failed', message: 'no free address' });
       expect(await plumbing.give('network2', subnet, '')).toEqual({
@@ -234,6 +272,112 @@ describe('what the engine asks', () => {
         message: 'no free address',
       });
     });
+  });
+
+  test('a container run by hand is told of, and is on the disk before it runs', async () => {
+    await plumbing.give('network2', subnet, '');
+    create('engine2', 'e1', '10.0.1.201/24', 'fd00:1::1/64');
+    await plumbing.join('e1', '/sandbox');
+    expect(attachments.holding).toEqual(['attachment1']);
+    const later = await open();
+    expect(later.local('network2')).toMatchObject([{ endpointId: 'attachment1' }]);
+  });
+
+  test('the agent that comes next is told of those alone that are there', async () => {
+    for (const [id, sandbox] of [
+      ['e1', '/sandbox'],
+      ['e2', undefined],
+    ] as const) {
+      const given = await plumbing.give('network2', subnet, '');
+      const address = given.kind === 'ok' ? given.value : '';
+      create('engine2', id, address);
+      if (sandbox !== undefined) await plumbing.join(id, sandbox);
+    }
+    create('engine1', 'e3', '10.0.1.8/24');
+    await plumbing.join('e3', '/sandbox');
+    const next = new FakeAttachments();
+    plumbing.resume(next);
+    expect(next.holding).toEqual(['attachment1']);
+  });
+
+  describe('an address has one holder', () => {
+    const addresses = ['10.0.1.77/24'];
+    const old = { networkId: 'network2', addresses, endpointId: 'old' };
+    const task = {
+      ...{ taskId: 'task7', upstreams: [] },
+      networks: [{ networkId: 'network2', addresses }],
+    };
+    const holder = (of: Registry): string | undefined =>
+      of.attachmentAt('network2', '10.0.1.77')?.endpointId;
+
+    test('the container that is given it', async () => {
+      registry.attach(old);
+      attachments.attach = async () => ({ kind: 'ok', attachmentId: 'new', addresses });
+      await plumbing.give('network2', subnet, '');
+      expect(holder(registry)).toBe('new');
+      expect(attachments.detached).toEqual(['old']);
+    });
+
+    test('the task that is given it', async () => {
+      registry.attach(old);
+      plumbing.plan(task);
+      expect(attachments.detached).toEqual(['old']);
+      create('engine2', 'e1', '10.0.1.77/24');
+      await plumbing.join('e1', '/sandbox');
+      expect(registry.local('network2')).toMatchObject([{ endpointId: 'task7' }]);
+      expect(attachments.holding).toEqual([]);
+      expect(told).not.toContain('unnamed network2');
+    });
+
+    test.each([
+      { what: 'the newer one', tasks: [], expected: 'new' },
+      { what: 'the task', tasks: [task], expected: undefined },
+    ])('whatever was kept of more: $what', async ({ tasks, expected }) => {
+      registry.attach({ ...old, addresses: ['10.0.1.78/24'] });
+      await registry.durable();
+      const path = join(folder, 'agent', 'overlay.json');
+      const kept: object = JSON.parse(await readFile(path, 'utf8'));
+      const both = [old, { ...old, endpointId: 'new' }];
+      await writeFile(path, JSON.stringify({ ...kept, tasks, attachments: both }));
+      const later = await open();
+      expect(holder(later)).toBe(expected);
+      expect(later.attachments).toHaveLength(expected === undefined ? 0 : 1);
+    });
+  });
+
+  test.each([
+    { what: 'goes back with it', others: [], detached: ['attachment1'] },
+    { what: 'stays with who has it', others: ['e2'], detached: [] },
+  ])('the address of a container that was lost $what', async ({ others, detached }) => {
+    await plumbing.give('network2', subnet, '');
+    for (const id of ['e1', ...others]) create('engine2', id, '10.0.1.201/24');
+    plumbing.lost('e1');
+    expect(registry.endpoint('e1')).toBeUndefined();
+    expect(attachments.detached).toEqual(detached);
+  });
+
+  test('an address for a container that went meanwhile is given back', async () => {
+    registry.putNetwork({ ...attachable, subnets: attachable.subnets.slice(0, 1) });
+    create('engine2', 'e1', '10.0.1.77/24');
+    await plumbing.join('e1', '/sandbox');
+    const [endpoint] = registry.joined('network2');
+    if (endpoint === undefined) throw new Error('nobody has joined');
+    const adopting = plumbing.adopt(endpoint);
+    plumbing.endpointDeleted('e1');
+    expect(await adopting).toMatchObject({ kind: 'failed' });
+    expect(attachments.detached).toEqual(['attachment1']);
+  });
+
+  test('a container whose task’s plan was lost is the task’s again', async () => {
+    const addresses = ['10.0.1.7/24'];
+    registry.putEndpoint({ id: 'e1', networkId: 'network1', addresses, mac: '', sandbox: live });
+    const owner = () => registry.local('network1').map(({ endpointId }) => endpointId);
+    expect(owner()).toEqual(['e1']);
+    const networks = [{ networkId: 'network1', addresses }];
+    const task = { taskId: 'task2', networks, upstreams: [] };
+    expect([plumbing.claim(task), plumbing.claim(task)]).toEqual([true, false]);
+    expect(owner()).toEqual(['task2']);
+    expect(told).toEqual(['changed network1']);
   });
 
   test('everything is there again after a restart', async () => {

@@ -12,6 +12,8 @@ import type {
   Outcome,
 } from './plugin/network-driver.ts';
 import type { Registry } from './registry.ts';
+import { isLive } from './sandbox.ts';
+import type { AttachmentPlan, PluggedEndpoint, TaskPlan } from './state-file.ts';
 import { upstream } from './upstreams.ts';
 
 export interface PlumbingOptions {
@@ -55,10 +57,15 @@ export class Plumbing implements EndpointPlumbing, AddressBook {
     const { registry } = this.#options;
     if (registry.network(networkId) === undefined) return notHere(networkId);
     registry.bind(engineId, networkId);
+    return this.#keep('network');
+  }
+
+  /** Resolves when all that was told is on the disk. */
+  async #keep(what: string): Promise<Outcome<undefined>> {
     try {
-      await registry.durable();
+      await this.#options.registry.durable();
     } catch (error) {
-      return failed(`cannot keep the network: ${errorMessage(error)}`);
+      return failed(`cannot keep the ${what}: ${errorMessage(error)}`);
     }
     return { kind: 'ok', value: undefined };
   }
@@ -95,6 +102,17 @@ export class Plumbing implements EndpointPlumbing, AddressBook {
     left(endpoint.networkId);
   }
 
+  /** The engine has let go of an endpoint without a word: nor does it give its address back. */
+  lost(id: string): void {
+    const { registry } = this.#options;
+    const endpoint = registry.endpoint(id);
+    if (endpoint === undefined) return;
+    this.endpointDeleted(id);
+    const attached = registry.attachmentAt(endpoint.networkId, endpoint.addresses[0] ?? '');
+    // Its container may have come back with the same address.
+    if (attached !== undefined && !registry.isHeld(attached)) this.detach(attached.endpointId);
+  }
+
   async join(id: string, sandbox: string): Promise<Outcome<JoinAnswer>> {
     const { registry, built, unnamed } = this.#options;
     const endpoint = registry.endpoint(id);
@@ -102,10 +120,18 @@ export class Plumbing implements EndpointPlumbing, AddressBook {
     if (endpoint === undefined || network === undefined) return failed(`no endpoint ${id}`);
     // Before its interface is there: a repair takes away those that nobody is known to have.
     registry.putEndpoint({ ...endpoint, sandbox });
-    const plugged = await built.plug(id);
+    const attached = registry.attachmentAt(network.id, endpoint.addresses[0] ?? '');
+    // Nobody else knows who has an attachment's address: a crash must not give it back.
+    const keeping = attached === undefined ? undefined : this.#keep('endpoint');
+    const [plugged, kept] = await Promise.all([built.plug(id), keeping]);
     if (registry.endpoint(id)?.sandbox !== sandbox) {
       built.unplug(endpoint.networkId, id);
       return failed('the container is gone');
+    }
+    if (kept?.kind === 'failed') {
+      registry.putEndpoint(endpoint);
+      built.unplug(network.id, id);
+      return kept;
     }
     if (plugged.kind === 'failed' || plugged.device === undefined) {
       registry.putEndpoint(endpoint);
@@ -113,7 +139,10 @@ export class Plumbing implements EndpointPlumbing, AddressBook {
     }
     built.programPeers(network.id);
     this.#changed(sandbox);
-    if (registry.attachmentAt(network.id, endpoint.addresses[0] ?? '')) unnamed(network.id);
+    if (attached !== undefined) {
+      this.#options.attachments()?.held(attached);
+      unnamed(network.id);
+    }
     const subnets = otherSubnets(network, endpoint.addresses);
     return { kind: 'ok', value: { device: plugged.device, subnets } };
   }
@@ -142,6 +171,7 @@ export class Plumbing implements EndpointPlumbing, AddressBook {
     if (network === undefined) return notHere(networkId);
     const prefix = subnet.slice(subnet.indexOf('/'));
     if (wanted !== '') {
+      if (await this.#isInUse(networkId, wanted)) return failed('Address already in use');
       const known = registry.taskAt(networkId, wanted) ?? registry.attachmentAt(networkId, wanted);
       if (known !== undefined) return { kind: 'ok', value: `${wanted}${prefix}` };
     } else {
@@ -152,7 +182,6 @@ export class Plumbing implements EndpointPlumbing, AddressBook {
   }
 
   async #attach(network: NodeNetwork, subnet: string, wanted: string): Promise<Outcome<string>> {
-    const { registry } = this.#options;
     const attachments = this.#options.attachments();
     if (!network.attachable || attachments === undefined) {
       return failed(`network ${network.name} not manually attachable`);
@@ -160,10 +189,10 @@ export class Plumbing implements EndpointPlumbing, AddressBook {
     const given = await attachments.attach(network.id, wanted === '' ? undefined : wanted);
     if (given.kind === 'failed') return given;
     const addresses = [...given.addresses];
-    registry.attach({ networkId: network.id, addresses, endpointId: given.attachmentId });
+    this.#given({ networkId: network.id, addresses, endpointId: given.attachmentId });
     const own = addresses.find((address) => within(subnet, address));
     if (own === undefined) {
-      this.#detach(given.attachmentId);
+      this.detach(given.attachmentId);
       return failed(`network ${network.name} has no free address in ${subnet}`);
     }
     this.#others.set(
@@ -171,6 +200,50 @@ export class Plumbing implements EndpointPlumbing, AddressBook {
       addresses.filter((address) => familyOf(address) !== familyOf(own)),
     );
     return { kind: 'ok', value: `${addressOf(own)}${subnet.slice(subnet.indexOf('/'))}` };
+  }
+
+  /** By a container that is there; one that starts again has been taken out before. */
+  async #isInUse(networkId: string, address: string): Promise<boolean> {
+    for (const { addresses, sandbox = '' } of this.#options.registry.joined(networkId)) {
+      const isHere = addresses.some((each) => addressOf(each) === address);
+      if (isHere && (await isLive(sandbox))) return true;
+    }
+    return false;
+  }
+
+  /** Tells of the containers run by hand that are there. */
+  resume(attachments: Attachments): void {
+    const { registry } = this.#options;
+    for (const { networkId, addresses, sandbox } of registry.endpoints) {
+      const attached = registry.attachmentAt(networkId, addresses[0] ?? '');
+      if (sandbox !== undefined && attached !== undefined) attachments.held(attached);
+    }
+  }
+
+  /** Asks for the address that a container has and nobody is known to have given. */
+  async adopt({ id, networkId, addresses }: PluggedEndpoint): Promise<Outcome<undefined>> {
+    const { registry } = this.#options;
+    const network = registry.network(networkId);
+    const attachments = this.#options.attachments();
+    const [address] = addresses;
+    if (network?.attachable !== true || attachments === undefined || address === undefined) {
+      return failed('no container may be attached');
+    }
+    const families = new Set(network.subnets.map(({ subnet }) => familyOf(subnet)));
+    // One address can be asked for: that of the other family would be another than the container's.
+    if (families.size > 1) return failed(`network ${network.name} has addresses of both families`);
+    const given = await attachments.attach(networkId, addressOf(address));
+    if (given.kind === 'failed') return given;
+    if (registry.endpoint(id)?.sandbox === undefined) {
+      attachments.detach(given.attachmentId);
+      return failed('the container is gone');
+    }
+    this.#given({
+      networkId,
+      addresses: [...given.addresses],
+      endpointId: given.attachmentId,
+    });
+    return { kind: 'ok', value: undefined };
   }
 
   /** The engine makes one endpoint of a network at a time, its IPv6 address right after the other. */
@@ -185,10 +258,33 @@ export class Plumbing implements EndpointPlumbing, AddressBook {
     const found = this.#options.registry.attachmentAt(networkId, address);
     if (found === undefined) return;
     this.#others.delete(networkId);
-    this.#detach(found.endpointId);
+    this.detach(found.endpointId);
   }
 
-  #detach(attachmentId: string): void {
+  /** The addresses of the plan are the task's from now on. */
+  plan(task: TaskPlan): void {
+    this.#displaced(this.#options.registry.planTask(task));
+  }
+
+  /** Plans a task whose container is there already, as far as its plan was lost. True if it was. */
+  claim(task: TaskPlan): boolean {
+    const { registry, changed } = this.#options;
+    if (registry.taskIds.includes(task.taskId)) return false;
+    this.plan(task);
+    for (const { networkId } of task.networks) changed(networkId);
+    return true;
+  }
+
+  #given(attachment: AttachmentPlan): void {
+    this.#displaced(this.#options.registry.attach(attachment));
+  }
+
+  #displaced(attachmentIds: readonly string[]): void {
+    for (const id of attachmentIds) this.#options.attachments()?.detach(id);
+  }
+
+  /** Nobody has the address of the attachment any more. */
+  detach(attachmentId: string): void {
     this.#options.registry.detach(attachmentId);
     this.#options.attachments()?.detach(attachmentId);
   }

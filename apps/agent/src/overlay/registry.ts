@@ -36,7 +36,12 @@ export class Registry {
     }
     for (const endpoint of content.endpoints) this.#endpoints.set(endpoint.id, endpoint);
     for (const task of content.tasks) this.#putTask(task);
-    for (const each of content.attachments) this.#attachments.set(each.endpointId, each);
+    for (const each of content.attachments) {
+      const isTasks = each.addresses.some((own) => this.taskAt(each.networkId, own) !== undefined);
+      if (isTasks) continue;
+      this.#displace(each.networkId, each.addresses);
+      this.#attachments.set(each.endpointId, each);
+    }
   }
 
   static async open(path: string, clock: Clock, logger: Logger): Promise<Registry> {
@@ -140,11 +145,16 @@ export class Registry {
     return new Set(this.joined(networkId).flatMap(({ addresses }) => addresses.map(addressOf)));
   }
 
-  planTask(task: TaskPlan): void {
-    for (const { networkId, addresses } of task.networks) this.#unclaim(networkId, addresses);
+  /** Ids of the attachments that had its addresses before. */
+  planTask(task: TaskPlan): readonly string[] {
+    const displaced = task.networks.flatMap(({ networkId, addresses }) => {
+      this.#unclaim(networkId, addresses);
+      return this.#displace(networkId, addresses);
+    });
     this.#deleteTask(task.taskId);
     this.#putTask(task);
     this.#file.changed();
+    return displaced;
   }
 
   #putTask(task: TaskPlan): void {
@@ -190,10 +200,38 @@ export class Registry {
     return this.#tasks.get(this.#places.get(placeOf(networkId, address)) ?? '');
   }
 
-  attach(attachment: AttachmentPlan): void {
-    this.#unclaim(attachment.networkId, attachment.addresses);
-    this.#attachments.set(attachment.endpointId, attachment);
+  /** Ids of the other attachments that had its addresses before. */
+  attach(attachment: AttachmentPlan): readonly string[] {
+    const { networkId, addresses, endpointId } = attachment;
+    this.#unclaim(networkId, addresses);
+    const displaced = this.#displace(networkId, addresses);
+    this.#attachments.set(endpointId, attachment);
     this.#file.changed();
+    return displaced.filter((id) => id !== endpointId);
+  }
+
+  /** As for tasks: an address has one holder. */
+  #displace(networkId: string, addresses: readonly string[]): readonly string[] {
+    return addresses.flatMap((address) => {
+      const attached = this.attachmentAt(networkId, address);
+      if (attached === undefined) return [];
+      this.#attachments.delete(attached.endpointId);
+      return [attached.endpointId];
+    });
+  }
+
+  get attachments(): readonly AttachmentPlan[] {
+    return [...this.#attachments.values()];
+  }
+
+  /** Whether a container has an address of the attachment, or is about to. */
+  isHeld({ networkId, addresses }: AttachmentPlan): boolean {
+    const own = new Set(addresses.map(addressOf));
+    return this.endpoints.some(
+      (each) =>
+        each.networkId === networkId &&
+        each.addresses.some((address) => own.has(addressOf(address))),
+    );
   }
 
   detach(endpointId: string): void {

@@ -82,7 +82,7 @@ const empty: StateContent = {
 /**
  * What the driver must know again after a restart, because the engine tells it only once. One small
  * file, replaced as a whole; changes that come soon after each other share a write. What a crash takes
- * before it was written is found out from the engine again.
+ * before it was written is found out again: endpoints from the engine, tasks from their assignments.
  */
 export class StateFile {
   readonly #path: string;

@@ -1,5 +1,11 @@
 import type { NodeDescription, TaskAssignment } from '@shoal/state';
-import type { ContainerEvent, Engine, EngineResult, TaskContainer } from '../executor/engine.ts';
+import type {
+  ContainerEvent,
+  Engine,
+  EngineResult,
+  ListedContainer,
+  TaskContainer,
+} from '../executor/engine.ts';
 
 type Listener = (taskId: string, event: ContainerEvent) => void;
 
@@ -23,6 +29,8 @@ const unreachable = {
 /** An engine whose containers run until the test ends them; notes what is done to them. */
 export class FakeEngine implements Engine {
   readonly containers = new Map<string, TaskContainer>();
+  /** Ids of containers that have another name than that of their task. */
+  readonly renamed = new Set<string>();
   /** Ids of containers that were stopped or removed, in order. */
   readonly touched: string[] = [];
   started = 0;
@@ -48,12 +56,18 @@ export class FakeEngine implements Engine {
       listener(taskId, { kind: health, containerId: container.id });
   }
 
+  /** Streams of events end, and until others begin nobody hears what happens. */
+  cutStreams(): void {
+    for (const ended of [...this.#streams]) ended();
+  }
+
   /** It is stopped, and its containers with it. */
   stopItself(): void {
     this.#isAway = true;
     for (const [id, container] of this.containers)
-      this.containers.set(id, { ...container, state: 'exited', exitCode: 137 });
-    for (const ended of [...this.#streams]) ended();
+      if (container.state === 'running')
+        this.containers.set(id, { ...container, state: 'exited', exitCode: 137 });
+    this.cutStreams();
   }
 
   startItself(): void {
@@ -119,9 +133,14 @@ export class FakeEngine implements Engine {
     return this.containers.delete(this.#find(name)?.id ?? name) ? ok(undefined) : notFound;
   }
 
-  async list(): Promise<EngineResult<readonly TaskContainer[]>> {
+  async list(): Promise<EngineResult<readonly ListedContainer[]>> {
     if (this.#isAway) return unreachable;
-    return ok([...this.containers.values()]);
+    return ok(
+      [...this.containers.values()].map((each) => ({
+        ...each,
+        hasTaskName: !this.renamed.has(each.id),
+      })),
+    );
   }
 
   async watch(_nodeId: string, signal: AbortSignal, listener: Listener, ended?: () => void) {
@@ -141,7 +160,10 @@ export class FakeEngine implements Engine {
 
   /** By id, or by the name that ends with its task's id. */
   #find(name: string): TaskContainer | undefined {
-    return this.containers.get(name) ?? this.#of(name.slice(name.lastIndexOf('.') + 1));
+    const byId = this.containers.get(name);
+    if (byId !== undefined) return byId;
+    const named = this.#of(name.slice(name.lastIndexOf('.') + 1));
+    return named === undefined || this.renamed.has(named.id) ? undefined : named;
   }
 
   #of(taskId: string): TaskContainer | undefined {

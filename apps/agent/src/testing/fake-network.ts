@@ -1,6 +1,6 @@
 import type { GossipKey } from '@shoal/gossip';
 import type { HostNetwork, LocalEndpoint, NodeNetwork } from '@shoal/overlay';
-import type { EndpointRecord } from '@shoal/state';
+import type { EndpointRecord, TaskAssignment } from '@shoal/state';
 import type {
   Ensured,
   GossipPort,
@@ -61,6 +61,12 @@ export class FakeOverlay implements OverlayPort {
     return this.built.has(networkId)
       ? { kind: 'ok', engineNetwork: `engine-${networkId}` }
       : { kind: 'failed', message: 'no tunnel device' };
+  }
+
+  /** Ids of tasks that have a container. */
+  readonly claimed: string[] = [];
+  claim({ taskId }: TaskAssignment): void {
+    this.claimed.push(taskId);
   }
 
   setPeers(networkId: string, records: readonly EndpointRecord[]): void {

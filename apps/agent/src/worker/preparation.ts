@@ -42,7 +42,11 @@ export async function prepare(
     if (signal.aborted) return { kind: 'overtaken' };
     const pulled = await parts.pull(assignment, signal, progress);
     if (signal.aborted) return { kind: 'overtaken' };
-    if (pulled.kind === 'failed') return withoutImage(parts, assignment, created.failure, pulled);
+    if (pulled.kind === 'failed') {
+      return pulled.failure.kind === 'unreachable'
+        ? failed(pulled)
+        : withoutImage(parts, assignment, created.failure, pulled);
+    }
     created = await create();
   }
   if (created.kind === 'ok') {

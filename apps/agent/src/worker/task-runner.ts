@@ -83,8 +83,7 @@ export class TaskRunner {
 
   /** What the engine says of the container. */
   noticed(event: ContainerEvent): void {
-    const own = this.#status.container?.id ?? event.containerId;
-    if (own !== event.containerId) return;
+    if (this.#status.container?.id !== event.containerId) return;
     // Once stopped, stopped: the removal that follows tells nothing new.
     if (this.#event?.kind === 'died') return;
     this.#event = event;
@@ -96,7 +95,7 @@ export class TaskRunner {
   /** The engine was out of sight: what it has now is looked at anew. */
   recheck(): void {
     this.#resumed = true;
-    this.#event = undefined;
+    if (this.#event?.kind !== 'died') this.#event = undefined;
     this.#poke();
   }
 
@@ -120,14 +119,14 @@ export class TaskRunner {
   /** Lets go of the task and takes its container away. False when the engine did not do it. */
   async remove(): Promise<boolean> {
     await this.close();
-    const { engine, networking, files } = this.#options;
+    const { engine, networking } = this.#options;
     const { taskId } = this.#assignment;
-    const isStopped = isTerminal(this.#status.state);
-    if (!isStopped) await networking.drain(taskId, this.#status.container?.pid);
-    const removal = await removeContainer(engine, this.#name, isStopped);
+    const { state, container } = this.#status;
+    const isStopped = isTerminal(state);
+    if (!isStopped) await networking.drain(taskId, container?.pid);
+    const removal = await removeContainer(engine, container?.id ?? this.#name, isStopped);
     if (removal !== 'gone') return false;
     networking.gone(taskId);
-    await files.remove(taskId);
     return true;
   }
 
@@ -151,7 +150,7 @@ export class TaskRunner {
   async #act(act: Act): Promise<void> {
     const work = new AbortController();
     this.#work = work;
-    const attempt = await this.#attempt(act, work.signal);
+    const attempt = await this.#attempt(act, work.signal, this.#takeResumed());
     this.#work = undefined;
     if (this.#closed) return;
     switch (attempt.kind) {
@@ -165,25 +164,31 @@ export class TaskRunner {
         );
         return work.signal.aborted ? undefined : this.#pause(retryMs);
       default:
-        this.#resumed = false;
         this.#set(settle(this.#status, act, attempt, this.#options.clock.now()));
     }
   }
 
-  #attempt(act: Act, signal: AbortSignal): Promise<Attempt> {
+  /** Said again while work is under way, it counts for the work that follows. */
+  #takeResumed(): boolean {
+    const isResumed = this.#resumed;
+    this.#resumed = false;
+    return isResumed;
+  }
+
+  #attempt(act: Act, signal: AbortSignal, isResumed: boolean): Promise<Attempt> {
     switch (act) {
       case 'prepare':
         return prepare(this.#options, this.#assignment, signal, (text) => this.#progress(text));
       case 'start':
-        return this.#start(signal);
+        return this.#start(signal, isResumed);
       case 'wait':
-        return this.#wait(signal);
+        return this.#wait(signal, isResumed);
       case 'stop':
         return this.#stop();
     }
   }
 
-  async #start(signal: AbortSignal): Promise<Attempt> {
+  async #start(signal: AbortSignal, isResumed: boolean): Promise<Attempt> {
     const { engine } = this.#options;
     try {
       // From here on the task may have run: it must never be started a second time after a crash.
@@ -193,9 +198,10 @@ export class TaskRunner {
     }
     if (signal.aborted) return { kind: 'overtaken' };
     const container = this.#status.container?.id ?? this.#name;
-    const looked = this.#resumed ? await engine.inspect(container) : undefined;
+    const looked = isResumed ? await engine.inspect(container) : undefined;
     if (looked?.kind === 'failed') return failed(looked);
-    this.#options.networking.joined(this.#assignment, this.#status.container?.id ?? '');
+    const id = this.#status.container?.id ?? '';
+    this.#options.networking.joined(this.#assignment, id, this.#options.node());
     if (looked === undefined || looked.value.state === 'created') {
       const started = await engine.start(container);
       if (started.kind === 'failed') return startFailed(started);
@@ -230,25 +236,24 @@ export class TaskRunner {
     }
   }
 
-  async #wait(signal: AbortSignal): Promise<Attempt> {
+  async #wait(signal: AbortSignal, isResumed: boolean): Promise<Attempt> {
     const { engine } = this.#options;
-    if (this.#resumed) {
+    if (isResumed) {
       const container = this.#status.container?.id ?? this.#name;
       const found = await engine.inspect(container);
       if (found.kind === 'failed') {
         return found.failure.kind === 'not-found'
-          ? { kind: 'fatal', message: `No such container: ${this.#name}` }
+          ? (this.#takeDeath() ?? { kind: 'fatal', message: `No such container: ${this.#name}` })
           : { kind: 'retry', message: found.failure.message };
       }
       if (found.value.state !== 'running') return stopped(found.value);
       if (found.value.health === 'unhealthy') return this.#unhealthy(found.value.id);
-      this.#options.networking.restored(this.#assignment, found.value.id);
-      this.#resumed = false;
+      this.#options.networking.restored(this.#assignment, found.value.id, this.#options.node());
     }
     for (;;) {
       const event = await this.#nextEvent(signal);
       if (event === 'overtaken') return { kind: 'overtaken' };
-      if (event === 'recheck') return this.#wait(signal);
+      if (event === 'recheck') return this.#wait(signal, this.#takeResumed());
       if (event.kind === 'died') return this.#exit(event.containerId, event.exitCode);
       if (event.kind === 'removed') return this.#exit(event.containerId, killedExitCode);
       if (event.kind === 'unhealthy') return this.#unhealthy(event.containerId);
@@ -324,12 +329,11 @@ export class TaskRunner {
   async #nextEvent(signal: AbortSignal): Promise<ContainerEvent | 'overtaken' | 'recheck'> {
     for (;;) {
       if (this.#closed || signal.aborted) return 'overtaken';
-      if (this.#resumed) return 'recheck';
       const event = this.#event;
-      if (event !== undefined) {
-        if (event.kind !== 'died') this.#event = undefined;
-        return event;
-      }
+      if (event?.kind === 'died') return event;
+      if (this.#resumed) return 'recheck';
+      this.#event = undefined;
+      if (event !== undefined) return event;
       await this.#changed();
     }
   }

@@ -1,18 +1,17 @@
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { silentLogger } from '@shoal/runtime';
-import { FakeClock } from '@shoal/stage/testing';
+import type { FakeClock } from '@shoal/stage/testing';
 import type { TaskState, TaskStatus } from '@shoal/state';
 import { Registry } from 'prom-client';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { EngineResult } from '../executor/engine.ts';
 import { TaskFiles } from '../files/task-files.ts';
 import { agentMetrics } from '../metrics.ts';
-import { noNetworking } from '../network/task-networking.ts';
-import { FakeEngine } from '../testing/fake-engine.ts';
-import { checkedAssignment, sampleNode } from '../testing/sample-task.ts';
-import { removeAll, Worker } from './worker.ts';
+import type { FakeEngine } from '../testing/fake-engine.ts';
+import { checkedAssignment } from '../testing/sample-task.ts';
+import { sampleWorker } from '../testing/sample-worker.ts';
+import { removeAll, type Worker } from './worker.ts';
 
 const unreachable: EngineResult<undefined> = {
   kind: 'failed',
@@ -31,33 +30,12 @@ let worker: Worker;
 let told: { taskId: string; state: TaskState; mayWait: boolean }[];
 
 beforeEach(() => {
-  engine = new FakeEngine();
-  clock = new FakeClock(1);
   registry = new Registry();
   told = [];
-  const statuses = new Map<string, TaskStatus>();
-  worker = new Worker({
-    nodeId: 'n',
-    engine,
-    store: {
-      belongTo: () => undefined,
-      get: (taskId) => statuses.get(taskId),
-      put: (taskId, status) => void statuses.set(taskId, status),
-      delete: (taskId) => void statuses.delete(taskId),
-      taskIds: [],
-      durable: async () => undefined,
-    },
-    networking: noNetworking,
-    files: new TaskFiles({
-      folder: async () => ({ kind: 'none', message: 'not asked for' }),
-      fetch: async () => [],
-    }),
-    node: () => sampleNode,
-    clock,
-    logger: silentLogger,
+  ({ worker, engine, clock } = sampleWorker({
     metrics: agentMetrics(registry),
     onStatus: (taskId, { state }, mayWait) => told.push({ taskId, state, mayWait }),
-  });
+  }));
 });
 afterEach(() => worker.stop());
 
@@ -147,13 +125,21 @@ test('a host that left has neither containers nor files of tasks', async () => {
     folder: async () => ({ kind: 'folder', path: folder }),
     fetch: async () => [],
   });
-  await engine.create(checkedAssignment('t'));
-  await engine.start('container-of-t');
+  const statuses = new Map<string, TaskStatus>();
+  for (const taskId of ['t', 'by-hand']) {
+    await engine.create(checkedAssignment(taskId));
+    await engine.start(`container-of-${taskId}`);
+  }
+  engine.renamed.add('container-of-by-hand');
   const metrics = agentMetrics(new Registry());
+  const leave = () => removeAll(engine, files, 'n', metrics, statuses);
   vi.spyOn(engine, 'stop').mockResolvedValueOnce(unreachable);
-  expect(await removeAll(engine, files, 'n', metrics)).toBe(false);
+  expect(await leave()).toBe(false);
   expect(await readdir(folder)).toEqual(['t']);
-  expect(await removeAll(engine, files, 'n', metrics)).toBe(true);
-  expect([engine.containers.size, await readdir(folder)]).toEqual([0, []]);
+  expect(await leave()).toBe(true);
+  expect([[...engine.containers.keys()], await readdir(folder)]).toEqual([
+    ['container-of-by-hand'],
+    [],
+  ]);
   await rm(folder, { recursive: true });
 });

@@ -1,11 +1,17 @@
-import type { Clock, Logger, Timer } from '@shoal/runtime';
+import { type Clock, errorMessage, type Logger, type Timer } from '@shoal/runtime';
 import {
   isTerminal,
   type NodeDescription,
   type TaskAssignment,
   type TaskStatus,
 } from '@shoal/state';
-import type { ContainerEvent, Engine, TaskContainer } from '../executor/engine.ts';
+import {
+  type ContainerEvent,
+  containerStatus,
+  type Engine,
+  type ListedContainer,
+  type TaskContainer,
+} from '../executor/engine.ts';
 import type { TaskFiles } from '../files/task-files.ts';
 import type { FetchImage } from '../images/image-fetcher.ts';
 import type { AgentMetrics } from '../metrics.ts';
@@ -13,6 +19,7 @@ import type { TaskNetworking } from '../network/task-networking.ts';
 import { stateFromContainer } from './attempt.ts';
 import { removeContainer } from './container-removal.ts';
 import { ImagePulls } from './image-pulls.ts';
+import { ownContainers } from './own-containers.ts';
 import type { StatusStore } from './status-store.ts';
 import { TaskRunner } from './task-runner.ts';
 
@@ -52,6 +59,8 @@ export class Worker {
   readonly #runners = new Map<string, TaskRunner>();
   /** Tasks whose container is being taken away. */
   readonly #removing = new Map<string, Promise<void>>();
+  /** Tasks whose removal came to nothing: what is left of them is for the next look at the engine to say. */
+  readonly #left = new Set<string>();
   /** Containers found by the last look at the engine, by task; undefined until the first. */
   #found: Map<string, TaskContainer[]> | undefined;
   /** Whether all assignments are known, so that what is not assigned is to go. */
@@ -89,6 +98,13 @@ export class Worker {
     return this.#runners.get(taskId)?.containerName;
   }
 
+  /** Whether the container is the task's, perhaps renamed. */
+  owns(taskId: string, container: { readonly id: string; readonly name: string }): boolean {
+    const runner = this.#runners.get(taskId);
+    if (runner === undefined) return false;
+    return container.name === runner.containerName || container.id === runner.status.container?.id;
+  }
+
   /**
    * Everything this node has to have; whatever else there is must go. It may come from a log that lost
    * what was acknowledged before: all statuses are told again.
@@ -98,9 +114,7 @@ export class Worker {
     for (const assignment of assignments) this.#assigned.set(assignment.taskId, assignment);
     this.#complete = true;
     this.#options.networking.assigned(assignments);
-    void this.#options.files.keepOnly(
-      new Set([...this.#assigned.keys(), ...this.#removing.keys()]),
-    );
+    void this.#keepFiles();
     for (const [taskId, runner] of this.#runners) {
       const status = this.#assigned.has(taskId) ? this.#options.store.get(taskId) : undefined;
       if (status !== undefined) this.#options.onStatus(taskId, status, runner.isPassing);
@@ -150,6 +164,7 @@ export class Worker {
       at: clock.now(),
       message: container === undefined ? 'assigned' : 'started',
       err: '',
+      ...(container === undefined ? {} : { container: containerStatus(container) }),
     };
     const runner = new TaskRunner({
       assignment,
@@ -187,34 +202,26 @@ export class Worker {
 
   #remove(taskId: string, runner: TaskRunner): void {
     this.#runners.delete(taskId);
-    const work = runner.remove().then((gone) => {
-      this.#removing.delete(taskId);
-      this.#found?.delete(taskId);
-      if (gone) {
-        this.#options.store.delete(taskId);
-        this.#options.metrics.containerRemoved('deleted');
-      }
-      this.#removed(taskId, gone);
-      // Assigned again meanwhile.
-      this.#reconcile();
+    const work = runner.remove().then(async (gone) => {
+      if (gone) this.#options.metrics.containerRemoved('deleted');
+      await this.#removed(taskId, gone);
     });
     this.#removing.set(taskId, work);
   }
 
   #removeStrays(found: Map<string, TaskContainer[]>): void {
-    for (const taskId of this.#options.store.taskIds) {
-      const known = this.#assigned.has(taskId) || this.#removing.has(taskId);
-      if (!known && !found.has(taskId)) this.#options.store.delete(taskId);
-    }
-    for (const [taskId, containers] of found) {
-      if (this.#assigned.has(taskId) || this.#removing.has(taskId)) continue;
-      found.delete(taskId);
-      this.#removing.set(taskId, this.#removeStray(taskId, containers));
+    for (const taskId of new Set([...found.keys(), ...this.#options.store.taskIds])) {
+      if (this.#isKnown(taskId)) continue;
+      this.#removing.set(taskId, this.#removeStray(taskId, found.get(taskId) ?? []));
     }
   }
 
+  #isKnown(taskId: string): boolean {
+    return [this.#assigned, this.#removing, this.#left].some((tasks) => tasks.has(taskId));
+  }
+
   async #removeStray(taskId: string, containers: readonly TaskContainer[]): Promise<void> {
-    const { engine, networking, files, logger, metrics, store } = this.#options;
+    const { engine, networking, logger, metrics } = this.#options;
     networking.gone(taskId);
     let allGone = true;
     for (const { id, state } of containers) {
@@ -223,22 +230,46 @@ export class Worker {
       if (removal === 'gone') metrics.containerRemoved('unassigned');
       else allGone = false;
     }
-    if (allGone) {
-      await files.remove(taskId);
-      store.delete(taskId);
-    }
-    this.#removing.delete(taskId);
-    this.#found?.delete(taskId);
-    this.#removed(taskId, allGone);
+    await this.#removed(taskId, allGone);
   }
 
-  #removed(taskId: string, gone: boolean): void {
-    if (gone) {
+  /** With the last container of a task goes what it was given; a task of which anything is left is not forgotten. */
+  async #removed(taskId: string, gone: boolean): Promise<void> {
+    const { logger, store } = this.#options;
+    if (!gone) logger.warn({ task: taskId }, 'container_not_removed');
+    const allGone = gone && (await this.#removeFiles(taskId));
+    this.#removing.delete(taskId);
+    this.#found?.delete(taskId);
+    if (allGone) {
+      store.delete(taskId);
       this.#failedRemovals = 0;
-      return;
+    } else {
+      this.#left.add(taskId);
+      this.#listLater();
     }
-    this.#options.logger.warn({ task: taskId }, 'container_not_removed');
-    this.#listLater();
+    // Assigned again meanwhile.
+    this.#reconcile();
+  }
+
+  async #removeFiles(taskId: string): Promise<boolean> {
+    const { files, logger } = this.#options;
+    try {
+      await files.remove(taskId);
+      return true;
+    } catch (error) {
+      logger.warn({ task: taskId, reason: errorMessage(error) }, 'files_not_removed');
+      return false;
+    }
+  }
+
+  /** Tasks that come while the folder is read count too. */
+  async #keepFiles(): Promise<void> {
+    const { files, logger } = this.#options;
+    try {
+      await files.keepOnly({ has: (taskId) => this.#isKnown(taskId) });
+    } catch (error) {
+      logger.warn({ reason: errorMessage(error) }, 'files_not_removed');
+    }
   }
 
   #listLater(): void {
@@ -256,8 +287,15 @@ export class Worker {
     if (!this.engineSeen) return;
     const listed = await this.#options.engine.list(this.#options.nodeId);
     if (listed.kind === 'failed') return this.#listLater();
-    this.#found = byTask(listed.value);
+    this.#find(listed.value);
     this.#reconcile();
+  }
+
+  #find(listed: readonly ListedContainer[]): Map<string, TaskContainer[]> {
+    const own = ownContainers(listed, this.#options.store);
+    this.#found = Map.groupBy(own, ({ taskId }) => taskId);
+    this.#left.clear();
+    return this.#found;
   }
 
   /** First listens to what happens from now on, then looks at what there is: nothing falls between. */
@@ -300,15 +338,14 @@ export class Worker {
     this.#retry = this.#options.clock.after(delayMs, () => void this.#look());
   }
 
-  #seen(containers: readonly TaskContainer[]): void {
-    const found = byTask(containers);
-    this.#found = found;
-    const running = containers.filter(({ state }) => state === 'running');
-    this.#options.networking.found(new Set(running.map(({ taskId }) => taskId)));
-    for (const [taskId, runner] of this.#runners) {
-      if (isTerminal(runner.status.state)) continue;
-      const running = found.get(taskId)?.[0]?.state === 'running';
-      if (!running || runner.status.state === 'starting') runner.recheck();
+  /** What happened unseen may be more than a list shows: that a container is unhealthy it does not say. */
+  #seen(listed: readonly ListedContainer[]): void {
+    const running = [...this.#find(listed)].filter(([, containers]) =>
+      containers.some(({ state }) => state === 'running'),
+    );
+    this.#options.networking.found(new Set(running.map(([taskId]) => taskId)));
+    for (const runner of this.#runners.values()) {
+      if (!isTerminal(runner.status.state)) runner.recheck();
     }
     this.#reconcile();
   }
@@ -316,10 +353,6 @@ export class Worker {
   #happened(taskId: string, event: ContainerEvent): void {
     this.#runners.get(taskId)?.noticed(event);
   }
-}
-
-function byTask(containers: readonly TaskContainer[]): Map<string, TaskContainer[]> {
-  return Map.groupBy(containers, ({ taskId }) => taskId);
 }
 
 /** The pause after so many that were in vain. */
@@ -339,10 +372,11 @@ export async function removeAll(
   files: TaskFiles,
   nodeId: string,
   metrics: AgentMetrics,
+  statuses: Pick<StatusStore, 'get'>,
 ): Promise<boolean> {
   const listed = await engine.list(nodeId);
   if (listed.kind === 'failed') return false;
-  const removals = listed.value.map(async ({ id, state }) => {
+  const removals = ownContainers(listed.value, statuses).map(async ({ id, state }) => {
     const removal = await removeContainer(engine, id, state !== 'running');
     if (removal === 'gone') metrics.containerRemoved('left');
     return removal;

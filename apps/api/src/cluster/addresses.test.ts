@@ -107,11 +107,20 @@ describe('where the tunnels end', () => {
     ['FD00:0::9', 'fd00::9'],
     ['eth0', '10.0.0.5'],
   ])('"%s"', (text, address) => {
-    expect(resolveDataPath(text, plain)).toBe(address);
+    expect(resolveDataPath(text, undefined, plain)).toBe(address);
+  });
+
+  test.each([
+    ['', '10.0.0.5', '10.0.0.5'],
+    ['', 'FE80::1', 'fe80::1'],
+    ['', '203.0.113.7', undefined],
+    ['10.9.9.9', '10.0.0.5', '10.9.9.9'],
+  ])('"%s", with %s advertised', (text, advertised, address) => {
+    expect(resolveDataPath(text, advertised, plain)).toBe(address);
   });
 
   test.each(['nope0', '0.0.0.0', '::', '10.0.0.1:4789'])('%s is no place for that', (text) => {
-    expect(() => resolveDataPath(text, plain)).toThrow(
+    expect(() => resolveDataPath(text, undefined, plain)).toThrow(
       'data path address must be a non-zero IP address or network interface (without a port number)',
     );
   });

@@ -69,11 +69,20 @@ export function resolveAdvertise(text: string, listen: HostPort, network: HostNe
 }
 
 /**
- * Where the tunnels of this host end, canonical; undefined when nothing was asked for.
+ * Where the tunnels of this host end, canonical: as asked for, else at the address that the user advertises.
+ * Not at one that the host has not, as behind address translation: no packet could leave from there.
+ * Undefined: where the host is seen.
  * @throws ApiError when the text is neither an address nor an interface
  */
-export function resolveDataPath(text: string, network: HostNetwork): string | undefined {
-  if (text === '') return undefined;
+export function resolveDataPath(
+  text: string,
+  advertised: string | undefined,
+  network: HostNetwork,
+): string | undefined {
+  if (text === '') {
+    const named = advertised === undefined ? undefined : canonical(advertised);
+    return named !== undefined && isOwn(named, network) ? named : undefined;
+  }
   const address = isIP(text) === 0 ? addressOf(text, network) : text;
   if (address === undefined || isUnspecified(address))
     throw new ApiError(
@@ -81,6 +90,12 @@ export function resolveDataPath(text: string, network: HostNetwork): string | un
       'data path address must be a non-zero IP address or network interface (without a port number)',
     );
   return canonical(address);
+}
+
+function isOwn(address: string, { interfaces }: HostNetwork): boolean {
+  return interfaces.some(({ addresses }) =>
+    addresses.some((own) => canonical(own.address) === address),
+  );
 }
 
 export function isUnspecified(host: string): boolean {

@@ -42,6 +42,11 @@ test(
     const outsideA = await translated(a);
     await a.init({ AdvertiseAddr: outsideA });
     expect(placeIn(a, a)).toBe(outsideA);
+    const { advertiseNamed, dataPathAddr } = a.manager.identity;
+    expect({ advertiseNamed, dataPathAddr }).toEqual({
+      advertiseNamed: true,
+      dataPathAddr: a.address,
+    });
 
     const outsideB = await translated(b);
     await b.join({ clusterPort: outsideA }, a.token('manager'), outsideB);

@@ -65,13 +65,14 @@ export type Admission =
   | { readonly kind: 'refused'; readonly message: string }
   | { readonly kind: 'unreachable'; readonly message: string };
 
-/** Asks the managers, one after the other, to take this one into the log. */
+/** Asks the managers, one after the other, to take this one into the log. One that refuses may be behind. */
 export async function askAdmission(
   identity: Identity,
   member: Member,
   clock: Clock,
 ): Promise<Admission> {
   let last: Admission = { kind: 'unreachable', message: 'no other manager is known' };
+  let refused: Admission | undefined;
   for (const address of otherManagers(identity)) {
     const client = new ClusterMembershipClient(
       address,
@@ -92,12 +93,12 @@ export async function askAdmission(
       return { kind: 'member' };
     } catch (error) {
       last = admissionOf(error, address);
-      if (last.kind === 'refused') return last;
+      if (last.kind === 'refused') refused ??= last;
     } finally {
       client.close();
     }
   }
-  return last;
+  return refused ?? last;
 }
 
 function admissionOf(error: unknown, address: string): Admission {

@@ -2,7 +2,13 @@ import { mkdir, rm } from 'node:fs/promises';
 import { ApiError, type SwarmInit } from '@shoal/docker-api';
 import { identityDirectory, removeIdentity, setLock, writeIdentity } from '@shoal/pki';
 import { type Clock, errorMessage, newId } from '@shoal/runtime';
-import { defaultListen, resolveAdvertise, resolveDataPath, resolveListen } from './addresses.ts';
+import {
+  defaultListen,
+  isUnspecified,
+  resolveAdvertise,
+  resolveDataPath,
+  resolveListen,
+} from './addresses.ts';
 import { ownMember } from './ask-managers.ts';
 import { writeFirstMembership } from './first-membership.ts';
 import { conceive, type Genesis } from './genesis.ts';
@@ -24,9 +30,10 @@ export async function foundSwarm(
   const asked = resolveListen(request.listenAddr, network);
   const listen = request.listenAddr === defaultListen ? options.listen : asked;
   const { address, port, others } = resolveAdvertise(request.advertiseAddr, listen, network);
-  const dataPath = resolveDataPath(request.dataPathAddr, network);
+  const named = request.advertiseAddr !== '' || !isUnspecified(listen.host);
+  const dataPath = resolveDataPath(request.dataPathAddr, named ? address : undefined, network);
   const advertise = { host: address, port };
-  const place = { listen, advertise, dispatcher: dispatcherListen, dataPath };
+  const place = { listen, advertise, named, dispatcher: dispatcherListen, dataPath };
   const genesis = await conceive(request, place, clock, random);
   const hosted = await write(genesis, hosting, options);
   const { nodeId, clusterId } = genesis.identity;

@@ -16,9 +16,14 @@ test('what is asked for of addresses and tunnels is kept', async () => {
     advertise: { host: '10.0.0.1', port: 2_377 },
     dispatcher: { host: '0.0.0.0', port: 2_378 },
     dataPath: '10.9.0.1',
+    named: true,
   };
   const { identity, changes } = await conceive(asked, place, systemClock, systemRandom);
-  expect(identity).toMatchObject({ advertiseAddr: '10.0.0.1', dataPathAddr: '10.9.0.1' });
+  expect(identity).toMatchObject({
+    advertiseAddr: '10.0.0.1',
+    advertiseNamed: true,
+    dataPathAddr: '10.9.0.1',
+  });
   expect(changes).toContainEqual({
     op: 'create',
     table: 'cluster',

@@ -39,6 +39,8 @@ export interface Place {
   readonly listen: HostPort;
   /** The cluster port as other hosts reach it. */
   readonly advertise: HostPort;
+  /** Whether a user named that. */
+  readonly named?: boolean | undefined;
   readonly dispatcher: HostPort;
   /** Where the tunnels of the host end, when that is another address. */
   readonly dataPath?: string | undefined;
@@ -75,6 +77,7 @@ export async function conceive(
     role: 'manager',
     voterId: newVoterId(random),
     advertiseAddr: host,
+    ...(place.named === undefined ? {} : { advertiseNamed: place.named }),
     ...(port === place.listen.port ? {} : { advertisePort: port }),
     ...(place.dataPath === undefined ? {} : { dataPathAddr: place.dataPath }),
     listenAddr: formatHostPort(place.listen),

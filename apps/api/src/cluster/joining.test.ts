@@ -6,16 +6,27 @@ import { systemRandom } from '@shoal/runtime';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { eventually, type TestHost, TestHosts } from '../testing/hosts.ts';
 import { guessesMax } from './authority/guess-limit.ts';
+import { type Probes, systemProbes } from './join/probes.ts';
 
 const site = new TestHosts();
+const tunnelPort = 5_789;
+/** UDP ports that these hosts cannot have: the usual one of tunnels is another program's. */
+const denied = new Set([4_789]);
+const fakeProbes: Probes = {
+  ...systemProbes,
+  listen: async (protocol, at) => {
+    if (protocol === 'tcp') return systemProbes.listen(protocol, at);
+    return denied.has(at.port) ? 'permission denied' : undefined;
+  },
+};
 let manager: TestHost;
 let joiner: TestHost;
 beforeAll(async () => {
-  const [first, second] = await site.start(2);
+  const [first, second] = await site.start(2, fakeProbes);
   if (first === undefined || second === undefined) throw new Error('two hosts');
   manager = first;
   joiner = second;
-  await manager.init();
+  await manager.init({ DataPathPort: tunnelPort });
 });
 afterAll(() => site.close());
 
@@ -41,6 +52,11 @@ test('a worker joins, and leaves', async () => {
   if (standing.kind !== 'worker') throw new Error(standing.kind);
   const { identity } = standing;
   expect(identity).toMatchObject({ role: 'worker', voterId: 0, logAddr: '', logKeys: [] });
+  expect(identity).toMatchObject({
+    advertiseAddr: joiner.address,
+    advertiseNamed: true,
+    dataPathAddr: joiner.address,
+  });
   expect(identity.sealKey).toBeUndefined();
   expect(identity.managers).toMatchObject([{ logAddr: manager.clusterPort }]);
   await manager.caughtUp();
@@ -95,6 +111,15 @@ test('a port of this host that is taken', async () => {
   const error = await refusal(joiner.join(manager, manager.token('worker')));
   await new Promise<void>((resolve) => taken.close(() => resolve()));
   expect(String(error)).toContain(`listen tcp ${joiner.clusterPort}: bind: address already in use`);
+});
+
+test('the port of this swarm’s tunnels, before the swarm learns of the node', async () => {
+  denied.add(tunnelPort);
+  const error = await refusal(joiner.join(manager, manager.token('worker')));
+  denied.delete(tunnelPort);
+  expect(String(error)).toContain(
+    `bind: permission denied: this host needs ${tunnelPort}/udp for overlay networks`,
+  );
 });
 
 test('a clock that is wrong, before the swarm learns of the node', async () => {

@@ -36,11 +36,11 @@ export async function joinSwarm(request: SwarmJoin, options: MembershipOptions):
   const network = await options.network();
   const asked = resolveListen(request.listenAddr, network);
   const listen = request.listenAddr === defaultListen ? options.listen : asked;
-  const dataPathAddr = resolveDataPath(request.dataPathAddr, network);
   const named =
     request.advertiseAddr === '' && isUnspecified(listen.host)
       ? undefined
       : resolveAdvertise(request.advertiseAddr, listen, network);
+  const dataPathAddr = resolveDataPath(request.dataPathAddr, named?.address, network);
   await checkOwnPorts({ cluster: listen, dispatcher: dispatcherListen }, probes, options.clock);
   const remotes = request.remoteAddrs.flatMap((text) => {
     const at = parseHostPort(text);
@@ -50,7 +50,8 @@ export async function joinSwarm(request: SwarmJoin, options: MembershipOptions):
   // Nobody knows better than the kernel's routes which address the managers see.
   const advertiseAddr = named?.address ?? reached.from;
   const advertisePort = named?.port ?? listen.port;
-  const issued = await obtainCertificate(request, reached.manager, options);
+  const ends = { address: reached.manager, host: listen.host };
+  const issued = await obtainCertificate(request, ends, options);
   const at = (port: number): string => formatHostPort({ host: advertiseAddr, port });
   const isManager = issued.role === 'manager';
   const own = {
@@ -66,6 +67,7 @@ export async function joinSwarm(request: SwarmJoin, options: MembershipOptions):
     role: issued.role,
     voterId: isManager ? newVoterId(random) : 0,
     advertiseAddr,
+    advertiseNamed: named !== undefined,
     ...(advertisePort === listen.port ? {} : { advertisePort }),
     ...(dataPathAddr === undefined ? {} : { dataPathAddr }),
     listenAddr: formatHostPort(listen),

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { cpSync, existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { eventually, type TestHost, TestHosts } from '../testing/hosts.ts';
@@ -78,6 +78,28 @@ describe('managers', () => {
   );
 
   test(
+    'one whose disk is an older copy says so, and is tried ever more rarely',
+    async () => {
+      const [a, , c] = await three();
+      const copy = join(site.directory, 'copy');
+      await c.membership.stop();
+      cpSync(c.dataDir, copy, { recursive: true });
+      await c.restart();
+      for (const name of ['one', 'two']) await label(a, name);
+      await c.caughtUp();
+      await c.membership.stop();
+      rmSync(c.dataDir, { recursive: true });
+      cpSync(copy, c.dataDir, { recursive: true });
+      await c.restart();
+      const reason = await eventually('it says why', () =>
+        c.standing.kind === 'error' ? c.standing.message : undefined,
+      );
+      expect(reason).toContain('no longer has entries that it acknowledged');
+    },
+    patience,
+  );
+
+  test(
     'a demoted one becomes a worker and can be promoted again',
     async () => {
       const [a, b] = await three();
@@ -136,6 +158,25 @@ describe('managers', () => {
   );
 });
 
+test(
+  'a copy of a manager that was stopped is a swarm again, on another host and with all that was written',
+  async () => {
+    const [a, b, d] = await site.start(3);
+    if (a === undefined || b === undefined || d === undefined) throw new Error('three hosts');
+    await a.init();
+    await b.join(a, a.token('manager'));
+    await label(a, 'before');
+    const { nodeId } = a.manager.identity;
+    for (const host of [a, b]) await host.membership.stop();
+    cpSync(a.dataDir, d.dataDir, { recursive: true });
+    await d.restart();
+    expect(await d.init({ ForceNewCluster: true })).toBe(nodeId);
+    await label(d, 'after');
+    expect(Object.keys(d.cluster.spec.Labels)).toEqual(['before', 'after']);
+  },
+  patience,
+);
+
 describe('locked managers', () => {
   test(
     'start when they are unlocked, with the key of the time they went',
@@ -146,7 +187,7 @@ describe('locked managers', () => {
       const key = a.unlockKey();
       await b.join(a, a.token('manager'));
       await eventually('the keys of the second are wrapped', () => b.isWrapped());
-      await a.powerCycle();
+      await a.restart();
       expect(a.standing.kind).toBe('locked');
       const other = `SWMKEY-1-${'A'.repeat(43)}`;
       await expect(a.membership.unlock('SWMKEY-1-bogus')).rejects.toMatchObject({ status: 400 });
@@ -161,14 +202,14 @@ describe('locked managers', () => {
       expect(fresh).not.toBe(key);
       const version = a.cluster.unlockKey?.version;
       await eventually('it is wrapped by the new key', () => a.isWrappedBy(version));
-      await a.powerCycle();
+      await a.restart();
       await expect(a.membership.unlock(key)).rejects.toMatchObject({ status: 401 });
       await a.membership.unlock(fresh);
       await label(a, 'unlocked');
       const { spec } = a.cluster;
       await a.update({ spec: { ...spec, EncryptionConfig: { AutoLockManagers: false } } });
       await eventually('the keys lie open', async () => !(await a.isWrapped()));
-      await a.powerCycle();
+      await a.restart();
       await eventually('it starts by itself', () => a.standing.kind === 'manager');
     },
     patience,

@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { ApiError, apiErrors, type SwarmInit, type SwarmJoin } from '@shoal/docker-api';
 import {
+  forgetUnlockKeys,
   type Identity,
   type IdentityState,
   identityDirectory,
@@ -24,12 +25,13 @@ import type { MembershipOptions } from './options.ts';
 import { recoverSwarm } from './recovery.ts';
 import { askRole } from './role-request.ts';
 import type { Standing, SwarmHost } from './standing.ts';
+import { retryMsFirst, VoterRetries } from './voter-retries.ts';
 import { becomeWorker, prepareManager } from './voter-start.ts';
 import { pause, within } from './within.ts';
 
 /** Longest wait of `swarm join` and `swarm unlock`, milliseconds; the host goes on by itself. */
 const arrivalMsMax = 20_000;
-/** How often a voter that could not be started is tried again, milliseconds. */
+/** After a recovery that failed the voter of before is started again, milliseconds. */
 const voterRetryMs = 1_000;
 /** How often a manager that is not taken in yet asks again, milliseconds. */
 const admissionRetryMs = 1_000;
@@ -54,6 +56,7 @@ export class Membership implements SwarmHost {
   readonly #options: MembershipOptions;
   readonly #hosting: HostedManagerOptions;
   readonly #arrivals = new Arrivals();
+  readonly #retries = new VoterRetries();
   #standing: Standing = { kind: 'inactive' };
   #run: Run | undefined;
   /** The voter that the others have removed: it is not started again. */
@@ -104,6 +107,8 @@ export class Membership implements SwarmHost {
     this.#unwatch?.();
     await this.#turn;
     await this.#end();
+    // A host that was stopped starts locked, where autolock is on.
+    await forgetUnlockKeys(this.#options.dataDir);
   }
 
   init(request: SwarmInit): Promise<string> {
@@ -196,7 +201,7 @@ export class Membership implements SwarmHost {
 
   /** Starts the voter of an identity from disk; when it cannot, says so and tries again. */
   async #resume(identity: Identity): Promise<void> {
-    const { logger } = this.#options;
+    const { clock, logger } = this.#options;
     await this.#end();
     if (this.#standing.kind !== 'error')
       this.#stand({ kind: 'pending', identity, message: 'the log is being read' });
@@ -205,12 +210,17 @@ export class Membership implements SwarmHost {
       await this.#host(await HostedManager.open(this.#hosting, prepared.identity, prepared.start));
       logger.info({ node: identity.nodeId, cluster: identity.clusterId }, 'swarm_resumed');
     } catch (error) {
-      await this.#end();
-      const message = errorMessage(error);
-      logger.error({ error, node: identity.nodeId }, 'voter_start_failed');
-      this.#stand({ kind: 'error', message, identity });
-      this.#lookAgainAfter(voterRetryMs, () => this.#standing.kind === 'error');
+      const pauseMs = Math.max(retryMsFirst, this.#retries.failed(clock.monotonic()));
+      logger.error({ error, node: identity.nodeId, pauseMs }, 'voter_start_failed');
+      await this.#standFailed(identity, errorMessage(error), pauseMs);
     }
+  }
+
+  /** Says why there is no voter, and tries again later. */
+  async #standFailed(identity: Identity, message: string, pauseMs: number): Promise<void> {
+    await this.#end();
+    this.#stand({ kind: 'error', message, identity });
+    this.#lookAgainAfter(pauseMs, () => this.#standing.kind === 'error');
   }
 
   async #host(hosted: HostedManager): Promise<void> {
@@ -249,10 +259,15 @@ export class Membership implements SwarmHost {
 
   #exited(run: Run, exit: VoterExit): void {
     if (exit.kind !== 'failed' || this.#run !== run) return;
-    this.#options.logger.error({ message: exit.message }, 'voter_failed');
+    const { clock, logger } = this.#options;
+    const pauseMs = this.#retries.failed(clock.monotonic());
+    logger.error({ message: exit.message, pauseMs }, 'voter_failed');
     void this.#whileTakingUp(() =>
       this.#exclusive(async () => {
-        if (this.#run === run && !this.#stopped) await this.#resume(run.hosted.identity);
+        if (this.#run !== run || this.#stopped) return;
+        const { identity } = run.hosted;
+        if (pauseMs === 0) await this.#resume(identity);
+        else await this.#standFailed(identity, exit.message, pauseMs);
       }),
     );
   }
@@ -347,6 +362,7 @@ export class Membership implements SwarmHost {
     const outcome = await unlock(dataDir, key);
     if (outcome === 'wrong-key') throw apiErrors.wrongUnlockKey();
     const next = this.#arrivals.next();
+    this.#retries.forget();
     await this.#become(await loadIdentity(dataDir));
     return next;
   }
@@ -370,6 +386,7 @@ export class Membership implements SwarmHost {
     const retried = { maxRetries: wipeTries, retryDelay: wipeRetryMs };
     await rm(identityDirectory(dataDir), { recursive: true, force: true, ...retried });
     this.#removedVoter = 0;
+    this.#retries.forget();
     this.#stand({ kind: 'inactive' });
   }
 

@@ -1,7 +1,7 @@
 import { ApiError, defaultDataPathPort, mergeClusterSpec, type SwarmInit } from '@shoal/docker-api';
 import { type Identity, updateIdentity } from '@shoal/pki';
 import { errorMessage, formatHostPort, newId, parseHostPort } from '@shoal/runtime';
-import type { Change, Cluster, StateView } from '@shoal/state';
+import { type Change, type Cluster, canonical, type StateView } from '@shoal/state';
 import {
   defaultListen,
   reachedLocally,
@@ -67,7 +67,12 @@ async function relocate(
       ? { address: identity.advertiseAddr, port: identity.advertisePort ?? listen.port }
       : resolveAdvertise(request.advertiseAddr, listen, found);
   const { address: advertiseAddr, port: advertisePort } = advertised;
-  const dataPathAddr = resolveDataPath(request.dataPathAddr, found);
+  const isNamed = request.advertiseAddr !== '';
+  // Tunnels that end where the host is advertised go with that; what was asked for of them stays.
+  const { dataPathAddr: before = canonical(identity.advertiseAddr) } = identity;
+  const follows = isNamed && before === canonical(identity.advertiseAddr);
+  const followed = follows ? advertiseAddr : undefined;
+  const dataPathAddr = resolveDataPath(request.dataPathAddr, followed, found);
   const at = (port: number): string => formatHostPort({ host: advertiseAddr, port });
   const own = {
     nodeId: identity.nodeId,
@@ -78,7 +83,8 @@ async function relocate(
     ...before,
     advertiseAddr,
     advertisePort: advertisePort === listen.port ? undefined : advertisePort,
-    ...(dataPathAddr === undefined ? {} : { dataPathAddr }),
+    ...(isNamed ? { advertiseNamed: true } : {}),
+    ...(dataPathAddr !== undefined || follows ? { dataPathAddr } : {}),
     listenAddr: formatHostPort(listen),
     logAddr: reachedLocally(listen),
     managers: [own],

@@ -94,8 +94,9 @@ function putNode(id: string, state: Node['status']['state'], addr: string): void
       Platform: { Architecture: 'x86_64', OS: 'linux' },
       Resources: {},
       Engine: { EngineVersion: '20', Labels: {}, Plugins: [] },
+      AdvertiseAddr: addr,
     } as unknown as Node['description'],
-    status: { state, message: '', addr, dispatcher: '' },
+    status: { state, message: '', addr: '192.0.2.1', dispatcher: '' },
   };
   site.host.log.write([{ op: 'create', table: 'node', object }]);
 }

@@ -11,6 +11,7 @@ import {
   refusalBytes,
 } from '@shoal/link';
 import { type Mend, passRequest, passUpgrade, type Upstream } from '@shoal/link/proxy';
+import { reachedAt } from '@shoal/overlay';
 import type { Identity } from '@shoal/pki';
 import type { StateView } from '@shoal/state';
 import { z } from 'zod';
@@ -20,6 +21,7 @@ import { asAsked, execPlace, withExecId } from './exec-id.ts';
 import { type FoundTask, findTask, isIdLike, severalIds, type TaskContainer } from './find-task.ts';
 import { rejoinNetworks } from './rejoin.ts';
 import { nodeTitle, RemoteNode, whyAway } from './remote-node.ts';
+import { ShownContainers } from './shown-containers.ts';
 import { startAnswer } from './start-refusal.ts';
 
 /** Sends a request to another node over the link between the agents. */
@@ -42,9 +44,11 @@ const inspected = z.object({ Id: z.string(), Name: z.string() });
 /** Requests of the engine's API: to the engine of this host, or to that of the node that has the container. */
 export class ContainerRouter {
   readonly #options: ApiContext;
+  readonly #shown: ShownContainers;
 
   constructor(options: ApiContext) {
     this.#options = options;
+    this.#shown = new ShownContainers(options.engine);
   }
 
   async pass(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -55,8 +59,14 @@ export class ContainerRouter {
       return refusal(response, target.status, target.message);
     }
     const { upstream, ...how } = this.#ways(target);
-    const started = target.kind === 'engine' ? this.#started(request) : undefined;
-    if (started === undefined) return passRequest(upstream, request, response, how);
+    if (target.kind === 'node' || !this.#isMember)
+      return passRequest(upstream, request, response, how);
+    const started = startedBy(request);
+    if (started === undefined) {
+      const { method = '', url = '' } = request;
+      const shown = await this.#shown.passing(method, how.url ?? url);
+      return passRequest(upstream, request, response, { ...how, ...shown });
+    }
     await rejoinNetworks(this.#options, started);
     return passRequest(upstream, request, response, { mend: startAnswer, ...how });
   }
@@ -72,13 +82,10 @@ export class ContainerRouter {
     return passUpgrade(upstream, request, client, head, url);
   }
 
-  /** The container that is to be started, where networks of the swarm may have a part in it. */
-  #started({ method, url = '' }: IncomingMessage): string | undefined {
+  /** Others know nothing of a swarm. */
+  get #isMember(): boolean {
     const { kind } = this.#options.host.standing;
-    if (method !== 'POST' || (kind !== 'manager' && kind !== 'worker')) return undefined;
-    const call = containerCall(url);
-    if (call?.of !== 'container') return undefined;
-    return call.action === 'start' || call.action === 'restart' ? call.reference : undefined;
+    return kind === 'manager' || kind === 'worker';
   }
 
   #ways(target: Passed): {
@@ -185,7 +192,7 @@ export class ContainerRouter {
     if (node === undefined) return refused(503, `node ${nodeId} was removed`);
     const away = whyAway(node);
     if (away !== undefined) return refused(503, away);
-    const address = { host: node.status.addr, port: linkPort };
+    const address = { host: reachedAt(node), port: linkPort };
     return { kind: 'node', upstream: new RemoteNode({ nodeId, address, url, view, dial }) };
   }
 
@@ -216,4 +223,12 @@ interface Way {
 
 function refused(status: number, message: string): Refused {
   return { kind: 'refused', status, message };
+}
+
+/** The container that is to be started: networks of the swarm may have a part in it. */
+function startedBy({ method, url = '' }: IncomingMessage): string | undefined {
+  if (method !== 'POST') return undefined;
+  const call = containerCall(url);
+  if (call?.of !== 'container') return undefined;
+  return call.action === 'start' || call.action === 'restart' ? call.reference : undefined;
 }

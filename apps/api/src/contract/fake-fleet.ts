@@ -107,7 +107,7 @@ export class FakeFleet {
     const events = new SwarmEvents();
     host.onReplica = (replica) => void events.follow(replica);
     const client = new Engine(`unix://${path}`, { kind: 'unix', path });
-    await client.version();
+    await client.versions();
     const server = await createApiServer(
       {
         host: membershipOf(host),

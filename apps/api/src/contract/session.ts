@@ -13,7 +13,7 @@ export const stagings: Readonly<Record<string, (fleet: FakeFleet) => Promise<voi
   },
   'stack-ls-empty': (fleet) => removeServices(fleet, /^mini_/),
   'final-net-rm': (fleet) => removeServices(fleet, /./),
-  'locked-info': (fleet) => fleet.host('n1').powerCycle(),
+  'locked-info': (fleet) => fleet.host('n1').restart(),
 };
 
 async function removeServices(fleet: FakeFleet, names: RegExp): Promise<void> {

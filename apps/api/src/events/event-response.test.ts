@@ -1,5 +1,7 @@
-import { createServer, request, type ServerResponse } from 'node:http';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { createServer, request, ServerResponse } from 'node:http';
+import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { FakeSite } from '../testing/fake-host.ts';
 import { watchersMax } from './swarm-events.ts';
 
@@ -9,26 +11,39 @@ let site: FakeSite;
 /** What the engine was asked and has not answered; undefined once it answers at once. */
 let pings: ServerResponse[] | undefined;
 let streams: number;
+/** Whether the engine begins the events that it is asked for. */
+let isSilent: boolean;
 
 beforeEach(async () => {
   pings = [];
   streams = 0;
-  const fakeEngine = createServer(({ url = '' }, response) => {
+  isSilent = false;
+  const fakeEngine = createServer(({ url = '', socket }, response) => {
     if (url === '/_ping') {
       if (pings === undefined) pong(response);
       else pings.push(response);
+      return;
+    }
+    if (url === '/version') {
+      response.end('{}');
       return;
     }
     streams += 1;
     response.on('close', () => {
       streams -= 1;
     });
-    response.writeHead(200).flushHeaders();
+    if (!isSilent) response.writeHead(200).flushHeaders();
+    // As Go's server: who says no more waits for nothing that has no end.
+    socket.on('end', () => response.end());
   });
+  Object.assign(fakeEngine, { httpAllowHalfOpen: true });
   site = new FakeSite(fakeEngine);
   await site.start();
 });
-afterEach(() => site.close());
+afterEach(() => {
+  vi.restoreAllMocks();
+  return site.close();
+});
 
 /** A client of the events; `begun` once it is answered. */
 function client(): { readonly leave: () => void; readonly begun: Promise<void> } {
@@ -63,13 +78,50 @@ test('a client that leaves is forgotten, also while the engine is slow to say it
   const early = client();
   await expect.poll(() => pings, deadline).toHaveLength(1);
   early.leave();
-  await expect.poll(() => site.observed, deadline).toHaveLength(1);
   tellVersion();
+  await expect.poll(() => site.observed, deadline).toHaveLength(1);
   const patient = client();
   await patient.begun;
   expect(streams).toBe(1);
   expect(freeSlots()).toBe(watchersMax - 1);
   patient.leave();
+  await expect.poll(() => streams, deadline).toBe(0);
+  expect(freeSlots()).toBe(watchersMax);
+});
+
+test('a client that leaves while the engine does not begin is forgotten after a while', async () => {
+  tellVersion();
+  isSilent = true;
+  // The while is over at once.
+  vi.spyOn(ServerResponse.prototype, 'setTimeout').mockImplementation(function (
+    this: ServerResponse,
+    ms,
+    over,
+  ) {
+    if (ms > 0) over?.();
+    return this;
+  });
+  const leaving = client();
+  await expect.poll(() => streams, deadline).toBe(1);
+  expect(freeSlots()).toBe(watchersMax - 1);
+  leaving.leave();
+  await expect.poll(() => streams, deadline).toBe(0);
+  expect(freeSlots()).toBe(watchersMax);
+});
+
+test('a client that says no more is told the past; what would come has no end for it', async () => {
+  tellVersion();
+  await site.ask('POST', '/swarm/init', { ListenAddr: '0.0.0.0:2377' });
+  await site.ask('POST', '/secrets/create', { Name: 's', Data: 'eA==' });
+  for (const since of ['0', '1']) {
+    const socket = connect({ path: site.socket, allowHalfOpen: true });
+    const told = text(socket.end(`GET /v1.41/events?since=${since} HTTP/1.0\r\n\r\n`));
+    await expect(told).resolves.toContain('"Type":"secret"');
+  }
+  const idle = connect({ path: site.socket, allowHalfOpen: true });
+  idle.write('GET /v1.41/events HTTP/1.1\r\nHost: x\r\n\r\n');
+  await expect.poll(() => streams, deadline).toBe(1);
+  expect(await text(idle.end())).not.toContain('"Type"');
   await expect.poll(() => streams, deadline).toBe(0);
   expect(freeSlots()).toBe(watchersMax);
 });

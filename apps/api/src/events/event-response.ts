@@ -1,4 +1,5 @@
 import { ApiError, parseFilters, parseTime, type SwarmEvent } from '@shoal/docker-api';
+import { boundUnanswered, whenEnded } from '@shoal/link/proxy';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { ApiContext } from '../context.ts';
 import { arrivalOf, queryOf } from '../http/exchange.ts';
@@ -44,10 +45,13 @@ export async function sendEvents(
     upstream.destroy();
   });
   raw.on('error', () => raw.destroy());
+  boundUnanswered(request.raw, raw, upstream);
   upstream.once('response', (answer) => {
     const status = answer.statusCode ?? 502;
     raw.writeHead(status, { ...routedHeaders, 'content-type': 'application/json' });
     raw.flushHeaders();
+    // The engine ends its events then.
+    whenEnded(request.raw, raw, () => answer.socket.end());
     const isRefused = status !== 200;
     if (!isRefused) merged.begin(isPastWanted);
     const passOn = lines(isRefused ? send : (whole) => merged.passOn(whole));

@@ -1,5 +1,13 @@
-import { isBefore, isTerminal, type StateView, type Task } from '@shoal/state';
+import {
+  isBefore,
+  isTerminal,
+  meetsPlacement,
+  type StateView,
+  type Task,
+  taskAge,
+} from '@shoal/state';
 import { nodeName } from '../plan/outcome.ts';
+import { placeOf } from '../plan/touched.ts';
 
 /** Tasks of a slot that a chain goes back through. */
 export const chainTasksMax = 10;
@@ -33,8 +41,9 @@ export function chainOf(view: StateView, task: Task): readonly Link[] {
 }
 
 function slotMates(view: StateView, task: Task): readonly Task[] {
+  const place = placeOf(view, task);
   const mates = [...view.tasks.bySlot(task.serviceId, task.slot)];
-  const same = task.slot === 0 ? mates.filter(({ nodeId }) => nodeId === task.nodeId) : mates;
+  const same = place.nodeId === '' ? mates : mates.filter(({ nodeId }) => nodeId === place.nodeId);
   return same.sort((a, b) => a.meta.createdAt - b.meta.createdAt || (a.id < b.id ? -1 : 1));
 }
 
@@ -48,9 +57,23 @@ function origin(view: StateView, task: Task, before: Task | undefined): string {
   if (movedFrom !== undefined)
     return `was made to take over from ${nodeName(view, movedFrom).hostname}: rebalancing`;
   if (before === undefined) return `was made for slot ${task.slot} of revision ${revision}`;
-  if (before.revision !== revision)
+  if (!endedByItself(before) && isOutdated(view, before, revision))
     return `replaces ${before.id}: the service went from revision ${before.revision} to ${revision}`;
   return `replaces ${before.id}, which ${ending(view, before)}`;
+}
+
+function endedByItself({ status: { state } }: Task): boolean {
+  return state === 'failed' || state === 'rejected' || state === 'complete';
+}
+
+/** A task of an older revision that says the same of it is kept, with the number it has. */
+function isOutdated(view: StateView, { serviceId, revision, nodeId }: Task, to: number): boolean {
+  const current = view.revisions.of(serviceId, to);
+  if (revision === to || current === undefined) return revision !== to;
+  const age = taskAge(view.revisions.of(serviceId, revision), current);
+  if (age !== 'placement-differs') return age === 'old';
+  const node = view.nodes.get(nodeId);
+  return node !== undefined && !meetsPlacement(node, current);
 }
 
 /** How the one before came to its end. */
@@ -58,8 +81,7 @@ function ending(view: StateView, task: Task): string {
   const { state, err, container } = task.status;
   const code =
     container === undefined || container.exitCode === 0 ? '' : ` (exit code ${container.exitCode})`;
-  if (state === 'failed' || state === 'rejected' || state === 'complete')
-    return `ended as ${state}${code}${err === '' ? '' : `: ${err}`}`;
+  if (endedByItself(task)) return `ended as ${state}${code}${err === '' ? '' : `: ${err}`}`;
   const { displaced, nodeId } = task;
   if (displaced !== undefined) return `gave way to ${displaced.by}: ${displaced.reason}`;
   const node = view.nodes.get(nodeId);

@@ -1,5 +1,5 @@
 import { connect, type Socket } from 'node:net';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { bodyBytesMax } from '../http/bodies.ts';
 import { NetworkSite, service } from '../testing/fake-networks.ts';
 import { eventually } from '../testing/hosts.ts';
@@ -23,8 +23,8 @@ class RawClient {
   text = '';
   ended = false;
 
-  constructor(path: string) {
-    this.socket = connect(path);
+  constructor(path: string, allowHalfOpen: boolean) {
+    this.socket = connect({ path, allowHalfOpen });
     sockets.push(this.socket);
     this.socket.setEncoding('latin1');
     this.socket.on('data', (chunk: string) => {
@@ -53,7 +53,7 @@ class RawClient {
   }
 }
 
-const open = (): RawClient => new RawClient(site.socket);
+const open = (allowHalfOpen = false): RawClient => new RawClient(site.socket, allowHalfOpen);
 const post = (length: string): string =>
   `POST /services/create HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n${length}\r\n\r\n`;
 
@@ -101,10 +101,45 @@ test.each([
 test('a flood of headers is refused', async () => {
   const client = open();
   client.send('GET /_ping HTTP/1.1\r\nHost: x\r\n');
-  for (let at = 0; at < 2_000; at += 1) client.send(`X-${at}: ${'y'.repeat(100)}\r\n`);
+  for (let at = 0; at < 2_000; at += 1) client.send(`X-${at}: ${'y'.repeat(600)}\r\n`);
   client.send('\r\n');
   await client.answered('431');
   await expectAlive();
+});
+
+test('a filter of many ids is read', async () => {
+  const ids = Array.from({ length: 2_000 }, (_, at) => `s${at}`.padEnd(25, 'x'));
+  const filters = encodeURIComponent(JSON.stringify({ id: ids }));
+  const client = open();
+  client.send(`GET /tasks?filters=${filters} HTTP/1.1\r\nHost: x\r\n\r\n`);
+  await client.answered('200');
+});
+
+describe('a client that ends its writing', () => {
+  test.each([
+    ['is answered all the same', 'GET /services HTTP/1.0\r\n\r\n', ['200']],
+    [
+      'is answered all that it asked',
+      'GET /nodes HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(3),
+      ['200', '200', '200'],
+    ],
+    ['and has said nothing is left', '', []],
+    ['within the head of a request is refused', 'GET /services HTTP/1.1\r\n', ['400']],
+  ])('%s', async (_what, said, statuses) => {
+    const client = open(true);
+    client.socket.end(said);
+    await eventually('the connection is closed', () => client.ended || undefined);
+    expect(client.statuses).toEqual(statuses);
+    await expectAlive();
+  });
+
+  test('after its answer is left', async () => {
+    const client = open(true);
+    client.send('GET /_ping HTTP/1.1\r\nHost: x\r\n\r\n');
+    await client.answered('200');
+    client.socket.end();
+    await eventually('the connection is closed', () => client.ended || undefined);
+  });
 });
 
 test('pipelined requests are answered one after the other', async () => {
@@ -126,7 +161,7 @@ test('a body that is cut off changes nothing', async () => {
 });
 
 test('bodies that come slowly, and connections that say nothing, keep nobody from an answer', async () => {
-  const idle = Array.from({ length: 500 }, open);
+  const idle = Array.from({ length: 500 }, () => open());
   for (const client of idle.slice(0, 250)) client.send(`${post('Content-Length: 100')}{`);
   await eventually(
     'all are connected',

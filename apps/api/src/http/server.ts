@@ -34,6 +34,8 @@ import { canUpgrade } from './upgrades.ts';
 const keepAliveMs = 65_000;
 /** Longest wait for the head of a request, milliseconds. */
 const headersMsMax = 60_000;
+/** Longest head of a request, as of Go's server: filters may name hundreds of ids. */
+const headBytesMax = 1024 * 1024;
 
 export interface ApiServer {
   readonly app: FastifyInstance;
@@ -55,6 +57,7 @@ export async function createApiServer(
       keepAliveTimeout: keepAliveMs,
       headersTimeout: headersMsMax,
       requestTimeout: 0,
+      maxHeaderSize: headBytesMax,
       shouldUpgradeCallback: canUpgrade,
     },
     (request, response) => {
@@ -67,6 +70,8 @@ export async function createApiServer(
       gateway(engine, request, response, routed);
     },
   );
+  // Who has said all is answered, as by Go's server. The property is missing in the types.
+  Object.assign(server, { httpAllowHalfOpen: true });
   const sockets = new Set<Socket>();
   server.on('connection', (socket) => {
     sockets.add(socket);

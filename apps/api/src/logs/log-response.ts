@@ -7,6 +7,7 @@ import {
   nanoTime,
   parseLogOptions,
 } from '@shoal/docker-api';
+import { whenEnded } from '@shoal/link/proxy';
 import { LogStream } from '@shoal/proto';
 import type { Clock } from '@shoal/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -45,7 +46,13 @@ export async function sendLogs(
   raw.on('drain', () => follower.drained());
   raw.on('close', () => follower.stop());
   raw.on('error', () => follower.stop());
-  follower.start();
+  // As for Go's server: who waits for what has no end, and ends, has left.
+  const left = (): void => {
+    follower.stop();
+    raw.end();
+  };
+  if (options.follow) whenEnded(request.raw, raw, left);
+  if (!raw.writableEnded) follower.start();
   return reply;
 }
 

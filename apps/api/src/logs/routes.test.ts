@@ -1,4 +1,6 @@
 import { request } from 'node:http';
+import { connect, type Socket } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { LogStream, type LogSubscription } from '@shoal/proto';
 import { newId, systemClock, systemRandom } from '@shoal/runtime';
 import type { Node, Task } from '@shoal/state';
@@ -149,7 +151,8 @@ test('a client that left before its stream begins is followed for nobody', async
   call.end();
   await expect.poll(() => waiting).toBe(1);
   call.destroy();
-  await expect.poll(() => site.observed.length).toBe(3);
+  // What comes later is answered later: by then it is known that the client left.
+  await site.ask('GET', '/_ping');
   const stays = site.ask('GET', '/services/web/logs?stdout=1&tail=1');
   await expect.poll(() => waiting).toBe(2);
   go();
@@ -157,4 +160,21 @@ test('a client that left before its stream begins is followed for nobody', async
   expect(asked[0]?.subscription.tail).toBe(1);
   asked[0]?.listener.end('');
   await stays;
+});
+
+test('a log that is not followed is for a client that says no more, too; one that is followed ends', async () => {
+  addTask(newId(systemRandom));
+  dispatcherHolds();
+  const said = (follow: number): Socket => {
+    const socket = connect({ path: site.socket, allowHalfOpen: true });
+    socket.write(`GET /services/web/logs?stdout=1&follow=${follow} HTTP/1.1\r\nHost: x\r\n\r\n`);
+    return socket;
+  };
+  const whole = said(0).end();
+  await expect.poll(() => asked.length).toBe(1);
+  asked[0]?.listener.end('');
+  expect(await text(whole)).toMatch(/^HTTP\/1.1 200 .*\r\n0\r\n\r\n$/s);
+  const followed = said(1);
+  await expect.poll(() => asked.length).toBe(2);
+  expect(await text(followed.end())).toMatch(/^HTTP\/1.1 200 .*\r\n0\r\n\r\n$/s);
 });

@@ -282,13 +282,20 @@ describe('survivability', () => {
     expect(nodes[0]?.managers).toEqual(impact);
   });
 
-  test('names services whose local volume is on the node, replicas or not', () => {
+  const nfs = { Options: { type: 'nfs', o: 'addr=10.0.0.9', device: ':/x' } };
+  test.each<[string, readonly string[], Readonly<Record<string, unknown>>]>([
+    ['a volume of the engine is', ['db', 'everywhere'], {}],
+    ['one of an unnamed driver is', ['db', 'everywhere'], { DriverConfig: { Name: '' } }],
+    ['one that the engine mounts from elsewhere is not', [], { DriverConfig: nfs }],
+    ['one of another driver is not', [], { DriverConfig: { Name: 'rexray' } }],
+  ])('%s lost with its node, replicas or not', (_name, lost, VolumeOptions) => {
     const swarm = new SmallSwarm(2);
-    const Mounts = [{ Type: 'volume', Source: 'data', Target: '/data' } as const];
+    const Mounts = [{ Type: 'volume', Source: 'data', Target: '/data', VolumeOptions } as const];
     const TaskTemplate = { ContainerSpec: { Image: 'busybox', Mounts }, ForceUpdate: 0 };
     swarm.service('db', ['n1', 'n2'], { TaskTemplate });
+    swarm.service('everywhere', ['n1', 'n2'], { TaskTemplate, Mode: { Global: {} } });
     const { nodes } = finish(survivabilityOf(swarm.state.view, now));
-    const lost = [{ service: 'db', reason: 'local volume' }];
-    expect(nodes.map(({ losesOnly }) => losesOnly)).toEqual([lost, lost]);
+    const told = lost.map((service) => ({ service, reason: 'local volume' }));
+    expect(nodes.map(({ losesOnly }) => losesOnly)).toEqual([told, told]);
   });
 });

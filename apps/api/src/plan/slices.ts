@@ -8,6 +8,16 @@ const pauseMs = { foreground: 1, background: 16 } as const;
 /** Work that pauses by itself; undefined at each pause. */
 export type Sliced<T> = Generator<undefined, T>;
 
+/** The same work, given up at its next pause once nobody wants it; undefined then. */
+export function* whileWanted<T>(work: Sliced<T>, isWanted: () => boolean): Sliced<T | undefined> {
+  while (isWanted()) {
+    const step = work.next();
+    if (step.done) return step.value;
+    yield undefined;
+  }
+  return undefined;
+}
+
 /** Does the work to its end, a slice at a time, so that the process answers others in between. */
 export function inSlices<T>(
   work: Sliced<T>,

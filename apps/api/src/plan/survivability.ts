@@ -1,5 +1,5 @@
 import type { Instant, LogIndex } from '@shoal/runtime';
-import type { Node, StateView } from '@shoal/state';
+import { isLocalVolume, type Node, type StateView } from '@shoal/state';
 import { changesOf } from './hypothesis.ts';
 import { type NodeName, nodeName, outcomeOf, type Unplaced } from './outcome.ts';
 import { calmRehearsal, patienceFor } from './plan.ts';
@@ -92,13 +92,9 @@ function onlyOn(view: StateView, nodeId: string): NodeLoss['losesOnly'] {
   return lost.sort((a, b) => (a.service < b.service ? -1 : 1));
 }
 
-/** A named volume of the node's own engine; what other drivers keep is elsewhere. */
 function hasLocalVolume(view: StateView, serviceId: string, revision: number): boolean {
   const mounts = view.revisions.of(serviceId, revision)?.spec.TaskTemplate.ContainerSpec.Mounts;
-  return (mounts ?? []).some(({ Type, Source, VolumeOptions }) => {
-    const driver = (VolumeOptions?.['DriverConfig'] as { Name?: unknown } | undefined)?.Name;
-    return Type === 'volume' && Boolean(Source) && (driver === undefined || driver === 'local');
-  });
+  return (mounts ?? []).some(isLocalVolume);
 }
 
 function quorumWithout(view: StateView, node: Node): QuorumImpact | undefined {

@@ -9,12 +9,16 @@ const chunked = 'Transfer-Encoding: chunked\r\n\r\n5\r\nHELLO\r\n0\r\n\r\n';
 let site: FakeSite;
 let seen: string[];
 
-/** Speaks 1.41; echoes bodies, streams without end, tunnels on upgrades and says there what it heard. */
+/** Speaks 1.40 and 1.41; echoes bodies, streams without end, tunnels on upgrades and says there what it heard. */
 function fakeEngine(): Server {
   const server = createServer((incoming, response) => {
     const url = incoming.url ?? '';
-    seen.push(`${incoming.method} ${url}`);
     response.setHeader('Api-Version', '1.41');
+    if (url === '/_ping' || url === '/version') {
+      response.end('{"MinAPIVersion":"1.40"}');
+      return;
+    }
+    seen.push(`${incoming.method} ${url}`);
     if (url.includes('/stats')) {
       response.write('{"first":1}\n');
       return;
@@ -55,12 +59,14 @@ beforeEach(async () => {
 afterEach(() => site.close());
 
 describe('plain requests', () => {
-  test('go with a version that the engine speaks, and older ones as they are', async () => {
+  test('go with the nearest version that the engine speaks', async () => {
     await site.ask('GET', '/v1.50/containers/json?all=1');
     await site.ask('GET', '/v1.40/containers/json');
+    await site.ask('GET', '/v1.39/containers/json');
     await site.ask('GET', '/containers/json');
-    expect(seen.filter((line) => !line.includes('_ping'))).toEqual([
+    expect(seen).toEqual([
       'GET /v1.41/containers/json?all=1',
+      'GET /v1.40/containers/json',
       'GET /v1.40/containers/json',
       'GET /containers/json',
     ]);
@@ -84,6 +90,15 @@ describe('plain requests', () => {
     });
     expect(first).toBe('{"first":1}\n');
     call.destroy();
+  });
+
+  test.each([
+    ['is answered', 'POST /containers/x/echo', /said$/],
+    ['that has no end is told to the engine, which ends', 'POST /containers/x/stats', /"first":1/],
+  ])('the end of what a client says %s', async (_what, line, told) => {
+    const socket = connect({ path: site.socket, allowHalfOpen: true });
+    socket.end(`${line} HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nsaid`);
+    expect(await text(socket)).toMatch(told);
   });
 
   test('an answer that breaks off does not look whole', async () => {

@@ -55,6 +55,15 @@ describe('a container run by hand', () => {
     ]);
   });
 
+  test('keeps the numbers of its settings, however large', async () => {
+    await site.create('demo', { Attachable: true });
+    site.attach = async () => ({ kind: 'attached', engineNetwork: 'shoal-demo' });
+    const settings = (network: string): string =>
+      `{"HostConfig":{"NetworkMode":"${network}","CpuShares":2,"Ulimits":[{"Soft":9223372036854775807,"Hard":-1}],"x":1.50},"NetworkingConfig":{"EndpointsConfig":{}}}`;
+    await site.ask('POST', '/containers/create', settings('demo'));
+    expect(site.engine.said).toEqual([settings('shoal-demo')]);
+  });
+
   test.each<[string, readonly string[], readonly string[], string | undefined]>([
     ['the host’s', [], ['10.0.1.1', '192.0.2.1', '192.0.2.2'], undefined],
     ['the user’s own', ['192.0.2.54'], ['10.0.1.1', '192.0.2.54'], '192.0.2.54'],

@@ -25,8 +25,22 @@ function readBody({ body, headers }: FastifyRequest): unknown {
   if (typeof body !== 'string' || !isJsonContentType(headers['content-type'] ?? ''))
     return undefined;
   try {
-    return JSON.parse(body);
+    return JSON.parse(body, asWritten);
   } catch {
     return undefined;
   }
+}
+
+declare global {
+  interface JSON {
+    /** Missing in the types: what is written as that very text. */
+    rawJSON(text: string): object;
+  }
+}
+
+/** The engine's numbers have 64 bits, and ours do not: those that would change stay text. */
+function asWritten(_key: string, value: unknown, context?: { readonly source?: string }): unknown {
+  const source = context?.source;
+  if (typeof value !== 'number' || source === undefined || String(value) === source) return value;
+  return JSON.rawJSON(source);
 }

@@ -8,7 +8,7 @@ let asked: { readonly path: string; readonly auth: string | undefined }[] = [];
 
 function registry(request: IncomingMessage): { readonly status: number; readonly json: object } {
   const { url = '', headers } = request;
-  if (url === '/_ping') return { status: 200, json: {} };
+  if (url === '/_ping' || url === '/version') return { status: 200, json: {} };
   asked.push({ path: url, auth: headers['x-registry-auth']?.toString() });
   if (url.startsWith('/distribution/known'))
     return { status: 200, json: { Descriptor: { digest }, Platforms: [] } };
@@ -163,6 +163,34 @@ describe('volumes of the cluster', () => {
     expect(await site.ask('POST', '/v1.41/volumes/create', cluster)).toMatchObject({ status: 201 });
     expect(await site.ask('POST', '/volumes/create', { Name: 'v' })).toMatchObject({ status: 201 });
   });
+});
+
+describe('with an engine that refuses versions before 1.44', () => {
+  const engine = createServer(({ url = '' }, response) => {
+    const [, minor] = /^\/v1\.(\d+)\//.exec(url) ?? [];
+    const isRefused = minor !== undefined && Number(minor) < 44;
+    response.writeHead(isRefused ? 400 : 200, { 'api-version': '1.52' });
+    if (isRefused) response.end('{"message":"too old"}');
+    else if (url === '/version') response.end('{"ApiVersion":"1.52","MinAPIVersion":"1.44"}');
+    else response.end(url.includes('/events') ? '' : '[]');
+  });
+  let newest: FakeSite;
+  beforeEach(async () => {
+    newest = new FakeSite(engine);
+    await newest.start();
+    await newest.ask('POST', '/swarm/init', { ListenAddr: '0.0.0.0:2377' });
+  });
+  afterEach(() => newest.close());
+
+  test.each(['1.24', '1.41', '1.43', '1.44', '1.50'])(
+    'clients of %s are served',
+    async (spoken) => {
+      for (const path of ['info', 'networks', 'events?since=1&until=2', 'containers/json'])
+        expect(await newest.ask('GET', `/v${spoken}/${path}`)).toMatchObject({ status: 200 });
+      const { json } = await newest.ask('GET', `/v${spoken}/version`);
+      expect(json).toMatchObject({ ApiVersion: '1.50', MinAPIVersion: '1.24' });
+    },
+  );
 });
 
 test('a secret with a template needs a client of 1.37', async () => {

@@ -140,6 +140,7 @@ test('drift: per host and network what each consumer serves, and who was not ask
 test('reachability: every pair with path and cause; silent hosts and dispatchers are named', async () => {
   addNode('w1', 'host-b');
   addNode('w2', 'host-a');
+  addNode('w3', 'away');
   addLease('dispatcher@b/0', '127.0.0.1:1');
   const [path, cause] = ['gossip 7946/tcp', 'no route to the host'];
   paths = [
@@ -159,6 +160,7 @@ test('reachability: every pair with path and cause; silent hosts and dispatchers
     },
   ]);
   expect(answer.Gaps).toContain('host-a did not answer in time');
+  expect(answer.Gaps).toContain('away is ready: it could try no path');
   expect(answer.Gaps.some((gap) => gap.startsWith('dispatcher@b/0 did not answer'))).toBe(true);
   expect(asked).toEqual([{ timeoutMs: 500 }]);
   expect((await site.ask('POST', '/shoal/v1/net/check', { timeoutMs: 5 })).status).toBe(400);

@@ -116,7 +116,7 @@ export function driftReport(
   const key = (row: (typeof rows)[number]): string => `${row.Network.Name} ${row.Host.Hostname}`;
   return {
     Hosts: rows.sort((a, b) => (key(a) < key(b) ? -1 : 1)),
-    Gaps: [...gaps, ...missingHosts(view, seen)],
+    Gaps: [...gaps, ...missingHosts(view, seen, 'nothing is known of it')],
   };
 }
 
@@ -143,7 +143,7 @@ export function matrixReport(
     Gaps: [
       ...gaps,
       ...silent.map(({ Hostname }) => `${Hostname} did not answer in time`),
-      ...missingHosts(view, new Set(nodes.map(({ nodeId }) => nodeId))),
+      ...missingHosts(view, new Set(nodes.map(({ nodeId }) => nodeId)), 'it could try no path'),
     ],
   };
 }
@@ -155,13 +155,15 @@ function hostOf(
   return { ID: nodeId, Hostname: view.nodes.get(nodeId)?.description?.Hostname ?? nodeId };
 }
 
-/** Hosts that have no session: nobody can say anything of them. */
-function missingHosts(view: StateView, seen: ReadonlySet<string>): readonly string[] {
+/** Hosts that have no session, and what that means for the answer. */
+function missingHosts(
+  view: StateView,
+  seen: ReadonlySet<string>,
+  meaning: string,
+): readonly string[] {
   return [...view.nodes.values()]
     .filter(({ id }) => !seen.has(id))
-    .map(
-      ({ id, status }) => `${hostOf(view, id).Hostname} is ${status.state}: nothing is known of it`,
-    );
+    .map(({ id, status }) => `${hostOf(view, id).Hostname} is ${status.state}: ${meaning}`);
 }
 
 /** Asks dispatchers over mutual TLS; a connection lives as long as its call. */

@@ -1,3 +1,6 @@
+import { type ClientRequest, request } from 'node:http';
+import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
 import type { DecisionsRequest } from '@shoal/proto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { FakeSite } from '../testing/fake-host.ts';
@@ -43,6 +46,31 @@ describe('plans', () => {
     const answer = await plan(body);
     expect(answer.status).toBe(status);
     expect(answer.text).toContain(words);
+  });
+
+  test('end with the client that asked, and make room for others', async () => {
+    await create('web', { Mode: { Replicated: { Replicas: 1 } } });
+    const short = () => plan({ kind: 'scale', service: 'web', replicas: 2 });
+    const clients = [1, 2].map((): ClientRequest => {
+      const headers = { 'content-type': 'application/json' };
+      const at = { socketPath: site.socket, path: '/shoal/v1/plan', method: 'POST', headers };
+      const call = request(at).on('error', () => undefined);
+      call.end(JSON.stringify({ kind: 'scale', service: 'web', replicas: 1_000_000 }));
+      return call;
+    });
+    const soon = { timeout: 5_000, interval: 20 };
+    await expect.poll(async () => (await short()).status, soon).toBe(503);
+    for (const client of clients) client.destroy();
+    await expect.poll(async () => (await short()).status, soon).toBe(200);
+  });
+
+  test('leave no connection behind when they are given up', async () => {
+    await create('web', { Mode: { Replicated: { Replicas: 1 } } });
+    const body = JSON.stringify({ kind: 'scale', service: 'web', replicas: 1_000_000 });
+    const head = `Host: x\r\nContent-Type: application/json\r\nContent-Length: ${body.length}`;
+    const client = connect({ path: site.socket, allowHalfOpen: true });
+    client.end(`POST /shoal/v1/plan HTTP/1.1\r\n${head}\r\n\r\n${body}`);
+    expect(await text(client)).toBe('');
   });
 
   test('of a global service cannot scale it', async () => {

@@ -9,7 +9,7 @@ import { hypothesis, plan, survivability } from '../openapi/answers/plan.ts';
 import { answering, sendAnswer } from '../openapi/operation.ts';
 import type { Hypothesis } from '../plan/hypothesis.ts';
 import { planOf } from '../plan/plan.ts';
-import { inSlices } from '../plan/slices.ts';
+import { inSlices, whileWanted } from '../plan/slices.ts';
 import { SurvivabilityKeeper } from '../plan/survivability-keeper.ts';
 
 /** Plans made at the same time; each holds a copy of the state's indices. */
@@ -37,7 +37,18 @@ export function shoalPlanRoutes(app: FastifyInstance, context: ApiContext): void
     if (plans >= plansMax) throw new ApiError(503, 'other plans are being made: try again soon');
     plans += 1;
     try {
-      const made = await inSlices(planOf(view, supposed, clock.now()), clock);
+      const work = planOf(view, supposed, clock.now());
+      const made = await inSlices(
+        // Who ends its writing has left, as far as can be told.
+        whileWanted(work, () => !reply.raw.destroyed && !asked.raw.socket.readableEnded),
+        clock,
+      );
+      if (made === undefined) {
+        // Nobody reads an answer, and without one a half-open connection would stay.
+        reply.hijack();
+        reply.raw.destroy();
+        return reply;
+      }
       if (made.kind === 'refused') throw new ApiError(400, made.reason);
       return sendAnswer(reply, planned, made.plan);
     } finally {

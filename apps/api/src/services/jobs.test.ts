@@ -85,6 +85,25 @@ describe('a job', () => {
     expect((await read()).UpdateStatus).toBeUndefined();
   });
 
+  test('by a schedule waits for it after a rollback too, also over a forced update', async () => {
+    await create(job(daily));
+    await update(job({ Labels: { ...daily.Labels, a: '1' } }));
+    await update(job(daily), '&rollback=previous');
+    expect(await runOf()).toBeUndefined();
+    await update(job(daily, 1));
+    const path = '/shoal/v1/services/job/rollback';
+    expect(await site.ask('POST', path)).toMatchObject({ status: 200 });
+    expect(await runOf()).toBe(0);
+  });
+
+  test('runs at once after a rollback to what had no schedule', async () => {
+    await create(job());
+    await update(job(daily));
+    expect(await runOf()).toBe(0);
+    await update(job(), '&rollback=previous');
+    expect(await runOf()).toBe(1);
+  });
+
   test.each([
     [job({ UpdateConfig: { Parallelism: 1 } }), 'Jobs may not have an update config'],
     [

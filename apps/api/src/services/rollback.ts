@@ -2,8 +2,8 @@ import { ApiError, apiErrors } from '@shoal/docker-api';
 import type { Clock } from '@shoal/runtime';
 import {
   isJob,
+  jobStatusAfter,
   type Meta,
-  nextJobStatus,
   type Revision,
   type Service,
   type StateView,
@@ -36,8 +36,8 @@ export function rolledBack(
     revision: to,
     previousRevision: service.revision,
     endpoint: endpointAt(service.endpoint, target),
-    // A job is not updated task by task: it runs again.
-    ...(isJob(target.spec) && { jobStatus: nextJobStatus(service.jobStatus, to, now) }),
+    // A job is not updated task by task: it runs again, by its schedule if it has one. Going back forces nothing.
+    jobStatus: jobStatusAfter(service.jobStatus, undefined, target, now),
     updateStatus: isJob(target.spec)
       ? undefined
       : {

@@ -38,6 +38,8 @@ export class FakeEngine {
   /** Containers as they are inspected, by the name they are asked for by. */
   readonly containers: Record<string, object> = {};
   readonly done: { readonly call: string; readonly body: unknown }[] = [];
+  /** The bodies of what it was asked to do, as they came. */
+  readonly said: string[] = [];
   readonly server: Server = createServer((request, response) => {
     const refused = () => fail(400, 'the fake engine cannot read this');
     void this.#answer(request)
@@ -64,6 +66,7 @@ export class FakeEngine {
       return { status: 404, json: { message: `network ${ref} not found` } };
     }
     const call = `${request.method} ${path}`;
+    this.said.push(body);
     this.done.push({
       call,
       body: body === '' ? url.searchParams.get('filters') : JSON.parse(body),

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseSwarmInit, parseSwarmJoin, parseSwarmUpdate } from '@shoal/docker-api';
-import { forgetUnlockKeys, lockOf } from '@shoal/pki';
+import { lockOf } from '@shoal/pki';
 import { type Instant, silentLogger, systemClock, systemRandom } from '@shoal/runtime';
 import { freePort } from '@shoal/runtime/testing';
 import type { Replica } from '@shoal/stage';
@@ -84,7 +84,10 @@ export class TestHost {
       logLevel: 'error',
       readLeaseMs: 0,
       metrics: clusterMetrics(new Registry()),
-      network: async () => ({ interfaces: [], defaultInterface: undefined }),
+      network: async () => ({
+        interfaces: [{ name: 'eth0', addresses: [{ address, internal: false }] }],
+        defaultInterface: 'eth0',
+      }),
       probes: this.#probes,
       agentMsMax: 0,
       agent: async () => undefined,
@@ -201,14 +204,6 @@ export class TestHost {
   /** Ends the process in an orderly way and starts it again. */
   async restart(): Promise<void> {
     await this.membership.stop();
-    this.membership = this.#make();
-    await this.membership.start();
-  }
-
-  /** The same for a host that forgets what its memory held: it comes back locked where autolock is on. */
-  async powerCycle(): Promise<void> {
-    await this.membership.stop();
-    await forgetUnlockKeys(this.dataDir);
     this.membership = this.#make();
     await this.membership.start();
   }

@@ -44,6 +44,7 @@ describe('status', () => {
     ready: true,
     logIndex: 42,
     detail: '',
+    build: null,
   };
   test('shows a row for each process', () => {
     const text = describeStatus({
@@ -66,6 +67,22 @@ describe('status', () => {
     expect(rows[2]?.[5]).toBe('not ready');
     expect(rows[3]).toEqual(['scheduler', 'leader', '-', '-', '2', 'restarting', '42', 'code 3']);
     expect(text).toContain('No supervisor runs');
+  });
+  test('marks what runs another build than the one here, and says what changes that', () => {
+    const supervisor = null;
+    const processes = [
+      one,
+      { ...one, process: 'agent', detail: 'waits' },
+      { ...one, process: 'dns' },
+    ];
+    const text = describeStatus({ supervisor, processes }, ['api', 'agent']);
+    const rows = text.split('\n').map((row) => row.trim().split(/ {3,}/));
+    expect(rows.slice(1, 4).map((row) => row[7])).toEqual([
+      'another build',
+      'another build; waits',
+      undefined,
+    ]);
+    expect(text).toContain('runs as api, agent: ./shoal down && ./shoal up changes that');
   });
   test('of nothing has a code of its own', async () => {
     expect(await status(join(directory, 'none'), false, fakeTerminal)).toBe(3);

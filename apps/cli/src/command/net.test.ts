@@ -88,6 +88,23 @@ test('check on a host that is alone says that there is no path', async () => {
   expect(said).toEqual(['there is no other host, and so no path between hosts']);
 });
 
+test.each([
+  [[], 'no path between hosts could be tried'],
+  [
+    [pair('a', 'b')],
+    'all 1 paths between hosts that could be tried work; others could not be tried',
+  ],
+  [[pair('a', 'b', 'no answer')], '1 of 1 paths between hosts that could be tried do not work'],
+])(
+  'check fails when a host could not be asked, and claims no more than was tried: %j',
+  async (Pairs, message) => {
+    answer = { Pairs, Gaps: ['b is down: it could try no path'] };
+    const check = checkNetworks(false, { socket, json: false }, fakeTerminal);
+    await expect(check).rejects.toThrow(message);
+    expect(said).toEqual(['b is down: it could try no path']);
+  },
+);
+
 test('check says when everything works; all pairs on request, and all for programs', async () => {
   answer = { Pairs: [pair('a', 'b')], Gaps: [] };
   await checkNetworks(false, { socket, json: false }, fakeTerminal);

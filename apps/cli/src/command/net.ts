@@ -76,7 +76,7 @@ export async function verifyNetworks(
   throw new CommandError(`${differ.length} of ${Hosts.length} differ from what the log implies`);
 }
 
-/** Shows which hosts cannot reach which, by what path and why. Fails when some cannot. */
+/** Shows which hosts cannot reach which, by what path and why. Fails when some cannot, or could not be asked. */
 export async function checkNetworks(
   all: boolean,
   { socket, json }: Options,
@@ -102,11 +102,25 @@ export async function checkNetworks(
       );
     }
     for (const gap of Gaps) terminal.say(gap);
-    if (Pairs.length === 0) terminal.say('there is no other host, and so no path between hosts');
-    else if (failed.length === 0) terminal.say(`all ${Pairs.length} paths between hosts work`);
+    if (Gaps.length === 0 && failed.length === 0)
+      terminal.say(
+        Pairs.length === 0
+          ? 'there is no other host, and so no path between hosts'
+          : `all ${Pairs.length} paths between hosts work`,
+      );
   }
-  if (failed.length === 0) return;
-  throw new CommandError(`${failed.length} of ${Pairs.length} paths between hosts do not work`);
+  const fault = pathFault(Pairs.length, failed.length, Gaps.length > 0);
+  if (fault !== undefined) throw new CommandError(fault);
+}
+
+/** What is wrong with the paths that were tried, or that some were not; undefined when nothing is. */
+function pathFault(tried: number, failed: number, hasGaps: boolean): string | undefined {
+  if (failed > 0)
+    return `${failed} of ${tried} paths between hosts ${hasGaps ? 'that could be tried ' : ''}do not work`;
+  if (!hasGaps) return undefined;
+  return tried === 0
+    ? 'no path between hosts could be tried'
+    : `all ${tried} paths between hosts that could be tried work; others could not be tried`;
 }
 
 /** Adds `net verify` and `net check`. */

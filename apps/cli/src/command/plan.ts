@@ -23,6 +23,9 @@ const planSchema = z.object({
 });
 export type Plan = z.output<typeof planSchema>;
 
+/** In a large swarm every move of a rebalancing is played through. */
+const planWait = { ms: 10 * 60_000, tooLong: 'the plan takes longer than 10 minutes' };
+
 /** Exit code when something would find no place. */
 export const exitWontFit = 4;
 
@@ -37,7 +40,7 @@ async function plan(
   { socket, json }: Options,
   terminal: Terminal,
 ): Promise<number> {
-  const answer = await askApi(socket, 'POST', '/shoal/v1/plan', request);
+  const answer = await askApi(socket, 'POST', '/shoal/v1/plan', request, planWait);
   const parsed = planSchema.parse(answer);
   terminal.print(json ? JSON.stringify(answer, undefined, 2) : planText(parsed));
   return parsed.counts.wontFit > 0 ? exitWontFit : 0;

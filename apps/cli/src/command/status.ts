@@ -1,4 +1,6 @@
+import { otherBuilds, otherBuildsSentence } from '../host/build.ts';
 import { type HostStatus, hostStatus, type ProcessStatus } from '../host/health.ts';
+import { repositoryRoot } from '../host/layout.ts';
 import { formatTable, type Terminal } from '../terminal.ts';
 
 /** Exit code when nothing runs, as of `systemctl status`. */
@@ -8,12 +10,16 @@ export const exitNotRunning = 3;
 export async function status(runDir: string, json: boolean, terminal: Terminal): Promise<number> {
   const found = await hostStatus(runDir);
   if (json) terminal.print(JSON.stringify(found, undefined, 2));
-  else terminal.print(describe(found));
+  else terminal.print(describe(found, otherBuilds(found.processes, repositoryRoot())));
   if (found.processes.length === 0) return exitNotRunning;
   return found.processes.every(({ healthy }) => healthy) ? 0 : 1;
 }
 
-export function describe({ supervisor, processes }: HostStatus): string {
+/** `others` are those that run another build than the one here. */
+export function describe(
+  { supervisor, processes }: HostStatus,
+  others: readonly string[] = [],
+): string {
   if (processes.length === 0) return 'Nothing runs; ./shoal up starts it.';
   const table = formatTable([
     ['PROCESS', 'ROLE', 'PID', 'UPTIME', 'RESTARTS', 'HEALTH', 'LOG', 'DETAIL'],
@@ -25,11 +31,18 @@ export function describe({ supervisor, processes }: HostStatus): string {
       String(one.restarts),
       healthWord(one),
       one.logIndex === null ? '-' : String(one.logIndex),
-      one.detail,
+      [...(others.includes(one.process) ? ['another build'] : []), one.detail]
+        .filter((text) => text !== '')
+        .join('; '),
     ]),
   ]);
-  if (supervisor !== null) return table;
-  return `${table}\nNo supervisor runs: what dies is not restarted. ./shoal up starts one.`;
+  const remarks = [
+    ...(supervisor === null
+      ? ['No supervisor runs: what dies is not restarted. ./shoal up starts one.']
+      : []),
+    ...(others.length > 0 ? [otherBuildsSentence(others)] : []),
+  ];
+  return [table, ...remarks].join('\n');
 }
 
 function healthWord({ state, healthy, ready }: ProcessStatus): string {

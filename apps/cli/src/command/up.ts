@@ -3,8 +3,10 @@ import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { identityFile } from '@shoal/pki/identity';
 import { errorMessage, systemClock } from '@shoal/runtime';
+import { otherBuilds, otherBuildsSentence } from '../host/build.ts';
 import { type HostConfig, hostArguments, hostFlags } from '../host/config.ts';
 import { engineAnswers, ensureEngine } from '../host/engine.ts';
+import { hostStatus } from '../host/health.ts';
 import { controlSocket, logDirectory, repositoryRoot } from '../host/layout.ts';
 import { hostPlan } from '../host/plan.ts';
 import {
@@ -26,7 +28,7 @@ export interface UpRequest {
   readonly foreground: boolean;
 }
 
-/** Brings the host up: engine, supervisor, processes. Does nothing where all that runs. */
+/** Brings the host up: engine, supervisor, processes. Where all that runs it does nothing but say whether it runs as built here. */
 export async function up(request: UpRequest, terminal: Terminal): Promise<void> {
   const { config } = request;
   const running = await askSupervisor(controlSocket(config.runDir), { command: 'status' });
@@ -38,7 +40,10 @@ export async function up(request: UpRequest, terminal: Terminal): Promise<void> 
       () => undefined,
       () => undefined,
     );
-    terminal.print(`Already running (supervisor ${running.pid}); nothing to do.`);
+    const { processes } = await hostStatus(running.config.runDir);
+    const others = otherBuilds(processes, repositoryRoot());
+    const rest = others.length === 0 ? 'nothing to do.' : otherBuildsSentence(others);
+    terminal.print(`Already running (supervisor ${running.pid}); ${rest}`);
     terminal.print(nextSteps(running.config));
     return;
   }

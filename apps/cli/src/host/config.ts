@@ -85,7 +85,7 @@ export const hostFlags: readonly HostFlag[] = [
     key: 'metricsPortBase',
     flag: '--metrics-port-base',
     value: 'port',
-    about: 'first of six ports on 127.0.0.1 for metrics and health',
+    about: 'first of eight ports on 127.0.0.1 for metrics and health',
     fallback: '9371',
   },
 ];

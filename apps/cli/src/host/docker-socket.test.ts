@@ -14,7 +14,8 @@ let server: Server;
 beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), 'shoal-socket-'));
   socket = join(directory, 'docker.sock');
-  server = createServer((_request, response) => {
+  server = createServer(({ url }, response) => {
+    if (url === '/slow') return;
     response.writeHead(200, { 'content-length': '1000' });
     response.write('{"half":', () => response.destroy());
   });
@@ -28,6 +29,14 @@ afterEach(async () => {
 test('an answer that is cut off is an error in one sentence', async () => {
   const asked = askApi(socket, 'GET', '/shoal/v1/status');
   await expect(asked).rejects.toThrow(/no api answers at .*docker\.sock \(aborted\)/);
+});
+
+test.each([
+  [{ ms: 20 }, /no api answers at .*docker\.sock \(no answer in time\)/],
+  [{ ms: 20, tooLong: 'the plan takes longer than that' }, /^the plan takes longer than that$/],
+])('an answer that takes too long is one too: %j', async (wait, message) => {
+  const asked = askApi(socket, 'POST', '/slow', {}, wait);
+  await expect(asked).rejects.toThrow(message);
 });
 
 test('an engine that ends while it says its version does not answer', async () => {

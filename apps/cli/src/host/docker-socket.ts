@@ -2,8 +2,14 @@ import { request } from 'node:http';
 import { z } from 'zod';
 import { CommandError } from '../terminal.ts';
 
-/** Longest wait for an answer of this host's api, milliseconds. */
-const answerMs = 30_000;
+/** How long an answer of this host's api may take. */
+export interface Wait {
+  readonly ms: number;
+  /** A sentence for people, of an api that may well be at work; absent where none is that slow. */
+  readonly tooLong?: string;
+}
+
+const shortWait: Wait = { ms: 30_000 };
 /** Largest answer that is read, bytes. */
 const answerBytesMax = 64 * 1024 * 1024;
 
@@ -29,8 +35,9 @@ export async function askApi(
   method: string,
   path: string,
   request?: unknown,
+  wait = shortWait,
 ): Promise<unknown> {
-  const { status, text } = await call(socketPath, method, path, request);
+  const { status, text } = await call({ socketPath, method, path }, request, wait);
   const body = parse(text);
   if (status < 300) return body;
   const told = refusal.safeParse(body);
@@ -45,12 +52,19 @@ interface Answer {
   readonly text: string;
 }
 
-function call(socketPath: string, method: string, path: string, body: unknown): Promise<Answer> {
+interface Target {
+  readonly socketPath: string;
+  readonly method: string;
+  readonly path: string;
+}
+
+function call(target: Target, body: unknown, { ms, tooLong }: Wait): Promise<Answer> {
   const headers = body === undefined ? {} : { 'content-type': 'application/json' };
   return new Promise((resolve, reject) => {
-    const failed = ({ message }: Error): void =>
-      reject(new CommandError(`no api answers at ${socketPath} (${message}); is this host up?`));
-    const options = { socketPath, method, path, headers, timeout: answerMs };
+    const away = (why: string): string =>
+      `no api answers at ${target.socketPath} (${why}); is this host up?`;
+    const failed = ({ message }: Error): void => reject(new CommandError(away(message)));
+    const options = { ...target, headers, timeout: ms };
     const asked = request(options, (response) => {
       const parts: Buffer[] = [];
       let bytes = 0;
@@ -64,7 +78,10 @@ function call(socketPath: string, method: string, path: string, body: unknown): 
       );
       response.on('error', failed);
     });
-    asked.on('timeout', () => asked.destroy(new Error('no answer in time')));
+    asked.on('timeout', () => {
+      reject(new CommandError(tooLong ?? away('no answer in time')));
+      asked.destroy();
+    });
     asked.on('error', failed);
     asked.end(body === undefined ? undefined : JSON.stringify(body));
   });

@@ -34,6 +34,8 @@ export interface ProcessStatus {
   readonly ready: boolean;
   readonly logIndex: number | null;
   readonly detail: string;
+  /** What its supervisor started it from; null without one. */
+  readonly build: string | null;
 }
 
 export interface HostStatus {
@@ -59,7 +61,7 @@ export async function hostStatus(runDir: string): Promise<HostStatus> {
     .filter(({ pid }) => !supervised.some((child) => child.pid === pid))
     .map(async (record): Promise<ProcessStatus> => {
       const { process, pid } = record;
-      const state = { state: 'running', uptimeMs: 0, restarts: 0 };
+      const state = { state: 'running', uptimeMs: 0, restarts: 0, build: null };
       return { process, pid, ...state, ...(await healthOf(record)) };
     });
   return {

@@ -1,9 +1,11 @@
-import { readFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { nodeEnvironment, nodeFlags } from '@shoal/runtime/process';
-import { describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
+import { buildOf, otherBuilds } from './build.ts';
 import { type HostConfig, hostArguments, hostFlags, readHostConfig } from './config.ts';
-import { hostPlan, processNames } from './plan.ts';
+import { hostPlan, processNames, programOf } from './plan.ts';
 import { canInstall, dockerEngine, findProgram, missingSentences } from './preflight.ts';
 
 function read(texts: Parameters<typeof readHostConfig>[0]): HostConfig {
@@ -63,6 +65,43 @@ test('every process of the plan has its own admin port and the mark of its super
     expect(env).toMatchObject({ SHOAL_SUPERVISED_IN: '/tmp/a', ...nodeEnvironment });
 });
 
+describe('builds', () => {
+  const root = mkdtempSync(join(tmpdir(), 'shoal-builds-'));
+  const put = (name: string, text: string): void => {
+    mkdirSync(join(root, 'apps', name, 'dist'), { recursive: true });
+    writeFileSync(join(root, 'apps', name, 'dist/main.mjs'), text);
+  };
+  afterAll(() => rmSync(root, { recursive: true }));
+
+  test('are told apart by all bundles of a program, whenever they were written', () => {
+    put('api', 'same');
+    const program = programOf(root, 'api');
+    const before = buildOf(program);
+    put('api', 'same');
+    writeFileSync(`${program}.map`, 'beside');
+    expect(buildOf(program)).toBe(before);
+    writeFileSync(join(root, 'apps/api/dist/voter.mjs'), 'thread');
+    expect(buildOf(program)).not.toBe(before);
+    expect(buildOf(join(root, 'apps/none/dist/main.mjs'))).toBe('');
+  });
+  test('that run are compared with those that are there', () => {
+    for (const name of ['api', 'agent', 'dns', 'scheduler']) put(name, name);
+    const is = (process: string, build: string | null, pid: number | null = 1) => ({
+      process,
+      pid,
+      build,
+    });
+    const found = [
+      is('dns', 'another'),
+      is('api', buildOf(programOf(root, 'api'))),
+      is('agent', ''),
+      is('scheduler', 'another', null),
+      is('api', null),
+    ];
+    expect(otherBuilds(found, root)).toEqual(['agent', 'dns']);
+  });
+});
+
 /** The lines of an image's Dockerfile, then those of the image it stands on. */
 function linesOf(image: string): readonly string[] {
   const file = join(import.meta.dirname, '../../../../deploy/images', image, 'Dockerfile');
@@ -81,6 +120,34 @@ test.each([...processNames])('the image of %s runs Node.js as the supervisor doe
     .flatMap((line) => line.split(' '));
   for (const [variable, value] of Object.entries(nodeEnvironment))
     expect(variables).toContain(`${variable}=${value}`);
+});
+
+describe.each(['manager', 'worker'])('the compose file of a %s', (kind) => {
+  const file = join(import.meta.dirname, '../../../../deploy/compose', `${kind}.yml`);
+  const text = readFileSync(file, 'utf8');
+  const runDir = '$' + '{SHOAL_RUN_DIR:-/run/shoal}';
+  /** What the line of a service's block, or of a list it takes over, says of each service. */
+  const blockOf = (service: string): string => {
+    const block = new RegExp(`\\n  ${service}:\\n((?:    .*\\n)+)`).exec(text)?.[1] ?? '';
+    const list = /volumes: \*(\S+)/.exec(block)?.[1];
+    const shared = new RegExp(`&${list}\\n((?:  - .*\\n)+)`).exec(text)?.[1] ?? '';
+    return block + shared;
+  };
+  const services = [...text.matchAll(/image: shoal-(\S+)/g)].map(([, name = '']) => name);
+
+  test('gives the run directory the path of the host, which its engine knows', () => {
+    expect(text).toContain(` SHOAL_RUN_DIR: ${runDir}\n`);
+    expect(text).toContain(` SHOAL_SOCKET: ${runDir}/docker.sock\n`);
+    for (const service of services)
+      expect(blockOf(service), service).toContain(`- ${runDir}:${runDir}\n`);
+  });
+  test('shares the memory of the host with those that keep secrets there', () => {
+    const sharing = services.filter((name) => blockOf(name).includes('- /dev/shm:/dev/shm\n'));
+    expect(sharing).toEqual(kind === 'manager' ? services : ['agent']);
+  });
+  test('lets the api see who is in the group docker', () => {
+    expect(blockOf('api')).toContain('- /etc/group:/etc/group:ro\n');
+  });
 });
 
 describe('preflight', () => {

@@ -20,6 +20,8 @@ export interface ProcessPlan {
   readonly name: string;
   readonly program: string;
   readonly args: readonly string[];
+  /** Beside it is all that the program is made of. */
+  readonly bundle: string;
   readonly env: Readonly<Record<string, string>>;
 }
 
@@ -63,6 +65,7 @@ export function hostPlan(config: HostConfig, root: string, node: string): readon
       `--metrics-listen=127.0.0.1:${config.metricsPortBase + at}`,
       ...ownFlags(name, config),
     ],
+    bundle: programOf(root, name),
     env: {
       ...nodeEnvironment,
       NODE_COMPILE_CACHE: join(config.dataDir, 'cache/node'),

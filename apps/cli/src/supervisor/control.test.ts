@@ -1,8 +1,9 @@
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { createConnection, type Server } from 'node:net';
+import { createConnection, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { readHostConfig } from '../host/config.ts';
 import { askSupervisor, serveControl } from './control.ts';
 
 let directory: string;
@@ -47,6 +48,27 @@ test('a request gets its answer, over a file for its owner alone', async () => {
     message: 'status',
   });
   expect(statSync(path).mode & 0o777).toBe(0o600);
+});
+
+test('a supervisor of before that tells no builds is understood', async () => {
+  const outcome = readHostConfig({});
+  if (outcome.kind !== 'config') throw new Error(outcome.message);
+  const child = {
+    process: 'api',
+    state: 'running',
+    pid: 1,
+    restarts: 0,
+    uptimeMs: 1,
+    lastExit: '',
+  };
+  const status = { kind: 'status', pid: 1, config: outcome.config, processes: [child] };
+  const old = createServer((socket) => socket.end(`${JSON.stringify(status)}\n`));
+  server = old;
+  await new Promise<void>((resolve) => old.listen(path, resolve));
+  expect(await askSupervisor(path, { command: 'status' })).toEqual({
+    ...status,
+    processes: [{ ...child, build: '' }],
+  });
 });
 
 test.each([

@@ -16,6 +16,8 @@ const childStatus = z.object({
   restarts: z.number(),
   uptimeMs: z.number(),
   lastExit: z.string(),
+  /** A supervisor that does not say is of another build itself. */
+  build: z.string().default(''),
 });
 
 const answer = z.discriminatedUnion('kind', [

@@ -1,8 +1,9 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLogger, systemClock } from '@shoal/runtime';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { buildOf } from '../host/build.ts';
 import type { ProcessPlan } from '../host/plan.ts';
 import { lastWords } from './last-words.ts';
 import { rotate } from './log-file.ts';
@@ -24,7 +25,7 @@ afterEach(async () => {
 });
 
 function plan(name: string, how = 'lives', program = process.execPath): ProcessPlan {
-  return { name, program, args: [tiny, how], env: {} };
+  return { name, program, args: [tiny, how], bundle: tiny, env: {} };
 }
 
 function supervise(...plans: readonly ProcessPlan[]): Supervisor {
@@ -59,6 +60,23 @@ test('what is killed lives again with another pid', async () => {
   expect(statusOf('a')).toMatchObject({ restarts: 1 });
   expect(statusOf('a').lastExit).toMatch(/^SIGKILL/);
   expect(statusOf('b')).toMatchObject({ restarts: 0, pid: untouched });
+});
+
+test('what was built anew is of the new build once it is started again', async () => {
+  const bundle = join(directory, 'main.mjs');
+  copyFileSync(tiny, bundle);
+  supervise({ ...plan('a'), args: [bundle, 'lives'], bundle });
+  const former = buildOf(bundle);
+  expect(statusOf('a').build).toBe(former);
+  writeFileSync(bundle, `${readFileSync(bundle, 'utf8')}\n`);
+  expect(buildOf(bundle)).not.toBe(former);
+  expect(statusOf('a').build).toBe(former);
+  process.kill(statusOf('a').pid ?? 0, 'SIGKILL');
+  await vi.waitFor(
+    () => expect(statusOf('a')).toMatchObject({ restarts: 1, state: 'running' }),
+    waiting,
+  );
+  expect(statusOf('a').build).toBe(buildOf(bundle));
 });
 
 test('what keeps dying is started again and again, each time later', async () => {
@@ -151,4 +169,18 @@ test('a log is put aside when it is large, and only so many are kept', async () 
   const kept = [1, 2, 3].map((at) => readFileSync(`${path}.${at}`, 'utf8'));
   expect(kept).toEqual(['round 5', 'round 4', 'round 3']);
   expect(() => readFileSync(`${path}.4`)).toThrow('ENOENT');
+});
+
+test('a log that cannot be put aside stays, and so do the older ones but the oldest', async () => {
+  const path = join(directory, 'a.log');
+  for (const at of [1, 2, 3]) writeFileSync(`${path}.${at}`, `older ${at}`);
+  writeFileSync(path, 'present');
+  mkdirSync(`${path}.new`);
+  for (let round = 0; round < 2; round += 1) await expect(rotate(path, 5)).rejects.toThrow();
+  const left = ['', '.1', '.2'].map((end) => readFileSync(`${path}${end}`, 'utf8'));
+  expect(left).toEqual(['present', 'older 1', 'older 2']);
+  rmSync(`${path}.new`, { recursive: true });
+  expect(await rotate(path, 5)).toBe(true);
+  const kept = [1, 2, 3].map((at) => readFileSync(`${path}.${at}`, 'utf8'));
+  expect(kept).toEqual(['present', 'older 1', 'older 2']);
 });

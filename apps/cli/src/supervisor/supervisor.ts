@@ -3,6 +3,7 @@ import { closeSync, fstatSync, mkdirSync, openSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock, Instant, Logger, Timer } from '@shoal/runtime';
+import { buildOf } from '../host/build.ts';
 import type { ProcessPlan } from '../host/plan.ts';
 import { lastWords } from './last-words.ts';
 import { rotate } from './log-file.ts';
@@ -23,6 +24,8 @@ export interface ChildStatus {
   readonly uptimeMs: number;
   /** How it last ended; empty if it never did. */
   readonly lastExit: string;
+  /** What it was started from, as {@link buildOf} tells. */
+  readonly build: string;
 }
 
 interface Child {
@@ -33,6 +36,7 @@ interface Child {
   logStart: number;
   startedAt: Instant | undefined;
   lastExit: string;
+  build: string;
   timer: Timer | undefined;
   /** Calls of those who wait for the end. */
   readonly ended: (() => void)[];
@@ -64,6 +68,7 @@ export class Supervisor {
       logStart: 0,
       startedAt: undefined,
       lastExit: '',
+      build: '',
       timer: undefined,
       ended: [],
     }));
@@ -75,7 +80,7 @@ export class Supervisor {
   }
 
   status(): readonly ChildStatus[] {
-    return this.#children.map(({ plan, life, startedAt, lastExit }) => ({
+    return this.#children.map(({ plan, life, startedAt, lastExit, build }) => ({
       process: plan.name,
       state: life.phase.kind,
       pid: life.phase.kind === 'running' || life.phase.kind === 'stopping' ? life.phase.pid : null,
@@ -85,6 +90,7 @@ export class Supervisor {
           ? this.#clock.now() - startedAt
           : 0,
       lastExit,
+      build,
     }));
   }
 
@@ -127,6 +133,7 @@ export class Supervisor {
 
   #spawn(child: Child): void {
     const { plan } = child;
+    child.build = buildOf(plan.bundle);
     const started = this.#spawnProcess(child);
     if (started === undefined) return;
     // A process that could not be started has no `exit`, and an error may follow a good start.
@@ -194,7 +201,11 @@ export class Supervisor {
   async #rotateLogs(): Promise<void> {
     const names = await readdir(this.#logDirectory);
     const logs = names.filter((name) => name.endsWith('.log'));
-    await Promise.all(logs.map((name) => rotate(join(this.#logDirectory, name))));
+    // One after the other: what one gives up may be the room that the next one needs.
+    for (const name of logs)
+      await rotate(join(this.#logDirectory, name)).catch((error: unknown) =>
+        this.#logger.warn({ log: name, error }, 'log_rotation_failed'),
+      );
   }
 
   #armRotation(): void {

@@ -174,6 +174,11 @@ export class Dispatcher {
     return nodes.get(nodeId) !== undefined && cluster?.removedNodes?.[nodeId] === undefined;
   }
 
+  /** Whether it is one of the managers: its certificate outlives its demotion too. */
+  knowsManager(nodeId: string): boolean {
+    return this.knows(nodeId) && this.#options.replica.view.nodes.get(nodeId)?.role === 'manager';
+  }
+
   /** One message of a session's agent. */
   receive(session: Session, message: AgentMessage): void {
     if (session.closed) return;

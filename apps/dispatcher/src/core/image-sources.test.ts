@@ -101,6 +101,13 @@ test('nodes that say they have the image are told with name and address', () => 
   ]);
 });
 
+test('a node is reached where its user says', () => {
+  const named = { ...node('n2', ['web:1']).description, AdvertiseAddr: '10.9.0.2' };
+  const other: Node = { ...node('n2', ['web:1']), description: named as NodeDescription };
+  const [found] = imageSources(world([node('n1', []), other]), 'n1', 'web:1', seeded());
+  expect(found?.addr).toBe('10.9.0.2');
+});
+
 test.each([
   ['docker.io/library/web', ['web:latest']],
   [`web:1@${digest}`, [digest]],

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { reachedAt } from '@shoal/overlay';
 import type { ImageSource } from '@shoal/proto';
 import type { Random } from '@shoal/runtime';
 import { hasImage, isBefore, isTerminal, type StateView } from '@shoal/state';
@@ -30,8 +31,8 @@ export function imageSources(
   const sources: ImageSource[] = [];
   let seen = 0;
   for (const node of view.nodes.values()) {
-    const { state, addr } = node.status;
-    const isThere = node.id !== nodeId && state === 'ready' && addr !== '';
+    const addr = reachedAt(node);
+    const isThere = node.id !== nodeId && node.status.state === 'ready' && addr !== '';
     const platform = node.description?.Platform;
     if (!isThere || !isDeepStrictEqual(platform, own) || !hasImage(node, image)) continue;
     // Each of them is equally likely to stay, wherever it is in the list.

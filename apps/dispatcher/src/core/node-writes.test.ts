@@ -17,10 +17,16 @@ describe('where a node says that its tunnels end', () => {
 
   test.each(['', 'eth1', '10.9.0.1:4789', '10.9.0.1/24', 'FD00::1', '010.9.0.1', 7])(
     '%j is no description: others would send their packets there',
-    (DataPathAddr) => {
-      expect(read({ DataPathAddr })).toBeUndefined();
+    (text) => {
+      expect(read({ DataPathAddr: text })).toBeUndefined();
+      expect(read({ AdvertiseAddr: text })).toBeUndefined();
     },
   );
+
+  test('and where its user says that it is reached', () => {
+    const AdvertiseAddr = '10.0.0.100';
+    expect(read({ AdvertiseAddr })).toEqual({ ...description, AdvertiseAddr });
+  });
 });
 
 describe('how a node says that it takes part in encrypted networks', () => {

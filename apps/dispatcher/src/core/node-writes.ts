@@ -23,6 +23,9 @@ const genericResource = z.object({
   DiscreteResourceSpec: z.object({ Kind: kind, Value: amount }).optional(),
 });
 
+/** Others send there. */
+const place = z.string().refine((text) => canonical(text) === text && !text.includes('/'));
+
 const descriptionShape = z.object({
   Hostname: name,
   Platform: z.object({ Architecture: z.string(), OS: z.string() }),
@@ -39,10 +42,8 @@ const descriptionShape = z.object({
   }),
   // A preference looks at it, nothing more: a list that cannot be read is none.
   Images: z.array(z.string().max(imageCharsMax)).max(imagesMax).optional().catch(undefined),
-  DataPathAddr: z
-    .string()
-    .refine((text) => canonical(text) === text && !text.includes('/'))
-    .optional(),
+  AdvertiseAddr: place.optional(),
+  DataPathAddr: place.optional(),
   Encryption: z
     .object({
       PublicKey: z.string().regex(/^[A-Za-z0-9+/]{43}=$/),

@@ -59,6 +59,11 @@ export class Session {
     return this.#closed;
   }
 
+  /** The agent has yet to read what was sent. */
+  get busy(): boolean {
+    return this.#busy;
+  }
+
   send(message: DispatcherMessage): void {
     if (this.#closed) return;
     if (!this.#options.link.send(message)) this.#busy = true;

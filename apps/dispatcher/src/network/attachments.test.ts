@@ -70,3 +70,36 @@ test('an attachment whose address does not come is given up and leaves nothing',
   await swarm.advance(500);
   expect(swarm.log.view.attachments.size).toBe(0);
 });
+
+const held = { networkId: 'net', attachmentId: 'a'.repeat(25), name: 'box', wanted: '10.0.1.77' };
+
+test('a container whose attachment was given up gets its own again, with the address it has', async () => {
+  const dispatcher = swarm.start();
+  swarm.addTask('a', 78, 'n2');
+  const answer = dispatcher.networks.attach('n1', held);
+  // The audit asks at the same time.
+  const twice = dispatcher.networks.attach('n1', held);
+  await settle();
+  const attachment = swarm.log.view.attachments.get(held.attachmentId);
+  if (attachment === undefined) throw new Error('no attachment');
+  const { attachmentId: id, ...asked } = held;
+  expect(attachment).toMatchObject({ id, nodeId: 'n1', kind: 'container', ...asked });
+  const given = { ...attachment, addresses: ['10.0.1.77/24'] };
+  swarm.log.write([{ op: 'update', table: 'attachment', object: given }]);
+  expect(await answer).toMatchObject({ attachmentId: id, addresses: ['10.0.1.77/24'] });
+  expect((await twice).problem).toBe(`attachment ${id} not found`);
+  expect(swarm.log.view.attachments.size).toBe(1);
+});
+
+test.each([
+  ['its address is somebody else’s', { wanted: '10.0.1.78' }],
+  ['it does not say which it has', { wanted: '' }],
+  ['it is none of a container', { attachmentId: 'net.n1' }],
+])('it gets none where %s', async (_, change) => {
+  const dispatcher = swarm.start();
+  swarm.addTask('a', 78, 'n2');
+  const request = { ...held, ...change };
+  const { problem } = await dispatcher.networks.attach('n1', request);
+  expect(problem).toBe(`attachment ${request.attachmentId} not found`);
+  expect(swarm.log.view.attachments.size).toBe(0);
+});

@@ -1,6 +1,6 @@
 import { attachmentRecord } from '@shoal/overlay';
 import type { AttachContainerRequest, AttachContainerResponse } from '@shoal/proto';
-import { type Clock, newId, type Random, type Timer } from '@shoal/runtime';
+import { type Clock, idLength, newId, type Random, type Timer } from '@shoal/runtime';
 import type { AppliedChange, Attachment, Network, StateView } from '@shoal/state';
 import type { Write } from '../core/writer.ts';
 import { attachesMax, attachMsMax, attachmentGraceMs } from './limits.ts';
@@ -11,6 +11,9 @@ export interface ContainerAttachmentsOptions {
   readonly clock: Clock;
   readonly random: Random;
 }
+
+/** As `newId` makes them; those of the nodes' own attachments are others. */
+const idShape = new RegExp(`^[0-9a-z]{${idLength}}$`);
 
 type Answer = (response: AttachContainerResponse) => void;
 
@@ -26,15 +29,15 @@ export class ContainerAttachments {
 
   attach(nodeId: string, request: AttachContainerRequest): Promise<AttachContainerResponse> {
     const { view, add, clock, random } = this.#options;
-    if (request.attachmentId !== '') return this.#rename(nodeId, request);
-    const { networkId: named, name, wanted } = request;
+    const { networkId: named, attachmentId, name, wanted } = request;
+    if (attachmentId !== '' && !this.#isGivenUp(request)) return this.#rename(nodeId, request);
     const network = view().networks.get(named) ?? view().networks.byName(named);
     const refused = refusalOf(network, named);
     if (network === undefined || refused !== undefined) {
       return Promise.resolve(problem(refused ?? ''));
     }
     if (this.#waiting.size >= attachesMax) return Promise.resolve(problem('too many containers'));
-    const id = newId(random);
+    const id = attachmentId === '' ? newId(random) : attachmentId;
     const attachment: Omit<Attachment, 'meta'> = {
       id,
       networkId: network.id,
@@ -51,8 +54,9 @@ export class ContainerAttachments {
       });
       this.#waiting.set(id, { answer: resolve, timer });
       const lost = (): void => {
-        if (view().attachments.get(id) !== undefined) return;
-        this.#answer(id, problem('the container could not be attached'));
+        const known = view().attachments.get(id);
+        if (known === undefined) this.#answer(id, problem('the container could not be attached'));
+        else if (known.addresses.length > 0) this.#answer(id, this.#granted(known));
       };
       add(createWrite(nodeId, attachment, lost));
     });
@@ -95,6 +99,15 @@ export class ContainerAttachments {
 
   stop(): void {
     for (const id of [...this.#waiting.keys()]) this.#answer(id, problem('the manager stops'));
+  }
+
+  /** Its node was away for too long, and the container that has the address runs all the same. */
+  #isGivenUp({ attachmentId: id, networkId, wanted }: AttachContainerRequest): boolean {
+    const view = this.#options.view();
+    if (wanted === '' || !idShape.test(id) || this.#waiting.has(id)) return false;
+    // What somebody else has by now would only be refused later, at the cost of two entries.
+    const isFree = view.addresses(networkId).holder(wanted) === undefined;
+    return isFree && view.attachments.get(id) === undefined;
   }
 
   #rename(nodeId: string, request: AttachContainerRequest): Promise<AttachContainerResponse> {

@@ -6,8 +6,10 @@ export const driftMsMax = 10_000;
 export const driftLookMs = 500;
 /** How far what hosts are compared with may be behind the log, milliseconds. */
 export const compareMsMax = 250;
-/** Pause after a repair until the next of the same network, milliseconds. */
+/** Pause after a repair until the next of the same network, milliseconds; twice as long after each in vain. */
 export const repairEveryMs = 2_000;
+/** The longest: a host that cannot agree must not cost all others' networks for ever. */
+export const repairEveryMsMax = 5 * 60_000;
 /** Age of a gossip key at which the next one is made, milliseconds; Swarm's twelve hours. */
 export const keyRotationMs = 12 * 3_600_000;
 /** Keys in the ring: one that is only known yet, the one that seals, the one before. */

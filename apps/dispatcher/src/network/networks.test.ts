@@ -1,7 +1,8 @@
 import { nodeAttachmentId } from '@shoal/state';
 import { beforeEach, expect, test } from 'vitest';
+import type { Dispatcher } from '../core/dispatcher.ts';
 import { FakeHost, meta, NetworkSwarm, stepMs } from '../testing/fake-network-swarm.ts';
-import { driftGraceMs, repairEveryMs } from './limits.ts';
+import { driftGraceMs, repairEveryMs, repairEveryMsMax } from './limits.ts';
 
 let swarm: NetworkSwarm;
 
@@ -134,6 +135,69 @@ test('a host that serves something else is told all after a grace, and is counte
   expect(host.told).toEqual(['net']);
 });
 
+/** A host that has been told once since it began to serve something else. */
+async function disagreeing() {
+  // The host sends no heartbeats.
+  swarm.addCluster(86_400);
+  swarm.addTask('a', 11, 'n1');
+  const dispatcher = swarm.start();
+  const host = new FakeHost('n1');
+  await host.register(dispatcher);
+  await swarm.advance(repairEveryMs);
+  host.forget();
+  host.serves([{ names: 'stale' }]);
+  await swarm.advance(2 * driftGraceMs);
+  expect(host.told).toEqual(['net']);
+  return { dispatcher, host };
+}
+
+test('a host that cannot agree is told ever more rarely', async () => {
+  const { dispatcher, host } = await disagreeing();
+  await swarm.advance(12 * repairEveryMsMax);
+  // After 4, 8, … 256 s, and then after the longest pause.
+  expect(host.told.length).toBeGreaterThan(15);
+  expect(host.told.length).toBeLessThan(21);
+  expect(dispatcher.networks.verify('net')[0]?.networks[0]?.repairs).toBe(host.told.length);
+});
+
+const news: Record<string, (host: FakeHost, dispatcher: Dispatcher) => unknown> = {
+  'the host serves something else than before': (host) => host.serves([{ names: 'other' }]),
+  'the log implies something else': () => swarm.addTask('c', 13, 'n2'),
+  'the host agreed in between': async (host) => {
+    host.serves([{ names: swarm.right() }]);
+    await swarm.advance(repairEveryMs);
+    host.serves([{ names: 'stale' }]);
+  },
+  'its session is a new one': async (host, dispatcher) => {
+    await host.register(dispatcher, 'another session');
+    host.serves([{ names: 'stale' }]);
+  },
+};
+
+test.each(Object.entries(news))('repairs are quick again when %s', async (_, happens) => {
+  const { dispatcher, host } = await disagreeing();
+  await swarm.advance(10 * 60_000);
+  host.forget();
+  await happens(host, dispatcher);
+  await swarm.advance(driftGraceMs + 10 * stepMs);
+  expect(host.told).toEqual(['net']);
+});
+
+test('a host that has yet to read what was sent is told nothing more', async () => {
+  const { host } = await disagreeing();
+  host.slow = true;
+  await swarm.advance(2 * driftGraceMs);
+  const before = host.told;
+  await swarm.advance(60_000);
+  host.serves([]);
+  host.serves([{ names: 'other' }]);
+  await swarm.advance(2 * driftGraceMs);
+  expect(host.told).toEqual(before);
+  host.drain();
+  await swarm.advance(2 * driftGraceMs);
+  expect(host.told).toEqual([...before, 'net']);
+});
+
 test('what is under way is no drift: counted is from when the log last changed', async () => {
   swarm.addTask('a', 11, 'n1');
   const dispatcher = swarm.start();
@@ -235,6 +299,28 @@ test('nodes try to reach each other, and who does not answer is named', async ()
     { nodeId: 'n1', results, silent: false },
     { nodeId: 'n2', results: [], silent: true },
   ]);
+});
+
+test('a node that is down is to be reached too, where its user says', async () => {
+  const dispatcher = swarm.start();
+  const one = new FakeHost('n1');
+  await one.register(dispatcher);
+  const down = swarm.log.view.nodes.get('n2');
+  if (down === undefined) throw new Error('no node');
+  const status = { ...down.status, state: 'down' as const, addr: '198.51.100.2' };
+  const description = {
+    Hostname: 'two',
+    Platform: { Architecture: 'x86_64', OS: 'linux' },
+    Resources: {},
+    Engine: { EngineVersion: '20', Plugins: [] },
+    AdvertiseAddr: '192.0.2.2',
+  };
+  swarm.log.write([{ op: 'update', table: 'node', object: { ...down, status, description } }]);
+  const answer = dispatcher.networks.check(1_000);
+  const [asked] = one.pathChecks;
+  expect(asked?.targets).toEqual([{ nodeId: 'n2', addr: '192.0.2.2' }]);
+  one.found({ id: asked?.id ?? '', results: [] });
+  expect(await answer).toEqual([{ nodeId: 'n1', results: [], silent: false }]);
 });
 
 test('hosts of an encrypted network hear of each other’s keys, and others do not', async () => {

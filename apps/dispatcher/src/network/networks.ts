@@ -12,7 +12,7 @@ import type { DispatcherMetrics } from '../core/metrics.ts';
 import type { Write } from '../core/writer.ts';
 import { ContainerAttachments } from './attachments.ts';
 import { type KeySeal, NetworkKeyRotation } from './keys.ts';
-import { driftLookMs } from './limits.ts';
+import { driftLookMs, repairEveryMsMax } from './limits.ts';
 import { PathChecks } from './path-checks.ts';
 import { SessionNetworks } from './session-networks.ts';
 import { concernedBy, NetworkTruth } from './truth.ts';
@@ -20,6 +20,8 @@ import { concernedBy, NetworkTruth } from './truth.ts';
 /** What the networks need of a session. */
 export interface NetworkSession {
   readonly nodeId: string;
+  /** The agent has yet to read what was sent. */
+  readonly busy: boolean;
   send(message: DispatcherMessage): void;
 }
 
@@ -66,9 +68,11 @@ export class Networks {
       truth: this.#truth,
       clock,
       send: (message) => session.send(message),
-      repaired: (network, kinds) => {
+      isBusy: () => session.busy,
+      repaired: (network, kinds, pauseMs) => {
         for (const kind of kinds) metrics.networkRepair(kind);
-        logger.warn({ node: nodeId, network, kinds }, 'network_repaired');
+        const isNews = pauseMs < repairEveryMsMax;
+        if (isNews) logger.warn({ node: nodeId, network, kinds, pauseMs }, 'network_repaired');
       },
     });
     this.#sessions.set(nodeId, networks);

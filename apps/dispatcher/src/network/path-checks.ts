@@ -1,3 +1,4 @@
+import { reachedAt } from '@shoal/overlay';
 import type { DispatcherMessage, NodePaths, PathResults } from '@shoal/proto';
 import { type Clock, newId, type Random } from '@shoal/runtime';
 import type { StateView } from '@shoal/state';
@@ -44,9 +45,10 @@ export class PathChecks {
     const { view, clock, random } = this.#options;
     const id = newId(random);
     const tryMs = Math.min(timeoutMs, tryMsMax);
-    const targets = [...view().nodes.values()].flatMap(({ id: nodeId, status }) =>
-      status.addr === '' || status.state === 'down' ? [] : [{ nodeId, addr: status.addr }],
-    );
+    // Those that are down too: whether they can be reached is what is asked.
+    const targets = Array.from(view().nodes.values(), (node) => {
+      return { nodeId: node.id, addr: reachedAt(node) };
+    }).filter(({ addr }) => addr !== '');
     const { promise: done, resolve: finish } = Promise.withResolvers<void>();
     const check: Check = {
       silent: new Set(sessions.map(({ nodeId }) => nodeId)),

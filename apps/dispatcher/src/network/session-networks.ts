@@ -2,7 +2,7 @@ import { type NodeNetwork, nodeNetworks } from '@shoal/overlay';
 import type { DispatcherMessage, NetworkDigest, NetworkDigests, NetworkDrift } from '@shoal/proto';
 import type { Clock, Monotonic } from '@shoal/runtime';
 import type { StateView } from '@shoal/state';
-import { driftGraceMs, driftMsMax, repairEveryMs } from './limits.ts';
+import { driftGraceMs, driftMsMax, repairEveryMs, repairEveryMsMax } from './limits.ts';
 import type { Implied, NetworkTruth } from './truth.ts';
 
 export type DriftKind = 'names' | 'balancer' | 'peers';
@@ -15,8 +15,10 @@ export interface SessionNetworksOptions {
   readonly truth: NetworkTruth;
   readonly clock: Clock;
   readonly send: (message: DispatcherMessage) => void;
+  /** Whether the agent has yet to read what was sent. */
+  readonly isBusy: () => boolean;
   /** A node was told all of a network because it served something else for too long. */
-  readonly repaired: (networkId: string, kinds: readonly DriftKind[]) => void;
+  readonly repaired: (networkId: string, kinds: readonly DriftKind[], pauseMs: number) => void;
 }
 
 /** A network of the session's node. */
@@ -26,6 +28,10 @@ interface Known {
   /** Since when the node serves something else; undefined while it does not. */
   differsSince: Monotonic | undefined;
   repairs: number;
+  /** What was served and what the log implied at the last look. */
+  compared: string;
+  /** Repairs since either of those changed. */
+  inVain: number;
 }
 
 /** The networks of one session: what its node must have, what it serves, and when it has to be told more. */
@@ -69,7 +75,7 @@ export class SessionNetworks {
       if (known.served !== undefined) continue;
       // It has the network and nobody in it: an agent that lost what it was told.
       const isUnderWay = known.toldAt !== undefined && now - known.toldAt < repairEveryMs;
-      if (!isUnderWay) this.#tell(networkId);
+      if (!isUnderWay && !this.#options.isBusy()) this.#tell(networkId);
     }
     this.look();
   }
@@ -80,15 +86,19 @@ export class SessionNetworks {
     for (const [networkId, known] of this.#networks) {
       const implied = this.#options.truth.lately(networkId);
       const kinds = driftOf(known.served, implied);
+      const compared = comparedOf(known.served, implied);
+      if (compared !== known.compared) known.inVain = 0;
+      known.compared = compared;
       if (kinds.length === 0) {
         known.differsSince = undefined;
         continue;
       }
       known.differsSince ??= now;
-      if (!isRepairDue(known, implied, now)) continue;
+      if (this.#options.isBusy() || !isRepairDue(known, implied, now)) continue;
       known.repairs += 1;
+      known.inVain += 1;
       this.#tell(networkId);
-      this.#options.repaired(networkId, kinds);
+      this.#options.repaired(networkId, kinds, pauseMs(known));
     }
   }
 
@@ -118,6 +128,8 @@ export class SessionNetworks {
         toldAt: undefined,
         differsSince: undefined,
         repairs: 0,
+        compared: '',
+        inVain: 0,
       });
     }
   }
@@ -138,13 +150,20 @@ export function driftOf(served: NetworkDigest | undefined, implied: Implied): Dr
   return driftKinds.filter((kind) => served[kind] !== '' && served[kind] !== implied[kind]);
 }
 
+function comparedOf(served: NetworkDigest | undefined, implied: Implied): string {
+  return [served, implied].map((each) => driftKinds.map((kind) => each?.[kind])).join();
+}
+
+function pauseMs({ inVain }: Known): number {
+  return Math.min(repairEveryMs * 2 ** inVain, repairEveryMsMax);
+}
+
 /**
  * A host is always a moment behind or ahead of the log: counted is from when the records last changed,
  * unless they never stand still.
  */
 function isRepairDue(known: Known, implied: Implied, now: Monotonic): boolean {
   const since = known.differsSince ?? now;
-  const lastTold = known.toldAt ?? (-repairEveryMs as Monotonic);
-  if (now - lastTold < repairEveryMs) return false;
+  if (known.toldAt !== undefined && now - known.toldAt < pauseMs(known)) return false;
   return now - Math.max(since, implied.changedAt) >= driftGraceMs || now - since >= driftMsMax;
 }

@@ -98,8 +98,12 @@ test('a worker attaches containers of its own, and nobody else takes them away',
 });
 
 test('what hosts serve and reach is for managers to know', async () => {
+  const node = swarm.log.view.nodes.get('n1');
+  if (node === undefined) throw new Error('no node');
+  swarm.log.write([{ op: 'update', table: 'node', object: { ...node, role: 'manager' } }]);
   const worker = await clientOf('n2', 'worker');
   const manager = await clientOf('n1', 'manager');
+  const [removed, demoted] = [await clientOf('n9', 'manager'), await clientOf('n2', 'manager')];
   const verify = (client: DispatcherClient) =>
     codeOf((answered) => client.verifyNetworks({ networkId: '' }, answered));
   const check = (client: DispatcherClient) =>
@@ -109,6 +113,11 @@ test('what hosts serve and reach is for managers to know', async () => {
     status.PERMISSION_DENIED,
     status.PERMISSION_DENIED,
   ]);
+  for (const former of [removed, demoted])
+    expect(await Promise.all([verify(former), check(former)])).toEqual([
+      status.NOT_FOUND,
+      status.NOT_FOUND,
+    ]);
 });
 
 test('a node that is not in the swarm is given nothing', async () => {

@@ -34,13 +34,13 @@ export function networkHandlers(
         return {};
       },
     ),
-    verifyNetworks: answered<VerifyNetworksRequest, VerifyNetworksResponse>(
-      (call) => requireRole(call, options.clusterId, 'manager'),
-      async (_nodeId, { networkId }) => ({ nodes: networks.verify(networkId) }),
+    verifyNetworks: ofManager<VerifyNetworksRequest, VerifyNetworksResponse>(
+      options,
+      async ({ networkId }) => ({ nodes: networks.verify(networkId) }),
     ),
-    checkNetworks: answered<CheckNetworksRequest, CheckNetworksResponse>(
-      (call) => requireRole(call, options.clusterId, 'manager'),
-      async (_nodeId, { timeoutMs }) => {
+    checkNetworks: ofManager<CheckNetworksRequest, CheckNetworksResponse>(
+      options,
+      async ({ timeoutMs }) => {
         const nodes = await networks.check(timeoutMs);
         if (nodes === undefined) throw refused('unavailable', 'too many checks are under way');
         return { nodes };
@@ -59,6 +59,21 @@ export function ofNode<Q, A>(options: ServeOptions, answer: Answer<Q, A>): handl
     async (nodeId, request) => {
       if (!dispatcher.knows(nodeId)) throw refused('not-found', `node ${nodeId} not found`);
       return answer(nodeId, request);
+    },
+  );
+}
+
+/** A call of a manager. */
+function ofManager<Q, A>(
+  { clusterId, dispatcher }: ServeOptions,
+  answer: (request: Q) => Promise<A>,
+): handleUnaryCall<Q, A> {
+  return answered<Q, A>(
+    (call) => requireRole(call, clusterId, 'manager'),
+    async (nodeId, request) => {
+      if (!dispatcher.knowsManager(nodeId))
+        throw refused('not-found', `manager ${nodeId} not found`);
+      return answer(request);
     },
   );
 }

@@ -253,7 +253,7 @@ function subscribeHandler(
       return;
     }
     const { dispatcher } = options;
-    if (!dispatcher.knows(allowed.peer.nodeId)) {
+    if (!dispatcher.knowsManager(allowed.peer.nodeId)) {
       call.emit('error', notFound(allowed.peer.nodeId));
       return;
     }

@@ -142,11 +142,11 @@ export class NetworkSwarm {
     });
   }
 
-  addCluster(): void {
+  addCluster(heartbeatSeconds = 5): void {
     const object = {
       id: 'c',
       meta,
-      spec: { Dispatcher: { HeartbeatPeriod: 5e9 } },
+      spec: { Dispatcher: { HeartbeatPeriod: heartbeatSeconds * 1e9 }, TaskDefaults: {} },
       rootCa: { certificate: '' },
       defaultAddressPool: [],
       subnetSize: 24,
@@ -175,6 +175,8 @@ type Body<K extends string> = Extract<NonNullable<DispatcherMessage['body']>, { 
 /** The networks' side of an agent: notes what it is told. */
 export class FakeHost implements AgentLink {
   readonly nodeId: string;
+  /** It does not read what is sent until `drain`. */
+  slow = false;
   readonly #messages: DispatcherMessage[] = [];
   #session: Session | undefined;
   #dispatcher: Dispatcher | undefined;
@@ -199,7 +201,12 @@ export class FakeHost implements AgentLink {
 
   send(message: DispatcherMessage): boolean {
     this.#messages.push(message);
-    return true;
+    return !this.slow;
+  }
+
+  drain(): void {
+    this.slow = false;
+    if (this.#session !== undefined) this.#dispatcher?.drained(this.#session);
   }
 
   close(): void {}

@@ -18,6 +18,8 @@ const db = service('db', { mode: 'dnsrr', aliases: ['database'] });
 const stack = service('shop_cart', { aliases: ['cart'], virtualIps: ['10.0.1.101'] });
 const resting = service('resting', { virtualIps: ['10.0.1.102'] });
 const other = service('other', { virtualIps: ['10.0.2.100'] });
+/** Without virtual addresses here. */
+const bare = service('bare');
 const taken = service('taken', { virtualIps: ['10.0.1.103'] });
 
 const zones = new Zones();
@@ -41,6 +43,8 @@ zones.set(
       task('c1', '10.0.1.31', stack),
       task('r1', '10.0.1.41', resting, { serving: false }),
       task('t1', '10.0.1.51', taken, { containerAliases: ['web', 'db'] }),
+      task('b1', '10.0.1.71', bare),
+      task('n1', '', service('nowhere'), { addresses: [] }),
       task('by-hand', '10.0.1.61', undefined, { containerAliases: ['fedcba987654'] }),
       task('lb.node-1', '10.0.1.2', undefined, { kind: 'balancer', name: '' }),
     ],
@@ -51,6 +55,8 @@ zones.set(
   table(hostNetwork(2), [
     task('o1', '10.0.2.11', other),
     task('w9', '10.0.2.12', service('web', { virtualIps: ['10.0.2.99'] })),
+    task('b2', '10.0.2.14', service('bare', { virtualIps: ['10.0.2.97'] })),
+    task('n2', '10.0.2.15', service('nowhere', { virtualIps: ['10.0.2.96'] })),
     task('r2', '10.0.2.13', service('resting', { virtualIps: ['10.0.2.98'] })),
   ]),
 );
@@ -120,6 +126,10 @@ describe('addresses', () => {
     ['tasks.resting.front.net', []],
     // The first network where somebody serves under the name.
     ['resting', ['60 10.0.2.98']],
+    ['nowhere', ['60 10.0.2.96']],
+    // A service that has no virtual address is its tasks.
+    ['bare', ['5 10.0.1.71']],
+    ['bare.net2', ['60 10.0.2.97']],
     // Not ours.
     ['foreign', undefined],
     ['foreign.net4', undefined],

@@ -54,7 +54,8 @@ export function namesOf(record: EndpointRecord): readonly NameClaim[] {
   if (service === undefined) return claims;
   for (const name of [service.name, ...service.aliases]) {
     claim(`tasks.${name}`, 'service');
-    if (service.mode === 'dnsrr') claim(name, 'service');
+    // Nobody is to be sent to an address that there is not.
+    if (service.mode === 'dnsrr' || service.virtualIps.length === 0) claim(name, 'service');
     else {
       const virtual = record.serving ? targetOf(name, service.virtualIps) : undefined;
       claim(name, 'service', virtual, ttlSeconds.virtual);
@@ -84,12 +85,14 @@ function pointers(addresses: readonly string[], name: string, ttl: number): Poin
   }));
 }
 
-function targetOf(name: string, addresses: readonly string[]): Target {
+/** Undefined without an address: nobody can be sent there. */
+function targetOf(name: string, addresses: readonly string[]): Target | undefined {
   let [ipv4, ipv6]: [Uint8Array | undefined, Uint8Array | undefined] = [undefined, undefined];
   for (const address of addresses) {
     const bytes = addressBytes(addressOf(address));
     if (familyOf(address) === 4) ipv4 ??= bytes;
     else ipv6 ??= bytes;
   }
+  if (ipv4 === undefined && ipv6 === undefined) return undefined;
   return { name: canonicalName(name), ipv4, ipv6 };
 }

@@ -34,7 +34,18 @@ const balance = z.object({
 
 const named = z.object({ name: z.string(), elem: z.array(z.unknown()).default([]) });
 const goesTo = z.tuple([z.unknown(), z.object({ goto: z.object({ target: z.string() }) })]);
-const portKey = z.object({ concat: z.tuple([z.enum(['tcp', 'udp', 'sctp']), z.number()]) });
+/** A host without `/etc/protocols` lists numbers. */
+const protocolNames: ReadonlyMap<string | number, string> = new Map([
+  [6, 'tcp'],
+  [17, 'udp'],
+  [132, 'sctp'],
+]);
+export const protocolElement = z
+  .union([z.string(), z.number()])
+  .transform((listed) => protocolNames.get(listed) ?? String(listed));
+const portKey = z.object({
+  concat: z.tuple([protocolElement.pipe(z.enum(['tcp', 'udp', 'sctp'])), z.number()]),
+});
 const snat = z.object({ snat: z.object({ family: z.enum(['ip', 'ip6']), addr: z.string() }) });
 
 export interface Listing {

@@ -81,3 +81,19 @@ test.each([
 ])('a listing that is not ours is not understood: %s', (text) =>
   expect(readBalancing(text, undefined)).toBeUndefined(),
 );
+
+test.each(['udp', 17])('a published port is read back, its protocol listed as %s', (protocol) => {
+  const set = [[0, { concat: ['10.0.1.11', 53] }]];
+  const map = { key: { numgen: { mod: 1 } }, data: { set } };
+  const nftables = [
+    { rule: { chain: 'port4_udp_5353', comment: 'whoami', expr: [{ dnat: { addr: { map } } }] } },
+    {
+      map: {
+        name: 'ports4',
+        elem: [[{ concat: [protocol, 5_353] }, { goto: { target: 'port4_udp_5353' } }]],
+      },
+    },
+  ];
+  const read = readBalancing(JSON.stringify({ nftables }), undefined);
+  expect(read?.servers.size).toBe(1);
+});

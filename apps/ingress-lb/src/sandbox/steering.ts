@@ -1,13 +1,21 @@
-import type { HostTable } from '@shoal/overlay';
+import { isDeepStrictEqual } from 'node:util';
+import type { HostTable, LocalEndpoint } from '@shoal/overlay';
 import type { KernelCommands } from '@shoal/overlay/kernel';
-import { addressOf, macOf, parseAddress } from '@shoal/state';
+import {
+  addressOf,
+  canonical,
+  type EndpointRecord,
+  familyOf,
+  macOf,
+  parseAddress,
+} from '@shoal/state';
 import { z } from 'zod';
 import type { FamilyAddresses } from '../desired/balancing.ts';
 import { byFamily } from '../desired/desired.ts';
 import { type Applied, applied } from '../kernel/backend.ts';
 import { setSysctls } from '../kernel/sysctls.ts';
 import { applyRules } from '../nftables/backend.ts';
-import { readListing } from '../nftables/read.ts';
+import { type Listing, protocolElement, readListing } from '../nftables/read.ts';
 
 /** A host whose published ports lead to a task: replies go back through it. */
 export interface Entrance {
@@ -16,6 +24,16 @@ export interface Entrance {
   /** Source of its frames. */
   readonly mac: string;
   readonly addresses: FamilyAddresses;
+}
+
+/** What others of the ingress network reach of a container in it. */
+export interface Reach {
+  /** Its own addresses there, and of its interface, each canonical. */
+  readonly own4: readonly string[];
+  readonly own6: readonly string[];
+  readonly macs: readonly string[];
+  /** `tcp . 80` of each port that it is published with, in order. */
+  readonly ports: readonly string[];
 }
 
 /** First byte of all marks; the other three are the last of the balancer's address. */
@@ -45,6 +63,20 @@ export function entrancesOf({ network, records }: HostTable): readonly Entrance[
   return [...entrances.values()].sort((a, b) => a.mark - b.mark);
 }
 
+/** The ports are those that its record says: tasks made before an update keep theirs. */
+export function reachOf({ service }: EndpointRecord, endpoint: LocalEndpoint): Reach {
+  const own = endpoint.addresses.map(addressOf);
+  const ports = (service?.ports ?? [])
+    .filter(({ publishedPort }) => publishedPort !== 0)
+    .map(({ protocol, targetPort }) => `${protocol} . ${targetPort}`);
+  return {
+    own4: own.filter((address) => familyOf(address) === 4),
+    own6: own.filter((address) => familyOf(address) === 6),
+    macs: endpoint.mac === '' ? [] : [endpoint.mac],
+    ports: [...new Set(ports)].sort(),
+  };
+}
+
 /** How long a UDP client is remembered after its last packet; as long as the kernel's own flows. */
 const clientMemory = '3m';
 /** UDP clients remembered at once; beyond it answers may come from another address. */
@@ -55,17 +87,37 @@ const clientsMax = 65_536;
  * marked so that the routing rules lead them there. Containers' own default route stays as it is.
  *
  * A UDP server that listens on all addresses answers from the one of its default route. Therefore clients
- * of IPv4 are remembered, and answers to them leave from `own`, before the kernel looks for their flow.
+ * of IPv4 are remembered, and answers to them leave from the own address, before the kernel looks for their flow.
+ *
+ * All services share the network: what a task does not publish is closed to the others. Questions that it asks
+ * itself go out, and pings come in.
  */
-export function renderSteering(entrances: readonly Entrance[], own: string | undefined): string {
-  const elements = entrances.map(({ mac, mark }) => `${mac} : ${mark}`).join(', ');
+export function renderSteering(entrances: readonly Entrance[], reach: Reach): string {
+  const marks = entrances.map(({ mac, mark }) => `${mac} : ${mark}`);
+  const [own] = reach.own4;
   return [
     `table ${steeringTable}`,
     `delete table ${steeringTable}`,
     `table ${steeringTable} {`,
     ' map entrances {',
     '  type ether_addr : mark;',
-    ...(elements === '' ? [] : [`  elements = { ${elements} };`]),
+    ...elementsLine(marks),
+    ' }',
+    ' set own4 {',
+    '  type ipv4_addr;',
+    ...elementsLine(reach.own4),
+    ' }',
+    ' set own6 {',
+    '  type ipv6_addr;',
+    ...elementsLine(reach.own6),
+    ' }',
+    ' set macs {',
+    '  type ether_addr;',
+    ...elementsLine(reach.macs),
+    ' }',
+    ' set ports {',
+    '  type inet_proto . inet_service;',
+    ...elementsLine(reach.ports),
     ' }',
     ' set clients {',
     '  type ipv4_addr . inet_service . inet_service;',
@@ -83,6 +135,19 @@ export function renderSteering(entrances: readonly Entrance[], own: string | und
       ? []
       : [`  ip daddr . udp dport . udp sport @clients ip saddr set ${own}`]),
     ' }',
+    ' chain own {',
+    '  iifname "lo" accept',
+    '  ct state established,related accept',
+    '  meta l4proto . th dport @ports accept',
+    '  meta l4proto { tcp, udp, sctp } drop',
+    ' }',
+    ' chain input {',
+    '  type filter hook input priority filter; policy accept;',
+    '  ip daddr @own4 goto own',
+    '  ip6 daddr @own6 goto own',
+    // Every other address of the container, asked for on this network.
+    '  ether daddr @macs goto own',
+    ' }',
     ' chain output {',
     '  type route hook output priority mangle; policy accept;',
     `  ct direction reply ct mark & ${markMask} == ${markBase} meta mark set ct mark`,
@@ -90,6 +155,10 @@ export function renderSteering(entrances: readonly Entrance[], own: string | und
     '}',
     '',
   ].join('\n');
+}
+
+function elementsLine(elements: readonly string[]): readonly string[] {
+  return elements.length === 0 ? [] : [`  elements = { ${elements.join(', ')} };`];
 }
 
 /**
@@ -111,6 +180,8 @@ interface Present {
   readonly marks: ReadonlyMap<string, number> | undefined;
   /** Address that answers to UDP clients leave from. */
   readonly own: string | undefined;
+  /** See {@link Reach}. */
+  readonly reach: Reach | undefined;
   /** `4 <mark>` and `6 <mark>` of routing rules, and `4 <mark> <via>` of default routes. */
   readonly rules: ReadonlySet<string>;
   readonly routes: ReadonlySet<string>;
@@ -152,7 +223,7 @@ export async function steer(
   commands: KernelCommands,
   sandbox: string,
   entrances: readonly Entrance[],
-  own: string | undefined,
+  reach: Reach,
 ): Promise<{ readonly outcome: Applied; readonly changed: boolean }> {
   const present = await readSandbox(commands, sandbox);
   if (present === undefined) {
@@ -160,12 +231,16 @@ export async function steer(
     return { outcome: { kind: 'failed', message }, changed: false };
   }
   const routes = renderRoutes(entrances, present);
-  const same = present.own === own && sameMarks(present.marks, entrances);
+  const same =
+    present.own === reach.own4[0] &&
+    sameMarks(present.marks, entrances) &&
+    isDeepStrictEqual(present.reach, reach);
   if (routes.length === 0 && same) return { outcome: applied, changed: false };
+  // Routes need the interface, which may not be up: what is closed is closed before.
   for (const step of [
     () => setSysctls(commands, sandbox, sandboxSysctls),
+    () => (same ? applied : applyRules(commands, sandbox, renderSteering(entrances, reach))),
     () => ipLines(commands, sandbox, routes),
-    () => (same ? applied : applyRules(commands, sandbox, renderSteering(entrances, own))),
   ]) {
     const outcome = await step();
     if (outcome.kind === 'failed') return { outcome, changed: true };
@@ -237,24 +312,39 @@ function parseJson(text: string | undefined): unknown {
 }
 
 const element = z.tuple([z.string(), z.number()]);
+const port = z.object({ concat: z.tuple([protocolElement, z.number()]) });
 const rewrite = z.object({ mangle: z.object({ value: z.string() }) });
-/** Rules of a whole table: three in, one out. */
-const rulesWanted = 4;
+/** Rules of a whole table: three on the way in, seven where it ends, one out. */
+const rulesWanted = 11;
 
-function readSteering(text: string): Pick<Present, 'marks' | 'own'> {
+function readSteering(text: string): Pick<Present, 'marks' | 'own' | 'reach'> {
   const listing = readListing(text);
   const members = listing?.elements.get('entrances');
   const rules = [...(listing?.rules.values() ?? [])].flat();
   const own = rules.flatMap(({ expr }) => expr).map((each) => rewrite.safeParse(each).data);
   const address = own.find((each) => each !== undefined)?.mangle.value;
   const whole = rules.length === rulesWanted + (address === undefined ? 0 : 1);
-  if (members === undefined || !whole) return { marks: undefined, own: undefined };
+  if (listing === undefined || members === undefined || !whole)
+    return { marks: undefined, own: undefined, reach: undefined };
   const marks = new Map<string, number>();
   for (const member of members) {
     const read = element.safeParse(member);
     if (read.success) marks.set(read.data[0], read.data[1]);
   }
-  return { marks, own: address };
+  return { marks, own: address, reach: readReach(listing) };
+}
+
+function readReach({ elements }: Listing): Reach {
+  const texts = (set: string): string[] =>
+    (elements.get(set) ?? []).flatMap((member) =>
+      typeof member === 'string' ? (canonical(member) ?? member) : [],
+    );
+  const ports = (elements.get('ports') ?? []).flatMap((member) => {
+    const { data } = port.safeParse(member);
+    return data === undefined ? [] : data.concat.join(' . ');
+  });
+  const [own4, own6, macs] = [texts('own4'), texts('own6'), texts('macs')];
+  return { own4, own6, macs, ports: ports.sort() };
 }
 
 function sameMarks(

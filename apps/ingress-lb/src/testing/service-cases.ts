@@ -9,10 +9,17 @@ import {
   isTask,
 } from './asking.ts';
 import type { Tally } from './peer.ts';
-import { balancerAddresses, hostAddress, hostNames, taskNames } from './topology.ts';
+import {
+  address,
+  balancerAddresses,
+  hostAddress,
+  hostNames,
+  taskAddresses,
+  taskNames,
+} from './topology.ts';
 import { publishedPort, targetPort } from './world.ts';
 
-/** Rolling updates, the PROXY protocol and SCTP. */
+/** Rolling updates, the PROXY protocol, SCTP, and what is closed. */
 export const serviceCases: readonly Case[] = [
   {
     name: 'rolling updates under constant load lose none of 10 000 requests',
@@ -96,6 +103,54 @@ export const serviceCases: readonly Case[] = [
       await world.change(taskNames, { serving: false, sourceAddress: 'proxy-protocol' });
       const { errors } = await askPublished(world, 'outside', hostAddress('c'), 4);
       deepStrictEqual(errors, { ECONNRESET: 4 });
+    },
+  },
+  {
+    name: 'in the ingress network others reach what a task publishes, and nothing else of it',
+    async run(world) {
+      const [v4 = '', v6 = ''] = taskAddresses('ingress', 't3');
+      const asked = async (from: 't1' | 't3', host: string) => {
+        const { names, errors } = await world
+          .peer(from)
+          .call('ask', { host, port: targetPort, times: 1 });
+        return { ...names, ...errors };
+      };
+      const elsewhere = taskAddresses('demo', 't3')[0] ?? '';
+      deepStrictEqual(await asked('t1', v4), { t3: 1 });
+      const open = { host: v4, port: targetPort };
+      const connection = await world.peer('t1').call('open', open);
+      const other = { protocol: 'tcp', targetPort: targetPort + 1, publishedPort } as const;
+      await world.change(taskNames, { ports: [other] });
+      for (const host of [v4, v6, address('ingress', 2)]) {
+        deepStrictEqual(await asked('t1', host), { timeout: 1 }, host);
+      }
+      strictEqual((await world.peer('t1').call('say', { connection })).name, 't3');
+      deepStrictEqual(await asked('t3', v4), { t3: 1 });
+      deepStrictEqual(await asked('t1', elsewhere), { t3: 1 });
+      const ping = ['ping', '-c1', '-W2', v4];
+      const said = await world.kernel(world.topology.path('t1'), 'busybox', ...ping);
+      ok(said.includes('1 packets received'), said);
+      // A way round by the address in another network.
+      const route = `route add ${elsewhere}/32 via ${v4}`;
+      await world.kernel(world.topology.path('t1'), 'ip', ...route.split(' '));
+      deepStrictEqual(await asked('t1', elsewhere), { timeout: 1 });
+      await world.kernel(world.topology.path('t1'), 'ip', 'route', 'del', `${elsewhere}/32`);
+    },
+  },
+  {
+    name: 'an audit closes what somebody opened',
+    async run(world) {
+      const sandbox = world.topology.path('t1');
+      const table = ['inet', 'shoal'];
+      for (const damage of [
+        ['add', 'element', ...table, 'ports', '{ tcp . 9000 }'],
+        ['flush', 'chain', ...table, 'own'],
+        ['flush', 'set', ...table, 'own4'],
+      ]) {
+        await world.kernel(sandbox, 'nft', ...damage);
+        strictEqual(await world.balancer('a').audit(), true, damage.join(' '));
+        strictEqual(await world.balancer('a').audit(), false, damage.join(' '));
+      }
     },
   },
 ];

@@ -1,7 +1,7 @@
 import { type HostNetwork, type HostNetworkChange, HostTables } from '@shoal/overlay';
 import { type KernelCommands, kernelCommands } from '@shoal/overlay/kernel';
 import { silentLogger, systemClock } from '@shoal/runtime';
-import type { EndpointRecord, RecordService } from '@shoal/state';
+import { type EndpointRecord, macOf, type RecordService } from '@shoal/state';
 import { HostBalancer } from '../balancer.ts';
 import { defaultLeg, hostAddresses } from '../host/leg.ts';
 import type { PortHolder } from '../host/ports.ts';
@@ -274,7 +274,7 @@ export function hostNetwork(topology: Topology, host: HostName, name: NetworkNam
     local: local.map((task) => ({
       endpointId: task,
       sandbox: topology.path(task),
-      mac: '',
+      mac: macOf(taskAddresses(name, task)[0] ?? '') ?? '',
       addresses: taskAddresses(name, task),
       networks: ['demo', 'ingress'],
     })),

@@ -61,7 +61,8 @@ function forced(revision: Revision, number: number, replicas: number): Revision 
     TaskTemplate: { ...TaskTemplate, ForceUpdate: TaskTemplate.ForceUpdate + 1 },
   };
   const meta = { ...revision.meta, version: 0 as LogIndex };
-  const object = { id: revisionId(serviceId, number), meta, serviceId, number, spec: next };
+  const id = revisionId(serviceId, number);
+  const object = { id, meta, serviceId, number, spec: next, byRun: true };
   if (registryAuth === undefined) return object;
   return { ...object, registryAuth, registryAuthFrom: registryAuthFrom ?? revision.id };
 }

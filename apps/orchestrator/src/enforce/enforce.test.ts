@@ -33,6 +33,13 @@ function resize(swarm: FakeSwarm, resources: NonNullable<Node['description']>['R
   }));
 }
 
+function describedWith(
+  description: Node['description'],
+  change: Partial<NonNullable<Node['description']>>,
+): Partial<Node> {
+  return { description: description && { ...description, ...change } };
+}
+
 describe('constraint enforcement', () => {
   it('rejects, in words of Swarm, tasks whose node lost the label, and moves them', () => {
     const swarm = placed({ Placement: onSsd });
@@ -103,6 +110,26 @@ describe('constraint enforcement', () => {
     label(swarm, 'node1', 'hdd');
     swarm.settle();
     expect(rejected(swarm)).toMatchObject([{ revision: 1 }]);
+  });
+
+  it.each<[string, (node: Node) => Partial<Node>]>([
+    ['an image is pulled', ({ description }) => describedWith(description, { Images: ['redis'] })],
+    ['resources come', ({ description }) => describedWith(description, { Resources: {} })],
+    ['its state comes back', ({ status }) => ({ status: { ...status, state: 'ready' } })],
+    ['it is active again', ({ spec }) => ({ spec: { ...spec, Availability: 'active' } })],
+  ])('leaves to an update what it is to move when %s meanwhile', (_what, change) => {
+    const swarm = placed({}, 2);
+    label(swarm, 'node2', 'hdd');
+    swarm.fate = ({ revision }) => (revision === 1 ? 'runs' : 'fails at start');
+    swarm.update('web', ({ TaskTemplate, ...spec }) => ({
+      ...spec,
+      TaskTemplate: { ...TaskTemplate, Placement: { Constraints: ['node.labels.disk==hdd'] } },
+    }));
+    swarm.runUntil('paused', () => swarm.service('web').updateStatus?.state === 'paused');
+    swarm.changeNode('node1', change);
+    swarm.run(10 * second);
+    expect(rejected(swarm).filter(({ revision }) => revision === 1)).toEqual([]);
+    expect(swarm.running('web')).toMatchObject([{ revision: 1 }]);
   });
 
   it('moves running tasks of jobs, and leaves completed ones', () => {

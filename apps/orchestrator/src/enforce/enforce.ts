@@ -1,6 +1,7 @@
 import {
   capacityOf,
   demandOf,
+  enforcedErr,
   holdsOnNode,
   isBefore,
   isJob,
@@ -13,9 +14,8 @@ import {
 import { byAge } from '../slots.ts';
 import type { Subject } from '../subject.ts';
 
-/** Swarm's words for a task whose node no longer suits it. */
+/** Swarm's words, beside its error. */
 export const enforcedMessage = 'task rejected by constraint enforcer';
-export const enforcedErr = 'assigned node no longer meets constraints';
 
 /**
  * Rejects tasks whose node has changed so that they would not be placed there any more: its labels do
@@ -45,8 +45,8 @@ function suits(subject: Subject, task: Task, node: Node): boolean {
 
 /**
  * The service's constraints count, not those the task was made with. While an update is to move the
- * task anyway it goes in its turn, unless the node was changed after the update began. A run of a job
- * goes by what it began with.
+ * task anyway it goes in its turn, unless the node was given other labels, or the like, after the update
+ * began: what else is written of a node is no reason. A run of a job goes by what it began with.
  */
 function meetsConstraints(subject: Subject, task: Task, node: Node): boolean {
   const { view, revision } = subject;
@@ -55,7 +55,7 @@ function meetsConstraints(subject: Subject, task: Task, node: Node): boolean {
     return own === undefined || subject.meetsConstraints(node, own);
   }
   if (subject.meetsConstraints(node)) return true;
-  return subject.ageOf(task) !== 'current' && node.meta.updatedAt <= subject.changedAt;
+  return subject.ageOf(task) !== 'current' && (node.factsChangedAt ?? 0) <= subject.changedAt;
 }
 
 /** False when a named resource that the task was given is no longer there. */

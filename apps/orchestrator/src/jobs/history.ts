@@ -1,8 +1,8 @@
-import { isTerminal, type JobRun, type Task } from '@shoal/state';
+import { hasJobTaskFailed, isTerminal, type JobRun, type Task } from '@shoal/state';
 import { historyLimitDefault } from '../reaper/tasks.ts';
 import { newestTask, type Slot } from '../slots.ts';
 import type { Subject } from '../subject.ts';
-import { hasFailed, isWanted, triesOf } from './task.ts';
+import { isWanted, triesOf } from './task.ts';
 
 /**
  * Deletes the oldest tasks of a slot beyond the cluster's history limit, whichever run they are of: so
@@ -36,6 +36,6 @@ function isNeeded({ iteration }: JobRun, task: Task): boolean {
 function countedFailures(run: JobRun, slot: Slot): ReadonlySet<Task> {
   const attemptsMax = run.revision.spec.TaskTemplate.RestartPolicy?.MaxAttempts ?? 0;
   if (attemptsMax === 0) return new Set();
-  const failures = triesOf(run, slot).filter(hasFailed);
+  const failures = triesOf(run, slot).filter(hasJobTaskFailed);
   return new Set(failures.slice(-(attemptsMax + 1)));
 }

@@ -66,6 +66,34 @@ describe('a replicated job', () => {
   });
 });
 
+describe('a task of a replicated job whose node no longer fits', () => {
+  it('is moved, and uses up no attempt', () => {
+    const Placement = { Constraints: ['node.labels.disk==ssd'] };
+    const swarm = jobSwarm();
+    const disk = (id: string, value: string): void =>
+      swarm.changeNode(id, ({ spec }) => ({ spec: { ...spec, Labels: { disk: value } } }));
+    for (const { id } of swarm.view.nodes.values()) disk(id, 'ssd');
+    const parts = aJob(1, 1, { MaxAttempts: 1, Delay: 0 });
+    swarm.create('job', { ...parts, template: { ...parts.template, Placement } });
+    const busy = () => current(swarm).find(({ status }) => status.state === 'running');
+    for (const move of [1, 2, 3]) {
+      swarm.runUntil(`runs before move ${move}`, () => busy() !== undefined);
+      const { nodeId = '' } = busy() ?? {};
+      disk(nodeId, 'hdd');
+      swarm.runUntil(`move ${move}`, () => busy() === undefined);
+      disk(nodeId, 'ssd');
+    }
+    swarm.runUntil('runs again', () => busy() !== undefined);
+    for (const left of [1, 0]) {
+      const task = busy();
+      if (task === undefined) throw new Error('nothing runs');
+      swarm.end(task, 'failed');
+      swarm.run(10 * second);
+      expect(busy() === undefined).toBe(left === 0);
+    }
+  });
+});
+
 describe('a failed task of a replicated job', () => {
   it('is tried again in its slot, after the delay', () => {
     const swarm = jobSwarm(aJob(1, 1, { Delay: 2_000 * nanoseconds }));

@@ -1,10 +1,17 @@
-import { isTerminal, type JobRun, mayRetryJob, type Task, type TaskRestart } from '@shoal/state';
+import {
+  hasJobTaskFailed,
+  isTerminal,
+  type JobRun,
+  mayRetryJob,
+  type Task,
+  type TaskRestart,
+} from '@shoal/state';
 import { isDrained, isOnLostNode, isUnreachable } from '../node-fitness.ts';
 import { backoffDelayMs, failuresInARow } from '../restart/policy.ts';
 import { notBefore } from '../restart/restart.ts';
 import type { Slot } from '../slots.ts';
 import type { Subject } from '../subject.ts';
-import { hasFailed, isWanted, newJobTask, triesOf } from './task.ts';
+import { isWanted, newJobTask, triesOf } from './task.ts';
 
 /**
  * Tries again where a task failed or lost its node, or gives the slot up: a called-off task without a
@@ -28,7 +35,7 @@ export function retryEnded(subject: Subject, run: JobRun, slot: Slot): void {
   const mayReturn = slot.nodeId === '' || !isOnLostNode(view, ended);
   const again = !covered && mayReturn && mayRetryJob(run.revision, tries, ended);
   const due = notBefore(ended);
-  if (again && hasFailed(ended) && due > now) {
+  if (again && hasJobTaskFailed(ended) && due > now) {
     plan.wake(due);
     return;
   }
@@ -48,7 +55,7 @@ function successorOf(subject: Subject, run: JobRun, slot: Slot, ended: Task): Ta
 
 /** Undefined when there is nothing to wait for: the node of the one before is being emptied. */
 function restartOf({ view }: Subject, { revision }: JobRun, ended: Task): TaskRestart | undefined {
-  if (hasFailed(ended)) {
+  if (hasJobTaskFailed(ended)) {
     const failures = failuresInARow(ended);
     return { delayMs: backoffDelayMs(revision, failures), failures };
   }

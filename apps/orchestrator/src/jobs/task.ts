@@ -24,10 +24,6 @@ export function isStopping({ view, plan }: Subject, task: Task): boolean {
   );
 }
 
-export function hasFailed({ status }: Task): boolean {
-  return status.state === 'failed' || status.state === 'rejected';
-}
-
 /** A task for the slot; it gets ready only, while one of an earlier run there is still stopping. */
 export function newJobTask(subject: Subject, run: JobRun, slot: Slot): Task {
   const { service, now } = subject;

@@ -1,8 +1,22 @@
 import { describe, expect, it } from 'vitest';
 import { createOrchestrator } from '../orchestrator.ts';
 import { FakeSwarm } from '../testing/fake-swarm.ts';
-import { second } from '../testing/objects.ts';
+import { noMeta, second } from '../testing/objects.ts';
 import { orphanedAfterMs } from './lost-nodes.ts';
+
+const networkSpec = {
+  Labels: {},
+  Driver: 'overlay',
+  Internal: false,
+  Attachable: true,
+  Ingress: false,
+  Predefined: false,
+};
+
+const subnets = [
+  { subnet: '10.1.0.0/24', gateway: '10.1.0.1', vni: 5000 },
+  { subnet: 'fd00::/64', gateway: 'fd00::1', vni: 5000 },
+];
 
 /** A replicated and a global service on two nodes, of which node1 went down just now. */
 function lost(): FakeSwarm {
@@ -17,6 +31,22 @@ function lost(): FakeSwarm {
 
 function states(swarm: FakeSwarm, nodeId: string): string {
   return Array.from(swarm.view.tasks.byNode(nodeId), ({ status }) => status.state).join(' ');
+}
+
+/** A container run by hand. */
+function attach(
+  swarm: FakeSwarm,
+  id: string,
+  nodeId: string,
+  addresses: readonly string[] = [],
+): void {
+  const spec = { ...networkSpec, Name: 'net', EnableIPv6: true };
+  const allocation = { at: swarm.now, subnets };
+  const network = { id: 'net', meta: noMeta, spec, allocation };
+  if (swarm.view.networks.get('net') === undefined)
+    swarm.write([{ op: 'create', table: 'network', object: network }]);
+  const place = { networkId: 'net', nodeId, kind: 'container', addresses } as const;
+  swarm.write([{ op: 'create', table: 'attachment', object: { id, meta: noMeta, ...place } }]);
 }
 
 /** Nothing but the clock moves. */
@@ -37,6 +67,40 @@ describe('a node that is down', () => {
     expect(swarm.running('web').map(({ nodeId }) => nodeId)).toEqual(['node2', 'node2']);
     swarm.run(60 * second);
     expect(swarm.live('agent').map(({ nodeId }) => nodeId)).toEqual(['node2']);
+    expect(swarm.refusals).toEqual([]);
+  });
+
+  it('has its containers that were run by hand given up too, and what comes late', () => {
+    const swarm = new FakeSwarm({ stages: [createOrchestrator] });
+    swarm.addNodes(2);
+    attach(swarm, 'one', 'node1');
+    attach(swarm, 'other', 'node2');
+    swarm.setNodeState('node1', 'down');
+    swarm.settle();
+    wait(swarm, orphanedAfterMs - second);
+    expect([...swarm.view.attachments.values()].map(({ id }) => id)).toEqual(['one', 'other']);
+    wait(swarm, second);
+    expect([...swarm.view.attachments.values()].map(({ id }) => id)).toEqual(['other']);
+    attach(swarm, 'late', 'node1');
+    swarm.settle();
+    expect([...swarm.view.attachments.values()].map(({ id }) => id)).toEqual(['other']);
+    expect(swarm.refusals).toEqual([]);
+  });
+
+  it.each([
+    { what: 'one address is given up', addresses: ['10.1.0.5/24'], left: [] },
+    {
+      what: 'two, which cannot be asked for again, stays',
+      addresses: ['10.1.0.5/24', 'fd00::5/64'],
+      left: ['one'],
+    },
+  ])('a container with $what', ({ addresses, left }) => {
+    const swarm = new FakeSwarm({ stages: [createOrchestrator] });
+    swarm.addNodes(1);
+    attach(swarm, 'one', 'node1', addresses);
+    swarm.setNodeState('node1', 'down');
+    wait(swarm, orphanedAfterMs);
+    expect([...swarm.view.attachments.values()].map(({ id }) => id)).toEqual(left);
     expect(swarm.refusals).toEqual([]);
   });
 

@@ -91,6 +91,42 @@ describe('revisions', () => {
     expect(swarm.refusals).toEqual([]);
   });
 
+  it('keeps what a person said, however many runs by schedule there were since', () => {
+    const swarm = new FakeSwarm({ stages: [createOrchestrator], fate: () => 'finishes' });
+    swarm.write([{ op: 'create', table: 'cluster', object: aCluster(2) }]);
+    swarm.addNodes(1);
+    const template = { RestartPolicy: { Condition: 'none' } } as const;
+    const Labels = { 'swarm.cronjob.enable': 'true', 'swarm.cronjob.schedule': '* * * * *' };
+    swarm.create('web', { replicas: 0, template, spec: { Labels } });
+    swarm.setImage('web', 'busybox:2');
+    const runs = revisionsMax + 5;
+    swarm.run(runs * 60 * second);
+    const { revision, previousRevision } = swarm.service('web');
+    expect({ revision, previousRevision }).toEqual({ revision: 2 + runs, previousRevision: 1 });
+    const numbers = [...swarm.view.revisions.byService('web')].map(({ number }) => number);
+    expect(numbers).toEqual([1, 2, 1 + runs, 2 + runs]);
+    expect(swarm.tasks('web').map((task) => task.revision)).toEqual([1 + runs, 2 + runs]);
+    expect(swarm.refusals).toEqual([]);
+  });
+
+  it('gives no number twice: the newest stays, also after a way back from a run', () => {
+    const swarm = new FakeSwarm({ stages: [createOrchestrator] });
+    const Labels = { 'swarm.cronjob.enable': 'true', 'swarm.cronjob.schedule': '* * * * *' };
+    swarm.create('web', { replicas: 0, spec: { Labels } });
+    swarm.update('web', (spec) => ({ ...spec, Labels: { ...Labels, a: '1' } }));
+    swarm.run(61 * second);
+    expect(swarm.service('web').revision).toBe(3);
+    const quiet = { 'swarm.cronjob.enable': 'false' };
+    swarm.rollBack('web', 1);
+    swarm.rollBack('web', 2);
+    swarm.run(20 * second);
+    expect(swarm.view.revisions.of('web', 3)).toBeDefined();
+    swarm.update('web', (spec) => ({ ...spec, Labels: quiet }));
+    swarm.run(20 * second);
+    expect(swarm.service('web').revision).toBe(4);
+    expect(swarm.view.revisions.of('web', 3)).toBeUndefined();
+  });
+
   it('keeps the one that a rollback went to', () => {
     const swarm = new FakeSwarm({ stages: [createOrchestrator] });
     swarm.addNodes(1);

@@ -1,23 +1,36 @@
 import { isBefore, isTerminal, type Task } from '@shoal/state';
 import { isOver, newestTask, type Slot } from '../slots.ts';
 import type { Subject } from '../subject.ts';
+import { isReplaced } from '../update/progress.ts';
 
 /** Tasks kept per slot, the live one included, when the cluster says nothing. Swarm's default. */
 export const historyLimitDefault = 5;
 
-/** Deletes what is beyond the history limit, oldest first. The newest of a slot always stays. */
+/**
+ * Deletes what is beyond the history limit, oldest first. The newest of a slot always stays, and while an
+ * update goes on the newest that it replaced: it tells the slot from those that the update added.
+ */
 export function trimHistory(subject: Subject, slot: Slot): void {
   const limit = historyLimit(subject);
   if (limit < 0) return;
   const newest = newestTask(slot);
+  const replaced = isUpdating(subject)
+    ? slot.tasks.findLast((task) => isReplaced(subject, task))
+    : undefined;
   let surplus = slot.tasks.length - limit;
   for (const task of slot.tasks) {
     if (surplus <= 0) return;
-    if (task === newest || !isBefore('running', task.desired) || !isOver(task)) continue;
+    if (task === newest || task === replaced || !isBefore('running', task.desired) || !isOver(task))
+      continue;
     if (subject.plan.isTouched(task) || isRemovable(subject, task)) continue;
     subject.plan.deleteTask('beyond the history limit', task);
     surplus -= 1;
   }
+}
+
+function isUpdating({ service }: Subject): boolean {
+  const state = service.updateStatus?.state;
+  return state === 'updating' || state === 'rollback_started';
 }
 
 /** A service with a limit of restarts keeps as many tasks as it takes to count them. */

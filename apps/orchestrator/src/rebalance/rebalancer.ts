@@ -55,7 +55,7 @@ export class Rebalancer {
     if (last === 'under way') return;
     let wakeAt = Number.POSITIVE_INFINITY;
     for (const service of everywhere ? view.services.values() : this.#services(view)) {
-      const found = findMove(view, service, last, now);
+      const found = findMove(view, service, { last, now, wakeAt });
       if (found.kind === 'move') {
         yield found.decision;
         return;
@@ -118,9 +118,19 @@ type Found =
 
 const nothing: Found = { kind: 'none', again: Number.POSITIVE_INFINITY };
 
-function findMove(view: StateView, service: Service, last: Instant, now: Instant): Found {
+interface Moment {
+  readonly now: Instant;
+  /** When the newest move began; 0 when there was none. */
+  readonly last: Instant;
+  /** When all services are looked at again anyway. */
+  readonly wakeAt: number;
+}
+
+function findMove(view: StateView, service: Service, { last, now, wakeAt }: Moment): Found {
   const revision = view.revisions.of(service.id, service.revision);
   if (revision === undefined || !mayBeMoved(view, revision)) return nothing;
+  const allowedAt = last === 0 ? 0 : last + intervalMs(view, revision);
+  if (allowedAt > now && allowedAt >= wakeAt) return nothing;
   const tasks = calmTasks(view, service, revision);
   if (tasks === undefined || tasks.length === 0) return nothing;
   const barred = barredNodes(view, service.id, now);
@@ -128,7 +138,6 @@ function findMove(view: StateView, service: Service, last: Instant, now: Instant
   for (const until of barred.values()) again = Math.min(again, until);
   const shift = shiftOf(spotsOf(view, revision, tasks, new Set(barred.keys())));
   if (shift === undefined) return { kind: 'none', again };
-  const allowedAt = last === 0 ? 0 : last + intervalMs(view, revision);
   if (allowedAt > now) return { kind: 'none', again: allowedAt };
   const decision = moveOf(view, revision, tasks, shift, now);
   return decision === undefined ? nothing : { kind: 'move', decision };

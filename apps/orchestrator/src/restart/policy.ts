@@ -1,11 +1,11 @@
 import {
   backoffCapMs,
+  enforcedErr,
   isTerminal,
   type RestartPolicy,
   type Revision,
   type Task,
 } from '@shoal/state';
-import { enforcedErr } from '../enforce/enforce.ts';
 import { milliseconds } from '../nanoseconds.ts';
 import type { Slot } from '../slots.ts';
 

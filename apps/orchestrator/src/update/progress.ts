@@ -39,6 +39,16 @@ export function isMadeByUpdate(subject: Subject, task: Task): boolean {
   return task.revision === revision.number && task.meta.createdAt >= changedAt;
 }
 
+/** Whether nothing in the slot was replaced: see {@link isReplaced}, which stays while the update goes on. */
+export function isAdded(subject: Subject, { tasks }: Slot): boolean {
+  return !tasks.some((task) => isReplaced(subject, task));
+}
+
+/** Of another revision than the current one, and not left over from before the slot was given up. */
+export function isReplaced({ revision }: Subject, task: Task): boolean {
+  return task.revision !== revision.number && task.desired !== 'remove';
+}
+
 function settledTime(made: readonly Task[]): Instant | undefined {
   const times = made.flatMap((task) => settledBy(task) ?? []);
   if (times.length > 0) return Math.min(...times) as Instant;

@@ -3,7 +3,7 @@ import type { ServiceSpec } from '@shoal/state';
 import { describe, expect, it } from 'vitest';
 import { createOrchestrator } from '../orchestrator.ts';
 import { FakeSwarm } from '../testing/fake-swarm.ts';
-import { nanoseconds, second } from '../testing/objects.ts';
+import { aCluster, nanoseconds, second } from '../testing/objects.ts';
 import { bad, running, state, template, updated } from '../testing/web-swarm.ts';
 
 /** Writes of every new revision that the addresses are right for it. */
@@ -214,6 +214,62 @@ describe('an update, stop first', () => {
     }));
     swarm.runUntil('completed', () => state(swarm) === 'completed');
     expect(updated(swarm)).toHaveLength(4);
+  });
+});
+
+describe('an update that adds replicas', () => {
+  it.each(['stop-first', 'start-first'] as const)(
+    'waits for none of them, %s: they may fit nowhere before it made room',
+    (Order) => {
+      const swarm = running({ Order });
+      swarm.fate = ({ slot }) => (slot > 4 ? 'hangs' : 'runs');
+      swarm.update('web', (spec) => ({
+        ...template(spec, { ForceUpdate: 1 }),
+        Mode: { Replicated: { Replicas: 6 } },
+      }));
+      let fewest = 4;
+      swarm.runUntil('completed', () => {
+        fewest = Math.min(fewest, swarm.running('web').length);
+        return state(swarm) === 'completed';
+      });
+      expect(updated(swarm)).toHaveLength(4);
+      expect(swarm.live('web')).toHaveLength(6);
+      expect(fewest).toBe(Order === 'stop-first' ? 3 : 4);
+    },
+  );
+
+  it('counts their failures', () => {
+    const swarm = running({ MaxFailureRatio: 0.3 });
+    swarm.fate = ({ slot, revision }) => {
+      if (revision === 1) return 'runs';
+      return slot > 4 ? 'fails at start' : 'hangs';
+    };
+    swarm.update('web', (spec) => ({
+      ...template(spec, { ForceUpdate: 1 }),
+      Mode: { Replicated: { Replicas: 6 } },
+    }));
+    swarm.runUntil('paused', () => state(swarm) === 'paused');
+  });
+
+  it.each([0, 1, 5])('replaces the others at its pace with a history of %i tasks', (limit) => {
+    const swarm = running({ Delay: 10_000 * nanoseconds });
+    swarm.write([{ op: 'create', table: 'cluster', object: aCluster(limit) }]);
+    swarm.fate = ({ slot }) => (slot > 4 ? 'hangs' : 'runs');
+    swarm.update('web', (spec) => ({
+      ...template(spec, { ForceUpdate: 1 }),
+      Mode: { Replicated: { Replicas: 6 } },
+    }));
+    const times: number[] = [];
+    swarm.runUntil('completed', () => {
+      if (updated(swarm).length > times.length) times.push(swarm.now);
+      return state(swarm) === 'completed';
+    });
+    expect(times).toHaveLength(4);
+    for (const [at, time] of times.slice(1).entries())
+      expect(time - (times[at] ?? 0)).toBeGreaterThanOrEqual(10 * second);
+    swarm.settle();
+    const kept = swarm.tasks('web').filter(({ slot }) => slot === 1);
+    expect(kept).toHaveLength(limit === 5 ? 2 : 1);
   });
 });
 

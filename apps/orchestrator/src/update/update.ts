@@ -4,7 +4,7 @@ import type { Subject } from '../subject.ts';
 import { newTask } from '../task.ts';
 import { lastWatchMs, type Pace, paceOf } from './config.ts';
 import { failureOf } from './failures.ts';
-import { progressOf, type SlotProgress } from './progress.ts';
+import { isAdded, progressOf, type SlotProgress } from './progress.ts';
 import { begin, complete, pause, rollBack } from './status.ts';
 
 /**
@@ -46,10 +46,13 @@ function isTouched({ plan }: Subject, { tasks }: Slot): boolean {
   return tasks.some((task) => plan.isTouched(task));
 }
 
-/** Counts against the parallelism: a new task that has not run yet, or ran less than the delay ago. */
+/**
+ * Counts against the parallelism: a new task that has not run yet, or ran less than the delay ago. Not one
+ * that the update only added: it may have to wait for the room that the others make.
+ */
 function isBusy(subject: Subject, pace: Pace, one: SlotProgress): boolean {
   if (one.waits) return isTouched(subject, one.slot);
-  if (one.first === undefined) return false;
+  if (one.first === undefined || isAdded(subject, one.slot)) return false;
   if (one.settledAt === undefined) return true;
   const free = (one.settledAt + pace.delayMs) as Instant;
   if (free <= subject.now) return false;

@@ -23,11 +23,12 @@ const answerMsMax = 5_000;
 
 let ca: ClusterCa;
 let server: ExplainServer;
+let board: FakeBoard;
 
 beforeEach(async () => {
   ca = await createClusterCa(systemClock.now(), systemRandom);
-  const board = new FakeBoard();
-  board.node('node1');
+  board = new FakeBoard();
+  board.node('node1', { change: { role: 'manager' } });
   board.service('web');
   const identity = { clusterId, advertiseAddr: '127.0.0.1' } as Identity;
   server = await serveExplain({
@@ -49,8 +50,8 @@ async function proofOf(nodeId: string, role: NodeRole): Promise<Proof> {
   return { caCertificate: ca.certificate, certificate: issued.certificate, key };
 }
 
-async function ask(role: NodeRole): Promise<DecisionsResponse> {
-  const credentials = channelCredentials(await proofOf('asker', role));
+async function ask(role: NodeRole, nodeId = 'node1'): Promise<DecisionsResponse> {
+  const credentials = channelCredentials(await proofOf(nodeId, role));
   const client = new ExplainClient(server.address, credentials, channelOptions('manager'));
   const request = { serviceId: 'web', taskIds: [], decisionsMax: 5, look: true };
   const deadline = new Date(systemClock.now() + answerMsMax);
@@ -73,6 +74,10 @@ test('a manager is told at the address that the lease names', async () => {
   });
 });
 
-test('a worker is refused', async () => {
-  await expect(ask('worker')).rejects.toMatchObject({ code: status.PERMISSION_DENIED });
+test('a worker is refused, and who was a manager', async () => {
+  const refusal = { code: status.PERMISSION_DENIED };
+  await expect(ask('worker')).rejects.toMatchObject(refusal);
+  await expect(ask('manager', 'removed')).rejects.toMatchObject(refusal);
+  board.changeNode('node1', () => ({ role: 'worker' }));
+  await expect(ask('manager')).rejects.toMatchObject(refusal);
 });

@@ -1,4 +1,4 @@
-import { type handleUnaryCall, Server } from '@grpc/grpc-js';
+import { type handleUnaryCall, Server, status } from '@grpc/grpc-js';
 import { type Identity, requireRole, serverCredentials } from '@shoal/pki';
 import {
   type DecisionsRequest,
@@ -72,8 +72,16 @@ function decisionsHandler(
   return (call, callback) => {
     const allowed = requireRole(call, options.session.identity.clusterId, 'manager');
     if (allowed.kind === 'refused') callback(allowed.error);
+    else if (!isManager(options.view, allowed.peer.nodeId))
+      callback({ code: status.PERMISSION_DENIED, details: 'the node is a manager no more' });
     else callback(null, answer(options, call.request));
   };
+}
+
+/** A certificate outlives the role, and the node. */
+function isManager({ nodes, cluster }: StateView, nodeId: string): boolean {
+  const isRemoved = cluster?.removedNodes?.[nodeId] !== undefined;
+  return nodes.get(nodeId)?.role === 'manager' && !isRemoved;
 }
 
 export function answer(

@@ -79,6 +79,23 @@ describe('hard anti-affinity', () => {
   });
 });
 
+describe('the services that a node is avoided for', () => {
+  it('are said in the same order, whichever said it first', () => {
+    const board = boardOf('a');
+    const away = { 'shoal.anti-affinity': 'web:hard' };
+    for (const id of ['cache', 'db']) {
+      board.service(id, {}, { Labels: id === 'db' ? away : {} });
+      board.placed(id, 'a');
+    }
+    board.service('web');
+    const [id = ''] = board.tasks('web', 1);
+    board.schedule();
+    board.relabel('cache', away);
+    board.schedule();
+    expect(board.task(id).status.err).toContain('it has a task of cache and has a task of db');
+  });
+});
+
 describe('hard affinity', () => {
   it('waits for a node with a task of the service, and takes it when there is one', () => {
     const board = boardOf('a', 'b');

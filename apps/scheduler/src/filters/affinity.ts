@@ -51,10 +51,11 @@ export const affinityFilter: Filter = {
     const missing = near.filter(
       ({ service }) => service === undefined || candidate.tasksOf(service.id) === 0,
     );
-    const present = [...away].filter(([id]) => candidate.tasksOf(id) > 0);
+    const present = [...away].filter(([id]) => candidate.tasksOf(id) > 0).map(([, name]) => name);
     const words = [
       ...missing.map(({ name }) => `has no task of ${name}`),
-      ...present.map(([, name]) => `has a task of ${name}`),
+      // Sorted: their order is that of a cache, and a text that differs by it would be written again.
+      ...present.sort().map((name) => `has a task of ${name}`),
     ];
     return { distance: words.length, words: words.join(' and ') };
   },

@@ -138,6 +138,8 @@ export class PolicyBook {
     if (after !== undefined) this.#enter(after);
     const now = this.#entries.get(id);
     yield id;
+    if (this.#isOtherInCircles(before, after, old, now))
+      for (const one of waiting(view)) if (awaitedBy(this.#entries.get(one)) !== '') yield one;
     // Which service a name means may have changed with it.
     for (const { name } of [before, after].filter((one) => one !== undefined))
       yield* this.#mentioners.get(name.toLowerCase()) ?? none;
@@ -147,6 +149,19 @@ export class PolicyBook {
     }
     // Whether its tasks may be made to give way depends on its spec besides.
     if (this.#priorities > 0 || old?.priority !== undefined) yield* waiting(view);
+  }
+
+  /** Whether a circle of services that wait for each other may be another: any service in it may have to open it. */
+  #isOtherInCircles(
+    before: Service | undefined,
+    after: Service | undefined,
+    old: Entry | undefined,
+    now: Entry | undefined,
+  ): boolean {
+    if (awaitedBy(old) !== awaitedBy(now)) return true;
+    if (before?.name === after?.name) return false;
+    const names = [before, after].map((one) => one?.name.toLowerCase() ?? '');
+    return names.some((name) => this.#dependents.has(name));
   }
 
   #enter(service: Service): void {
@@ -179,6 +194,10 @@ export class PolicyBook {
     const view = this.#view;
     return (view === undefined ? undefined : currentOf(view, service)?.spec.Labels) ?? {};
   }
+}
+
+function awaitedBy(entry: Entry | undefined): string {
+  return entry?.awaited.join(' ') ?? '';
 }
 
 /** Only what the task says of itself changed: its texts, its ports. */

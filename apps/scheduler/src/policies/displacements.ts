@@ -37,18 +37,21 @@ export class Displacements {
   /** Tasks that have yet to stop so that `taskId` may have their room. */
   stoppingFor(taskId: string): number {
     let count = 0;
-    for (const { by } of this.#stopping.values()) if (by === taskId) count += 1;
+    for (const { by, nodeId } of this.#stopping.values())
+      if (by === taskId && this.#isThere(nodeId)) count += 1;
     return count;
   }
 
   /** Nodes where tasks are still stopping for `taskId`. */
   *nodesFor(taskId: string): Iterable<string> {
-    for (const [nodeId, ids] of this.#rooms) if (ids.has(taskId)) yield nodeId;
+    for (const [nodeId, ids] of this.#rooms)
+      if (ids.has(taskId) && this.#isThere(nodeId)) yield nodeId;
   }
 
   /** Whether nobody is giving way at the moment, as nearly always. */
   get isIdle(): boolean {
-    return this.#rooms.size === 0;
+    for (const nodeId of this.#rooms.keys()) if (this.#isThere(nodeId)) return false;
+    return true;
   }
 
   /** Waiting tasks that are about to get room on the node. */
@@ -69,6 +72,12 @@ export class Displacements {
       if (oldest === undefined || at < oldest) oldest = at;
     }
     return { count, oldest };
+  }
+
+  /** Nobody waits for what stops on a node that is down or gone: it may never say so. */
+  #isThere(nodeId: string): boolean {
+    const node = this.#view?.nodes.get(nodeId);
+    return node !== undefined && node.status.state !== 'down';
   }
 
   #note(task: Task): void {

@@ -3,6 +3,7 @@ import { type Change, type Revision, type Task, taskName } from '@shoal/state';
 import type { Board } from '../board.ts';
 import type { Candidate } from '../candidate.ts';
 import type { PolicyBook } from './book.ts';
+import { askedDependencies } from './gate.ts';
 import { type Found, victims, victimsPerMinuteMax, victimsWindowMs } from './preemption.ts';
 
 /** What is done so that a task may get room. */
@@ -18,7 +19,7 @@ const none: Displacement = { kind: 'none' };
 export class Displacer {
   readonly #board: Board;
   readonly #book: PolicyBook;
-  /** Revision id → position of the journal up to which no node was of any help. */
+  /** Revision id, and how many services it needs → position of the journal up to which no node was of any help. */
   readonly #searched = new Map<string, number>();
   #isDone = false;
 
@@ -52,7 +53,7 @@ export class Displacer {
     if (!this.#mayDisplace(revision)) return none;
     if (this.#isDone) return this.#nextStep;
     if (this.#book.displacements.stoppingFor(task.id) > 0) return none;
-    return this.#displace(task, this.#find(revision, task, [candidate]));
+    return this.#displace(revision, task, this.#find(revision, task, [candidate]));
   }
 
   /** What a waiting task says besides while others stop for it; empty when nobody does. */
@@ -77,28 +78,29 @@ export class Displacer {
 
   #search(revision: Revision, task: Task): Displacement {
     const { journal } = this.#board.ledger;
-    const known = this.#searched.get(revision.id);
+    const key = `${revision.id} ${askedDependencies(this.#board.view, revision).length}`;
+    const known = this.#searched.get(key);
     const isNew = known === undefined || journal.since(known) === undefined;
     const among = new Set(isNew ? this.#board.all() : []);
     if (!isNew) journal.read(known, (candidate) => among.add(candidate));
     const found = this.#find(revision, task, among);
-    if (found.kind === 'none') this.#searched.set(revision.id, journal.position);
-    else this.#searched.delete(revision.id);
-    return this.#displace(task, found);
+    if (found.kind === 'none') this.#searched.set(key, journal.position);
+    else this.#searched.delete(key);
+    return this.#displace(revision, task, found);
   }
 
   #find(revision: Revision, task: Task, among: Iterable<Candidate>): Found {
     return victims(this.#board, this.#book, revision, task, among);
   }
 
-  #displace(task: Task, found: Found): Displacement {
+  #displace(revision: Revision, task: Task, found: Found): Displacement {
     if (found.kind !== 'found') return none;
     const { now } = this.#board;
     const lately = this.#book.displacements.lately((now - victimsWindowMs) as Instant);
     if (lately.count + found.victims.length > victimsPerMinuteMax)
       return { kind: 'later', at: ((lately.oldest ?? now) + victimsWindowMs + 1) as Instant };
     this.#isDone = true;
-    const name = this.#nameOf(task);
+    const name = this.#nameOf(revision, task);
     const changes = found.victims.map((victim): Change => {
       const over = `${this.#priorityOf(task)} over ${this.#priorityOf(victim)}`;
       const reason = `gave way to task ${name} of higher priority (${over})`;
@@ -112,9 +114,11 @@ export class Displacer {
     return this.#book.priorityOf(serviceId);
   }
 
-  #nameOf(task: Task): string {
+  #nameOf({ spec: { Mode } }: Revision, task: Task): string {
     const service = this.#board.view.services.get(task.serviceId);
-    const place = task.slot === 0 ? hostname(this.#board, task.nodeId) : String(task.slot);
+    // The first slot of a replicated job is 0, too.
+    const isEverywhere = Mode.Global !== undefined || Mode.GlobalJob !== undefined;
+    const place = isEverywhere ? hostname(this.#board, task.nodeId) : String(task.slot);
     return service === undefined ? taskName(task, '') : `${service.name}.${place}`;
   }
 }

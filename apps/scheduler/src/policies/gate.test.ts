@@ -1,6 +1,7 @@
 import type { Instant } from '@shoal/runtime';
 import type { ServiceSpec } from '@shoal/state';
 import { describe, expect, it } from 'vitest';
+import { textRefreshMs } from '../scheduler.ts';
 import { FakeBoard } from '../testing/fake-board.ts';
 
 type Spec = Partial<ServiceSpec>;
@@ -69,6 +70,25 @@ describe('a dependency to be started', () => {
     made.service('web', {}, dependent('db'));
     const [web = ''] = made.tasks('web', 1);
     expect(standing(made, web)).toBe(says);
+  });
+});
+
+describe('a dependency that is a job', () => {
+  it('is started by a task of the run that is on, none of an earlier one', () => {
+    const made = board();
+    const Mode = { ReplicatedJob: { MaxConcurrent: 1, TotalCompletions: 1 } };
+    made.service('migrate', {}, { Mode });
+    made.service('web', {}, dependent('migrate'));
+    const service = made.state.view.services.get('migrate');
+    const jobStatus = { iteration: 1, revision: 1, lastExecution: made.now };
+    if (service !== undefined)
+      made.write([{ op: 'update', table: 'service', object: { ...service, jobStatus } }]);
+    const earlier = { desired: 'complete', slot: 0, jobIteration: 0 } as const;
+    made.placed('migrate', 'node1', 'running', earlier);
+    const [web = ''] = made.tasks('web', 1);
+    expect(standing(made, web)).toBe('waits for migrate to be started (0 of 1 running)');
+    made.placed('migrate', 'node1', 'running', { ...earlier, jobIteration: 1 });
+    expect(standing(made, web)).toBe('node1');
   });
 });
 
@@ -225,6 +245,22 @@ describe('tasks made for one node', () => {
     made.schedule();
     expect(made.task(agent).status).toMatchObject({ state: 'assigned', err: '' });
   });
+
+  it('say each in its time what else they wait for by then', () => {
+    const made = board();
+    const begun = made.now;
+    const waiting = ['first', 'second'].map((id) => {
+      made.service(id, {}, { ...dependent('db'), Mode: { Global: {} } });
+      const [task = ''] = made.tasks(id, 1, { slot: 0, nodeId: 'node1' });
+      made.schedule();
+      made.now = (made.now + 700) as Instant;
+      return task;
+    });
+    for (const id of ['first', 'second']) made.relabel(id, dependent('cache').Labels ?? {});
+    made.schedule();
+    const times = waiting.map((id) => made.task(id).status.at - begun);
+    expect(times).toEqual([textRefreshMs, textRefreshMs + 700]);
+  });
 });
 
 describe('labels that change', () => {
@@ -262,6 +298,24 @@ describe('circles', () => {
     made.report(c, 'running');
     made.schedule();
     expect(made.task(b).status.state).toBe('assigned');
+  });
+
+  it('are opened also when a service closes them that the one to open them does not name', () => {
+    const made = board();
+    for (const [id, on] of [
+      ['a', 'c'],
+      ['b', 'missing'],
+      ['c', 'b'],
+    ] as const) {
+      made.service(id, {}, dependent(on));
+      made.now = (made.now + 1) as Instant;
+    }
+    const [a = ''] = made.tasks('a', 1);
+    made.tasks('b', 1);
+    made.tasks('c', 1);
+    expect(standing(made, a)).toBe('waits for c to be started (0 of 1 running)');
+    made.relabel('b', { 'shoal.depends-on': 'a' });
+    expect(standing(made, a)).toBe('node1');
   });
 
   it('do not open what is not part of them', () => {

@@ -34,10 +34,9 @@ export const openGate: Gate = { waits: undefined, opened: undefined };
  */
 export function gateOf(view: StateView, revision: Revision): Gate {
   const labels = serviceLabels(view, revision);
-  const { all, recheck } = dependenciesOf(labels);
-  if (all.length === 0) return openGate;
   const service = view.services.get(revision.serviceId);
-  if (service === undefined || (!recheck && hasStarted(view, service))) return openGate;
+  const all = askedDependencies(view, revision);
+  if (service === undefined || all.length === 0) return openGate;
   const waits: string[] = [];
   const opened: string[] = [];
   for (const dependency of all) {
@@ -51,6 +50,14 @@ export function gateOf(view: StateView, revision: Revision): Gate {
     waits: waits.length === 0 ? undefined : `waits for ${waits.join('; for ')}`,
     opened: opened.length === 0 ? undefined : opened.join('; '),
   };
+}
+
+/** What tasks of the service wait for, or would once that is not as it should be any more. */
+export function askedDependencies(view: StateView, revision: Revision): readonly Dependency[] {
+  const { all, recheck } = dependenciesOf(serviceLabels(view, revision));
+  if (all.length === 0 || recheck) return all;
+  const service = view.services.get(revision.serviceId);
+  return service === undefined || hasStarted(view, service) ? [] : all;
 }
 
 /** The sentence why a task of the revision waits, as `Status.Err` says it. */
@@ -100,8 +107,18 @@ function standingOfService(
     return complete >= wanted ? undefined : `${complete} of ${wanted} complete`;
   }
   const running = live.filter(({ status }) => status.state === 'running').length;
-  const isMet = condition === 'healthy' ? running >= wanted : wanted === 0 || tasks.some(hasBegun);
+  const isMet =
+    condition === 'healthy'
+      ? running >= wanted
+      : wanted === 0 || begunTasks(view, service).length > 0;
   return isMet ? undefined : `${running} of ${wanted} running`;
+}
+
+/** The tasks that are enough, each of them, for the service to be started; of a job those of its run. */
+export function begunTasks(view: StateView, service: Service): readonly Task[] {
+  const iteration = service.jobStatus?.iteration;
+  const tasks = [...view.tasks.byService(service.id)];
+  return tasks.filter((task) => task.jobIteration === iteration && hasBegun(task));
 }
 
 /** Its container is there, whether healthy yet or not; or it is done already. */
@@ -123,14 +140,8 @@ function standingOfJob(
   const standings = [...run.standings.values()];
   const complete = standings.filter((standing) => standing === 'complete').length;
   const failed = standings.filter((standing) => standing === 'given-up').length;
-  if (condition !== 'completed') {
-    const begun = [...view.tasks.byService(service.id)].some(
-      ({ jobIteration, status }) =>
-        jobIteration === run.iteration &&
-        (status.state === 'running' || status.state === 'complete'),
-    );
-    return begun ? undefined : '0 of 1 running';
-  }
+  if (condition !== 'completed')
+    return begunTasks(view, service).length > 0 ? undefined : '0 of 1 running';
   const total = run.revision.spec.Mode.ReplicatedJob?.TotalCompletions;
   const wanted = total ?? standings.length + [...run.missing()].length;
   if (complete === wanted && wanted > 0) return undefined;

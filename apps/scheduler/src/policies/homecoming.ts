@@ -9,8 +9,8 @@ export interface Left {
   readonly task: Task;
   /** Why, as `Status.Err` says it; undefined when it is the turn of another task of the slot. */
   readonly err: string | undefined;
-  /** The node that it has to go to, if that is there. */
-  readonly home?: Candidate | undefined;
+  /** The node that it has to go to; undefined when any will do. */
+  readonly home?: Candidate | 'gone' | undefined;
 }
 
 /** Places each task where the data of its slot is; those whose slot has none yet go where it is best. */
@@ -39,7 +39,11 @@ export function placeAtHomes(
       else free.set(task.slot, task);
     } else {
       const lack = candidate === undefined ? '' : pipeline.lacks(candidate).words;
-      left.push({ task, err: awayFromHome(board.view, task, home, lack), home: candidate });
+      left.push({
+        task,
+        err: awayFromHome(board.view, task, home, lack),
+        home: candidate ?? 'gone',
+      });
     }
   }
   if (free.size + mates.length === 0) return { placed, left };

@@ -27,6 +27,8 @@ const labels: readonly Readonly<Record<string, string>>[] = [
   { 'shoal.anti-affinity': 'plain:hard', 'shoal.priority': '1' },
   { 'shoal.depends-on': 'cache:healthy' },
   { 'shoal.depends-on': 'plain,absent', 'shoal.depends-on.recheck': 'true' },
+  { 'shoal.depends-on': 'plain', 'shoal.depends-on.recheck': 'true', 'shoal.priority': '3' },
+  { 'shoal.affinity': 'plain:hard', 'shoal.priority': '3' },
   { 'shoal.volume-sticky': 'false', 'shoal.rank': 'binpack' },
   { 'shoal.depends-on': 'data:completed', 'shoal.image-locality': 'true' },
 ];

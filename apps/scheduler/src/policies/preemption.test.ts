@@ -60,6 +60,23 @@ describe('a task that fits nowhere', () => {
   });
 
   it.each([
+    [
+      'a slot of a replicated job',
+      { ReplicatedJob: { MaxConcurrent: 1, TotalCompletions: 1 } },
+      '0',
+    ],
+    ['a node of a global job', { GlobalJob: {} }, 'b'],
+  ])('is called by its place: %s', (_what, Mode, place) => {
+    const { board, tasks } = full();
+    board.service('high', cpus(4), priority(10, { Mode }));
+    board.tasks('high', 1, { slot: 0, nodeId: place === '0' ? '' : place });
+    board.schedule();
+    expect(board.task(tasks['lower-b'] ?? '').displaced?.reason).toBe(
+      `gave way to task high.${place} of higher priority (10 over -10)`,
+    );
+  });
+
+  it.each([
     { what: 'tasks of its own priority', mine: 0, lower: 0, theirs: 0 },
     { what: 'tasks of higher priority', mine: -20, lower: -10, theirs: 0 },
   ])('leaves $what alone', ({ mine, lower, theirs }) => {
@@ -211,6 +228,7 @@ describe('what gives way last, or not at all', () => {
   it.each([
     { what: 'tasks that would not come back', template: policy('none'), spec: {} },
     { what: 'tasks with counted attempts', template: policy('any', 3), spec: {} },
+    { what: 'tasks of jobs that are not run twice', template: policy('none'), spec: job },
     { what: 'tasks of every node', template: cpus(8), spec: { Mode: { Global: {} } } },
   ])('$what never', ({ template, spec }) => {
     const board = new FakeBoard();

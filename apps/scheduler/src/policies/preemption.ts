@@ -1,5 +1,6 @@
 import { invariant } from '@shoal/runtime';
 import {
+  affinityOf,
   countsAsReplica,
   currentOf,
   type Demand,
@@ -9,11 +10,14 @@ import {
   isSticky,
   type Revision,
   type StateView,
+  serviceByLabelName,
+  serviceLabels,
   type Task,
 } from '@shoal/state';
 import type { Board } from '../board.ts';
 import type { Candidate } from '../candidate.ts';
 import type { PolicyBook } from './book.ts';
+import { askedDependencies, begunTasks } from './gate.ts';
 
 /** Tasks that give way to one task, all on one node. */
 export const victimsPerTaskMax = 8;
@@ -50,20 +54,53 @@ export function victims(
   task: Task,
   among: Iterable<Candidate>,
 ): Found {
-  const mine = book.priorityOf(revision.serviceId);
+  const above: Bar = {
+    priority: book.priorityOf(revision.serviceId),
+    ...neededBy(board.view, revision),
+  };
   const pipeline = board.pipeline(revision);
   let best: Choice | undefined;
   for (const candidate of among) {
     if (candidate.gone || !pipeline.passesBut(candidate, roomFilters)) continue;
     const room = new Room(board.view, book, candidate, revision, task);
     if (room.fits([])) return { kind: 'comes-free' };
-    const choice = choose(board.view, book, candidate, room, mine);
+    const choice = choose(board.view, book, candidate, room, above);
     if (choice !== undefined && (best === undefined || compareChoices(choice, best) < 0))
       best = choice;
   }
   if (best === undefined) return { kind: 'none' };
   const { candidate, lower } = best;
   return { kind: 'found', candidate, victims: lower.map((one) => one.task) };
+}
+
+/** Without what of other services a task could not start: what they lost, it would wait for. */
+interface Needed {
+  /** Ids of services of which it needs every task. */
+  readonly whole: ReadonlySet<string>;
+  /** Ids of those of which it needs one task on its node. */
+  readonly near: ReadonlySet<string>;
+  /** By id of those of which it needs one task anywhere: the ids of all that would do. */
+  readonly begun: ReadonlyMap<string, ReadonlySet<string>>;
+}
+
+/** Who a task gives way to. */
+interface Bar extends Needed {
+  readonly priority: number;
+}
+
+function neededBy(view: StateView, revision: Revision): Needed {
+  const labels = serviceLabels(view, revision);
+  const whole = new Set<string>();
+  const begun = new Map<string, ReadonlySet<string>>();
+  for (const { name, condition } of askedDependencies(view, revision)) {
+    const service = serviceByLabelName(view, labels, name);
+    if (service === undefined) continue;
+    if (condition !== 'started') whole.add(service.id);
+    else begun.set(service.id, new Set(begunTasks(view, service).map(({ id }) => id)));
+  }
+  const hard = affinityOf(labels).near.filter((term) => term.hard);
+  const near = hard.flatMap(({ name }) => serviceByLabelName(view, labels, name)?.id ?? []);
+  return { whole, begun, near: new Set(near) };
 }
 
 interface Choice {
@@ -76,14 +113,17 @@ function choose(
   book: PolicyBook,
   candidate: Candidate,
   room: Room,
-  priority: number,
+  above: Bar,
 ): Choice | undefined {
   const lower: Lower[] = [];
   for (const task of view.tasks.byNode(candidate.id)) {
-    const one = lowerOf(view, book, task, priority);
+    const one = lowerOf(view, book, task, above);
     if (one !== undefined) lower.push(one);
   }
   lower.sort(leastImportantFirst);
+  for (const begun of above.begun.values()) keepOne(lower, begun.size, ({ id }) => begun.has(id));
+  for (const id of above.near)
+    keepOne(lower, candidate.tasksOf(id), ({ serviceId }) => serviceId === id);
   let count = 0;
   while (count < lower.length && !room.fits(lower.slice(0, count))) count += 1;
   let chosen = lower.slice(0, count);
@@ -96,19 +136,29 @@ function choose(
   return chosen.length > victimsPerTaskMax ? undefined : { candidate, lower: chosen };
 }
 
-/** Undefined for what does not give way: equals, what cannot go elsewhere, what would not come back. */
-function lowerOf(view: StateView, book: PolicyBook, task: Task, above: number): Lower | undefined {
+/** Takes out the most important task that would do, when all there are would give way. */
+function keepOne(lower: Lower[], all: number, wouldDo: (task: Task) => boolean): void {
+  const giving = lower.filter(({ task }) => wouldDo(task));
+  const last = giving.at(-1);
+  if (last !== undefined && giving.length >= all) lower.splice(lower.indexOf(last), 1);
+}
+
+/** Undefined for what does not give way: equals, what is needed, what cannot go elsewhere or come back. */
+function lowerOf(view: StateView, book: PolicyBook, task: Task, above: Bar): Lower | undefined {
   if (!countsAsReplica(task)) return undefined;
   const priority = book.priorityOf(task.serviceId);
-  if (priority >= above) return undefined;
+  if (priority >= above.priority || above.whole.has(task.serviceId)) return undefined;
   const service = view.services.get(task.serviceId);
   const current = service && currentOf(view, service);
   const revision = view.revisions.of(task.serviceId, task.revision);
   if (current === undefined || revision === undefined) return undefined;
-  const { Mode, TaskTemplate } = current.spec;
+  const { Mode } = current.spec;
   const job = isJob(current.spec);
-  const policy = TaskTemplate.RestartPolicy;
-  const comesBack = job || (policy?.Condition !== 'none' && (policy?.MaxAttempts ?? 0) === 0);
+  // Earlier runs are over: nothing of theirs is tried again.
+  if (job && task.jobIteration !== service?.jobStatus?.iteration) return undefined;
+  const ofRun = service?.jobStatus && view.revisions.of(service.id, service.jobStatus.revision);
+  const policy = (ofRun ?? current).spec.TaskTemplate.RestartPolicy;
+  const comesBack = policy?.Condition !== 'none' && (job || (policy?.MaxAttempts ?? 0) === 0);
   if (Mode.Global !== undefined || Mode.GlobalJob !== undefined || !comesBack) return undefined;
   return {
     ...{ task, priority, demand: demandOf(revision) },

@@ -205,9 +205,14 @@ export class FakeBoard {
   }
 
   /** A task that is there already, on a node. */
-  placed(serviceId: string, nodeId: string, state: Task['status']['state'] = 'running'): string {
+  placed(
+    serviceId: string,
+    nodeId: string,
+    state: Task['status']['state'] = 'running',
+    change: Partial<Task> = {},
+  ): string {
     const status = { state, at: this.now, message: state, err: '' };
-    const [id = ''] = this.tasks(serviceId, 1, { nodeId, status });
+    const [id = ''] = this.tasks(serviceId, 1, { nodeId, status, ...change });
     return id;
   }
 

@@ -1,4 +1,10 @@
-import type { ContainerEvent, Engine, EngineResult, TaskContainer } from '@shoal/agent';
+import type {
+  ContainerEvent,
+  Engine,
+  EngineResult,
+  ListedContainer,
+  TaskContainer,
+} from '@shoal/agent';
 import type { Clock } from '@shoal/runtime';
 import type { SeededRandom, SimulatedProcess } from '@shoal/sim';
 import type { NodeDescription, TaskAssignment } from '@shoal/state';
@@ -67,7 +73,7 @@ export class FakeEngine {
       inspect: (id) => call(() => this.#inspect(id)),
       stop: (id) => call(() => this.#stop(id)),
       remove: (id) => call(() => this.#remove(id)),
-      list: () => call(() => ok([...this.#containers.values()])),
+      list: () => call(() => ok(this.#list())),
       watch: (_nodeId, signal, listener) => {
         const guarded: Listener = (...told) => {
           if (agent.alive) listener(...told);
@@ -80,6 +86,10 @@ export class FakeEngine {
       },
       logs: () => Promise.resolve(notFound),
     };
+  }
+
+  #list(): readonly ListedContainer[] {
+    return Array.from(this.#containers.values(), (one) => ({ ...one, hasTaskName: true }));
   }
 
   #create({ taskId }: TaskAssignment): EngineResult<{ readonly id: string }> {

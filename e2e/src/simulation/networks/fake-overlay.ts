@@ -51,6 +51,8 @@ export class FakeOverlay implements OverlayPort {
       : { kind: 'failed', message: 'it is not built yet' };
   }
 
+  claim(): void {}
+
   setPeers(networkId: string, records: readonly EndpointRecord[]): void {
     this.#wantedPeers.set(networkId, records);
     this.#work(networkId);

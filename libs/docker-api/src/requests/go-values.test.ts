@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { decode } from '../json.ts';
-import { filledInteger, integer, integerPointer } from './go-values.ts';
+import { filledInteger, integer, integerPointer, unsigned, unsignedPointer } from './go-values.ts';
 
 const schema = z.object({ Plain: integer, Filled: filledInteger, Pointer: integerPointer });
 const goMin = -(2n ** 63n);
@@ -39,5 +39,34 @@ describe("an integer of Go's 64 bits", () => {
       status: 400,
       message: `invalid JSON: json: cannot unmarshal number ${Number(text)} into Go struct field Spec.Plain of type int64`,
     });
+  });
+});
+
+describe('one without a sign', () => {
+  const counters = z.object({ Plain: unsigned, Pointer: unsignedPointer });
+
+  test.each([
+    ['a time in nanoseconds', '1763846000123456789'],
+    ['the largest', String(2n ** 64n - 1n)],
+    ['a small one', '7'],
+  ])('%s goes out as one', (_what, text) => {
+    const number: unknown = JSON.parse(text);
+    const decoded = decode(counters, 'Spec', { Plain: number, Pointer: number });
+    const shown = JSON.stringify(decoded.Plain);
+    expect(shown).toMatch(/^\d+$/);
+    expect(BigInt(shown)).toBeLessThan(2n ** 64n);
+    expect(decoded).toEqual({ Plain: decoded.Plain, Pointer: decoded.Plain });
+    expect(Number(shown) / Number(text)).toBeCloseTo(1);
+  });
+
+  test.each([
+    ['-1', 'uint64'],
+    ['1.5', 'int64'],
+    ['1e20', 'int64'],
+  ])('%s is none', (text, type) => {
+    const number: unknown = JSON.parse(text);
+    expect(() => decode(counters, 'Spec', { Plain: number })).toThrow(
+      `json: cannot unmarshal number ${number} into Go struct field Spec.Plain of type ${type}`,
+    );
   });
 });

@@ -20,8 +20,9 @@ export const flag = z
   .nullish()
   .transform(zeroAbsent((value) => !value));
 
-/** The doubles that print within Go's int64; the next ones are already outside. */
+/** The doubles that print within Go's int64 and uint64; the next ones are already outside. */
 const int64 = { min: -(2 ** 63) + 1024, max: 2 ** 63 - 1024 } as const;
+const uint64Max = 2 ** 64 - 2048;
 
 /**
  * Any integer of 64 bits: durations in nanoseconds are long before they are exact in a double. The two ends,
@@ -35,12 +36,18 @@ const signed = z
   })
   .transform((value) => Math.min(Math.max(value, int64.min), int64.max));
 
-export const integer = signed.nullish().transform(zeroAbsent((value) => value === 0));
-export const unsigned = z
-  .int()
+/** The same without a sign: counters that a client makes of the time in nanoseconds. */
+const positive = z
+  .number()
   .min(0)
-  .nullish()
-  .transform(zeroAbsent((value) => value === 0));
+  .check(({ value, issues }) => {
+    if (!Number.isInteger(value) || value > 2 ** 64)
+      issues.push({ code: 'invalid_type', expected: 'int', input: value });
+  })
+  .transform((value) => Math.min(value, uint64Max));
+
+export const integer = signed.nullish().transform(zeroAbsent((value) => value === 0));
+export const unsigned = positive.nullish().transform(zeroAbsent((value) => value === 0));
 
 /** Members that are always there. */
 export const filledFlag = z
@@ -59,11 +66,7 @@ export const flagPointer = z
   .nullish()
   .transform((value) => value ?? undefined);
 export const integerPointer = signed.nullish().transform((value) => value ?? undefined);
-export const unsignedPointer = z
-  .int()
-  .min(0)
-  .nullish()
-  .transform((value) => value ?? undefined);
+export const unsignedPointer = positive.nullish().transform((value) => value ?? undefined);
 
 export function list<T extends z.ZodType>(item: T) {
   return z

@@ -10,6 +10,8 @@ import {
   formatVersion,
   isOlder,
   maxVersion,
+  minVersion,
+  olderOf,
   parseVersion,
   splitVersion,
 } from '@shoal/docker-api';
@@ -34,6 +36,12 @@ export function parseEngineAddress(text: string): EngineAddress | undefined {
   return address === undefined ? undefined : { kind: 'tcp', ...address };
 }
 
+/** The versions of its API that an engine speaks. */
+export interface SpokenVersions {
+  readonly oldest: ApiVersion;
+  readonly newest: ApiVersion;
+}
+
 /** A whole answer of the engine. */
 export interface EngineAnswer {
   readonly status: number;
@@ -50,7 +58,7 @@ export class Engine implements Upstream {
   readonly #text: string;
   readonly #address: EngineAddress;
   readonly #whose: string;
-  #version: ApiVersion | undefined;
+  #versions: SpokenVersions | undefined;
   #builder: string | undefined;
 
   /** `whose` says in sentences whose engine it is. */
@@ -90,29 +98,34 @@ export class Engine implements Upstream {
     );
   }
 
-  /** The newest version that the engine speaks. @throws EngineAwayError */
-  async version(): Promise<ApiVersion> {
-    if (this.#version !== undefined) return this.#version;
-    const response = await this.#send('GET', '/_ping');
-    response.resume();
-    const builder = response.headers['builder-version'];
+  /** The versions that the engine speaks, asked once. @throws EngineAwayError */
+  async versions(): Promise<SpokenVersions> {
+    if (this.#versions !== undefined) return this.#versions;
+    const ping = await this.#send('GET', '/_ping');
+    ping.resume();
+    const builder = ping.headers['builder-version'];
     this.#builder = typeof builder === 'string' ? builder : undefined;
-    const told = parseVersion(String(response.headers['api-version'] ?? ''));
-    this.#version = told ?? maxVersion;
-    return this.#version;
+    // The oldest is told nowhere else.
+    const { json } = await this.get('/version');
+    this.#versions = {
+      oldest: versionIn(json, 'MinAPIVersion') ?? minVersion,
+      newest: versionIn(ping.headers, 'api-version') ?? versionIn(json, 'ApiVersion') ?? maxVersion,
+    };
+    return this.#versions;
   }
 
-  /** The engine may have been replaced by another one: its version is asked anew. */
+  /** The engine may have been replaced by another one: its versions are asked anew. */
   forget(): void {
-    this.#version = undefined;
+    this.#versions = undefined;
   }
 
-  /** The same path in a version that the engine speaks. @throws EngineAwayError */
+  /** The same path in the nearest version that the engine speaks. @throws EngineAwayError */
   async path(url: string): Promise<string> {
     const split = splitVersion(url);
     if (split.kind === 'refused' || !split.prefixed) return url;
-    const newest = await this.version();
-    const version = isOlder(newest, split.version) ? newest : split.version;
+    const { oldest, newest } = await this.versions();
+    const raised = isOlder(split.version, oldest) ? oldest : split.version;
+    const version = olderOf(newest, raised);
     return `/v${formatVersion(version)}${split.path}`;
   }
 
@@ -166,4 +179,9 @@ export class Engine implements Upstream {
       request.end(body);
     });
   }
+}
+
+function versionIn(told: unknown, name: string): ApiVersion | undefined {
+  if (typeof told !== 'object' || told === null) return undefined;
+  return parseVersion(String(Reflect.get(told, name) ?? ''));
 }

@@ -10,7 +10,12 @@ export function withoutHopByHop(raw: readonly string[]): string[] {
 
 /** With the length of a body that may be another one than the client measured. */
 export function measured(raw: readonly string[], body: string): string[] {
-  return [...without(raw, framing), 'Content-Length', String(Buffer.byteLength(body))];
+  return [...unmeasured(raw), 'Content-Length', String(Buffer.byteLength(body))];
+}
+
+/** Without what tells the end of a body. */
+export function unmeasured(raw: readonly string[]): string[] {
+  return without(raw, framing);
 }
 
 /** Without the header that announces chunks. */

@@ -1,3 +1,4 @@
+export { boundUnanswered, whenEnded } from './client-end.ts';
 export {
   Engine,
   type EngineAddress,

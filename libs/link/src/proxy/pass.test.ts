@@ -4,6 +4,7 @@ import {
   request as httpRequest,
   type IncomingMessage,
   type RequestListener,
+  type ServerResponse,
 } from 'node:http';
 import { type AddressInfo, connect, createServer as createListener, type Server } from 'node:net';
 import { text } from 'node:stream/consumers';
@@ -26,9 +27,11 @@ async function portOf(server: Server): Promise<number> {
 /** A server that passes everything on to the engine behind that port. */
 function proxyTo(port: number, how: Passing = {}): Promise<number> {
   const engine = new Engine('of this test', { kind: 'tcp', host: '127.0.0.1', port });
-  return portOf(
-    createServer((request, response) => void passRequest(engine, request, response, how)),
-  );
+  const proxy = createServer((request, response) => {
+    void passRequest(engine, request, response, how);
+  });
+  // As the servers that pass requests on.
+  return portOf(Object.assign(proxy, { httpAllowHalfOpen: true }));
 }
 
 test('an engine that answers before it has read the body is heard by a client that sends it all first', async () => {
@@ -49,6 +52,31 @@ test('an engine that answers before it has read the body is heard by a client th
   expect(answer.toString()).toMatch(/^HTTP\/1.1 404 /);
   expect(answer.toString()).toContain(said);
   client.destroy();
+});
+
+describe('while the engine has not answered, a client that ends its writing', () => {
+  /** What the engine was asked, and what the client heard. */
+  async function ended(how: Passing): Promise<{ asked: ServerResponse; heard: Promise<string> }> {
+    const fakeEngine = createServer();
+    const questions = once(fakeEngine, 'request') as Promise<[IncomingMessage, ServerResponse]>;
+    const port = await proxyTo(await portOf(fakeEngine), how);
+    const client = connect({ host: '127.0.0.1', port, allowHalfOpen: true });
+    const heard = text(client.end('GET /containers/json HTTP/1.1\r\nHost: x\r\n\r\n'));
+    const [, asked] = await questions;
+    return { asked, heard };
+  }
+
+  test('is given up after a while, at both sides', async () => {
+    const { asked, heard } = await ended({ unansweredMsMax: 20 });
+    await once(asked, 'close');
+    expect(await heard).toBe('');
+  });
+
+  test('gets what is made by then', async () => {
+    const { asked, heard } = await ended({});
+    asked.end('told');
+    expect(await heard).toMatch(/^HTTP\/1.1 200 .*told/s);
+  });
 });
 
 describe('an answer that is to be mended', () => {

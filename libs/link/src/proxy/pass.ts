@@ -1,7 +1,9 @@
 import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
+import { pipeline } from 'node:stream';
 import { isJsonContentType } from '@shoal/docker-api';
 import { refusal } from '../refusal.ts';
-import { measured, withoutHopByHop } from './headers.ts';
+import { boundUnanswered, whenEnded } from './client-end.ts';
+import { measured, unmeasured, withoutHopByHop } from './headers.ts';
 import type { Upstream } from './upstream.ts';
 
 /** A larger answer passes as it is. */
@@ -14,6 +16,10 @@ export interface Passing {
   readonly body?: string;
   /** What a small refusal or JSON is to say to this client; it is read whole first, and others pass as they come. */
   readonly mend?: Mend;
+  /** What the body of a good answer becomes on its way, however large it is. */
+  readonly change?: Change;
+  /** Longest wait for an answer to a client that ended its writing, milliseconds. */
+  readonly unansweredMsMax?: number;
 }
 
 /** The answer's status, and its body as text. */
@@ -22,6 +28,7 @@ export interface PassedAnswer {
   readonly body: string;
 }
 
+export type Change = (body: AsyncIterable<Buffer>) => AsyncIterable<Buffer>;
 export type Mend = (answer: PassedAnswer) => PassedAnswer;
 
 /** Passes a request on and its answer back, as it comes, with nothing held. */
@@ -29,7 +36,7 @@ export async function passRequest(
   upstream: Upstream,
   request: IncomingMessage,
   response: ServerResponse,
-  { url = request.url ?? '/', body, mend }: Passing = {},
+  { url = request.url ?? '/', body, mend, change, unansweredMsMax }: Passing = {},
 ): Promise<void> {
   let path: string;
   try {
@@ -42,9 +49,16 @@ export async function passRequest(
   const sent = body === undefined ? headers : measured(headers, body);
   const passed = upstream.request({ method: request.method ?? 'GET', path, headers: sent });
   let answered = false;
+  boundUnanswered(request, response, passed, unansweredMsMax);
   passed.once('response', (answer) => {
     answered = true;
-    if (mend === undefined || !isMendable(answer)) answerWith(response, answer);
+    // What is made at once is not to suffer by it, but what has no end stops when its reader may have left.
+    whenEnded(request, response, () => {
+      if (passed.writableFinished) answer.socket.end();
+      else passed.once('finish', () => answer.socket.end());
+    });
+    if (change !== undefined && answer.statusCode === 200) answerChanged(response, answer, change);
+    else if (mend === undefined || !isMendable(answer)) answerWith(response, answer);
     else answerMended(response, answer, mend);
   });
   passed.on('error', (error) => {
@@ -79,6 +93,17 @@ function answerWith(response: ServerResponse, answer: IncomingMessage): void {
   answer.on('error', () => response.destroy());
   answer.on('aborted', () => response.destroy());
   answer.pipe(response);
+}
+
+/** Its length is not known before its end. */
+function answerChanged(response: ServerResponse, answer: IncomingMessage, change: Change): void {
+  response.sendDate = false;
+  const headers = unmeasured(withoutHopByHop(answer.rawHeaders));
+  response.writeHead(200, answer.statusMessage ?? '', headers);
+  response.flushHeaders();
+  pipeline(answer, change, response, (error) => {
+    if (error) response.destroy();
+  });
 }
 
 /** A refusal, or JSON. Anything else may be a stream, which is passed on while it is made. */

@@ -59,12 +59,16 @@ export function onAppend(raft: Raft, from: VoterId, message: From<'append'>): vo
   sendAfterStore(raft, from, { kind: 'append-accepted', term, match });
 }
 
+const lostEntries =
+  'the disk of this manager no longer has entries that it acknowledged, as after a restore from a copy: ' +
+  'demote and remove it, let it leave the swarm and join again';
+
 export function onHeartbeat(raft: Raft, from: VoterId, message: From<'heartbeat'>): void {
   invariant(message.term === raft.term, 'a heartbeat of this term', { term: raft.term });
   heardLeader(raft);
   // What this voter acknowledged is durable; a leader that claims more met a disk that was emptied.
   const { stable } = raft.log;
-  invariant(message.commit <= stable, 'the log has lost entries', { ...message, stable });
+  invariant(message.commit <= stable, lostEntries, { ...message, stable });
   if (raft.installing === undefined) advanceCommit(raft, message.commit);
   send(raft, from, { kind: 'heartbeat-answer', term: raft.term, round: message.round });
 }

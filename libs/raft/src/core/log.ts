@@ -17,6 +17,7 @@ export const entryOverheadBytes = 32;
 export class Log {
   #base: LogPosition;
   #entries: Entry[];
+  #bytes = 0;
   #stable: LogIndex;
   #storing: LogIndex | undefined;
 
@@ -31,6 +32,7 @@ export class Log {
         index: entry.index,
       });
     }
+    this.#bytes = bytesOf(this.#entries);
     this.#stable = this.last;
   }
 
@@ -45,6 +47,11 @@ export class Log {
 
   get last(): LogIndex {
     return (this.#base.index + this.#entries.length) as LogIndex;
+  }
+
+  /** What the entries in memory cost. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   get lastPosition(): LogPosition {
@@ -82,6 +89,18 @@ export class Log {
     return this.#entries.slice(start, Math.max(start, end));
   }
 
+  /** The index after which at most so many entries of so many bytes lead up to `upTo`. */
+  floorOf(upTo: LogIndex, entriesMax: number, bytesMax: number): LogIndex {
+    let bytes = 0;
+    let at = upTo - this.#base.index;
+    const end = Math.max(0, at - entriesMax);
+    for (; at > end; at -= 1) {
+      bytes += (this.#entries[at - 1]?.data.length ?? 0) + entryOverheadBytes;
+      if (bytes > bytesMax) break;
+    }
+    return (this.#base.index + at) as LogIndex;
+  }
+
   append(entries: readonly Entry[]): void {
     let { index, term } = this.lastPosition;
     for (const entry of entries) {
@@ -90,6 +109,7 @@ export class Log {
       ({ index, term } = entry);
       this.#entries.push(entry);
     }
+    this.#bytes += bytesOf(entries);
   }
 
   /**
@@ -113,7 +133,7 @@ export class Log {
   #truncateAfter(index: LogIndex): void {
     invariant(index >= this.#base.index, 'a compacted entry cannot go', { index });
     invariant(index <= this.last, 'only entries that exist can go', { index, last: this.last });
-    this.#entries.length = index - this.#base.index;
+    this.#bytes -= bytesOf(this.#entries.splice(index - this.#base.index));
     if (this.#stable > index) this.#stable = index;
     // What is under way was written for nothing; the next write replaces it from `index` on.
     if (this.#storing !== undefined && this.#storing > index) this.#storing = index;
@@ -152,7 +172,7 @@ export class Log {
     invariant(index <= this.#stable, 'only durable entries are compacted', { index });
     const term = this.termAt(index);
     invariant(term !== undefined, 'the new base is in the log', { index });
-    this.#entries.splice(0, index - this.#base.index);
+    this.#bytes -= bytesOf(this.#entries.splice(0, index - this.#base.index));
     this.#base = { index, term };
   }
 
@@ -161,6 +181,7 @@ export class Log {
     invariant(base.index >= this.#base.index, 'a snapshot never leads back', { base });
     this.#base = base;
     this.#entries = [];
+    this.#bytes = 0;
     this.#stable = base.index;
     if (this.#storing !== undefined) this.#storing = base.index;
   }
@@ -184,4 +205,10 @@ export class Log {
     }
     return { index, term: this.termAt(index) ?? (0 as Term) };
   }
+}
+
+function bytesOf(entries: readonly Entry[]): number {
+  let bytes = 0;
+  for (const { data } of entries) bytes += data.length + entryOverheadBytes;
+  return bytes;
 }

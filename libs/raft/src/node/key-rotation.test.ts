@@ -161,9 +161,9 @@ describe.each([
   test('that comes while a snapshot is written under the old one is followed by another', async () => {
     const disk = new FaultyDisk(random);
     const life = await filled(disk, hasSnapshot);
-    life.node.snapshotEvery(1);
+    life.node.keepSnapshots({ entries: 1, older: 0, forFollowers: 0 });
     expect(await life.node.propose(encode('d'))).toMatchObject({ kind: 'committed' });
-    life.node.snapshotEvery(10_000);
+    life.node.keepSnapshots({ entries: 10_000, older: 0, forFollowers: 0 });
     life.node.rotate(rotated);
     expect(life.storage.outdated).toBe(6);
     await life.clock.until(() => life.storage.outdated === undefined, waitMsMax);

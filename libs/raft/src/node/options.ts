@@ -11,8 +11,12 @@ export interface RaftOptions {
   readonly appendBytesMax: number;
   /** A snapshot is taken every so many entries. */
   readonly snapshotIntervalEntries: number;
+  /** And when the entries since the last one have so many bytes. */
+  readonly snapshotIntervalBytes: number;
   /** So many entries before a snapshot stay in memory for followers that lag. */
   readonly entriesKeptForFollowers: number;
+  /** As far as they have no more bytes than these. */
+  readonly bytesKeptForFollowers: number;
   /** Proposals that may wait for their commit; more are refused as `busy`. */
   readonly pendingProposalsMax: number;
   /** And so many bytes of them. */
@@ -38,7 +42,9 @@ export const defaultOptions: RaftOptions = {
   heartbeatTicks: 1,
   appendBytesMax: mebibyte,
   snapshotIntervalEntries: 10_000,
+  snapshotIntervalBytes: 64 * mebibyte,
   entriesKeptForFollowers: 5_000,
+  bytesKeptForFollowers: 32 * mebibyte,
   pendingProposalsMax: 65_536,
   pendingBytesMax: 64 * mebibyte,
   entryBytesMax: 3 * mebibyte,

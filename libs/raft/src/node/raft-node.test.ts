@@ -226,12 +226,40 @@ test('stopping stores what was accepted, refuses the rest, and leaves no timer b
   await again.node.stop();
 });
 
+test('large entries bring the next snapshot nearer, and only so many of their bytes stay', async () => {
+  const bytes = { snapshotIntervalBytes: 1_000, bytesKeptForFollowers: 400 };
+  const { node, clock } = await open(new FakeDisk(), { ...bytes, entriesKeptForFollowers: 100 });
+  for (let at = 0; at < 5; at += 1) await node.propose(Buffer.alloc(100, at));
+  await clock.advance(10);
+  expect(node.status.snapshot).toBe(0);
+  for (let at = 0; at < 5; at += 1) await node.propose(Buffer.alloc(100, at));
+  await clock.until(() => node.status.snapshot > 0, 1_000);
+  const { snapshot } = node.status;
+  await clock.until(() => node.entriesAfter(0 as LogIndex, 1e6).kind === 'compacted', 1_000);
+  const kept = node.entriesAfter((snapshot - 3) as LogIndex, 1e6);
+  expect(kept).toMatchObject({ kind: 'entries' });
+  expect(node.entriesAfter((snapshot - 4) as LogIndex, 1e6)).toMatchObject({ kind: 'compacted' });
+  await node.stop();
+});
+
+test('more entries stay for followers that lag when the cluster says so', async () => {
+  const options = { snapshotIntervalEntries: 10, entriesKeptForFollowers: 3 };
+  const { node, clock } = await open(new FakeDisk(), options);
+  node.keepSnapshots({ entries: 0, older: 0, forFollowers: 8 });
+  for (let at = 0; at < 12; at += 1) await node.propose(encode(`p${at}`));
+  await clock.until(() => node.entriesAfter(0 as LogIndex, 1e6).kind === 'compacted', 1_000);
+  const { snapshot } = node.status;
+  expect(node.entriesAfter((snapshot - 8) as LogIndex, 1e6)).toMatchObject({ kind: 'entries' });
+  expect(node.entriesAfter((snapshot - 9) as LogIndex, 1e6)).toMatchObject({ kind: 'compacted' });
+  await node.stop();
+});
+
 test('how often a snapshot is taken can be changed while it runs', async () => {
   const { node, clock } = await open(new FakeDisk(), { snapshotIntervalEntries: 1_000 });
   for (let at = 0; at < 20; at += 1) await node.propose(encode(`p${at}`));
   await clock.advance(10);
   expect(node.status.snapshot).toBe(0);
-  node.snapshotEvery(5);
+  node.keepSnapshots({ entries: 5, older: 0, forFollowers: 0 });
   await node.propose(encode('one more'));
   await clock.until(() => node.status.snapshot > 0, 1_000);
   await node.stop();

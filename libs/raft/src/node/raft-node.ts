@@ -34,7 +34,7 @@ import {
 import { Outgoing } from './outgoing.ts';
 import { PendingProposals } from './pending-proposals.ts';
 import { PendingReads } from './pending-reads.ts';
-import { Snapshots } from './snapshots.ts';
+import { type SnapshotHabit, Snapshots } from './snapshots.ts';
 import type { RaftNodeStart } from './start.ts';
 import { coreStatus, notLeading, type RaftStatus } from './status.ts';
 import { StorageHealth } from './storage-health.ts';
@@ -244,9 +244,14 @@ export class RaftNode {
     return { index: Math.max(index, this.#raft.log.base.index) as LogIndex, chunks };
   }
 
-  /** From now on a snapshot is taken every so many entries. */
-  snapshotEvery(entries: number): void {
-    this.#snapshots.every(entries);
+  /**
+   * From now on a snapshot is taken every so many `entries`; so many `older` ones stay beside the newest, and so
+   * many entries before it in memory `forFollowers` that lag, where that is more than is kept anyway.
+   */
+  keepSnapshots({ entries, older, forFollowers }: SnapshotHabit): void {
+    if (entries > 0) this.#snapshots.every(entries);
+    this.#snapshots.keep(forFollowers);
+    this.#storage.keepSnapshots(older);
   }
 
   /** From now on the disk is written under this cipher's newest key; what is under older ones goes soon. */

@@ -5,6 +5,13 @@ import type { LogStorage, StoreResult } from '../storage.ts';
 import type { SnapshotMeta } from '../types.ts';
 import type { RaftOptions } from './options.ts';
 
+/** What `docker swarm update` says of snapshots. 0 leaves it as it is. */
+export interface SnapshotHabit {
+  readonly entries: number;
+  readonly older: number;
+  readonly forFollowers: number;
+}
+
 /** Ends the reading of an image when the node stops. */
 class StoppedError extends Error {
   override readonly name = 'StoppedError';
@@ -24,6 +31,9 @@ export class Snapshots {
   readonly #compacted: (upTo: LogIndex) => void;
   #newest: LogIndex;
   #every: number;
+  #kept: number;
+  /** Bytes of the log that were left in memory by the newest snapshot. */
+  #bytesLeft = 0;
   #running: Promise<void> | undefined;
   #retry: Timer | undefined;
   #stopped = false;
@@ -46,6 +56,7 @@ export class Snapshots {
     this.#logger = parts.logger;
     this.#options = parts.options;
     this.#every = parts.options.snapshotIntervalEntries;
+    this.#kept = parts.options.entriesKeptForFollowers;
     this.#compacted = compacted;
     this.#newest = parts.raft.log.base.index;
   }
@@ -70,7 +81,12 @@ export class Snapshots {
   }
 
   #isDue(): boolean {
-    return this.#raft.applied - this.#newest >= this.#every || this.#isOutdated();
+    const { applied, log } = this.#raft;
+    if (applied - this.#newest >= this.#every || this.#isOutdated()) return true;
+    // A snapshot of a leader's has replaced all of it, or what was never committed was cut off.
+    this.#bytesLeft = Math.min(this.#bytesLeft, log.bytes);
+    const bytes = log.bytes - this.#bytesLeft;
+    return bytes >= this.#options.snapshotIntervalBytes && applied > this.#newest;
   }
 
   /** Something is under an older key, and a snapshot would replace all of it. */
@@ -84,6 +100,11 @@ export class Snapshots {
   every(entries: number): void {
     invariant(entries > 0, 'snapshots are taken now and then', { entries });
     this.#every = entries;
+  }
+
+  /** At least so many entries before a snapshot stay for followers that lag, if they are not too large. */
+  keep(entries: number): void {
+    this.#kept = Math.max(entries, this.#options.entriesKeptForFollowers);
   }
 
   /** A leader's snapshot was saved and restored. */
@@ -111,8 +132,9 @@ export class Snapshots {
     const done = saved.kind === 'stored' ? await this.#storage.compact(index) : saved;
     if (saved.kind === 'stored') {
       this.installed(index);
-      const kept = index - this.#options.entriesKeptForFollowers;
-      this.#compacted(Math.max(kept, this.#raft.log.base.index) as LogIndex);
+      const { bytesKeptForFollowers } = this.#options;
+      this.#compacted(this.#raft.log.floorOf(index, this.#kept, bytesKeptForFollowers));
+      this.#bytesLeft = this.#raft.log.bytes;
     }
     if (done.kind === 'failed') {
       this.#logger.warn({ ...done.error }, 'log_snapshot_failed');

@@ -33,10 +33,28 @@ export function admitManagers(
     if (authorised.kind === 'refused') return authorised;
     const { nodeId } = authorised.peer;
     if (!removed(nodeId)) return { kind: 'admitted', nodeId };
-    const details = `${nodeId} was removed from the swarm`;
-    const error = Object.assign(new Error(details), { code: status.PERMISSION_DENIED, details });
-    return { kind: 'refused', error };
+    return refused(`${nodeId} was removed from the swarm`);
   };
+}
+
+/**
+ * Of these, the ones that are managers still: a certificate outlives the role. For all but what voters say to each
+ * other: one that is behind may know its leader as a worker.
+ */
+export function admitPresent(
+  admit: (call: AnyCall) => Admission,
+  demoted: (nodeId: string) => boolean,
+): (call: AnyCall) => Admission {
+  return (call) => {
+    const admission = admit(call);
+    if (admission.kind === 'refused' || !demoted(admission.nodeId)) return admission;
+    return refused(`${admission.nodeId} is a manager no more`);
+  };
+}
+
+function refused(details: string): Admission {
+  const error = Object.assign(new Error(details), { code: status.PERMISSION_DENIED, details });
+  return { kind: 'refused', error };
 }
 
 /**

@@ -12,7 +12,7 @@ import { dial } from '../wire/dial.ts';
 import { framesOf, messageBytesMax } from '../wire/frames.ts';
 import { type DeliverStream, delivering, logProtocol, openingBytesMax } from '../wire/protocol.ts';
 import { authorityBytesMax, authorityCallsPerAddressMax } from './authority-bridge.ts';
-import { connectionsMax, strangerConnectionsPerAddressMax } from './connection-places.ts';
+import { connectionsMax, strangerConnectionsPerAddressMax } from './listener.ts';
 import { clientProof, credentialsOf, newAuthority, proofOf } from './testing/certificates.ts';
 import { ClusterHarness, type HarnessVoter } from './testing/cluster-harness.ts';
 import { eventually } from './testing/eventually.ts';

@@ -1,12 +1,17 @@
 import type { Socket } from 'node:net';
 import { createServer, type TLSSocket } from 'node:tls';
 import { type Server, ServerCredentials } from '@grpc/grpc-js';
-import { parseHostPort } from '@shoal/runtime';
+import { ConnectionPlaces, parseHostPort } from '@shoal/runtime';
 import { logProtocol } from '../wire/protocol.ts';
 import { type Admission, type AnyCall, callOf } from './admission.ts';
-import { ConnectionPlaces } from './connection-places.ts';
 import type { VoterCredentials } from './voter-credentials.ts';
 
+/** Connections of managers at once; the cluster needs a few for each. */
+export const connectionsMax = 1_024;
+/** Connections that have not proved to be a manager's at once: handshakes, and who asks for a certificate. */
+const strangerConnectionsMax = 256;
+/** Of these, the ones of one address. */
+export const strangerConnectionsPerAddressMax = 64;
 /** A handshake that takes longer is broken off, milliseconds. */
 export const handshakeMsMax = 10_000;
 const grpcProtocol = 'h2';
@@ -51,7 +56,11 @@ export function listen({
   // The connections it is given are secure already.
   const injector = grpc.createConnectionInjector(ServerCredentials.createInsecure());
   const open = new Map<string, Socket>();
-  const places = new ConnectionPlaces();
+  const places = new ConnectionPlaces<string>({
+    provedMax: connectionsMax,
+    strangersMax: strangerConnectionsMax,
+    strangersPerAddressMax: strangerConnectionsPerAddressMax,
+  });
   const sockets = createServer({
     ...credentials.server,
     ALPNProtocols: [logProtocol, grpcProtocol],

@@ -24,7 +24,10 @@ import { feeding } from './entry-messages.ts';
 export const openingMsMax = 5_000;
 
 export interface LogConnectionsOptions {
+  /** Who may deliver raft's messages. */
   readonly admit: (call: AnyCall) => Admission;
+  /** Who may propose and follow. */
+  readonly admitPresent: (call: AnyCall) => Admission;
   readonly propose: (stream: ServedProposals, opening: ProposeOpening) => void;
   /** Returns why the stream is not taken, if so. Nothing may be written to it in this turn of the loop. */
   readonly follow: (stream: ServedFollow, opening: FollowOpening) => string | undefined;
@@ -73,10 +76,11 @@ export class LogConnections {
 
   /** Hands the connection over; why not, if not. */
   #take(socket: TLSSocket, framed: FramedSocket, bytes: Buffer): string | undefined {
-    const { admit, propose, follow, deliver } = this.#options;
-    const admission = admit(callOf(socket));
-    if (admission.kind === 'refused') return admission.error.message;
+    const { admit, admitPresent, propose, follow, deliver } = this.#options;
     const body = bodyOf(bytes);
+    const isPeer = body?.$case === 'deliver';
+    const admission = (isPeer ? admit : admitPresent)(callOf(socket));
+    if (admission.kind === 'refused') return admission.error.message;
     if (body === undefined) return 'not an opening that this voter knows';
     framed.takeAll();
     switch (body.$case) {

@@ -40,7 +40,10 @@ export interface MembershipCallsOptions {
   readonly log: MembershipLog;
   readonly route: LeaderRoute;
   readonly view: () => StateView;
+  /** Who may ask to be taken in: this voter may not know yet that the node was promoted, the leader does. */
   readonly admit: (call: AnyCall) => Admission;
+  /** Who may leave, and make the log let go. */
+  readonly admitPresent: (call: AnyCall) => Admission;
   /** A client of the log at this address. */
   readonly dial: (addr: string) => LogClient;
   readonly clock: Clock;
@@ -51,6 +54,7 @@ type Refusal = { readonly kind: 'refused'; readonly code: status; readonly detai
 type Done<T> = { readonly kind: 'done'; readonly response: T } | Refusal;
 /** One call: how the leader does it, and how another voter passes it on. */
 interface Work<T> {
+  readonly admit: (call: AnyCall) => Admission;
   /** The node it is about; nobody else may call. */
   readonly owner: string | undefined;
   readonly here: (until: Monotonic) => Promise<Done<T>>;
@@ -92,6 +96,7 @@ export class MembershipCalls {
     const { member } = call.request;
     const valid = member === undefined ? undefined : memberFrom(member);
     return {
+      admit: this.#options.admit,
       owner: valid?.nodeId,
       forward: ({ membership }, done, deadline) =>
         membership.join(call.request, forwardedMetadata(), { deadline }, done),
@@ -107,6 +112,7 @@ export class MembershipCalls {
   ): Work<LeaveVoterResponse> {
     const id = call.request.id as VoterId;
     return {
+      admit: this.#options.admitPresent,
       owner: memberOf(this.#options.log.membership, id)?.nodeId,
       forward: ({ membership }, done, deadline) =>
         membership.leave(call.request, forwardedMetadata(), { deadline }, done),
@@ -115,7 +121,7 @@ export class MembershipCalls {
   }
 
   #serve<T>(call: ServerUnaryCall<unknown, T>, callback: sendUnaryData<T>, work: Work<T>): void {
-    const admission = this.#options.admit(call);
+    const admission = work.admit(call);
     if (admission.kind === 'refused') {
       callback(admission.error);
       return;

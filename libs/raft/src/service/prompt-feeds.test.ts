@@ -57,6 +57,7 @@ async function follow(prompt: boolean) {
     log: log as unknown as ServedLog,
     machine: new VoterMachine(),
     admit: () => ({ kind: 'admitted', nodeId: 'node' }),
+    admitPresent: () => ({ kind: 'admitted', nodeId: 'node' }),
     status: () => {
       throw new Error('nobody asks for the status');
     },

@@ -17,7 +17,7 @@ import type { VoterId } from '../types.ts';
 import { openLogStorage } from '../wal/log-storage.ts';
 import { dial } from '../wire/dial.ts';
 import { delivering } from '../wire/protocol.ts';
-import { type Admission, type AnyCall, admitManagers } from './admission.ts';
+import { type Admission, type AnyCall, admitManagers, admitPresent } from './admission.ts';
 import { LeaderRoute, leaderClients } from './leader-route.ts';
 import { leadership, leadsHere } from './leadership.ts';
 import { LogConnections } from './log-connections.ts';
@@ -28,7 +28,7 @@ import { type OwnStatus, wireStatus } from './status-call.ts';
 import { VoterCredentials } from './voter-credentials.ts';
 import { figuresOf, RoleWatch } from './voter-figures.ts';
 import { VoterMachine } from './voter-machine.ts';
-import { VoterService } from './voter-service.ts';
+import { VoterService, type VoterServiceOptions } from './voter-service.ts';
 import type {
   LogKey,
   VoterOptions,
@@ -70,8 +70,8 @@ export interface RunningVoter {
   status(): Promise<VoterStatus>;
   obey(order: VoterOrder): Promise<VoterOutcome>;
   onRemoved(listener: () => void): void;
-  /** Calls `listener` when nodes were removed from the cluster, with what tells which they are. */
-  onNodesRemoved(listener: (removed: (nodeId: string) => boolean) => void): void;
+  /** Calls `listener` when nodes were removed or demoted, with what tells which they are. */
+  onNodesOut(listener: (out: (nodeId: string) => boolean) => void): void;
   /** Hands leadership over, stores what was accepted, ends all streams, closes the log. */
   stop(): Promise<void>;
 }
@@ -98,11 +98,16 @@ export async function openVoter(options: VoterOptions, logger: Logger): Promise<
   const isRemoved = (nodeId: string): boolean =>
     machine.view.cluster?.removedNodes?.[nodeId] !== undefined;
   const admit = admitManagers(tls.clusterId, isRemoved);
+  // The own host's processes do not wait until this voter has caught up with the node's promotion.
+  const isOther = (nodeId: string): boolean => nodeId !== options.nodeId;
+  const isDemoted = (nodeId: string): boolean =>
+    isOther(nodeId) && machine.view.nodes.get(nodeId)?.role === 'worker';
+  const admissions = { admit, admitPresent: admitPresent(admit, isDemoted) };
   const log = await openLog({ options, storage, machine, credentials, admit, parts });
-  const served = serve({ log, machine, credentials, admit, parts });
-  if (options.raft?.snapshotIntervalEntries === undefined) followInterval(log.node, machine);
+  const served = serve({ log, machine, credentials, admissions, parts });
+  if (options.raft?.snapshotIntervalEntries === undefined) followHabit(log.node, machine);
   const connections = new LogConnections({
-    admit,
+    ...admissions,
     propose: (stream, opening) => served.service.serveProposals(stream, opening),
     follow: (stream, opening) => served.service.serveFollower(stream, opening),
     deliver: (stream, opening, nodeId) => log.transport.deliver(stream, opening, nodeId),
@@ -120,7 +125,10 @@ export async function openVoter(options: VoterOptions, logger: Logger): Promise<
     }),
     obey: (order) => obey(order, { node: log.node, credentials }),
     onRemoved: (listener) => void log.node.onRemoved(listener),
-    onNodesRemoved: (listener) => watchRemovals(log.node, machine, () => listener(isRemoved)),
+    onNodesOut: (listener) => {
+      watchRemovals(log.node, machine, () => listener(isRemoved));
+      watchDemotions(machine, isOther, listener);
+    },
     stop: async () => {
       served.keeper.stop();
       await log.node.stop();
@@ -139,14 +147,18 @@ async function oldestLogKey(storage: LogStorage): Promise<number> {
   }
 }
 
-/** `docker swarm update --snapshot-interval` counts while the voter runs. */
-function followInterval(node: RaftNode, machine: VoterMachine): void {
-  let seen = 0;
+/** `docker swarm update --snapshot-interval` and `--max-snapshots` count while the voter runs. */
+function followHabit(node: RaftNode, machine: VoterMachine): void {
+  let seen: unknown;
   const look = (): void => {
-    const entries = machine.view.cluster?.spec.Raft.SnapshotInterval ?? 0;
-    if (entries === seen || entries <= 0) return;
-    seen = entries;
-    node.snapshotEvery(entries);
+    const raft = machine.view.cluster?.spec.Raft;
+    if (raft === undefined || raft === seen) return;
+    seen = raft;
+    node.keepSnapshots({
+      entries: raft.SnapshotInterval,
+      older: raft.KeepOldSnapshots,
+      forFollowers: raft.LogEntriesForSlowFollowers,
+    });
   };
   node.onCommitted(look);
   look();
@@ -160,6 +172,22 @@ function watchRemovals(node: RaftNode, machine: VoterMachine, changed: () => voi
     if (removed === seen) return;
     seen = removed;
     changed();
+  });
+}
+
+/** Streams that stand were opened as a manager's. */
+function watchDemotions(
+  machine: VoterMachine,
+  concerns: (nodeId: string) => boolean,
+  listener: (demoted: (nodeId: string) => boolean) => void,
+): void {
+  machine.onApplied(({ changes }) => {
+    const demoted = new Set<string>();
+    for (const { table, id, before, after } of changes) {
+      if (table !== 'node' || !concerns(id)) continue;
+      if (before?.role === 'manager' && after?.role === 'worker') demoted.add(id);
+    }
+    if (demoted.size > 0) listener((nodeId) => demoted.has(nodeId));
   });
 }
 
@@ -220,24 +248,28 @@ function serve({
   log: { node, transport, route },
   machine,
   credentials,
-  admit,
+  admissions,
   parts,
 }: {
   readonly log: OpenLog;
   readonly machine: VoterMachine;
   readonly credentials: VoterCredentials;
-  readonly admit: (call: AnyCall) => Admission;
+  readonly admissions: Pick<VoterServiceOptions, 'admit' | 'admitPresent'>;
   readonly parts: Parts;
 }): { service: VoterService; membership: MembershipCalls; keeper: MemberKeeper } {
   const view = (): StateView => machine.view;
   const status = (): OwnStatus => wireStatus(node.status);
   const forwardedAnswered = (): void => transport.hurryNews();
   const service = new VoterService({
-    ...{ log: node, machine, admit, status, route, forwardedAnswered },
+    ...{ log: node, machine, ...admissions, status, route, forwardedAnswered },
     ...parts,
   });
   const dial = (addr: string): LogClient => new LogClient(addr, credentials.channel, peerOptions());
-  const membership = new MembershipCalls({ log: node, route, view, admit, dial, ...parts });
+  const membership = new MembershipCalls({
+    ...{ log: node, route, view, dial },
+    ...admissions,
+    ...parts,
+  });
   const propose: VoterService['propose'] = (transaction) => service.propose(transaction);
   const keeper = new MemberKeeper({ log: node, view, propose, ...parts });
   machine.onApplied(({ changes }) => {

@@ -58,7 +58,10 @@ const ending = { code: status.UNAVAILABLE, details: 'this voter ends the stream'
 export interface VoterServiceOptions {
   readonly log: ServedLog;
   readonly machine: VoterMachine;
+  /** Who may ask how it stands. */
   readonly admit: (call: AnyCall) => Admission;
+  /** Who may hold leases. */
+  readonly admitPresent: (call: AnyCall) => Admission;
   readonly status: () => OwnStatus;
   /** The way to the leader; absent where this voter is the only one there can be. */
   readonly route?: LeaderRoute | undefined;
@@ -261,7 +264,7 @@ export class VoterService {
 
   /** The node id of the caller; undefined when it was sent away. */
   #admitStream(call: AnyCall & NodeJS.EventEmitter): string | undefined {
-    const admission = this.#options.admit(call);
+    const admission = this.#options.admitPresent(call);
     if (admission.kind === 'admitted') return admission.nodeId;
     call.emit('error', admission.error);
     return undefined;

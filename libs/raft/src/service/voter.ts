@@ -75,7 +75,7 @@ async function run(options: VoterOptions): Promise<void> {
         end(1);
     }
   });
-  voter.onNodesRemoved((removed) => listener?.dismiss(removed));
+  voter.onNodesOut((out) => listener?.dismiss(out));
   voter.onRemoved(() => tell({ kind: 'removed' }));
   tell({ kind: 'started', port: listening });
 }

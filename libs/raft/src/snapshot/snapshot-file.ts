@@ -31,8 +31,8 @@ const membershipBytesMax = 64 * 1024;
 /** Bound on one chunk; a larger length in a file is damage, not a reason to allocate it. */
 const chunkBytesMax = 64 * 1024 * 1024;
 const temporarySuffix = '.tmp';
-/** Complete snapshots kept beside the newest, while they are under its key. */
-const olderSnapshotsKept = 1;
+/** Complete snapshots kept beside the newest, while they are under its key, at least. */
+export const olderSnapshotsKept = 1;
 
 function snapshotName({ index, term }: SnapshotMeta): string {
   const hex = (value: number): string => value.toString(16).padStart(16, '0');
@@ -84,19 +84,19 @@ async function keyOf(disk: Disk, path: string): Promise<number | undefined> {
 }
 
 /**
- * Removes the snapshots that `newest`, under key `current`, makes needless; gives those that are there then.
- * What the disk refuses to remove is left for the next time. @throws DiskError when nothing can be listed
+ * Removes the snapshots that `newest`, under key `current`, makes needless, but for `kept` of them; gives those
+ * that are there then. What the disk refuses to remove is left for the next time. @throws DiskError when nothing can be listed
  */
 export async function removeOlderSnapshots(
   disk: Disk,
   directory: string,
   newest: string,
-  current: number,
+  { kept, current }: { readonly kept: number; readonly current: number },
   logger: Logger,
 ): Promise<readonly SnapshotOnDisk[]> {
   const left = new Set(await snapshotsIn(disk, directory));
   const older = [...left].filter(({ path }) => path < join(directory, newest));
-  const needless = older.filter(({ key }, at) => at >= olderSnapshotsKept || key < current);
+  const needless = older.filter(({ key }, at) => at >= kept || key < current);
   for (const snapshot of needless) {
     try {
       await disk.remove(snapshot.path);

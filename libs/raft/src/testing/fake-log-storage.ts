@@ -140,6 +140,8 @@ export class FakeLogStorage implements LogStorage {
 
   readonly outdated = undefined;
 
+  keepSnapshots(): void {}
+
   rotate(): void {}
 
   async oldestKey(): Promise<number> {

@@ -190,6 +190,21 @@ describe('snapshots', () => {
     expect((await disk.list(directory)).filter((name) => name.startsWith('snapshot'))).toEqual([]);
   });
 
+  test('so many older ones stay as are wanted, and one at least', async () => {
+    const disk = new FaultyDisk(seeded(1));
+    const log = await open(disk);
+    await log.store(work(1, 6));
+    const isSnapshot = (name: string): boolean => name.startsWith('snapshot');
+    const count = async () => (await disk.list(directory)).filter(isSnapshot).length;
+    log.keepSnapshots(2);
+    for (const at of [1, 2, 3, 4, 5]) await log.saveSnapshot(meta(at), pieces(`${at}`));
+    expect(await count()).toBe(3);
+    log.keepSnapshots(0);
+    await log.saveSnapshot(meta(6), pieces('6'));
+    expect(await count()).toBe(2);
+    await log.close();
+  });
+
   test('of a damaged one, the older serves while the log goes on from it', async () => {
     const disk = new FaultyDisk(seeded(1));
     const log = await open(disk);

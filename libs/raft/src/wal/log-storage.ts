@@ -3,6 +3,7 @@ import { errorMessage, invariant, type Logger, type LogIndex, type Random } from
 import type { RecordCipher } from '../cipher.ts';
 import { type Disk, DiskError } from '../disk/disk.ts';
 import {
+  olderSnapshotsKept,
   openSnapshot,
   removeOlderSnapshots,
   type SnapshotOnDisk,
@@ -140,6 +141,7 @@ class SegmentedLog implements LogStorage {
   /** Ends with the last of those that write to a segment: one at a time. */
   #turn: Promise<unknown> = Promise.resolve();
   #cipher: RecordCipher | undefined;
+  #snapshotsKept = olderSnapshotsKept;
   /** A leader's snapshot up to here is on the disk, and no write has said so yet. */
   #replaced = 0 as LogIndex;
   #spare: Promise<void> | undefined;
@@ -220,8 +222,8 @@ class SegmentedLog implements LogStorage {
   async #removeOlder(newest: string): Promise<void> {
     const { disk, directory, logger } = this.#options;
     try {
-      const current = this.#currentKey;
-      this.#snapshots = await removeOlderSnapshots(disk, directory, newest, current, logger);
+      const bounds = { kept: this.#snapshotsKept, current: this.#currentKey };
+      this.#snapshots = await removeOlderSnapshots(disk, directory, newest, bounds, logger);
     } catch (error) {
       if (!(error instanceof DiskError)) throw error;
       logger.warn({ code: error.code, err: error.message }, 'snapshots_not_listed');
@@ -251,6 +253,10 @@ class SegmentedLog implements LogStorage {
     } catch (error) {
       return this.#refused(error);
     }
+  }
+
+  keepSnapshots(older: number): void {
+    this.#snapshotsKept = Math.max(older, olderSnapshotsKept);
   }
 
   rotate(cipher: RecordCipher): void {

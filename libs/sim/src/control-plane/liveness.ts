@@ -133,17 +133,29 @@ function wrongServices(view: StateView): readonly string[] {
   });
 }
 
-/** An update may wait for tasks that cannot be placed; else it ends. */
+/** An update may wait for tasks that cannot be placed where they replace others; else it ends. */
 function unfinishedUpdate(
   view: StateView,
-  { updateStatus }: Service,
+  { revision, updateStatus }: Service,
   tasks: readonly Task[],
 ): readonly string[] {
-  const state = updateStatus?.state;
-  if (state !== 'updating' && state !== 'rollback_started') return [];
-  return tasks.some((task) => isGoingOn(task) && waitsRightly(view, task))
+  if (!isUpdating({ updateStatus })) return [];
+  const others = tasks.filter((task) => task.revision !== revision && task.desired !== 'remove');
+  const places = new Set(others.map(placeOf));
+  return tasks.some(
+    (task) => places.has(placeOf(task)) && isGoingOn(task) && waitsRightly(view, task),
+  )
     ? []
-    : [`its update is still ${state}`];
+    : [`its update is still ${updateStatus?.state}`];
+}
+
+function isUpdating({ updateStatus }: Pick<Service, 'updateStatus'>): boolean {
+  const state = updateStatus?.state;
+  return state === 'updating' || state === 'rollback_started';
+}
+
+function placeOf({ slot, nodeId }: Task): number | string {
+  return slot === 0 ? nodeId : slot;
 }
 
 function wrongSlots(
@@ -206,8 +218,8 @@ function wrongPlace(
     return [`${where} is ${task?.status.state}, desired ${task?.desired}`];
   const state = service.updateStatus?.state;
   const isHalted = state === 'paused' || state === 'rollback_paused';
-  const isOnItsWay = state === 'updating' || state === 'rollback_started';
-  if (!isHalted && !isOnItsWay && !isUpToDate(view, task)) return [`${where} is out of date`];
+  if (!isHalted && !isUpdating(service) && !isUpToDate(view, task))
+    return [`${where} is out of date`];
   return leavesItsNode(view, task, revision) ? [`${where} is on a node that is drained`] : [];
 }
 
@@ -252,8 +264,14 @@ function wrongJob(view: StateView, service: Service, tasks: readonly Task[]): re
   const run = view.revisions.of(service.id, jobStatus.revision);
   if (run === undefined) return [];
   const own = tasks.filter(({ jobIteration }) => jobIteration === jobStatus.iteration);
+  const rests = ({ nodeId, status }: Task): boolean =>
+    isTerminal(status.state) && view.nodes.get(nodeId)?.spec.Availability === 'pause';
   const live = own.filter(
-    (task) => isGoingOn(task) && task.status.state !== 'complete' && !waitsRightly(view, task),
+    (task) =>
+      isGoingOn(task) &&
+      task.status.state !== 'complete' &&
+      !rests(task) &&
+      !waitsRightly(view, task),
   );
   const { Image } = run.spec.TaskTemplate.ContainerSpec;
   const policy = run.spec.TaskTemplate.RestartPolicy;
@@ -270,7 +288,7 @@ function wrongJob(view: StateView, service: Service, tasks: readonly Task[]): re
     : [`${done.size} of ${ReplicatedJob.TotalCompletions} completions`];
 }
 
-/** Ended tasks beyond the limit, where nothing needs them any more. */
+/** Ended tasks beyond the limit, where nothing needs them any more. An update keeps one that it replaced. */
 function longHistories(view: StateView): readonly string[] {
   const limit = view.cluster?.spec.Orchestration.TaskHistoryRetentionLimit ?? 5;
   const wrong: string[] = [];
@@ -278,9 +296,9 @@ function longHistories(view: StateView): readonly string[] {
     const revision = view.revisions.of(service.id, service.revision);
     if (revision === undefined || isJob(revision.spec)) continue;
     const attempts = revision.spec.TaskTemplate.RestartPolicy?.MaxAttempts ?? 0;
-    const most = attempts > 0 ? attempts + 1 : Math.max(1, limit);
+    const most = (attempts > 0 ? attempts + 1 : Math.max(1, limit)) + Number(isUpdating(service));
     const tasks = [...view.tasks.byService(service.id)];
-    const places = Map.groupBy(tasks, (task) => (task.slot === 0 ? task.nodeId : task.slot));
+    const places = Map.groupBy(tasks, placeOf);
     for (const [place, members] of places) {
       const over = members.filter(({ status }) => isTerminal(status.state));
       if (members.length > most && over.length > 1)

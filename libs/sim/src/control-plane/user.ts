@@ -2,11 +2,9 @@ import { type LogIndex, newId } from '@shoal/runtime';
 import type { Replica } from '@shoal/stage';
 import {
   type Change,
-  isJob,
   jobStatusAfter,
   type Meta,
   type Node,
-  nextJobStatus,
   type Revision,
   revisionId,
   type Service,
@@ -107,7 +105,7 @@ export class FakeUser {
     const now = this.#process.clock.now();
     const next: Service = {
       ...service,
-      ...(isJob(target.spec) && { jobStatus: nextJobStatus(service.jobStatus, to, now) }),
+      jobStatus: jobStatusAfter(service.jobStatus, undefined, target, now),
       revision: to,
       previousRevision: service.revision,
       updateStatus: {

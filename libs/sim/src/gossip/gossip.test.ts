@@ -111,3 +111,38 @@ test('a host that another one knows, and that does not know it, learns of it', a
   simulation.restart('n2', []);
   expect(await simulation.untilAgreed(5 * second)).toBeDefined();
 });
+
+/** Managers n0 to n3, which all know of; the even ones are on one side of the split, the odd on the other. */
+async function splitRacks(): Promise<GossipSimulation> {
+  const simulation = new GossipSimulation(6);
+  const ids = Array.from({ length: 6 }, (_, at) => `n${at}`);
+  const sides = [0, 1].map((side) => ids.filter((_, at) => at % 2 === side));
+  simulation.split(sides);
+  for (const id of ids) simulation.add(id);
+  const managers = ids.slice(0, 4).map((id) => simulation.host(id).addr);
+  for (const { gossip } of simulation.hosts.values()) void gossip.seeds(managers);
+  const sees3 = (): boolean =>
+    [...simulation.hosts.values()].every(({ gossip }) => gossip.membership.present.length === 3);
+  expect(await simulation.until(minute, sees3)).toBeDefined();
+  return simulation;
+}
+
+test('sides that have never heard of each other find together, though each has managers', async () => {
+  const simulation = await splitRacks();
+  await simulation.clock.run(5 * minute);
+  simulation.heal();
+  expect(await simulation.untilAgreed(minute)).toBeDefined();
+});
+
+test('managers that are not there cost a quiet host next to nothing', async () => {
+  const simulation = await splitRacks();
+  const rate = async (): Promise<number> => {
+    const before = simulation.bytesSent;
+    await simulation.clock.run(5 * minute);
+    return simulation.bytesSent - before;
+  };
+  await simulation.clock.run(2 * minute);
+  const split = await rate();
+  for (const { gossip } of simulation.hosts.values()) void gossip.seeds([]);
+  expect(split).toBeLessThan((await rate()) * 1.2);
+});

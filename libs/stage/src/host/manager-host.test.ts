@@ -26,6 +26,7 @@ beforeEach(async () => {
   vi.stubEnv('SHOAL_RUN_DIR', join(dataDir, 'run'));
 });
 afterEach(async () => {
+  await forgetUnlockKeys(dataDir);
   vi.unstubAllEnvs();
   await harness.close();
   await rm(dataDir, { recursive: true, force: true });

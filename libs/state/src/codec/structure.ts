@@ -38,6 +38,10 @@ export function isOneOf(value: unknown, ...allowed: readonly string[]): boolean 
   return typeof value === 'string' && allowed.includes(value);
 }
 
+function isFlag(value: unknown): boolean {
+  return typeof value === 'boolean';
+}
+
 /** Checks `value` with `check` unless it is absent. */
 function optional(value: unknown, check: (value: unknown) => boolean): boolean {
   return value === undefined || check(value);
@@ -187,13 +191,15 @@ function isName(value: unknown): boolean {
   return isText(value, nameCharsMax) && value !== '';
 }
 
-function nodeFault({ spec, role, description, status, drain }: Fields): Fault {
+function nodeFault(node: Fields): Fault {
+  const { spec, role, description, status, drain, factsChangedAt } = node;
   if (!isFields(spec)) return 'no spec';
   if (!isOneOf(role, 'worker', 'manager')) return 'role is neither worker nor manager';
   if (!isFields(status)) return 'no status';
   if (!isOneOf(status['state'], 'unknown', 'down', 'ready', 'disconnected'))
     return 'unknown status.state';
   if (!optional(drain, isDrain)) return 'malformed drain';
+  if (!optional(factsChangedAt, isTime)) return 'malformed factsChangedAt';
   return optional(description, isDescription) ? undefined : 'malformed description';
 }
 
@@ -237,7 +243,7 @@ function isCronStatus(value: unknown): boolean {
     isText(value['schedule']) &&
     isTime(value['servedUntil']) &&
     optional(value['lastRun'], isTime) &&
-    optional(value['starting'], (flag) => typeof flag === 'boolean') &&
+    optional(value['starting'], isFlag) &&
     optional(value['revision'], isNumber)
   );
 }
@@ -246,9 +252,11 @@ function isNumber(value: unknown): boolean {
   return isCount(value) && value >= 1;
 }
 
-function revisionFault({ id, serviceId, number, spec, registryAuthFrom }: Fields): Fault {
+function revisionFault(revision: Fields): Fault {
+  const { id, serviceId, number, spec, registryAuthFrom, byRun } = revision;
   if (!isId(serviceId) || !isCount(number) || number < 1) return 'no serviceId or number';
   if (!optional(registryAuthFrom, isId)) return 'malformed registryAuthFrom';
+  if (!optional(byRun, isFlag)) return 'malformed byRun';
   if (id !== revisionId(serviceId, number)) return 'the id does not fit serviceId and number';
   if (!isFields(spec) || !isName(spec['Name'])) return 'no spec with a name';
   const template = spec['TaskTemplate'];

@@ -25,6 +25,16 @@ import { addressUsers, addressVerdict } from './naive-addresses.ts';
 export type Lists = Record<TableName, StateObject[]>;
 export type Verdict = { change: number; kind: Refusal['kind'] } | undefined;
 
+/** What constraints look at. */
+const facts = ({ role, spec, status, description }: Node): string => {
+  const { Hostname, Platform, Engine: { Labels } = {} } = description ?? {};
+  return JSON.stringify([role, spec.Labels, status.addr, Hostname, Platform, Labels]);
+};
+const withTime = (before: Node, after: Node, time: number): StateObject => {
+  const factsChangedAt = facts(before) === facts(after) ? before.factsChangedAt : time;
+  return factsChangedAt === undefined ? after : ({ ...after, factsChangedAt } as Node);
+};
+
 const held = (task: Task): boolean =>
   task.nodeId !== '' &&
   taskStateRank[task.status.state] >= taskStateRank.assigned &&
@@ -142,9 +152,9 @@ export class NaiveModel {
     const refused = this.#updateRefused(table, current, change.object);
     if (refused) return refused;
     const meta = made(index, current.meta.createdAt, time);
-    this.lists[table] = list.map((object) =>
-      object === current ? { ...change.object, meta } : object,
-    );
+    const written = { ...change.object, meta };
+    const after = table === 'node' ? withTime(current as Node, written as Node, time) : written;
+    this.lists[table] = list.map((object) => (object === current ? after : object));
     return undefined;
   }
 

@@ -6,11 +6,14 @@ import { text } from 'node:stream/consumers';
 import { status } from '@grpc/grpc-js';
 import { parseSwarmInit } from '@shoal/docker-api';
 import {
+  createClusterCa,
   createNodeKey,
   type Identity,
   issueCertificate,
   isTrusted,
   proveRenewal,
+  seal,
+  startRotation,
   subjectOf,
 } from '@shoal/pki';
 import { IssueRequest, IssueResponse, TrustRootResponse } from '@shoal/proto';
@@ -113,6 +116,7 @@ test('the root that tokens pin, with time and version', async () => {
   expect(shown).toMatchObject({
     certificates: log.view.cluster?.rootCa.certificate,
     clusterId: identity.clusterId,
+    dataPathPort: log.view.cluster?.dataPathPort,
     version: expect.stringMatching(/^\d+\./),
   });
   expect(Math.abs(shown.timeMs - systemClock.now())).toBeLessThan(10_000);
@@ -161,6 +165,14 @@ describe('a host that joins', () => {
     );
     expect(log.view.nodes.size).toBe(2);
     expect(outcomes.at(-2)).toBe('limited');
+  });
+
+  test('with wrong tokens, in the way of nobody who renews from the same address', async () => {
+    for (let guess = 0; guess < guessesMax; guess += 1) await ask('issue', await joinRequest('x'));
+    expect(await ask('issue', await joinRequest('x'))).toMatchObject({
+      code: status.RESOURCE_EXHAUSTED,
+    });
+    expect(issued(await ask('issue', await renewalRequest(identity))).nodeId).toBe(identity.nodeId);
   });
 
   test('with nonsense', async () => {
@@ -287,6 +299,26 @@ describe('an external authority', () => {
       server.close();
       server.closeAllConnections();
     }
+  });
+
+  test('that names no root is not asked for the one that the present root gives way to', async () => {
+    await configured('http://127.0.0.1:1/sign');
+    const { cluster } = log.view;
+    if (cluster?.rootCa.key === undefined) throw new Error('no root key');
+    const place = sealedPlaces.rootKey(cluster.id);
+    const fresh = await createClusterCa(systemClock.now(), systemRandom);
+    const rootCa = await startRotation({
+      root: cluster.rootCa,
+      key: openSealed(manager.sealKey, cluster.rootCa.key, place),
+      fresh,
+      sealedKey: seal(manager.sealKey, fresh.key, place, systemRandom),
+      forceRotate: 1,
+      now: systemClock.now(),
+      random: systemRandom,
+    });
+    log.write([{ op: 'update', table: 'cluster', object: { ...cluster, rootCa } }]);
+    const { certificate } = issued(await ask('issue', await renewalRequest(identity)));
+    expect(isTrusted(certificate, fresh.certificate)).toBe(true);
   });
 
   test('that does not answer leaves no node behind', async () => {

@@ -30,11 +30,15 @@ export function answerCertificates(
         timeMs: clock.now(),
         version,
         clusterId: cluster.id,
+        dataPathPort: cluster.dataPathPort,
       });
       return { kind: 'response', response: response.finish() };
     }
     const address = hostOf(remoteAddr);
-    const waitMs = guesses.waitMs(address);
+    const asked = decoded(request);
+    const isGuess = asked?.proof?.$case === 'joinToken';
+    // A host renews from the address that its containers speak from: their guesses are not its own.
+    const waitMs = isGuess ? guesses.waitMs(address) : 0;
     if (waitMs > 0) {
       metrics.certificate('limited');
       const seconds = Math.ceil(waitMs / 1_000);
@@ -47,7 +51,10 @@ export function answerCertificates(
     }
     let result: Issuance | Refusal;
     try {
-      result = await issue(IssueRequest.decode(request), manager, address, options);
+      result =
+        asked === undefined
+          ? refused(status.INVALID_ARGUMENT, 'not a request for a certificate')
+          : await issue(asked, manager, address, options);
     } catch (error) {
       result = refused(status.INVALID_ARGUMENT, errorMessage(error));
     }
@@ -63,6 +70,14 @@ export function answerCertificates(
     logger.info({ node: nodeId, role, address, reason: result.reason }, 'certificate_issued');
     return { kind: 'response', response: IssueResponse.encode(result.response).finish() };
   };
+}
+
+function decoded(request: Uint8Array): IssueRequest | undefined {
+  try {
+    return IssueRequest.decode(request);
+  } catch {
+    return undefined;
+  }
 }
 
 function answerOf({ code, message }: Refusal): AuthorityAnswer {

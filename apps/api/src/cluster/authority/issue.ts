@@ -189,7 +189,7 @@ async function sign(
   { clock, random }: IssueOptions,
 ): Promise<ExternallyIssued> {
   const { certificate: root, key } = signingRoot(cluster.rootCa);
-  const urls = externalUrls(cluster.spec.CAConfig.ExternalCAs, root);
+  const urls = externalUrls(cluster.spec.CAConfig.ExternalCAs, root, cluster.rootCa.certificate);
   if (urls.length > 0) {
     const authorities = { urls, root, proof: manager.identity, clock };
     return issueExternally({ authorities, request, subject });

@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { ApiError, rpcError, type SwarmJoin } from '@shoal/docker-api';
+import { ApiError, defaultDataPathPort, rpcError, type SwarmJoin } from '@shoal/docker-api';
 import {
   type CertificateOutcome,
   type ObtainedCertificate,
@@ -9,20 +9,21 @@ import {
 import type { Instant } from '@shoal/runtime';
 import { version } from '../../version.ts';
 import type { MembershipOptions } from '../options.ts';
-import { checkClock, checkVersion } from './preflight.ts';
+import { checkClock, checkTunnelPort, checkVersion } from './preflight.ts';
 import { showRoot } from './trust-root.ts';
 
 /** The manager has just answered: what is tried again is an election under way. */
 const triesMax = 3;
 
 /**
- * A certificate for this host from the manager at `address`, once that is one of the token's cluster, with
- * about the same time and version. @throws ApiError, one sentence with the fix
+ * A certificate for this host, which listens at `host`, from the manager at `address`, once that is one of the
+ * token's cluster, with about the same time and version, and the cluster's tunnels can end here.
+ * @throws ApiError, one sentence with the fix
  */
 export async function obtainCertificate(
   request: SwarmJoin,
-  address: string,
-  { clock }: MembershipOptions,
+  { address, host }: { readonly address: string; readonly host: string },
+  { clock, probes }: MembershipOptions,
 ): Promise<ObtainedCertificate> {
   const shown = await showRoot(address, clock);
   if (shown.kind === 'failed')
@@ -38,6 +39,7 @@ export async function obtainCertificate(
     );
   checkVersion(version, root.version, address);
   checkClock(clock.now(), root.timeMs as Instant, address);
+  await checkTunnelPort({ host, port: root.dataPathPort ?? defaultDataPathPort }, probes, clock);
   const outcome = await requestCertificate({
     addresses: [address],
     proof: {

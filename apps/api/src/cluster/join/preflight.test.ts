@@ -2,7 +2,13 @@ import type { AddressInfo } from 'node:net';
 import { createServer, type Server } from 'node:net';
 import { type Clock, type Instant, type Monotonic, systemClock } from '@shoal/runtime';
 import { afterEach, describe, expect, test } from 'vitest';
-import { checkClock, checkOwnPorts, checkVersion, reachManager } from './preflight.ts';
+import {
+  checkClock,
+  checkOwnPorts,
+  checkTunnelPort,
+  checkVersion,
+  reachManager,
+} from './preflight.ts';
 import { type Probes, systemProbes } from './probes.ts';
 
 const servers: Server[] = [];
@@ -51,7 +57,6 @@ describe('the ports of this host', () => {
     ['tcp', 2_378, "agents' sessions"],
     ['tcp', 7_946, 'gossip between hosts'],
     ['udp', 7_946, 'gossip between hosts'],
-    ['udp', 4_789, 'overlay networks'],
   ])('%s %i is needed', async (protocol, port, purpose) => {
     const probes = without(protocol, port, 'address already in use');
     const error = await refusal(() => checkOwnPorts(ports, probes, hasty));
@@ -60,6 +65,15 @@ describe('the ports of this host', () => {
       `listen ${protocol} 127.0.0.1:${port}: bind: address already in use: this host needs ${port}/${protocol} for ${purpose}; find what holds it`,
     );
     expect(String(error)).toContain(`sport = :${port}`);
+  });
+
+  test('that of the tunnels is the swarm’s to say', async () => {
+    const probes = without('udp', 4_789, 'permission denied');
+    const tunnels = (port: number) =>
+      refusal(() => checkTunnelPort({ host: '127.0.0.1', port }, probes, hasty));
+    expect(await refusal(() => checkOwnPorts(ports, probes, hasty))).toBeUndefined();
+    expect(await tunnels(5_789)).toBeUndefined();
+    expect(String(await tunnels(4_789))).toContain('needs 4789/udp for overlay networks');
   });
 
   test('a process that is about to let go of a port is waited for', async () => {

@@ -13,26 +13,45 @@ const releaseMsMax = 15_000;
 const releasePollMs = 100;
 const inUse = 'address already in use';
 
-/** Ports of other hosts' traffic to this one, besides those of the cluster and the dispatcher. */
-const dataPorts = [
-  { protocol: 'tcp', port: 7_946, purpose: 'gossip between hosts' },
-  { protocol: 'udp', port: 7_946, purpose: 'gossip between hosts' },
-  { protocol: 'udp', port: 4_789, purpose: 'overlay networks' },
-] as const;
+/** The same in every swarm. */
+const gossipPort = 7_946;
 
 export interface OwnPorts {
   readonly cluster: HostPort;
   readonly dispatcher: HostPort;
 }
 
-/** Whether this host can serve what its place in a swarm asks for. @throws ApiError for the first port that it cannot. */
-export async function checkOwnPorts(ports: OwnPorts, probes: Probes, clock: Clock): Promise<void> {
-  const { host } = ports.cluster;
-  const wanted = [
+interface WantedPort {
+  readonly protocol: 'tcp' | 'udp';
+  readonly at: HostPort;
+  readonly purpose: string;
+}
+
+/** Whether this host can serve what its place in any swarm asks for. @throws ApiError for the first port that it cannot. */
+export function checkOwnPorts(ports: OwnPorts, probes: Probes, clock: Clock): Promise<void> {
+  const gossip = {
+    at: { host: ports.cluster.host, port: gossipPort },
+    purpose: 'gossip between hosts',
+  };
+  const wanted: readonly WantedPort[] = [
     { protocol: 'tcp', at: ports.cluster, purpose: 'the cluster port' },
     { protocol: 'tcp', at: ports.dispatcher, purpose: "agents' sessions" },
-    ...dataPorts.map(({ protocol, port, purpose }) => ({ protocol, at: { host, port }, purpose })),
-  ] as const;
+    { protocol: 'tcp', ...gossip },
+    { protocol: 'udp', ...gossip },
+  ];
+  return checkFree(wanted, probes, clock);
+}
+
+/** Whether the tunnels of the swarm that is joined can end here. @throws ApiError */
+export function checkTunnelPort(at: HostPort, probes: Probes, clock: Clock): Promise<void> {
+  return checkFree([{ protocol: 'udp', at, purpose: 'overlay networks' }], probes, clock);
+}
+
+async function checkFree(
+  wanted: readonly WantedPort[],
+  probes: Probes,
+  clock: Clock,
+): Promise<void> {
   const until = clock.monotonic() + releaseMsMax;
   for (const { protocol, at, purpose } of wanted) {
     let reason = await probes.listen(protocol, at);

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseSwarmInit } from '@shoal/docker-api';
-import { type Identity, loadIdentity, lockOf, writeIdentity } from '@shoal/pki';
+import { forgetUnlockKeys, type Identity, loadIdentity, lockOf, writeIdentity } from '@shoal/pki';
 import { type Random, silentLogger, systemClock, systemRandom } from '@shoal/runtime';
 import { FakeClock, FakeLog } from '@shoal/stage/testing';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
@@ -42,6 +42,7 @@ describe('when autolock begins', () => {
   });
   afterEach(async () => {
     await stop?.();
+    await forgetUnlockKeys(dataDir);
     vi.unstubAllEnvs();
     rmSync(scratch, { recursive: true });
   });
@@ -118,7 +119,7 @@ test('a manager drops the key that lay open, though nothing more is written', as
       return logKeys.length === 1 && logKeys[0]?.number === 2;
     });
     const key = host.unlockKey();
-    await host.powerCycle();
+    await host.restart();
     await host.membership.unlock(key);
     await host.caughtUp();
     expect(host.cluster.spec.EncryptionConfig.AutoLockManagers).toBe(true);

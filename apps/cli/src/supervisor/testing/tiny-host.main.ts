@@ -12,6 +12,7 @@ const plan = (name: string) => ({
   name,
   program: process.execPath,
   args: [program, 'lives', name],
+  bundle: program,
   env: { [supervisedMark]: runDir },
 });
 process.exitCode =

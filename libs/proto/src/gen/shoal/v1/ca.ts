@@ -31,6 +31,8 @@ export interface TrustRootResponse {
   /** Of the manager's software. */
   version: string;
   clusterId: string;
+  /** UDP port of the cluster's tunnels. Absent in the answers of older managers. */
+  dataPathPort?: number | undefined;
 }
 
 export interface IssueRequest {
@@ -121,7 +123,7 @@ export const TrustRootRequest: MessageFns<TrustRootRequest> = {
 };
 
 function createBaseTrustRootResponse(): TrustRootResponse {
-  return { certificates: "", timeMs: 0, version: "", clusterId: "" };
+  return { certificates: "", timeMs: 0, version: "", clusterId: "", dataPathPort: undefined };
 }
 
 export const TrustRootResponse: MessageFns<TrustRootResponse> = {
@@ -137,6 +139,9 @@ export const TrustRootResponse: MessageFns<TrustRootResponse> = {
     }
     if (message.clusterId !== "") {
       writer.uint32(34).string(message.clusterId);
+    }
+    if (message.dataPathPort !== undefined) {
+      writer.uint32(40).uint32(message.dataPathPort);
     }
     return writer;
   },
@@ -186,6 +191,14 @@ export const TrustRootResponse: MessageFns<TrustRootResponse> = {
             message.clusterId = reader.string();
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.dataPathPort = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -207,6 +220,7 @@ export const TrustRootResponse: MessageFns<TrustRootResponse> = {
     message.timeMs = object.timeMs ?? 0;
     message.version = object.version ?? "";
     message.clusterId = object.clusterId ?? "";
+    message.dataPathPort = object.dataPathPort ?? undefined;
     return message;
   },
 };

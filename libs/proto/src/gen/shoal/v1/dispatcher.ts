@@ -251,7 +251,7 @@ export interface PublishLogsResponse {
 
 export interface AttachContainerRequest {
   networkId: string;
-  /** Empty for a new attachment; otherwise the one that gets another name. */
+  /** Empty for a new attachment; otherwise the one that gets another name, made again if it is no more and `wanted` is free. */
   attachmentId: string;
   /** Name of the container, empty while it is not known. */
   name: string;

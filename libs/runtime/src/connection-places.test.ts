@@ -1,13 +1,16 @@
 import { describe, expect, test } from 'vitest';
-import {
-  ConnectionPlaces,
-  connectionsMax,
-  strangerConnectionsMax,
-  strangerConnectionsPerAddressMax,
-} from './connection-places.ts';
+import { ConnectionPlaces } from './connection-places.ts';
+
+const limits = { provedMax: 100, strangersMax: 32, strangersPerAddressMax: 8 };
+const { provedMax, strangersMax, strangersPerAddressMax } = limits;
 
 /** `count` connections of one address begin; returns those that gave way. */
-function begin(places: ConnectionPlaces, address: string, count: number, from = 0): string[] {
+function begin(
+  places: ConnectionPlaces<string>,
+  address: string,
+  count: number,
+  from = 0,
+): string[] {
   return Array.from({ length: count }, (_, at) =>
     places.begun(`${address}/${from + at}`, address),
   ).filter((left) => left !== undefined);
@@ -15,51 +18,51 @@ function begin(places: ConnectionPlaces, address: string, count: number, from = 
 
 describe('places of connections', () => {
   test('a stranger that opens many loses its own oldest, and nobody else', () => {
-    const places = new ConnectionPlaces();
+    const places = new ConnectionPlaces<string>(limits);
     expect(places.begun('joiner', '10.0.0.9')).toBeUndefined();
-    expect(begin(places, '10.0.0.1', strangerConnectionsPerAddressMax)).toEqual([]);
+    expect(begin(places, '10.0.0.1', strangersPerAddressMax)).toEqual([]);
     expect(begin(places, '10.0.0.1', 2, 100)).toEqual(['10.0.0.1/0', '10.0.0.1/1']);
     expect(places.proved('joiner', 'n9')).toBe(true);
   });
 
   test('when strangers have all places, the oldest of them gives way', () => {
-    const places = new ConnectionPlaces();
-    const addresses = strangerConnectionsMax / strangerConnectionsPerAddressMax;
+    const places = new ConnectionPlaces<string>(limits);
+    const addresses = strangersMax / strangersPerAddressMax;
     for (let at = 0; at < addresses; at += 1)
-      expect(begin(places, `10.0.0.${at}`, strangerConnectionsPerAddressMax)).toEqual([]);
+      expect(begin(places, `10.0.0.${at}`, strangersPerAddressMax)).toEqual([]);
     expect(places.begun('joiner', '10.0.1.1')).toBe('10.0.0.0/0');
     expect(places.begun('another', '10.0.1.1')).toBe('10.0.0.0/1');
   });
 
-  test('who has proved to be a manager takes no place of strangers, and gives way to none', () => {
-    const places = new ConnectionPlaces();
-    for (let at = 0; at < connectionsMax; at += 1) {
+  test('who has proved whose it is takes no place of strangers, and gives way to none', () => {
+    const places = new ConnectionPlaces<string>(limits);
+    for (let at = 0; at < provedMax; at += 1) {
       expect(places.begun(`m${at}`, '10.0.0.1')).toBeUndefined();
       expect(places.proved(`m${at}`, `n${at % 3}`)).toBe(true);
     }
-    expect(begin(places, '10.0.0.1', strangerConnectionsPerAddressMax)).toEqual([]);
-    expect(places.of(() => true)).toHaveLength(connectionsMax);
-    // Managers have no more places than these, and one that left makes room.
+    expect(begin(places, '10.0.0.1', strangersPerAddressMax)).toEqual([]);
+    expect(places.of(() => true)).toHaveLength(provedMax);
+    // They have no more places than these, and one that left makes room.
     expect(places.proved('10.0.0.1/0', 'n1')).toBe(false);
     places.ended('m0');
     expect(places.proved('10.0.0.1/0', 'n1')).toBe(true);
   });
 
   test('one that gave way proves nothing any more', () => {
-    const places = new ConnectionPlaces();
-    begin(places, '10.0.0.1', strangerConnectionsPerAddressMax + 1);
+    const places = new ConnectionPlaces<string>(limits);
+    begin(places, '10.0.0.1', strangersPerAddressMax + 1);
     expect(places.proved('10.0.0.1/0', 'n1')).toBe(false);
   });
 
   test('one that ended makes room', () => {
-    const places = new ConnectionPlaces();
-    begin(places, '10.0.0.1', strangerConnectionsPerAddressMax);
+    const places = new ConnectionPlaces<string>(limits);
+    begin(places, '10.0.0.1', strangersPerAddressMax);
     places.ended('10.0.0.1/7');
     expect(places.begun('next', '10.0.0.1')).toBeUndefined();
   });
 
   test('a node has its own connections only', () => {
-    const places = new ConnectionPlaces();
+    const places = new ConnectionPlaces<string>(limits);
     for (const [connection, nodeId] of [
       ['a', 'n1'],
       ['b', 'n2'],
