@@ -31,6 +31,8 @@ export interface BuiltNetworksOptions {
   readonly metrics: OverlayMetrics;
   /** A network was built, changed or went, or its peers were programmed. */
   readonly changed: (networkId: string) => void;
+  /** False for networks that the swarm has no more, which stay while containers are in them. Default: none. */
+  readonly isWanted?: ((networkId: string) => boolean) | undefined;
 }
 
 /** Jumbo frames; the loopback device has more, which says nothing of a way to other hosts. Bytes. */
@@ -40,6 +42,10 @@ const underlayMsMax = 10_000;
 /** Works on what all encrypted networks share. */
 const encryptionQueue = 'encryption';
 const notNow: Done = { kind: 'failed', message: 'the network has no address on this host yet' };
+const inherited: Done = {
+  kind: 'failed',
+  message: 'the network is gone, and another has its place',
+};
 
 /** The networks of this host that stand in the kernel. What is done to one is done one after the other. */
 export class BuiltNetworks {
@@ -95,6 +101,9 @@ export class BuiltNetworks {
     const network = registry.network(networkId);
     const own = registry.own;
     if (network === undefined || own === undefined) return notNow;
+    const sharer = this.#sharer(network);
+    if (sharer !== undefined && !this.#isWanted(networkId)) return inherited;
+    if (sharer !== undefined && !this.#isWanted(sharer.id)) await this.#giveWay(sharer);
     if (network.encrypted) {
       const ready = await this.#ensureEncryption(own, audit !== undefined);
       if (ready.kind === 'failed') return ready;
@@ -117,6 +126,29 @@ export class BuiltNetworks {
     metrics.standing(this.#built.size, this.#endpointCount, this.#peerCount);
     if (audit === undefined || !wasBuilt) changed(networkId);
     return programmed;
+  }
+
+  #isWanted(networkId: string): boolean {
+    return this.#options.isWanted?.(networkId) !== false;
+  }
+
+  /** Another network with the same number: the swarm gives that of one that is gone to the next. */
+  #sharer(network: NodeNetwork): NodeNetwork | undefined {
+    const vni = vniOf(network);
+    const { networks } = this.#options.registry;
+    return networks.find((other) => other.id !== network.id && vniOf(other) === vni);
+  }
+
+  /** Its containers are cut off: there is no such network, and they must not be in that of others. */
+  #giveWay({ id, name }: NodeNetwork): Promise<void> {
+    return this.#queues.run(id, async () => {
+      const known = this.#namespaces.get(id);
+      if (known === undefined) return;
+      this.#options.logger.warn({ network: id, name }, 'removed_network_gives_way');
+      await known.remove();
+      this.#namespaces.delete(id);
+      this.#built.delete(id);
+    });
   }
 
   /** The way of all encrypted networks, to the hosts of all of them. */
@@ -288,7 +320,7 @@ export class BuiltNetworks {
   remove(network: NodeNetwork): Promise<Done> {
     return this.#queues.run(network.id, async () => {
       const { registry, changed, metrics } = this.#options;
-      const own = registry.own;
+      const own = this.#sharer(network) === undefined ? registry.own : undefined;
       const known =
         this.#namespaces.get(network.id) ??
         (own === undefined ? undefined : await this.#namespace(network, own));

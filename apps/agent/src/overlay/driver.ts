@@ -105,7 +105,8 @@ export class OverlayDriver implements OverlayPort, ContainerNetworks {
     const owner = ownerOf(options.dataDir);
     const { nameservers } = resolver.now;
     const kernel = { commands, registry, owner, nameservers, encryption, clock, logger, metrics };
-    const built = new BuiltNetworks({ ...kernel, changed });
+    const isWanted = (networkId: string): boolean => this.#upkeep.isWanted(networkId);
+    const built = new BuiltNetworks({ ...kernel, changed, isWanted });
     const plumbing = new Plumbing({
       ...{ registry, built, attachments, changed },
       activated: () => this.#upkeep.auditIn(activatedMs),

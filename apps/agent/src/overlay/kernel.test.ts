@@ -77,6 +77,8 @@ describe.runIf(canMakeNamespaces())('a network in the kernel', () => {
   let built: BuiltNetworks;
   let commands: Commands;
   let changes: string[];
+  /** A network that the swarm has no more. */
+  let gone: string | undefined;
 
   beforeAll(async () => {
     host = await ScratchHost.make(`shoalt-${process.pid}`, own.vtep);
@@ -88,6 +90,7 @@ describe.runIf(canMakeNamespaces())('a network in the kernel', () => {
     registry.own = own;
     registry.putNetwork(network);
     changes = [];
+    gone = undefined;
     built = driver();
   });
   afterEach(async () => {
@@ -112,6 +115,7 @@ describe.runIf(canMakeNamespaces())('a network in the kernel', () => {
       logger: silentLogger,
       metrics: counted,
       changed: (id) => changes.push(id),
+      isWanted: (id) => id !== gone,
     });
   }
 
@@ -408,6 +412,23 @@ describe.runIf(canMakeNamespaces())('a network in the kernel', () => {
     // And again, as after a crash in between.
     expect(await built.remove(network)).toEqual({ kind: 'ok' });
     expect(await built.build(network.id)).toEqual({ kind: 'ok' });
+  });
+
+  test('a network that is gone gives way to the next with its number, and takes nothing of it along', async () => {
+    const next = { ...network, id: 'next' };
+    await built.build(network.id);
+    gone = network.id;
+    registry.putNetwork(next);
+    expect(await built.build(next.id)).toEqual({ kind: 'ok' });
+    expect(built.isBuilt(network.id)).toBe(false);
+    expect(await built.audit(network.id, true)).toMatchObject({ kind: 'failed' });
+    expect(await built.remove(network)).toEqual({ kind: 'ok' });
+    expect(existsSync(`/run/netns/${namespace}`)).toBe(true);
+    expect(await built.audit(next.id, true)).toEqual({ kind: 'ok' });
+    expect(await repairs()).toEqual({});
+    registry.deleteNetwork(network.id);
+    expect(await built.remove(next)).toEqual({ kind: 'ok' });
+    expect(existsSync(`/run/netns/${namespace}`)).toBe(false);
   });
 
   test('a host whose address changes keeps its peers', async () => {

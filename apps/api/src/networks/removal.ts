@@ -2,7 +2,6 @@ import { type ApiError, apiErrors } from '@shoal/docker-api';
 import type { Clock, Instant } from '@shoal/runtime';
 import type { Replica } from '@shoal/stage';
 import {
-  type Attachment,
   type Change,
   isBefore,
   isTerminal,
@@ -20,18 +19,13 @@ import type { ApiContext } from '../context.ts';
  */
 const stoppingMsMax = 60_000;
 
-/** Lost tasks and containers that end in one transaction, whose bytes are bounded. */
+/** Lost tasks that end in one transaction, whose bytes are bounded. */
 const lostAtOnceMax = 1_000;
-
-/** What a node that is down has in a network: a task that it is to stop, or a container run by hand. */
-type Lost =
-  | { readonly kind: 'task'; readonly task: Task }
-  | { readonly kind: 'container'; readonly attachment: Attachment };
 
 /** Whether a network can go now. */
 export type Removable =
-  /** `lost` end with it: nobody is there to say that they have. */
-  | { readonly kind: 'free'; readonly lost: readonly Lost[] }
+  /** `lost` are tasks that end with it: nobody is there to say that they have. */
+  | { readonly kind: 'free'; readonly lost: readonly Task[] }
   /** Only containers that are told to stop, or soon will be, are still in it. */
   | { readonly kind: 'stopping'; readonly task: string }
   | { readonly kind: 'in-use'; readonly refusal: ApiError };
@@ -49,16 +43,13 @@ export function removable(view: StateView, { id, spec }: Network): Removable {
         ? apiErrors.ingressInUse(service.id)
         : apiErrors.networkInUse(id, 'service', service.id),
     );
-  const lost: Lost[] = [];
-  for (const attachment of view.attachments.byNetwork(id)) {
-    if (attachment.kind !== 'container') continue;
-    if (!isDown(view, attachment)) return inUse(apiErrors.networkInUse(id, 'task', attachment.id));
-    lost.push({ kind: 'container', attachment });
-  }
+  for (const { id: attachment, kind } of view.attachments.byNetwork(id))
+    if (kind === 'container') return inUse(apiErrors.networkInUse(id, 'task', attachment));
+  const lost: Task[] = [];
   let stopping: string | undefined;
   for (const task of view.tasks.byNetwork(id)) {
     if (!isLeaving(view, task)) return inUse(apiErrors.networkInUse(id, 'task', task.id));
-    if (isLost(view, task)) lost.push({ kind: 'task', task });
+    if (isLost(view, task)) lost.push(task);
     else stopping ??= task.id;
   }
   return stopping === undefined ? { kind: 'free', lost } : { kind: 'stopping', task: stopping };
@@ -78,14 +69,9 @@ function isLeaving(view: StateView, { serviceId, desired, status }: Task): boole
 }
 
 /** Told to stop, or of a service that is gone, on a node that cannot say when it has. */
-function isLost(view: StateView, task: Task): boolean {
-  const { serviceId, desired } = task;
+function isLost(view: StateView, { nodeId, serviceId, desired }: Task): boolean {
   const isCalledOff = !isBefore(desired, 'shutdown') || view.services.get(serviceId) === undefined;
-  return isCalledOff && isDown(view, task);
-}
-
-function isDown(view: StateView, { nodeId }: Pick<Task, 'nodeId'>): boolean {
-  return view.nodes.get(nodeId)?.status.state === 'down';
+  return isCalledOff && view.nodes.get(nodeId)?.status.state === 'down';
 }
 
 /** Removes the network once nothing stops in it any more. @throws ApiError in Docker's words */
@@ -112,7 +98,7 @@ type Attempt =
   | { readonly kind: 'gone' }
   /** A task has yet to stop. */
   | { readonly kind: 'stopping'; readonly task: string }
-  /** Somebody has written in between, or more is lost than ends at once. */
+  /** Somebody has written in between, or more tasks are lost than end at once. */
   | { readonly kind: 'again' };
 
 /** @throws ApiError when the network is in use, or not there */
@@ -130,8 +116,7 @@ export async function tryRemoval(
   if (now.kind === 'stopping') return now;
   const { version } = network.meta;
   const isLast = now.lost.length <= lostAtOnceMax;
-  const at = context.clock.now();
-  const ended = now.lost.slice(0, lostAtOnceMax).map((each) => endOf(each, at));
+  const ended = now.lost.slice(0, lostAtOnceMax).map((task) => orphaned(task, context.clock.now()));
   const removed: readonly Change[] = [{ op: 'delete', table: 'network', id, version }];
   const changes = isLast ? [...ended, ...removed] : ended;
   const refusal = await commit(context, manager, command, changes);
@@ -143,12 +128,6 @@ export async function tryRemoval(
   if (!isLost(replica.view, holder)) return { kind: 'stopping', task: holder.id };
   await commit(context, manager, command, [orphaned(holder, context.clock.now())]);
   return { kind: 'again' };
-}
-
-function endOf(lost: Lost, at: Instant): Change {
-  if (lost.kind === 'task') return orphaned(lost.task, at);
-  const { id, meta } = lost.attachment;
-  return { op: 'delete', table: 'attachment', id, version: meta.version };
 }
 
 /** Its addresses end with the network; where it still runs, its node stops it when it is back. */
