@@ -9,7 +9,7 @@ export function withoutHopByHop(raw: readonly string[]): string[] {
 }
 
 /** With the length of a body that may be another one than the client measured. */
-export function measured(raw: readonly string[], body: string): string[] {
+export function measured(raw: readonly string[], body: string | Buffer): string[] {
   return [...unmeasured(raw), 'Content-Length', String(Buffer.byteLength(body))];
 }
 

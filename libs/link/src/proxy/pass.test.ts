@@ -54,6 +54,32 @@ test('an engine that answers before it has read the body is heard by a client th
   client.destroy();
 });
 
+/** Puts a mark before all that passes. */
+const marked = (mark: string): Passing => ({
+  async *change(body) {
+    yield Buffer.from(mark);
+    yield* body;
+  },
+});
+
+test.each([
+  { what: 'measured', mark: '', said: 'abc', measures: true, length: '3' },
+  { what: 'measured, and longer by then', mark: '>>', said: 'abc', measures: true, length: '5' },
+  { what: 'in chunks', mark: '>>', said: 'abc', measures: false, length: undefined },
+  { what: 'large', mark: '>>', said: 'a'.repeat(70_000), measures: true, length: undefined },
+])('an answer that is changed on its way: $what', async ({ mark, said, measures, length }) => {
+  const fakeEngine = createServer((_request, response) => {
+    response.writeHead(200, measures ? { 'Content-Length': said.length } : {});
+    response.write(said);
+    response.end();
+  });
+  const port = await proxyTo(await portOf(fakeEngine), marked(mark));
+  const asked = httpRequest({ port, host: '127.0.0.1', path: '/containers/json' }).end();
+  const [answer] = (await once(asked, 'response')) as [IncomingMessage];
+  expect(answer.headers['content-length']).toBe(length);
+  expect(await text(answer)).toBe(`${mark}${said}`);
+});
+
 describe('while the engine has not answered, a client that ends its writing', () => {
   /** What the engine was asked, and what the client heard. */
   async function ended(how: Passing): Promise<{ asked: ServerResponse; heard: Promise<string> }> {

@@ -95,15 +95,32 @@ function answerWith(response: ServerResponse, answer: IncomingMessage): void {
   answer.pipe(response);
 }
 
-/** Its length is not known before its end. */
+/** What the engine has measured, and is small, is measured anew; else its length is not known before its end. */
 function answerChanged(response: ServerResponse, answer: IncomingMessage, change: Change): void {
   response.sendDate = false;
-  const headers = unmeasured(withoutHopByHop(answer.rawHeaders));
-  response.writeHead(200, answer.statusMessage ?? '', headers);
+  const headers = withoutHopByHop(answer.rawHeaders);
+  const length = Number(answer.headers['content-length'] ?? Number.NaN);
+  if (length <= mendedBytesMax) {
+    wholeOf(change(answer)).then(
+      (body) => {
+        const told = body.length === length ? headers : measured(headers, body);
+        response.writeHead(200, answer.statusMessage ?? '', told).end(body);
+      },
+      () => response.destroy(),
+    );
+    return;
+  }
+  response.writeHead(200, answer.statusMessage ?? '', unmeasured(headers));
   response.flushHeaders();
   pipeline(answer, change, response, (error) => {
     if (error) response.destroy();
   });
+}
+
+async function wholeOf(pieces: AsyncIterable<Buffer>): Promise<Buffer> {
+  const whole: Buffer[] = [];
+  for await (const piece of pieces) whole.push(piece);
+  return Buffer.concat(whole);
 }
 
 /** A refusal, or JSON. Anything else may be a stream, which is passed on while it is made. */
