@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { errorMessage } from '@shoal/runtime';
 import { type CommandResult, run } from '../host/command.ts';
 import { eventually } from '../host/wait.ts';
 import { deadlineMs } from '../scheduling/services.ts';
@@ -62,7 +63,7 @@ export async function play(
     for (const step of steps) {
       if (step.kind === 'comment') continue;
       if (step.kind === 'wait') {
-        await waitFor(step, () => shell(step));
+        await waitFor(step, shell);
         continue;
       }
       const { code, stdout, stderr } = await shell(step);
@@ -75,15 +76,27 @@ export async function play(
   return played;
 }
 
-async function waitFor(step: Wait, ask: () => Promise<CommandResult>): Promise<void> {
-  await eventually(
-    `${step.machine}? ${step.script} shows ${step.lines.join(', ')}`,
-    async () => {
-      const { stdout, stderr } = await ask();
-      const shown = new Set(new Placeholders().text(stdout).split('\n'));
-      if (step.lines.every((line) => shown.has(line))) return true;
-      throw new Error(`${stdout}${stderr}`);
-    },
-    deadlineMs,
-  );
+/** What a wait that was in vain may have waited for. */
+const standing = `
+for id in $(docker service ls --quiet); do
+  docker service inspect --format '{{.Spec.Name}}: {{json .UpdateStatus}}' "$id"
+  docker service ps --no-trunc "$id"
+done`;
+
+async function waitFor(step: Wait, ask: (step: Wait) => Promise<CommandResult>): Promise<void> {
+  try {
+    await eventually(
+      `${step.machine}? ${step.script} shows ${step.lines.join(', ')}`,
+      async () => {
+        const { stdout, stderr } = await ask(step);
+        const shown = new Set(new Placeholders().text(stdout).split('\n'));
+        if (step.lines.every((line) => shown.has(line))) return true;
+        throw new Error(`${stdout}${stderr}`);
+      },
+      deadlineMs,
+    );
+  } catch (cause) {
+    const { stdout, stderr } = await ask({ ...step, script: standing });
+    throw new Error(`${errorMessage(cause)}\n${stdout}${stderr}`, { cause });
+  }
 }

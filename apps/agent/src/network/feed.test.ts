@@ -13,26 +13,11 @@ import type { HostNetworkUpdate } from '@shoal/proto';
 import { silentLogger, systemClock } from '@shoal/runtime';
 import type { EndpointRecord } from '@shoal/state';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { sampleHostNetwork } from '../testing/sample-network.ts';
 import { behindMax, type FeedSource, HostFeed } from './feed.ts';
 import { FeedServer } from './feed-server.ts';
 
 const patience = { timeout: 10_000, interval: 5 };
-
-function network(id: string, more: Partial<HostNetwork> = {}): HostNetwork {
-  return {
-    id,
-    name: id,
-    namespace: `/run/netns/${id}`,
-    subnets: [],
-    internal: false,
-    ingress: false,
-    mtu: 1_450,
-    balancerAddresses: [],
-    upstreams: [],
-    local: [],
-    ...more,
-  };
-}
 
 function record(endpointId: string, serving = true): EndpointRecord {
   return {
@@ -64,7 +49,7 @@ let source: FakeSource;
 beforeEach(() => {
   feed = new HostFeed();
   source = new FakeSource();
-  source.built.set('n', network('n'));
+  source.built.set('n', sampleHostNetwork('n'));
   source.table.set('a', record('a'));
 });
 
@@ -128,7 +113,7 @@ describe('over the socket', () => {
     source.table.delete('a');
     feed.recordsChanged('n', ['a', 'b']);
     await vi.waitFor(() => expect([...(recordsOf(dns)?.keys() ?? [])]).toEqual(['b']), patience);
-    source.built.set('n', network('n', { mtu: 1_400 }));
+    source.built.set('n', sampleHostNetwork('n', { mtu: 1_400 }));
     feed.networkChanged('n');
     await vi.waitFor(() => expect(dns.tables.networks.get('n')?.network.mtu).toBe(1_400), patience);
     source.built.clear();

@@ -1,6 +1,7 @@
 import { balancerEndpointId, type HostNetwork, type NodeNetwork } from '@shoal/overlay';
 import type { EndpointRecord } from '@shoal/state';
 import { expect, test } from 'vitest';
+import { sampleHostNetwork } from '../testing/sample-network.ts';
 import { checkPaths, type PathSource } from './path-check.ts';
 
 interface FakeNetwork {
@@ -29,18 +30,7 @@ function told({ id, ingress = false, encrypted = false, hosts }: FakeNetwork): N
 }
 
 function onHost({ id, ingress = false, encrypted = false }: FakeNetwork): HostNetwork {
-  return {
-    id,
-    name: id,
-    namespace: `/run/netns/${id}`,
-    subnets: [],
-    internal: false,
-    ingress,
-    mtu: encrypted ? 1_370 : 1_450,
-    balancerAddresses: [],
-    upstreams: [],
-    local: [],
-  };
+  return sampleHostNetwork(id, { ingress, mtu: encrypted ? 1_370 : 1_450 });
 }
 
 function balancer(networkId: string, nodeId: string): EndpointRecord {

@@ -1,15 +1,11 @@
 // The programs that probe, in a namespace of its own whose only way is the loopback device.
-import type { HostNetwork } from '@shoal/overlay';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { canMakeNamespaces, ip } from '../overlay/testing/scratch-host.ts';
+import { sampleHostNetwork } from '../testing/sample-network.ts';
 import { pathProbes } from './path-probes.ts';
 
 const name = `shoalp-${process.pid}`;
-const network: HostNetwork = {
-  ...{ id: 'network1', name: 'demo', namespace: `/run/netns/${name}`, mtu: 1_450 },
-  ...{ subnets: [], internal: false, ingress: false },
-  ...{ balancerAddresses: [], upstreams: [], local: [] },
-};
+const network = sampleHostNetwork(name);
 
 describe.skipIf(!canMakeNamespaces())('probes of a network’s tunnels', () => {
   beforeAll(() => {

@@ -10,6 +10,7 @@ import type {
   Push,
   PushOutcome,
 } from '../network/ports.ts';
+import { sampleHostNetwork } from './sample-network.ts';
 
 /** A host's networks without a kernel: each is there when the test builds it. */
 export class FakeOverlay implements OverlayPort {
@@ -29,19 +30,7 @@ export class FakeOverlay implements OverlayPort {
 
   build(id: string, more: Partial<HostNetwork> = {}): void {
     const { name = id } = this.wanted.find((each) => each.id === id) ?? {};
-    this.built.set(id, {
-      id,
-      name,
-      namespace: `/run/netns/${id}`,
-      subnets: [],
-      internal: false,
-      ingress: false,
-      mtu: 1_450,
-      balancerAddresses: [],
-      upstreams: [],
-      local: [],
-      ...more,
-    });
+    this.built.set(id, sampleHostNetwork(id, { name, ...more }));
     this.tell(id);
   }
 
