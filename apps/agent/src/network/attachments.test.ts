@@ -34,6 +34,9 @@ let given: number;
 let detached: string[];
 let published: EndpointRecord[];
 let withdrawn: string[];
+let evicted: string[];
+/** Addresses that are somebody else's by now. */
+let givenAway: string[];
 let buildable: boolean;
 /** Names that the dispatcher was told, and whether it takes them. */
 let named: string[];
@@ -45,6 +48,7 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'shoal-attachments-'));
   [given, detached, published, withdrawn, buildable] = [0, [], [], [], true];
   [named, asked, led] = [[], [], true];
+  [evicted, givenAway] = [[], []];
   server = new Server();
   server.addService(DispatcherService, {
     attachContainer: fakeAttach,
@@ -76,6 +80,7 @@ beforeEach(async () => {
     nameservers: () => ['10.0.1.1', '192.0.2.53'],
     publish: (record) => published.push(record),
     withdraw: (_networkId, id) => withdrawn.push(id),
+    evict: (id) => evicted.push(id),
   });
   attachments.session(client);
 });
@@ -94,7 +99,7 @@ function fakeAttach(
   done: Done<AttachContainerResponse>,
 ): void {
   const { networkId, attachmentId, name, wanted } = request;
-  const none = { attachmentId: '', addresses: [], record: Buffer.alloc(0) };
+  const none = { attachmentId: '', addresses: [], record: Buffer.alloc(0), givenAway: false };
   if (networkId !== 'demo' && networkId !== 'n') {
     done(null, { ...none, problem: `network ${networkId} not found` });
     return;
@@ -106,6 +111,10 @@ function fakeAttach(
       done({ code: status.UNAVAILABLE, details: 'no leader' });
       return;
     }
+  }
+  if (givenAway.includes(wanted)) {
+    done(null, { ...none, problem: `attachment ${attachmentId} not found`, givenAway: true });
+    return;
   }
   if (attachmentId === '') given += 1;
   const id = attachmentId === '' ? `a${given}` : attachmentId;
@@ -127,6 +136,7 @@ function fakeAttach(
     addresses: [`${address}/24`],
     record: Buffer.from(JSON.stringify(record)),
     problem: '',
+    givenAway: false,
   });
 }
 
@@ -193,6 +203,20 @@ test('each session hears what containers hold: the managers may have given it up
   asked = [];
   attachments.session(client);
   await vi.waitFor(() => expect(asked).toEqual(['a1 box 10.0.1.11', 'dual both ']), patience);
+});
+
+test('an address that is somebody else’s by now is let go of', async () => {
+  await attachments.attach('n');
+  attachments.named('a1', 'box', []);
+  await vi.waitFor(() => expect(named).toEqual(['box']), patience);
+  await attachments.attach('n');
+  givenAway = ['10.0.1.11'];
+  attachments.session(client);
+  await vi.waitFor(() => expect(evicted).toEqual(['a1']), patience);
+  expect(withdrawn).toEqual(['a1']);
+  expect(attachments.ids).toEqual(['a2']);
+  // It is the other's: nothing is given back.
+  expect(detached).toEqual([]);
 });
 
 test('after a restart the name is told once more', async () => {

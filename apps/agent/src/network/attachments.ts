@@ -26,6 +26,8 @@ export interface ContainerAttachmentsOptions {
   readonly nameservers: (networkId: string) => readonly string[];
   readonly publish: (record: EndpointRecord) => void;
   readonly withdraw: (networkId: string, endpointId: string) => void;
+  /** Takes the container that has the attachment out of its network. */
+  readonly evict: (attachmentId: string) => void;
 }
 
 interface Announced {
@@ -154,10 +156,22 @@ export class ContainerAttachments implements Attachments {
     // One address can be asked for: that of the other family would be another than the container's.
     const [address = '', ...others] = addresses;
     const wanted = others.length === 0 ? address : '';
-    void this.#request({ networkId, attachmentId, name, wanted }).then(({ problem: reason }) => {
+    void this.#request({ networkId, attachmentId, name, wanted }).then((answer) => {
+      const { problem: reason, givenAway } = answer;
       if (reason !== '') this.#options.logger.warn({ attachmentId, reason }, 'container_not_named');
-      else if (this.#records.has(attachmentId)) this.#confirmed.set(attachmentId, name);
+      if (!this.#records.has(attachmentId)) return;
+      if (givenAway) this.#lose(attachmentId, networkId, wanted);
+      else if (reason === '') this.#confirmed.set(attachmentId, name);
     });
+  }
+
+  /** Two that answer to one address would both be reached, now and then. */
+  #lose(attachmentId: string, networkId: string, address: string): void {
+    this.#records.delete(attachmentId);
+    this.#confirmed.delete(attachmentId);
+    this.#options.withdraw(networkId, attachmentId);
+    this.#options.evict(attachmentId);
+    this.#options.logger.warn({ attachmentId, networkId, address }, 'container_address_lost');
   }
 
   #take(networkId: string, wanted: string | undefined): Attached | undefined {
@@ -199,6 +213,7 @@ export class ContainerAttachments implements Attachments {
       addresses: [],
       record: Buffer.alloc(0),
       problem: reason,
+      givenAway: false,
     });
     if (client === undefined) return Promise.resolve(refused('no manager can be reached'));
     const deadline = this.#options.clock.now() + answerMsMax;

@@ -94,6 +94,7 @@ export class HostNetworking implements TaskNetworking {
       nameservers: (networkId) => this.#nameservers(networkId),
       publish: (record) => void this.#tables.push(record),
       withdraw: (networkId, id) => void this.#tables.withdraw(networkId, id),
+      evict: (id) => overlay.evict(id),
     });
     this.digests = new DigestReports({
       ...ports,

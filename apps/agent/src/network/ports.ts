@@ -59,6 +59,8 @@ export interface OverlayPort {
   ensure(networkId: string): Promise<Ensured>;
   /** The task has a container with the addresses of the assignment; nothing where that is known. */
   claim(assignment: TaskAssignment): void;
+  /** Takes the container run by hand that has the attachment out of its network; it runs on. */
+  evict(attachmentId: string): void;
   /** Everybody of other hosts in the network, serving or not: the whole list, programmed as differences. */
   setPeers(networkId: string, records: readonly EndpointRecord[]): void;
   /** The peers that the kernel has now; undefined while the network is not built. */

@@ -236,6 +236,10 @@ export class OverlayDriver implements OverlayPort, ContainerNetworks {
     this.#options.logger.warn({ task: plan.taskId }, 'task_plan_found');
   }
 
+  evict(attachmentId: string): void {
+    this.#plumbing.evict(attachmentId);
+  }
+
   setPeers(networkId: string, records: readonly EndpointRecord[]): void {
     this.#built.setPeers(networkId, records);
   }

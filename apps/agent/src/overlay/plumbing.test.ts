@@ -329,6 +329,20 @@ describe('what the engine asks', () => {
       expect(told).not.toContain('unnamed network2');
     });
 
+    test('somebody on another host: the container here is unplugged', async () => {
+      attachments.attach = async () => ({ kind: 'ok', attachmentId: 'old', addresses });
+      await plumbing.give('network2', subnet, '');
+      create('engine2', 'e1', '10.0.1.77/24');
+      await plumbing.join('e1', '/sandbox');
+      plumbing.evict('old');
+      expect(registry.local('network2')).toEqual([]);
+      expect(holder(registry)).toBeUndefined();
+      const next = new FakeAttachments();
+      plumbing.resume(next);
+      expect(next.holding).toEqual([]);
+      expect(attachments.detached).toEqual([]);
+    });
+
     test.each([
       { what: 'the newer one', tasks: [], expected: 'new' },
       { what: 'the task', tasks: [task], expected: undefined },

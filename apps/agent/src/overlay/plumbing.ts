@@ -283,6 +283,18 @@ export class Plumbing implements EndpointPlumbing, AddressBook {
     for (const id of attachmentIds) this.#options.attachments()?.detach(id);
   }
 
+  /** The addresses of the attachment are somebody else's: the container that has them is unplugged. */
+  evict(attachmentId: string): void {
+    const { registry } = this.#options;
+    const found = registry.attachments.find(({ endpointId }) => endpointId === attachmentId);
+    if (found === undefined) return;
+    const lost = new Set(found.addresses.map(addressOf));
+    for (const { id, addresses } of registry.joined(found.networkId)) {
+      if (addresses.some((each) => lost.has(addressOf(each)))) this.leave(id);
+    }
+    registry.detach(attachmentId);
+  }
+
   /** Nobody has the address of the attachment any more. */
   detach(attachmentId: string): void {
     this.#options.registry.detach(attachmentId);

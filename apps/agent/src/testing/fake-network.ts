@@ -58,6 +58,12 @@ export class FakeOverlay implements OverlayPort {
     this.claimed.push(taskId);
   }
 
+  /** Attachments whose container was taken out of its network. */
+  readonly evicted: string[] = [];
+  evict(attachmentId: string): void {
+    this.evicted.push(attachmentId);
+  }
+
   setPeers(networkId: string, records: readonly EndpointRecord[]): void {
     this.peers.set(networkId, records);
     this.programmings += 1;

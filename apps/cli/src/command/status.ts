@@ -10,7 +10,7 @@ export const exitNotRunning = 3;
 export async function status(runDir: string, json: boolean, terminal: Terminal): Promise<number> {
   const found = await hostStatus(runDir);
   if (json) terminal.print(JSON.stringify(found, undefined, 2));
-  else terminal.print(describe(found, otherBuilds(found.processes, repositoryRoot())));
+  else terminal.print(describe(found, otherBuilds(found, repositoryRoot())));
   if (found.processes.length === 0) return exitNotRunning;
   return found.processes.every(({ healthy }) => healthy) ? 0 : 1;
 }

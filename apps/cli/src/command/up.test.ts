@@ -54,6 +54,7 @@ async function host(build: string) {
     await serveControl(controlSocket(directory), async () => ({
       kind: 'status',
       pid,
+      build: buildOf(programOf(repositoryRoot(), 'cli')),
       config,
       processes,
     })),

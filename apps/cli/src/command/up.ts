@@ -40,8 +40,7 @@ export async function up(request: UpRequest, terminal: Terminal): Promise<void> 
       () => undefined,
       () => undefined,
     );
-    const { processes } = await hostStatus(running.config.runDir);
-    const others = otherBuilds(processes, repositoryRoot());
+    const others = otherBuilds(await hostStatus(running.config.runDir), repositoryRoot());
     const rest = others.length === 0 ? 'nothing to do.' : otherBuildsSentence(others);
     terminal.print(`Already running (supervisor ${running.pid}); ${rest}`);
     terminal.print(nextSteps(running.config));

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { ProcessStatus } from './health.ts';
+import type { HostStatus, ProcessStatus } from './health.ts';
 import { processNames, programOf } from './plan.ts';
 
 const buildDigits = 12;
@@ -19,12 +19,15 @@ export function buildOf(program: string): string {
   }
 }
 
-/** The supervised processes that run another build than the one under `root`. */
-export function otherBuilds(
-  processes: readonly Pick<ProcessStatus, 'process' | 'pid' | 'build'>[],
-  root: string,
-): readonly string[] {
-  return processNames.filter((name) =>
+interface Running {
+  readonly supervisor: Pick<NonNullable<HostStatus['supervisor']>, 'build'> | null;
+  readonly processes: readonly Pick<ProcessStatus, 'process' | 'pid' | 'build'>[];
+}
+
+/** The supervised processes, and their supervisor, that run another build than the one under `root`. */
+export function otherBuilds({ supervisor, processes }: Running, root: string): readonly string[] {
+  const isOther = supervisor !== null && supervisor.build !== buildOf(programOf(root, 'cli'));
+  const others = processNames.filter((name) =>
     processes.some(
       ({ process, pid, build }) =>
         process === name &&
@@ -33,6 +36,7 @@ export function otherBuilds(
         build !== buildOf(programOf(root, name)),
     ),
   );
+  return isOther ? [...others, 'supervisor'] : others;
 }
 
 /** What changes that, in one sentence. */

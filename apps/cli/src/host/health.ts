@@ -40,7 +40,7 @@ export interface ProcessStatus {
 
 export interface HostStatus {
   /** Null when no supervisor runs. */
-  readonly supervisor: { readonly pid: number; readonly config: SupervisorStatus['config'] } | null;
+  readonly supervisor: Pick<SupervisorStatus, 'pid' | 'build' | 'config'> | null;
   readonly processes: readonly ProcessStatus[];
 }
 
@@ -65,9 +65,13 @@ export async function hostStatus(runDir: string): Promise<HostStatus> {
       return { process, pid, ...state, ...(await healthOf(record)) };
     });
   return {
-    supervisor: answer?.kind === 'status' ? { pid: answer.pid, config: answer.config } : null,
+    supervisor: answer?.kind === 'status' ? supervisorOf(answer) : null,
     processes: await Promise.all([...own, ...others]),
   };
+}
+
+function supervisorOf({ pid, build, config }: SupervisorStatus): HostStatus['supervisor'] {
+  return { pid, build, config };
 }
 
 type Health = Pick<ProcessStatus, 'role' | 'healthy' | 'ready' | 'logIndex' | 'detail'>;

@@ -85,7 +85,7 @@ describe('builds', () => {
     expect(buildOf(join(root, 'apps/none/dist/main.mjs'))).toBe('');
   });
   test('that run are compared with those that are there', () => {
-    for (const name of ['api', 'agent', 'dns', 'scheduler']) put(name, name);
+    for (const name of ['api', 'agent', 'dns', 'scheduler', 'cli']) put(name, name);
     const is = (process: string, build: string | null, pid: number | null = 1) => ({
       process,
       pid,
@@ -98,7 +98,11 @@ describe('builds', () => {
       is('scheduler', 'another', null),
       is('api', null),
     ];
-    expect(otherBuilds(found, root)).toEqual(['agent', 'dns']);
+    const others = (supervisor: { readonly build: string } | null) =>
+      otherBuilds({ supervisor, processes: found }, root);
+    expect(others(null)).toEqual(['agent', 'dns']);
+    expect(others({ build: buildOf(programOf(root, 'cli')) })).toEqual(['agent', 'dns']);
+    expect(others({ build: '' })).toEqual(['agent', 'dns', 'supervisor']);
   });
 });
 

@@ -29,7 +29,7 @@ export interface ProcessPlan {
 export const supervisedMark = 'SHOAL_SUPERVISED_IN';
 
 /** The bundled program of a process. */
-export function programOf(root: string, name: ProcessName): string {
+export function programOf(root: string, name: ProcessName | 'cli'): string {
   return join(root, 'apps', name, 'dist/main.mjs');
 }
 

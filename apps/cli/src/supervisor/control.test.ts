@@ -67,6 +67,7 @@ test('a supervisor of before that tells no builds is understood', async () => {
   await new Promise<void>((resolve) => old.listen(path, resolve));
   expect(await askSupervisor(path, { command: 'status' })).toEqual({
     ...status,
+    build: '',
     processes: [{ ...child, build: '' }],
   });
 });

@@ -24,6 +24,8 @@ const answer = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('status'),
     pid: z.number(),
+    /** What the supervisor itself was started from. */
+    build: z.string().default(''),
     config: hostConfig,
     processes: z.array(childStatus),
   }),

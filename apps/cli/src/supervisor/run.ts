@@ -1,9 +1,10 @@
 import { rmSync } from 'node:fs';
 import { systemClock } from '@shoal/runtime';
 import { createLogger } from '@shoal/runtime/process';
+import { buildOf } from '../host/build.ts';
 import type { HostConfig } from '../host/config.ts';
-import { controlSocket, logDirectory, supervisorPidFile } from '../host/layout.ts';
-import type { ProcessPlan } from '../host/plan.ts';
+import { controlSocket, logDirectory, repositoryRoot, supervisorPidFile } from '../host/layout.ts';
+import { type ProcessPlan, programOf } from '../host/plan.ts';
 import { type ControlAnswer, type ControlRequest, serveControl } from './control.ts';
 import { endProcesses, findSupervised } from './orphans.ts';
 import { leavePidFile, takePidFile } from './pid-file.ts';
@@ -69,11 +70,14 @@ function answering(
   supervisor: Supervisor,
   stop: (why: string) => Promise<void>,
 ): (request: ControlRequest) => Promise<ControlAnswer> {
+  // As it is at the start: later it may be that of a newer one.
+  const build = buildOf(programOf(repositoryRoot(), 'cli'));
   return async ({ command }) => {
     if (command === 'stop') {
       await stop('asked');
       return { kind: 'stopped' };
     }
-    return { kind: 'status', pid: process.pid, config, processes: [...supervisor.status()] };
+    const { pid } = process;
+    return { kind: 'status', pid, build, config, processes: [...supervisor.status()] };
   };
 }

@@ -92,14 +92,15 @@ test('a container whose attachment was given up gets its own again, with the add
 });
 
 test.each([
-  ['its address is somebody else’s', { wanted: '10.0.1.78' }],
-  ['it does not say which it has', { wanted: '' }],
-  ['it is none of a container', { attachmentId: 'net.n1' }],
-])('it gets none where %s', async (_, change) => {
+  ['its address is somebody else’s', { wanted: '10.0.1.78' }, true],
+  ['it does not say which it has', { wanted: '' }, false],
+  ['it is none of a container', { attachmentId: 'net.n1' }, false],
+])('it gets none where %s', async (_, change, isGivenAway) => {
   const dispatcher = swarm.start();
   swarm.addTask('a', 78, 'n2');
   const request = { ...held, ...change };
-  const { problem } = await dispatcher.networks.attach('n1', request);
+  const { problem, givenAway } = await dispatcher.networks.attach('n1', request);
+  expect(givenAway).toBe(isGivenAway);
   expect(problem).toBe(`attachment ${request.attachmentId} not found`);
   expect(swarm.log.view.attachments.size).toBe(0);
 });

@@ -102,19 +102,25 @@ export class ContainerAttachments {
   }
 
   /** Its node was away for too long, and the container that has the address runs all the same. */
-  #isGivenUp({ attachmentId: id, networkId, wanted }: AttachContainerRequest): boolean {
+  #isGivenUp(request: AttachContainerRequest): boolean {
+    const { attachmentId: id, wanted } = request;
     const view = this.#options.view();
     if (wanted === '' || !idShape.test(id) || this.#waiting.has(id)) return false;
     // What somebody else has by now would only be refused later, at the cost of two entries.
-    const isFree = view.addresses(networkId).holder(wanted) === undefined;
-    return isFree && view.attachments.get(id) === undefined;
+    return !this.#isTaken(request) && view.attachments.get(id) === undefined;
+  }
+
+  #isTaken({ networkId, wanted }: AttachContainerRequest): boolean {
+    if (wanted === '') return false;
+    return this.#options.view().addresses(networkId).holder(wanted) !== undefined;
   }
 
   #rename(nodeId: string, request: AttachContainerRequest): Promise<AttachContainerResponse> {
     const { attachmentId: id, name } = request;
     const known = this.#options.view().attachments.get(id);
     if (known === undefined || known.nodeId !== nodeId || known.kind !== 'container') {
-      return Promise.resolve(problem(`attachment ${id} not found`));
+      const givenAway = known === undefined && this.#isTaken(request);
+      return Promise.resolve({ ...problem(`attachment ${id} not found`), givenAway });
     }
     return new Promise((resolve) => {
       this.#options.add({
@@ -142,6 +148,7 @@ export class ContainerAttachments {
       addresses: [...attachment.addresses],
       record: Buffer.from(JSON.stringify(record)),
       problem: '',
+      givenAway: false,
     };
   }
 
@@ -163,7 +170,13 @@ function refusalOf(network: Network | undefined, named: string): string | undefi
 }
 
 function problem(text: string): AttachContainerResponse {
-  return { attachmentId: '', addresses: [], record: Buffer.alloc(0), problem: text };
+  return {
+    attachmentId: '',
+    addresses: [],
+    record: Buffer.alloc(0),
+    problem: text,
+    givenAway: false,
+  };
 }
 
 function createWrite(

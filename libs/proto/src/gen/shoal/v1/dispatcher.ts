@@ -267,6 +267,8 @@ export interface AttachContainerResponse {
   record: Buffer;
   /** One sentence; nothing was attached then. */
   problem: string;
+  /** The address of the container that asks is somebody else's by now. */
+  givenAway: boolean;
 }
 
 export interface DetachContainerRequest {
@@ -2545,7 +2547,7 @@ export const AttachContainerRequest: MessageFns<AttachContainerRequest> = {
 };
 
 function createBaseAttachContainerResponse(): AttachContainerResponse {
-  return { attachmentId: "", addresses: [], record: Buffer.alloc(0), problem: "" };
+  return { attachmentId: "", addresses: [], record: Buffer.alloc(0), problem: "", givenAway: false };
 }
 
 export const AttachContainerResponse: MessageFns<AttachContainerResponse> = {
@@ -2561,6 +2563,9 @@ export const AttachContainerResponse: MessageFns<AttachContainerResponse> = {
     }
     if (message.problem !== "") {
       writer.uint32(34).string(message.problem);
+    }
+    if (message.givenAway !== false) {
+      writer.uint32(40).bool(message.givenAway);
     }
     return writer;
   },
@@ -2610,6 +2615,14 @@ export const AttachContainerResponse: MessageFns<AttachContainerResponse> = {
             message.problem = reader.string();
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.givenAway = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2631,6 +2644,7 @@ export const AttachContainerResponse: MessageFns<AttachContainerResponse> = {
     message.addresses = object.addresses?.map((e) => e) || [];
     message.record = object.record ?? Buffer.alloc(0);
     message.problem = object.problem ?? "";
+    message.givenAway = object.givenAway ?? false;
     return message;
   },
 };
