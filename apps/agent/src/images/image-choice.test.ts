@@ -3,7 +3,13 @@ import { chooseImage, type Offered } from './image-choice.ts';
 
 const id = (letter: string) => `sha256:${letter.repeat(64)}`;
 const offered = (nodeId: string, letter: string, createdAt: number): Offered => ({
-  source: { nodeId, hostname: nodeId, addr: '10.0.0.1', manager: nodeId.startsWith('m') },
+  source: {
+    nodeId,
+    hostname: nodeId,
+    addr: '10.0.0.1',
+    manager: nodeId.startsWith('m'),
+    unsaid: false,
+  },
   offer: { id: id(letter), size: 1, createdAt },
 });
 const [m1, m2] = [offered('m1', 'a', 1), offered('m2', 'b', 2)] as const;

@@ -5,8 +5,11 @@ import { answerMsMax } from './limits.ts';
 
 /** What the swarm knows of who has and who needs images. */
 export interface ImageDirectory {
-  /** Other nodes that have the image of a task of this node. @throws when no dispatcher answers */
-  sources(image: string): Promise<readonly ImageSource[]>;
+  /**
+   * Other nodes that have the image of a task of this node; with `allManagers` those managers as well that do
+   * not say so. @throws when no dispatcher answers
+   */
+  sources(image: string, allManagers: boolean): Promise<readonly ImageSource[]>;
   /** Whether the node has a task of the image. @throws when no dispatcher answers */
   wanted(nodeId: string, image: string): Promise<boolean>;
 }
@@ -25,9 +28,9 @@ export class DispatcherDirectory implements ImageDirectory {
     this.#client = client;
   }
 
-  sources(image: string): Promise<readonly ImageSource[]> {
+  sources(image: string, allManagers: boolean): Promise<readonly ImageSource[]> {
     return this.#ask((client, options, done) =>
-      client.imageSources({ image }, new Metadata(), options, (error, answer) =>
+      client.imageSources({ image, allManagers }, new Metadata(), options, (error, answer) =>
         done(error, answer?.sources),
       ),
     );

@@ -24,8 +24,11 @@ export type Fetched =
 export interface FetchRequest {
   /** As a spec names it. */
   readonly reference: string;
-  /** No registry can be asked: what workers say a digest stands for is believed. */
-  readonly believesWorkers: boolean;
+  /**
+   * No registry gave it: what workers say a digest stands for is believed, and managers are asked that do
+   * not say that they have the image.
+   */
+  readonly isLast: boolean;
   readonly signal: AbortSignal;
   /** Told whole texts for people. */
   readonly progress: (text: string) => void;
@@ -82,11 +85,11 @@ export class ImageFetcher {
   }
 
   async #round(request: FetchRequest): Promise<Round> {
-    const { reference, signal, believesWorkers } = request;
+    const { reference, signal, isLast } = request;
     const { directory, peers, logger } = this.#options;
     let sources: readonly ImageSource[];
     try {
-      sources = await directory.sources(reference);
+      sources = await directory.sources(reference, isLast);
     } catch (error) {
       logger.warn({ image: reference, reason: errorMessage(error) }, 'image_sources_unknown');
       return { kind: 'unknown' };
@@ -97,11 +100,12 @@ export class ImageFetcher {
     for (const [at, source] of sources.entries()) {
       const answer = answers[at];
       if (answer?.kind === 'ok') offers.push({ source, offer: answer.value });
-      else if (answer?.kind === 'failed') reasons.push(`node ${nameOf(source)}: ${answer.reason}`);
+      else if (answer?.kind === 'failed' && !source.unsaid)
+        reasons.push(`node ${nameOf(source)}: ${answer.reason}`);
     }
     const [first, ...others] = offers;
     if (first === undefined || signal.aborted) return { kind: 'none', reasons };
-    const choice = chooseImage(reference, [first, ...others], believesWorkers);
+    const choice = chooseImage(reference, [first, ...others], isLast);
     if (choice.kind === 'chosen') return this.#from(request, choice, reasons);
     const { reason, isUnconfirmed } = choice;
     return { kind: 'none', reasons: [...reasons, reason], isUnconfirmed };

@@ -19,7 +19,7 @@ afterEach(() => hosts.close());
 
 function fetching(fetcher: ImageFetcher, reference: string, signal = new AbortController().signal) {
   const progress = (text: string) => said.push(text);
-  return fetcher.fetch({ reference, believesWorkers: true, signal, progress });
+  return fetcher.fetch({ reference, isLast: true, signal, progress });
 }
 
 /** What the asker's engine calls its images. */
@@ -37,6 +37,14 @@ test('an image comes over, gets its name, and the task hears from where', async 
   expect(said).toEqual(['fetching image web:1 from node m1: 0 of 0.2 MB']);
   expect(hosts.metrics).toMatchObject({ ends: ['fetched'], bytes: web.archive.length });
   expect(m1.metrics).toMatchObject({ ends: ['served'], bytes: web.archive.length });
+});
+
+test('only who said that it has an image has to explain that it has not', async () => {
+  for (const unsaid of [false, true])
+    (await hosts.source(`m${unsaid ? 2 : 1}`)).source.unsaid = unsaid;
+  const fetcher = await hosts.fetcher();
+  const reasons = ['node m1: it has the image no more'];
+  expect(await fetching(fetcher, 'web:1')).toEqual({ kind: 'none', reasons });
 });
 
 test('a spec that names the image itself gets it wherever its tag is by now', async () => {

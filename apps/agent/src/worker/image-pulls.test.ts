@@ -29,10 +29,10 @@ beforeEach(() => {
   const engine: Engine = Object.assign(new FakeEngine(), { pull });
   const { promise, resolve } = Promise.withResolvers<Fetched>();
   fetched = resolve;
-  pulls = new ImagePulls(engine, ({ reference, believesWorkers, progress }) => {
-    calls.push(`fetch ${reference}${believesWorkers ? ' from anybody' : ''}`);
+  pulls = new ImagePulls(engine, ({ reference, isLast, progress }) => {
+    calls.push(`fetch ${reference}${isLast ? ' from anybody' : ''}`);
     progress('fetching image web:1 from node m1: 0 of 12 MB');
-    return believesWorkers ? Promise.resolve({ kind: 'fetched' }) : promise;
+    return isLast ? Promise.resolve({ kind: 'fetched' }) : promise;
   });
 });
 
@@ -72,6 +72,14 @@ test('what only workers say is believed when the registry does not answer, and n
   pulled = refused;
   expect(await pull()).toEqual({ kind: 'ok' });
   expect(calls.slice(2)).toEqual(['fetch web:1', 'pull web:1', 'fetch web:1 from anybody']);
+});
+
+test('an image that no node says it has may be newer than what they said', async () => {
+  pulled = refused;
+  const ended = pull();
+  fetched({ kind: 'none', reasons: [] });
+  expect(await ended).toEqual({ kind: 'ok' });
+  expect(calls).toEqual(['fetch web:1', 'pull web:1', 'fetch web:1 from anybody']);
 });
 
 test('a task that stops waiting does not stop it for the others', async () => {

@@ -84,14 +84,15 @@ export class ImagePulls {
   ): Promise<PullResult> {
     const { signal } = this.#end;
     const request = { reference: image, signal, progress: tell };
-    const fetched = await this.#fetch({ ...request, believesWorkers: false });
+    const fetched = await this.#fetch({ ...request, isLast: false });
     if (fetched.kind === 'fetched') return { kind: 'ok' };
     const pulled = await this.#engine.pull(image, registryAuth, signal, (text) =>
       tell(`pulling image, ${text}`),
     );
     if (pulled.kind === 'ok') return { kind: 'ok' };
-    if (fetched.isUnconfirmed !== true) return { ...pulled, reasons: fetched.reasons };
-    const last = await this.#fetch({ ...request, believesWorkers: true });
+    const isUntried = fetched.reasons.length === 0 || fetched.isUnconfirmed === true;
+    if (!isUntried || signal.aborted) return { ...pulled, reasons: fetched.reasons };
+    const last = await this.#fetch({ ...request, isLast: true });
     return last.kind === 'fetched' ? { kind: 'ok' } : { ...pulled, reasons: last.reasons };
   }
 }

@@ -13,7 +13,7 @@ import type { AppliedChange, Node, StateView } from '@shoal/state';
 import type { KeySeal } from '../network/keys.ts';
 import { Networks } from '../network/networks.ts';
 import type { OpenRegistryAuth } from './assignments.ts';
-import { imageSources, needsImage } from './image-sources.ts';
+import { type ImageQuestion, imageSources, needsImage } from './image-sources.ts';
 import { LeaseLoss } from './lease-loss.ts';
 import { gracePeriods, reportsPerSessionMax } from './limits.ts';
 import { LogRelay, type LogSubscriber, type PublishedLogs } from './log-relay.ts';
@@ -109,10 +109,10 @@ export class Dispatcher {
   }
 
   /** Other nodes that have an image; undefined when no task of the node needs it. */
-  imageSources(nodeId: string, image: string): readonly ImageSource[] | undefined {
+  imageSources(question: ImageQuestion): readonly ImageSource[] | undefined {
     const { replica, random } = this.#options;
-    if (!needsImage(replica.view, nodeId, image)) return undefined;
-    return imageSources(replica.view, nodeId, image, random);
+    if (!needsImage(replica.view, question.nodeId, question.image)) return undefined;
+    return imageSources(replica.view, question, random);
   }
 
   /** Whether the node may be given the image. */

@@ -8,7 +8,7 @@ import {
   type Task,
 } from '@shoal/state';
 import { describe, expect, test } from 'vitest';
-import { imageSources, imageSourcesMax, needsImage } from './image-sources.ts';
+import { type ImageQuestion, imageSources, imageSourcesMax, needsImage } from './image-sources.ts';
 
 const meta = { version: 0 as LogIndex, createdAt: 0 as Instant, updatedAt: 0 as Instant };
 const digest = `sha256:${'a'.repeat(64)}`;
@@ -90,21 +90,25 @@ function status(state: Task['status']['state']): Task['status'] {
   return { state, at: now, message: '', err: '' };
 }
 
+function asked(image: string, allManagers = false): ImageQuestion {
+  return { nodeId: 'n1', image, allManagers };
+}
+
 function ids(view: StateView, image = 'web:1', chance = 0.5): readonly string[] {
-  return imageSources(view, 'n1', image, { next: () => chance }).map(({ nodeId }) => nodeId);
+  return imageSources(view, asked(image), { next: () => chance }).map(({ nodeId }) => nodeId);
 }
 
 test('nodes that say they have the image are told with name and address', () => {
   const view = world([node('n1', ['web:1']), node('n2', ['web:1']), node('n3', ['web:2'])]);
-  expect(imageSources(view, 'n1', 'web:1', { next: () => 0 })).toEqual([
-    { nodeId: 'n2', hostname: 'host-n2', addr: '10.0.0.2', manager: false },
+  expect(imageSources(view, asked('web:1'), { next: () => 0 })).toEqual([
+    { nodeId: 'n2', hostname: 'host-n2', addr: '10.0.0.2', manager: false, unsaid: false },
   ]);
 });
 
 test('a node is reached where its user says', () => {
   const named = { ...node('n2', ['web:1']).description, AdvertiseAddr: '10.9.0.2' };
   const other: Node = { ...node('n2', ['web:1']), description: named as NodeDescription };
-  const [found] = imageSources(world([node('n1', []), other]), 'n1', 'web:1', seeded());
+  const [found] = imageSources(world([node('n1', []), other]), asked('web:1'), seeded());
   expect(found?.addr).toBe('10.9.0.2');
 });
 
@@ -123,13 +127,27 @@ test.each<[string, Node]>([
   expect(ids(world([node('n1', []), other]))).toEqual([]);
 });
 
+test('a manager may have it and not say so yet', () => {
+  const managers = [node('n1', []), node('n2', []), node('n3', ['web:1'])].map(
+    (each): Node => ({ ...each, role: 'manager' }),
+  );
+  const view = world([...managers, node('n4', [])]);
+  const told = imageSources(view, asked('web:1', true), seeded());
+  expect(new Map(told.map(({ nodeId, unsaid }) => [nodeId, unsaid]))).toEqual(
+    new Map([
+      ['n2', true],
+      ['n3', false],
+    ]),
+  );
+});
+
 test('of many nodes a few are told, each of them at times', () => {
   const many = Array.from({ length: 30 }, (_, at) => node(`n${at + 1}`, ['web:1']));
   const view = world(many);
   const random = seeded();
   const seen = new Set<string>();
   for (let round = 0; round < 60; round += 1) {
-    const told = imageSources(view, 'n1', 'web:1', random).map(({ nodeId }) => nodeId);
+    const told = imageSources(view, asked('web:1'), random).map(({ nodeId }) => nodeId);
     expect(new Set(told).size).toBe(imageSourcesMax);
     for (const id of told) seen.add(id);
   }

@@ -17,14 +17,23 @@ export function needsImage(view: StateView, nodeId: string, image: string): bool
   return false;
 }
 
+/** What a node asks. */
+export interface ImageQuestion {
+  /** Who asks. */
+  readonly nodeId: string;
+  /** As its task's spec names it. */
+  readonly image: string;
+  /** Managers are named that do not say that they have it, too: an image may be newer than what they said. */
+  readonly allManagers: boolean;
+}
+
 /**
  * Other ready nodes that say they have the image, a few of them by chance. Under one name a node of another
  * platform has another image.
  */
 export function imageSources(
   view: StateView,
-  nodeId: string,
-  image: string,
+  { nodeId, image, allManagers }: ImageQuestion,
   random: Pick<Random, 'next'>,
 ): readonly ImageSource[] {
   const own = view.nodes.get(nodeId)?.description?.Platform;
@@ -34,11 +43,14 @@ export function imageSources(
     const addr = reachedAt(node);
     const isThere = node.id !== nodeId && node.status.state === 'ready' && addr !== '';
     const platform = node.description?.Platform;
-    if (!isThere || !isDeepStrictEqual(platform, own) || !hasImage(node, image)) continue;
+    if (!isThere || !isDeepStrictEqual(platform, own)) continue;
+    const manager = node.role === 'manager';
+    const unsaid = !hasImage(node, image);
+    if (unsaid && !(allManagers && manager)) continue;
     // Each of them is equally likely to stay, wherever it is in the list.
     const at = Math.floor(random.next() * (seen + 1));
     const hostname = node.description?.Hostname ?? '';
-    const source = { nodeId: node.id, hostname, addr, manager: node.role === 'manager' };
+    const source = { nodeId: node.id, hostname, addr, manager, unsaid };
     if (sources.length < imageSourcesMax) {
       const moved = sources[at];
       if (moved === undefined) sources.push(source);

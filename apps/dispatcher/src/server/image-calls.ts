@@ -17,8 +17,8 @@ export function imageHandlers(
   return {
     imageSources: ofNode<ImageSourcesRequest, ImageSourcesResponse>(
       options,
-      async (nodeId, { image }) => {
-        const sources = dispatcher.imageSources(nodeId, image);
+      async (nodeId, { image, allManagers }) => {
+        const sources = dispatcher.imageSources({ nodeId, image, allManagers });
         if (sources !== undefined) return { sources: [...sources] };
         const details = `node ${nodeId} has no task of ${image} that is to run`;
         throw Object.assign(new Error(details), { code: statusOf.forbidden.grpc, details });

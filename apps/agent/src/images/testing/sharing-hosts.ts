@@ -92,6 +92,7 @@ export class SharingHosts {
       hostname,
       addr: '127.0.0.1',
       manager: hostname.startsWith('m'),
+      unsaid: false,
     };
     const made = { engine, metrics, host, source };
     this.sources.push(made);

@@ -369,6 +369,8 @@ export interface TaskDocument {
 export interface ImageSourcesRequest {
   /** As the task's spec names it. */
   image: string;
+  /** Managers that do not say that they have it are named as well: what they say may be older than the image. */
+  allManagers: boolean;
 }
 
 export interface ImageSourcesResponse {
@@ -383,6 +385,8 @@ export interface ImageSource {
   addr: string;
   /** Of managers it is believed which image a name or a registry's digest stands for. */
   manager: boolean;
+  /** The node does not say that it has it. */
+  unsaid: boolean;
 }
 
 export interface ImageWantedRequest {
@@ -3738,13 +3742,16 @@ export const TaskDocument: MessageFns<TaskDocument> = {
 };
 
 function createBaseImageSourcesRequest(): ImageSourcesRequest {
-  return { image: "" };
+  return { image: "", allManagers: false };
 }
 
 export const ImageSourcesRequest: MessageFns<ImageSourcesRequest> = {
   encode(message: ImageSourcesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.image !== "") {
       writer.uint32(10).string(message.image);
+    }
+    if (message.allManagers !== false) {
+      writer.uint32(16).bool(message.allManagers);
     }
     return writer;
   },
@@ -3770,6 +3777,14 @@ export const ImageSourcesRequest: MessageFns<ImageSourcesRequest> = {
             message.image = reader.string();
             continue;
           }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.allManagers = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3788,6 +3803,7 @@ export const ImageSourcesRequest: MessageFns<ImageSourcesRequest> = {
   fromPartial(object: DeepPartial<ImageSourcesRequest>): ImageSourcesRequest {
     const message = createBaseImageSourcesRequest();
     message.image = object.image ?? "";
+    message.allManagers = object.allManagers ?? false;
     return message;
   },
 };
@@ -3848,7 +3864,7 @@ export const ImageSourcesResponse: MessageFns<ImageSourcesResponse> = {
 };
 
 function createBaseImageSource(): ImageSource {
-  return { nodeId: "", hostname: "", addr: "", manager: false };
+  return { nodeId: "", hostname: "", addr: "", manager: false, unsaid: false };
 }
 
 export const ImageSource: MessageFns<ImageSource> = {
@@ -3864,6 +3880,9 @@ export const ImageSource: MessageFns<ImageSource> = {
     }
     if (message.manager !== false) {
       writer.uint32(32).bool(message.manager);
+    }
+    if (message.unsaid !== false) {
+      writer.uint32(40).bool(message.unsaid);
     }
     return writer;
   },
@@ -3913,6 +3932,14 @@ export const ImageSource: MessageFns<ImageSource> = {
             message.manager = reader.bool();
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.unsaid = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3934,6 +3961,7 @@ export const ImageSource: MessageFns<ImageSource> = {
     message.hostname = object.hostname ?? "";
     message.addr = object.addr ?? "";
     message.manager = object.manager ?? false;
+    message.unsaid = object.unsaid ?? false;
     return message;
   },
 };
