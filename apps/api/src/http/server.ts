@@ -28,6 +28,7 @@ import { errorBody, noteArrival, sendJson } from './exchange.ts';
 import { routedHeaders } from './headers.ts';
 import { Lists } from './lists.ts';
 import type { ApiMetrics } from './metrics.ts';
+import { takeOriginForm } from './target.ts';
 import { canUpgrade } from './upgrades.ts';
 
 /** An idle connection is kept this long; clients reuse one within a command, milliseconds. */
@@ -155,6 +156,7 @@ function gateway(
   response: ServerResponse,
   routed: (request: IncomingMessage, response: ServerResponse) => void,
 ): void {
+  takeOriginForm(request);
   const url = request.url ?? '/';
   const split = splitVersion(url);
   if (split.kind === 'refused') {

@@ -64,11 +64,13 @@ describe('plain requests', () => {
     await site.ask('GET', '/v1.40/containers/json');
     await site.ask('GET', '/v1.39/containers/json');
     await site.ask('GET', '/containers/json');
+    await site.ask('GET', 'http://localhost/v1.40/containers/json');
     expect(seen).toEqual([
       'GET /v1.41/containers/json?all=1',
       'GET /v1.40/containers/json',
       'GET /v1.40/containers/json',
       'GET /containers/json',
+      'GET /v1.40/containers/json',
     ]);
   });
 

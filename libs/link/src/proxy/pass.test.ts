@@ -54,6 +54,29 @@ test('an engine that answers before it has read the body is heard by a client th
   client.destroy();
 });
 
+test.each([
+  ['POST', '', { length: '0', chunks: undefined, body: '' }],
+  ['POST', 'Content-Length: 0\r\n', { length: '0', chunks: undefined, body: '' }],
+  ['POST', 'Content-Length: 2\r\n', { length: '2', chunks: undefined, body: '{}' }],
+  ['POST', 'Transfer-Encoding: chunked\r\n', { length: undefined, chunks: 'chunked', body: '{}' }],
+  ['PUT', '', { length: '0', chunks: undefined, body: '' }],
+  ['GET', '', { length: undefined, chunks: undefined, body: '' }],
+  ['DELETE', '', { length: undefined, chunks: undefined, body: '' }],
+  ['HEAD', '', { length: undefined, chunks: undefined, body: '' }],
+])('what a %s says of its body with “%s” the engine hears', async (method, framing, heard) => {
+  const fakeEngine = createServer();
+  const questions = once(fakeEngine, 'request') as Promise<[IncomingMessage, ServerResponse]>;
+  const client = connect(await proxyTo(await portOf(fakeEngine)), '127.0.0.1');
+  const body = heard.chunks === undefined ? heard.body : `2\r\n${heard.body}\r\n0\r\n\r\n`;
+  client.write(`${method} /containers/web/start HTTP/1.1\r\nHost: x\r\n${framing}\r\n${body}`);
+  const [question, answer] = await questions;
+  const { 'content-length': length, 'transfer-encoding': chunks } = question.headers;
+  expect({ length, chunks, body: await text(question) }).toEqual(heard);
+  answer.writeHead(204).end();
+  await once(client, 'data');
+  client.destroy();
+});
+
 /** Puts a mark before all that passes. */
 const marked = (mark: string): Passing => ({
   async *change(body) {

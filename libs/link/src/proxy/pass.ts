@@ -45,9 +45,11 @@ export async function passRequest(
     return refuse(upstream, response, error);
   }
   if (response.destroyed) return;
+  const method = request.method ?? 'GET';
   const headers = withoutHopByHop(request.rawHeaders);
-  const sent = body === undefined ? headers : measured(headers, body);
-  const passed = upstream.request({ method: request.method ?? 'GET', path, headers: sent });
+  const known = body ?? (hasNoBody(request) ? '' : undefined);
+  const sent = known === undefined || isBare(method, known) ? headers : measured(headers, known);
+  const passed = upstream.request({ method, path, headers: sent });
   let answered = false;
   boundUnanswered(request, response, passed, unansweredMsMax);
   passed.once('response', (answer) => {
@@ -74,6 +76,16 @@ export async function passRequest(
   });
   request.on('error', () => passed.destroy());
   send(passed, request, body);
+}
+
+/** By RFC 9112, section 6.3. */
+function hasNoBody({ headers }: IncomingMessage): boolean {
+  return headers['content-length'] === undefined && headers['transfer-encoding'] === undefined;
+}
+
+/** Requests of these methods are taken to have no body where nothing is said of one; others would be sent in chunks. */
+function isBare(method: string, body: string): boolean {
+  return body === '' && ['GET', 'HEAD', 'DELETE', 'OPTIONS', 'TRACE'].includes(method);
 }
 
 function send(passed: ClientRequest, request: IncomingMessage, body: string | undefined): void {
