@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { systemClock } from '@shoal/runtime';
+import { type Clock, systemClock } from '@shoal/runtime';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type AgentState, agentIs } from './agent-state.ts';
 
@@ -22,13 +22,22 @@ function leaveWord(record: object): Promise<void> {
   return writeFile(join(runDir, 'agent.json'), JSON.stringify(record));
 }
 
+/** Whoever waits fails. */
+const impatient: Clock = {
+  now: () => systemClock.now(),
+  monotonic: () => systemClock.monotonic(),
+  after: () => {
+    throw new Error('it waits');
+  },
+};
+
 test.each([
   ['nobody', undefined],
   ['an agent that shows no health', { process: 'agent', pid: process.pid, admin: null }],
   ['an agent that died', { process: 'agent', pid: 2 ** 22 + 1, admin: '127.0.0.1:1' }],
 ])('does not wait for %s', async (_who, record) => {
   if (record !== undefined) await leaveWord(record);
-  await agentIs('has its session', runDir, systemClock);
+  await agentIs('has its session', runDir, impatient);
 });
 
 test.each<[AgentState, readonly object[]]>([

@@ -62,7 +62,7 @@ const slowProjects = [
 ];
 
 /** Fast ones first: a formatting slip shows in seconds. */
-const allSuites: readonly Suite[] = [
+const defaultSuites: readonly Suite[] = [
   step('lint', 'biome', 'ci', '.'),
   step('tidy', 'node', 'tools/tidy.ts'),
   step('types', 'tsc', '-b'),
@@ -93,12 +93,12 @@ const longSuites: readonly Suite[] = [
 ];
 
 function named(name: string): readonly Suite[] {
-  return [...allSuites, ...longSuites].filter((suite) => suite.name === name);
+  return [...defaultSuites, ...longSuites].filter((suite) => suite.name === name);
 }
 
 /** The suites to run; a name that is none of them is a part of the end-to-end suite. */
 export function chooseSuites(name: string | undefined): readonly Suite[] {
-  if (name === undefined) return allSuites;
+  if (name === undefined) return defaultSuites;
   const known = named(name);
   return known.length > 0 ? known : [endToEnd(name, name)];
 }
