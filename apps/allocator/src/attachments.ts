@@ -8,8 +8,8 @@ import {
   familyOf,
   formatCidr,
   hostsOf,
-  type Meta,
   type Network,
+  newMeta,
   nodeAttachmentId,
   parseAddress,
   type StateView,
@@ -25,9 +25,6 @@ import {
   sentence,
 } from './obstacle.ts';
 import type { Pair } from './work.ts';
-
-/** The state machine fills it in. */
-const noMeta = { version: 0, createdAt: 0, updatedAt: 0 } as Meta;
 
 export interface AttachmentAnswer {
   readonly change?: Change | undefined;
@@ -46,7 +43,7 @@ export function settleBalancer(
   if (network === undefined || !needsBalancer(view, network, nodeId))
     return existing === undefined ? {} : { change: removal(existing) };
   if (existing !== undefined && existing.addresses.length > 0) return {};
-  const blank: Attachment = { id, meta: noMeta, networkId, nodeId, kind: 'node', addresses: [] };
+  const blank: Attachment = { id, meta: newMeta, networkId, nodeId, kind: 'node', addresses: [] };
   return settled(existing, existing ?? blank, network, () => addresses.giveBalancer(network));
 }
 

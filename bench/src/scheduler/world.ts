@@ -1,8 +1,8 @@
 import { type Instant, invariant, type LogIndex } from '@shoal/runtime';
 import {
   type Change,
-  type Meta,
   type Node,
+  newMeta,
   revisionId,
   type ServiceSpec,
   State,
@@ -25,12 +25,6 @@ export interface Shape {
 const zones = 10;
 const changesPerTransaction = 1_000;
 const startedAt = 1_700_000_000_000 as Instant;
-const noMeta: Meta = {
-  version: 0 as LogIndex,
-  createdAt: 0 as Instant,
-  updatedAt: 0 as Instant,
-};
-
 /** 25 characters, as real ids have. */
 function idOf(kind: string, number: number): string {
   return `${kind}${number.toString(36).padStart(24, '0')}`;
@@ -40,7 +34,7 @@ function node(number: number): Node {
   const Labels = { tier: number % 3 === 0 ? 'front' : 'back', zone: `zone${number % zones}` };
   return {
     id: idOf('n', number),
-    meta: noMeta,
+    meta: newMeta,
     spec: { Labels, Role: 'worker', Availability: 'active' },
     role: 'worker',
     description: {
@@ -82,7 +76,7 @@ function* changesOf(shape: Shape): Iterable<Change> {
 export function makeTask(shape: Shape, at: number, like: number): Task {
   return {
     id: idOf('t', at),
-    meta: noMeta,
+    meta: newMeta,
     serviceId: idOf('s', Math.floor(like / shape.tasksPerService)),
     slot: 1 + at,
     nodeId: '',
@@ -97,14 +91,14 @@ function* serviceChanges(serviceId: string, shape: Shape): Iterable<Change> {
   yield {
     op: 'create',
     table: 'service',
-    object: { id: serviceId, meta: noMeta, name: serviceId, revision: 1, endpoint },
+    object: { id: serviceId, meta: newMeta, name: serviceId, revision: 1, endpoint },
   };
   const id = revisionId(serviceId, 1);
   const spec = specOf(serviceId, shape);
   yield {
     op: 'create',
     table: 'revision',
-    object: { id, meta: noMeta, serviceId, number: 1, spec },
+    object: { id, meta: newMeta, serviceId, number: 1, spec },
   };
 }
 

@@ -19,6 +19,13 @@ export interface Meta {
   readonly updatedAt: Instant;
 }
 
+/** Of an object that is to be made: the state machine fills it in. */
+export const newMeta: Meta = {
+  version: 0 as LogIndex,
+  createdAt: 0 as Instant,
+  updatedAt: 0 as Instant,
+};
+
 /** A value that only its owner's key opens: base64 of nonce, ciphertext and tag (AES-256-GCM). */
 export interface Sealed {
   readonly sealed: string;

@@ -16,7 +16,7 @@ import {
   newId,
   type Random,
 } from '@shoal/runtime';
-import type { Change, Cluster, Meta, Network, Node } from '@shoal/state';
+import { type Change, type Cluster, type Network, type Node, newMeta } from '@shoal/state';
 import { reachedLocally } from './addresses.ts';
 import { sealedPlaces, sealedToken, sealedUnlockKey } from './sealed.ts';
 import { newVoterId } from './voter-id.ts';
@@ -103,7 +103,7 @@ export async function conceive(
   const unlockKey = lock && sealedUnlockKey(sealKey, clusterId, lock, random);
   const cluster: Cluster = {
     id: clusterId,
-    meta: blankMeta,
+    meta: newMeta,
     spec: request.spec,
     rootCa: {
       certificate: ca.certificate,
@@ -118,7 +118,7 @@ export async function conceive(
   };
   const node: Node = {
     id: nodeId,
-    meta: blankMeta,
+    meta: newMeta,
     spec: { Labels: {}, Role: 'manager', Availability: request.availability },
     role: 'manager',
     status: { state: 'unknown', message: '', addr: host, dispatcher: '' },
@@ -127,7 +127,7 @@ export async function conceive(
   const networks = predefinedNetworks.map((name): Change => {
     const object: Network = {
       id: newId(random),
-      meta: blankMeta,
+      meta: newMeta,
       spec: {
         Name: name,
         Labels: {},
@@ -156,7 +156,7 @@ export async function conceive(
 export function ingressNetwork(random: Random): Network {
   return {
     id: newId(random),
-    meta: blankMeta,
+    meta: newMeta,
     spec: {
       Name: 'ingress',
       Labels: {},
@@ -174,6 +174,3 @@ export function ingressNetwork(random: Random): Network {
 export function newLogKey(random: Random): Buffer {
   return Buffer.from(random.bytes(logKeyBytes));
 }
-
-/** The state machine fills it in. */
-export const blankMeta = { version: 0, createdAt: 0, updatedAt: 0 } as Meta;

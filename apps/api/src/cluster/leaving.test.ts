@@ -1,7 +1,6 @@
 import type { Quorum, Reachability } from '@shoal/docker-api';
-import type { Node } from '@shoal/state';
+import { type Node, newMeta } from '@shoal/state';
 import { expect, test } from 'vitest';
-import { blankMeta } from './genesis.ts';
 import { refuseManagerLeave } from './leaving.ts';
 import type { Manager } from './standing.ts';
 
@@ -13,7 +12,7 @@ function fakeManager(count: number, heard: number): Manager {
       id,
       {
         id,
-        meta: blankMeta,
+        meta: newMeta,
         spec: { Labels: {}, Role: 'manager', Availability: 'active' },
         role: 'manager',
         status: { state: 'ready', message: '', addr: '', dispatcher: '' },

@@ -1,14 +1,13 @@
 import { clusterDefaults } from '@shoal/docker-api';
 import type { Instant, LogIndex } from '@shoal/runtime';
-import { type Change, type Cluster, type Node, State } from '@shoal/state';
+import { type Change, type Cluster, type Node, newMeta, State } from '@shoal/state';
 import { expect, test } from 'vitest';
-import { blankMeta } from './genesis.ts';
 import { recoveryChanges } from './recovery.ts';
 
 function node(id: string, role: Node['role'], wanted: Node['role'] = role): Node {
   return {
     id,
-    meta: blankMeta,
+    meta: newMeta,
     spec: { Labels: { of: id }, Role: wanted, Availability: 'drain' },
     role,
     status: { state: 'ready', message: '', addr: '10.0.0.1', dispatcher: 'd' },
@@ -18,7 +17,7 @@ function node(id: string, role: Node['role'], wanted: Node['role'] = role): Node
 
 const cluster: Cluster = {
   id: 'c',
-  meta: blankMeta,
+  meta: newMeta,
   spec: clusterDefaults,
   rootCa: { certificate: '' },
   joinTokens: { worker: { sealed: '' }, manager: { sealed: '' } },

@@ -3,9 +3,8 @@ import { connect, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { type LinkCall, LinkError, linkPort } from '@shoal/link';
 import { systemClock } from '@shoal/runtime';
-import type { Node, Task } from '@shoal/state';
+import { type Node, newMeta, type Task } from '@shoal/state';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { blankMeta } from '../cluster/genesis.ts';
 import { FakeSite } from '../testing/fake-host.ts';
 import { execId as execIdOf, execPlace } from './exec-id.ts';
 
@@ -69,7 +68,7 @@ function put(
 ): void {
   const object: Task = {
     ...task,
-    meta: blankMeta,
+    meta: newMeta,
     revision: 1,
     desired: 'running',
     status: {
@@ -86,7 +85,7 @@ function put(
 function putNode(id: string, state: Node['status']['state'], addr: string): void {
   const object: Node = {
     id,
-    meta: blankMeta,
+    meta: newMeta,
     spec: { Labels: {}, Role: 'worker', Availability: 'active' },
     role: 'worker',
     description: {

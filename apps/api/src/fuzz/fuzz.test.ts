@@ -1,9 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { Logger } from '@shoal/runtime';
-import type { StateObject } from '@shoal/state';
+import { newMeta, type StateObject } from '@shoal/state';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { blankMeta } from '../cluster/genesis.ts';
 import { contractsDir } from '../contract/recording.ts';
 import { isDescribed } from '../contract/swagger.ts';
 import { ownerOf } from '../proxy/ownership.ts';
@@ -191,7 +190,7 @@ describe('any request', () => {
 
   test('that breaks something is noticed', async () => {
     const id = await site.serve('web');
-    const object = { id: 'scheduler@a/0', meta: blankMeta, stage: 'scheduler', nodeId: 'a' };
+    const object = { id: 'scheduler@a/0', meta: newMeta, stage: 'scheduler', nodeId: 'a' };
     const lease = { ...object, address: '127.0.0.1:1' };
     site.host.log.write([{ op: 'create', table: 'lease', object: lease }], 'system');
     site.explain = {

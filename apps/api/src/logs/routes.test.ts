@@ -3,9 +3,8 @@ import { connect, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { LogStream, type LogSubscription } from '@shoal/proto';
 import { newId, systemClock, systemRandom } from '@shoal/runtime';
-import type { Node, Task } from '@shoal/state';
+import { type Node, newMeta, type Task } from '@shoal/state';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { blankMeta } from '../cluster/genesis.ts';
 import { FakeSite } from '../testing/fake-host.ts';
 import type { LogListener, LogSource } from './log-source.ts';
 
@@ -30,7 +29,7 @@ const fakeSource: LogSource = {
 function addTask(id: string): void {
   const object: Task = {
     id,
-    meta: blankMeta,
+    meta: newMeta,
     serviceId,
     slot: 1,
     nodeId,
@@ -64,7 +63,7 @@ function dispatcherHolds(): void {
       {
         op: 'create',
         table: 'lease',
-        object: { id, meta: blankMeta, stage: 'dispatcher', nodeId, address: '127.0.0.1:2378' },
+        object: { id, meta: newMeta, stage: 'dispatcher', nodeId, address: '127.0.0.1:2378' },
       },
       {
         op: 'update',

@@ -1,8 +1,7 @@
 import { clusterDefaults, type Reachability } from '@shoal/docker-api';
 import type { Instant, LogIndex } from '@shoal/runtime';
-import { type Change, type Cluster, type Node, State, type Task } from '@shoal/state';
+import { type Change, type Cluster, type Node, newMeta, State, type Task } from '@shoal/state';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { blankMeta } from '../cluster/genesis.ts';
 import { checkDemotion, removal } from './changes.ts';
 
 const now = 1_800_000_000_000 as Instant;
@@ -24,7 +23,7 @@ beforeEach(() => {
 function node(id: string, role: Node['role'], raftId?: number): Node {
   return {
     id,
-    meta: blankMeta,
+    meta: newMeta,
     spec: { Labels: {}, Role: role, Availability: 'active' },
     role,
     status: { state: 'down', message: '', addr: '', dispatcher: '' },
@@ -85,7 +84,7 @@ describe('a demotion', () => {
 describe('a removal', () => {
   const cluster = (): Cluster => ({
     id: 'c',
-    meta: blankMeta,
+    meta: newMeta,
     spec: clusterDefaults,
     rootCa: { certificate: '' },
     joinTokens: { worker: { sealed: '' }, manager: { sealed: '' } },
@@ -98,13 +97,13 @@ describe('a removal', () => {
   test('frees what the tasks held, remembers the node, and forgets those long gone', () => {
     commit({ op: 'create', table: 'cluster', object: cluster() });
     make(node('w1', 'worker'));
-    const service = { id: 's', meta: blankMeta, name: 's', revision: 1 };
+    const service = { id: 's', meta: newMeta, name: 's', revision: 1 };
     const endpoint = { revision: 0, ports: [], virtualIps: [] };
     const template = { ContainerSpec: { Image: 'busybox' }, ForceUpdate: 0 };
     const spec = { Name: 's', Labels: {}, TaskTemplate: template, Mode: { Global: {} } };
     const task = (id: string, status: Task['status']['state']): Task => ({
       id,
-      meta: blankMeta,
+      meta: newMeta,
       serviceId: 's',
       slot: 0,
       nodeId: 'w1',
@@ -117,7 +116,7 @@ describe('a removal', () => {
       {
         op: 'create',
         table: 'revision',
-        object: { id: 's.1', meta: blankMeta, serviceId: 's', number: 1, spec },
+        object: { id: 's.1', meta: newMeta, serviceId: 's', number: 1, spec },
       },
       { op: 'create', table: 'task', object: task('runs', 'running') },
       { op: 'create', table: 'task', object: task('ended', 'complete') },

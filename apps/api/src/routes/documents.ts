@@ -15,10 +15,9 @@ import {
 } from '@shoal/docker-api';
 import { seal } from '@shoal/pki';
 import { type LogIndex, newId } from '@shoal/runtime';
-import type { Change, Config, Secret, StateView } from '@shoal/state';
+import { type Change, type Config, newMeta, type Secret, type StateView } from '@shoal/state';
 import type { FastifyInstance } from 'fastify';
 import { managerToRead, managerToWrite } from '../cluster/access.ts';
-import { blankMeta } from '../cluster/genesis.ts';
 import { openSealedBytes, sealedPlaces } from '../cluster/sealed.ts';
 import type { Manager } from '../cluster/standing.ts';
 import { commit, refusalError, write, writeNewest } from '../cluster/write.ts';
@@ -113,11 +112,11 @@ function creation(
 ): Change {
   const { spec } = asked;
   if (kind === 'config') {
-    const object: Config = { id, meta: blankMeta, spec, data: asked.data.toString('base64') };
+    const object: Config = { id, meta: newMeta, spec, data: asked.data.toString('base64') };
     return { op: 'create', table: 'config', object };
   }
   const data = seal(sealKey, asked.data, sealedPlaces.secret(id), random);
-  return { op: 'create', table: 'secret', object: { id, meta: blankMeta, spec, data } };
+  return { op: 'create', table: 'secret', object: { id, meta: newMeta, spec, data } };
 }
 
 /** Whether nothing but labels differs; content that is left out is no difference. */

@@ -13,10 +13,9 @@ import {
 import { passRequest } from '@shoal/link/proxy';
 import { askNetwork, hostNetworksSocket } from '@shoal/overlay';
 import { newId } from '@shoal/runtime';
-import type { Network } from '@shoal/state';
+import { type Network, newMeta } from '@shoal/state';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { managerToRead, managerToWrite } from '../cluster/access.ts';
-import { blankMeta } from '../cluster/genesis.ts';
 import { write } from '../cluster/write.ts';
 import type { ApiContext } from '../context.ts';
 import { arrivalOf, flagOf, jsonBody, queryOf, refOf, sendJson } from '../http/exchange.ts';
@@ -170,7 +169,7 @@ async function create(context: ApiContext, asked: NetworkRequest): Promise<strin
   const local = new Set((await ownNetworks(context.engine)).map(({ Name }) => Name));
   const object: Network = {
     id: newId(context.random),
-    meta: blankMeta,
+    meta: newMeta,
     spec: networkSpec(manager.replica.view, asked, local),
   };
   await write(context, manager, 'docker network create', [

@@ -11,12 +11,12 @@ import { newId, type Random } from '@shoal/runtime';
 import {
   type Change,
   jobStatusAfter,
+  newMeta,
   type Revision,
   revisionId,
   type Service,
   type StateView,
 } from '@shoal/state';
-import { blankMeta } from '../cluster/genesis.ts';
 import { sealedPlaces } from '../cluster/sealed.ts';
 import type { Manager } from '../cluster/standing.ts';
 import type { ApiContext } from '../context.ts';
@@ -37,7 +37,7 @@ export function creation(
   const revision = newRevision(manager, random, id, 1, named, registryAuth);
   const service: Service = {
     id,
-    meta: blankMeta,
+    meta: newMeta,
     name: named.spec.Name,
     revision: 1,
     endpoint: endpointAt(noEndpoint, revision),
@@ -70,7 +70,7 @@ export function newRevision(
   const id = revisionId(serviceId, number);
   return {
     id,
-    meta: blankMeta,
+    meta: newMeta,
     serviceId,
     number,
     spec,

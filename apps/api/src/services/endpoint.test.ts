@@ -1,6 +1,5 @@
-import type { Endpoint, Revision, ServiceSpec } from '@shoal/state';
+import { type Endpoint, newMeta, type Revision, type ServiceSpec } from '@shoal/state';
 import { expect, test } from 'vitest';
-import { blankMeta } from '../cluster/genesis.ts';
 import { endpointAt, noEndpoint } from './endpoint.ts';
 
 const port = { Protocol: 'tcp', PublishMode: 'ingress', TargetPort: 80 } as const;
@@ -31,7 +30,7 @@ test.each([
 ])('$what', ({ spec, endpoint, stands }) => {
   const revision: Revision = {
     id: 'web.2',
-    meta: blankMeta,
+    meta: newMeta,
     serviceId: 'web',
     number: 2,
     spec,

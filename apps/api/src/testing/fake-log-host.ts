@@ -1,8 +1,7 @@
 // A process with the API of a manager, on a socket, whose service `web` never stops to write. For tests that
 // must not share a process with what they measure. Tells its parent the socket, then what it is asked.
 import { newId, systemClock, systemRandom } from '@shoal/runtime';
-import type { Task } from '@shoal/state';
-import { blankMeta } from '../cluster/genesis.ts';
+import { newMeta, type Task } from '@shoal/state';
 import { FakeSite } from './fake-host.ts';
 import { FakeNodeLogs } from './fake-node-logs.ts';
 
@@ -44,7 +43,7 @@ class LogHost {
     this.#nodeId = node.id;
     const lease = {
       id: 'd',
-      meta: blankMeta,
+      meta: newMeta,
       stage: 'dispatcher',
       nodeId: node.id,
       address: 'd:1',
@@ -59,7 +58,7 @@ class LogHost {
     );
     const task: Task = {
       id: this.#taskId,
-      meta: blankMeta,
+      meta: newMeta,
       serviceId,
       slot: 1,
       nodeId: node.id,

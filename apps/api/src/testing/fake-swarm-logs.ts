@@ -2,8 +2,7 @@ import type { LogOptions } from '@shoal/docker-api';
 import { type LogLine, LogStream } from '@shoal/proto';
 import type { Instant, Random } from '@shoal/runtime';
 import { FakeClock, FakeLog, FakeRandom } from '@shoal/stage/testing';
-import { type Node, revisionId, type Task, type TaskState } from '@shoal/state';
-import { blankMeta } from '../cluster/genesis.ts';
+import { type Node, newMeta, revisionId, type Task, type TaskState } from '@shoal/state';
 import { noQuorum } from '../cluster/standing.ts';
 import type { LogFollower, LogSubject } from '../logs/log-follower.ts';
 import { LogHub } from '../logs/log-hub.ts';
@@ -72,11 +71,11 @@ export class FakeSwarmLogs {
     this.log = new FakeLog({ clock, random });
     this.nodes = new FakeNodeLogs(clock, random);
     const endpoint = { revision: 0, ports: [], virtualIps: [] };
-    const service = { id: serviceId, meta: blankMeta, name: 'web', revision: 1, endpoint };
+    const service = { id: serviceId, meta: newMeta, name: 'web', revision: 1, endpoint };
     const spec = { Name: 'web', TaskTemplate: { ContainerSpec: { Image: 'busybox' } } };
     const id = revisionId(serviceId, 1);
-    const revision = { id, meta: blankMeta, serviceId, number: 1, spec };
-    const lease = { id: 'd', meta: blankMeta, stage: 'dispatcher', nodeId: 'm', address: 'm:2378' };
+    const revision = { id, meta: newMeta, serviceId, number: 1, spec };
+    const lease = { id: 'd', meta: newMeta, stage: 'dispatcher', nodeId: 'm', address: 'm:2378' };
     this.log.write([
       { op: 'create', table: 'service', object: service as never },
       { op: 'create', table: 'revision', object: revision as never },
@@ -98,7 +97,7 @@ export class FakeSwarmLogs {
   addNode(id: string): void {
     const object: Node = {
       id,
-      meta: blankMeta,
+      meta: newMeta,
       spec: { Labels: {}, Role: 'worker', Availability: 'active' },
       role: 'worker',
       status: { state: 'ready', message: '', addr: '', dispatcher: 'd' },
@@ -109,7 +108,7 @@ export class FakeSwarmLogs {
   addTask(id: string, nodeId: string, state: TaskState = 'running'): void {
     const object: Task = {
       id,
-      meta: blankMeta,
+      meta: newMeta,
       serviceId,
       slot: 1,
       nodeId,

@@ -1,7 +1,7 @@
 import {
   type Change,
   localVolumes,
-  type Meta,
+  newMeta,
   placementLabels,
   type Revision,
   type StateView,
@@ -14,8 +14,6 @@ import { hasUnproven, placesOf, standingPlaces } from './volume-places.ts';
 
 /** Homes of a service that is gone which one transaction forgets. */
 export const homesPerTransaction = 1_000;
-
-const noMeta: Meta = { version: 0, createdAt: 0, updatedAt: 0 } as Meta;
 
 /** The place that tasks of the slot go to: the last where data of the revision is, or else the last one. */
 export function homeOf(
@@ -70,7 +68,7 @@ export function homeChanges(
   const { serviceId, slot } = task;
   const row = view.volumeHomes.of(serviceId, slot);
   const known = row === undefined ? [] : standingPlaces(view, row);
-  const key = row ?? { id: volumeHomeId(serviceId, slot), meta: noMeta, serviceId, slot };
+  const key = row ?? { id: volumeHomeId(serviceId, slot), meta: newMeta, serviceId, slot };
   const object = homeAt(key, placesWith(view, revision, known, nodeId));
   if (object === undefined) return [];
   if (row === undefined) return [{ op: 'create', table: 'volumeHome', object }];

@@ -53,6 +53,8 @@ export class FakeOverlay implements OverlayPort {
 
   claim(): void {}
 
+  evict(): void {}
+
   setPeers(networkId: string, records: readonly EndpointRecord[]): void {
     this.#wantedPeers.set(networkId, records);
     this.#work(networkId);

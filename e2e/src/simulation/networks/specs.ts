@@ -1,9 +1,8 @@
 import type { SeededRandom } from '@shoal/sim';
-import type { Network, NetworkSpec, ServiceSpec } from '@shoal/state';
+import { type Network, type NetworkSpec, newMeta, type ServiceSpec } from '@shoal/state';
 
 /** Ids of the networks of a run. */
 export const networkIds = ['front', 'back', 'ingress'] as const;
-const noMeta = { version: 0, createdAt: 0, updatedAt: 0 } as Network['meta'];
 
 /** All networks of a run, without subnets: those are the allocator's to give. */
 export function simulatedNetworks(): readonly Network[] {
@@ -12,7 +11,7 @@ export function simulatedNetworks(): readonly Network[] {
       ...{ Name: id, Labels: {}, Driver: 'overlay', Internal: false, Attachable: true },
       ...{ Ingress: id === 'ingress', Predefined: false },
     };
-    return { id, meta: noMeta, spec };
+    return { id, meta: newMeta, spec };
   });
 }
 

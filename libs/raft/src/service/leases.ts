@@ -7,7 +7,15 @@ import {
   type Random,
   type Timer,
 } from '@shoal/runtime';
-import type { Change, Lease, Meta, Outcome, StateView, Transaction } from '@shoal/state';
+import {
+  type Change,
+  type Lease,
+  type Meta,
+  newMeta,
+  type Outcome,
+  type StateView,
+  type Transaction,
+} from '@shoal/state';
 import type { LogFailure } from './served-log.ts';
 
 /** A lease ends this long after its last renewal, milliseconds. Holders renew every third of it. */
@@ -143,7 +151,7 @@ export class LeaseKeeper {
 
   #claimChange(claim: LeaseClaim): Change {
     const existing = this.#options.view().leases.get(claim.id);
-    const meta: Meta = existing?.meta ?? unknownMeta;
+    const meta: Meta = existing?.meta ?? newMeta;
     const object: Lease = { ...claim, meta };
     return { op: existing === undefined ? 'create' : 'update', table: 'lease', object };
   }
@@ -216,5 +224,3 @@ export class LeaseKeeper {
     logger.warn({ ...about, code: outcome.code, err: outcome.message }, 'lease_end_failed');
   }
 }
-
-const unknownMeta = { version: 0, createdAt: 0, updatedAt: 0 } as Meta;

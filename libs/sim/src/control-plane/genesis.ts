@@ -1,13 +1,11 @@
-import type { Instant, LogIndex } from '@shoal/runtime';
-import type { Cluster, Meta, Node } from '@shoal/state';
+import type { Instant } from '@shoal/runtime';
+import { type Cluster, type Node, newMeta } from '@shoal/state';
 
 export const epoch = Date.UTC(2026, 0, 1) as Instant;
-const noMeta: Meta = { version: 0 as LogIndex, createdAt: epoch, updatedAt: epoch };
-
 export function nodeOf(id: string, Labels: Node['spec']['Labels']): Node {
   return {
     id,
-    meta: noMeta,
+    meta: newMeta,
     spec: { Labels, Role: 'worker', Availability: 'active' },
     role: 'worker',
     status: { state: 'unknown', message: '', addr: '', dispatcher: '' },
@@ -16,7 +14,7 @@ export function nodeOf(id: string, Labels: Node['spec']['Labels']): Node {
 
 export const cluster: Cluster = {
   id: 'simulated',
-  meta: noMeta,
+  meta: newMeta,
   spec: {
     Name: 'default',
     Labels: {},

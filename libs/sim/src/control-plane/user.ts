@@ -1,10 +1,10 @@
-import { type LogIndex, newId } from '@shoal/runtime';
+import { newId } from '@shoal/runtime';
 import type { Replica } from '@shoal/stage';
 import {
   type Change,
   jobStatusAfter,
-  type Meta,
   type Node,
+  newMeta,
   type Revision,
   revisionId,
   type Service,
@@ -18,12 +18,6 @@ export type Acknowledged = Map<
   string,
   { readonly id: string; readonly spec: ServiceSpec } | undefined
 >;
-
-const noMeta: Meta = {
-  version: 0 as LogIndex,
-  createdAt: 0 as Meta['createdAt'],
-  updatedAt: 0 as Meta['updatedAt'],
-};
 
 export interface UserCounts {
   updates: number;
@@ -56,7 +50,7 @@ export class FakeUser {
     const id = newId(this.#process.random);
     const service: Service = {
       id,
-      meta: noMeta,
+      meta: newMeta,
       name,
       revision: 1,
       endpoint: { revision: 0, ports: [], virtualIps: [] },
@@ -132,7 +126,7 @@ export class FakeUser {
   async join(id: string, labels: Node['spec']['Labels']): Promise<boolean> {
     const node: Node = {
       id,
-      meta: noMeta,
+      meta: newMeta,
       spec: { Labels: labels, Role: 'worker', Availability: 'active' },
       role: 'worker',
       status: { state: 'unknown', message: '', addr: '', dispatcher: '' },
@@ -204,5 +198,5 @@ const endStates: ReadonlySet<string> = new Set([
 ]);
 
 function revisionOf(serviceId: string, number: number, spec: ServiceSpec): Revision {
-  return { id: revisionId(serviceId, number), meta: noMeta, serviceId, number, spec };
+  return { id: revisionId(serviceId, number), meta: newMeta, serviceId, number, spec };
 }

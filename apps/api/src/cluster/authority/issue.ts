@@ -13,8 +13,7 @@ import {
 } from '@shoal/pki';
 import type { IssueRequest, IssueResponse, ManagerAddress, VoterMember } from '@shoal/proto';
 import { formatHostPort, newId, parseHostPort } from '@shoal/runtime';
-import type { Cluster, Node, NodeSpec } from '@shoal/state';
-import { blankMeta } from '../genesis.ts';
+import { type Cluster, type Node, type NodeSpec, newMeta } from '@shoal/state';
 import type { MembershipOptions } from '../options.ts';
 import { openSealed, sealedPlaces } from '../sealed.ts';
 import type { Manager } from '../standing.ts';
@@ -79,7 +78,7 @@ async function join(
     return refused(status.INVALID_ARGUMENT, `invalid Availability: ${request.availability}`);
   const node: Node = {
     id: newId(options.random),
-    meta: blankMeta,
+    meta: newMeta,
     spec: { Labels: {}, Role: role, Availability: availability },
     role,
     status: { state: 'unknown', message: '', addr: address, dispatcher: '' },
