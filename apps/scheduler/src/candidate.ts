@@ -131,11 +131,6 @@ export class Candidate {
     return held - this.#stopping.of(serviceId) + this.#placed.of(serviceId);
   }
 
-  /** Whether this step has placed a task here. */
-  get isTaken(): boolean {
-    return this.#placed.tasks > 0;
-  }
-
   /** What is committed on the node changed. */
   changed(): void {
     this.#usage = undefined;

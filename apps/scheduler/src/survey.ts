@@ -114,11 +114,6 @@ export class Survey {
     return this.#nearest === undefined ? '' : nearestWords(this.#nearest.candidate, this.#pipeline);
   }
 
-  /** How many nodes failed at each filter. */
-  get failedCounts(): readonly number[] {
-    return this.#failedCounts;
-  }
-
   #recount(verdict: number, by: 1 | -1): void {
     if (verdict === fit) this.#fitting += by;
     if (verdict >= failed)

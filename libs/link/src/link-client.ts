@@ -2,7 +2,7 @@ import { type ClientRequest, request as httpRequest, type OutgoingHttpHeaders } 
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import type { CertificateSource } from '@shoal/pki';
 import { type Clock, errorMessage, formatHostPort, type HostPort } from '@shoal/runtime';
-import { connectMsMax as connectMsDefault, keepAliveMs } from './limits.ts';
+import { connectMsMax, keepAliveMs } from './limits.ts';
 import type { LinkMetrics } from './metrics.ts';
 import { provenNode } from './proven-node.ts';
 
@@ -12,8 +12,6 @@ export interface LinkClientOptions {
   readonly clusterId: string;
   readonly clock: Clock;
   readonly metrics: LinkMetrics;
-  /** Longest wait for the connection and the other end's proof, milliseconds. */
-  readonly connectMsMax?: number;
 }
 
 export interface LinkCall {
@@ -64,7 +62,7 @@ export class LinkClient {
     { address, nodeId }: LinkCall,
     done: (error: Error | null, socket?: TLSSocket) => void,
   ): void {
-    const { source, clusterId, clock, metrics, connectMsMax = connectMsDefault } = this.#options;
+    const { source, clusterId, clock, metrics } = this.#options;
     const { caCertificate: ca, certificate: cert, key } = source.current();
     const where = formatHostPort(address);
     let isOther = false;

@@ -63,7 +63,6 @@ export interface TaskTableView extends TableView<Task> {
   byNode(nodeId: string): Iterable<Task>;
   bySlot(serviceId: string, slot: number): Iterable<Task>;
   byState(state: TaskState): Iterable<Task>;
-  countByService(serviceId: string): number;
   /** Tasks that have addresses in the network: given, and not in a final state. */
   byNetwork(networkId: string): Iterable<Task>;
 }

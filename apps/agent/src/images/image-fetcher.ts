@@ -6,7 +6,7 @@ import type { ImageDirectory } from './image-directory.ts';
 import type { FetchEnd } from './image-metrics.ts';
 import type { ImagePeers } from './image-peers.ts';
 import { type TransferOptions, transferImage } from './image-transfer.ts';
-import { busyMsMax as busyMsDefault, busyRetryMs, fetchesMax, unknownMsMax } from './limits.ts';
+import { busyMsMax, busyRetryMs, fetchesMax, unknownMsMax } from './limits.ts';
 import { shortName } from './reference.ts';
 
 /** How the search for an image among the hosts of the cluster ended. */
@@ -41,7 +41,6 @@ export interface ImageFetcherOptions extends TransferOptions {
   readonly directory: Pick<ImageDirectory, 'sources'>;
   readonly peers: Pick<ImagePeers, 'offer' | 'archive'>;
   readonly random: Pick<Random, 'next'>;
-  readonly busyMsMax?: number;
 }
 
 /** How one round over all nodes that have the image ended. */
@@ -69,7 +68,7 @@ export class ImageFetcher {
 
   async #untilKnown(request: FetchRequest): Promise<Fetched> {
     const { reference, signal, progress } = request;
-    const { clock, random, busyMsMax = busyMsDefault } = this.#options;
+    const { clock, random } = this.#options;
     const begun = clock.monotonic();
     for (;;) {
       const round = await this.#limiter.run(() => this.#round(request));

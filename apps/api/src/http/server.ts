@@ -39,7 +39,6 @@ const headersMsMax = 60_000;
 const headBytesMax = 1024 * 1024;
 
 export interface ApiServer {
-  readonly app: FastifyInstance;
   readonly server: Server;
   /** Stops accepting, lets answers end for `graceMs`, then closes what is left. */
   close(graceMs: number): Promise<void>;
@@ -119,7 +118,6 @@ export async function createApiServer(
     register(app, routeContext);
   await app.ready();
   return {
-    app,
     server,
     async close(graceMs) {
       const timer = clock.after(graceMs, () => {

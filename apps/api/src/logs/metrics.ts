@@ -15,15 +15,6 @@ export interface LogMetrics {
   behind(): void;
 }
 
-export const noLogMetrics: LogMetrics = {
-  followers: () => undefined,
-  feeds: () => undefined,
-  reads: () => undefined,
-  lines: () => undefined,
-  gap: () => undefined,
-  behind: () => undefined,
-};
-
 /** The counts as Prometheus metrics on `registry`; call once a process. */
 export function logMetrics(registry: Registry): LogMetrics {
   const registers = [registry];

@@ -1,7 +1,16 @@
 import { systemClock, systemRandom } from '@shoal/runtime';
 import { LogHub } from '../logs/log-hub.ts';
 import type { LogSource } from '../logs/log-source.ts';
-import { noLogMetrics } from '../logs/metrics.ts';
+import type { LogMetrics } from '../logs/metrics.ts';
+
+export const noLogMetrics: LogMetrics = {
+  followers: () => undefined,
+  feeds: () => undefined,
+  reads: () => undefined,
+  lines: () => undefined,
+  gap: () => undefined,
+  behind: () => undefined,
+};
 
 /** Dispatchers that never answer. */
 export const silentLogs: LogSource = {

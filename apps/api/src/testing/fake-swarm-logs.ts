@@ -7,7 +7,8 @@ import { noQuorum } from '../cluster/standing.ts';
 import type { LogFollower, LogSubject } from '../logs/log-follower.ts';
 import { LogHub } from '../logs/log-hub.ts';
 import { logFormat } from '../logs/log-response.ts';
-import { type LogMetrics, noLogMetrics } from '../logs/metrics.ts';
+import type { LogMetrics } from '../logs/metrics.ts';
+import { noLogMetrics } from './fake-logs.ts';
 import { FakeNodeLogs } from './fake-node-logs.ts';
 
 export const serviceId = 'svc';

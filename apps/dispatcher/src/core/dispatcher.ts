@@ -129,11 +129,6 @@ export class Dispatcher {
     return this.#sessions.size;
   }
 
-  /** Writes on their way to the log. */
-  get pendingWrites(): number {
-    return this.#writer.pending;
-  }
-
   /**
    * Opens the session of a node whose identity was proved, first making sure that this replica has seen
    * everything committed: an agent removes what it is not told of.

@@ -1,4 +1,4 @@
-import { addressBytes, canonicalAddress } from './address.ts';
+import { canonicalAddress } from './address.ts';
 
 const ipv4End = '.in-addr.arpa';
 const ipv6End = '.ip6.arpa';
@@ -16,12 +16,4 @@ export function reversedAddress(name: string): string | undefined {
   }
   const groups = nibbles.reverse().join('').match(/.{4}/g) ?? [];
   return canonicalAddress(groups.join(':'));
-}
-
-/** The reverse name of a canonical address. */
-export function reverseName(address: string): string {
-  const bytes = addressBytes(address);
-  if (bytes.length === 4) return `${[...bytes].reverse().join('.')}${ipv4End}`;
-  const nibbles = [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('');
-  return `${[...nibbles].reverse().join('.')}${ipv6End}`;
 }

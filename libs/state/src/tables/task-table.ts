@@ -32,10 +32,6 @@ export class TaskTable extends Table<Task> implements TaskTableView {
     return this.#byState.of(state);
   }
 
-  countByService(serviceId: string): number {
-    return this.#byService.count(serviceId);
-  }
-
   byNetwork(networkId: string): Iterable<Task> {
     return this.#byNetwork.of(networkId);
   }

@@ -40,7 +40,6 @@ export function readsOf(view: StateView): object {
     sizes: tables.map((table) => table.size),
     prefixes: tables.map((table) => ids(table.byIdPrefix('s1', 2))),
     byService: services.map((id) => ids(tasks.byService(id))),
-    counts: services.map((id) => tasks.countByService(id)),
     bySlot: services.map((id) => slots.map((slot) => ids(tasks.bySlot(id, slot)))),
     byNode: nodes.map((id) => ids(tasks.byNode(id))),
     byState: states.map((state) => ids(tasks.byState(state))),
