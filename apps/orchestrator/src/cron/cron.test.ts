@@ -172,6 +172,17 @@ describe('a run that is due while the one before is not over', () => {
     expect(swarm.tasks('job').map(({ status }) => status.state)).toEqual(['complete', 'complete']);
   });
 
+  it('under allow gives up what the one before had on a node that is lost', () => {
+    const swarm = overlapping('allow');
+    const [earlier] = swarm.tasks('job');
+    swarm.setNodeState(earlier?.nodeId ?? '', 'down');
+    swarm.settle();
+    expect(swarm.tasks('job')).toMatchObject([
+      { jobIteration: 0, desired: 'remove' },
+      { jobIteration: 1, desired: 'complete' },
+    ]);
+  });
+
   it('takes its place under replace', () => {
     const swarm = overlapping('replace');
     expect(swarm.tasks('job')).toMatchObject([{ jobIteration: 1, status: { state: 'running' } }]);

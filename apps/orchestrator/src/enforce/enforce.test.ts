@@ -224,7 +224,10 @@ describe('enforcement of resources', () => {
     expect(swarm.running('web')).toHaveLength(1);
   });
 
-  it('a named resource that is gone takes the task that was given it, no other', () => {
+  it.each([
+    { what: 'that', first: ['a'], second: ['b'] },
+    { what: 'that and others', first: ['a', 'b'], second: ['c'] },
+  ])('a named resource that is gone takes the task that was given $what, no other', (row) => {
     const named = (...names: string[]) =>
       names.map((Value) => ({ NamedResourceSpec: { Kind: 'gpu', Value } }));
     const swarm = new FakeSwarm({ stages: [createOrchestrator] });
@@ -235,14 +238,14 @@ describe('enforcement of resources', () => {
     swarm.settle();
     for (const [at, task] of swarm.tasks('web').entries()) {
       const status = { ...task.status, state: 'assigned' } as const;
-      const genericResources = named(at === 0 ? 'a' : 'b');
+      const genericResources = named(...(at === 0 ? row.first : row.second));
       const object = { ...task, status, nodeId: 'node1', genericResources };
       swarm.write([{ op: 'update', table: 'task', object }]);
     }
     swarm.runUntil('running', () => swarm.running('web').length === 2);
     resize(swarm, { NanoCPUs: 8e9, MemoryBytes: 16e9, GenericResources: named('b', 'c') });
     swarm.settle();
-    expect(rejected(swarm)).toMatchObject([{ genericResources: named('a') }]);
+    expect(rejected(swarm)).toMatchObject([{ genericResources: named(...row.first) }]);
   });
 
   it('does not count tasks that are over', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { current, iterationOf, jobSwarm, stateCounts } from '../testing/jobs.ts';
-import { type SpecParts, second } from '../testing/objects.ts';
+import { nanoseconds, type SpecParts, second } from '../testing/objects.ts';
 
 function globalJob(template: SpecParts['template'] = {}): SpecParts {
   return { template, spec: { Mode: { GlobalJob: {} } } };
@@ -113,6 +113,16 @@ describe('a global job', () => {
     expect(stateCounts(swarm)).toEqual({ complete: 2, failed: 2 });
   });
 
+  it('is tried again on each node after the delay, not before', () => {
+    const swarm = jobSwarm(globalJob({ RestartPolicy: { Delay: 20_000 * nanoseconds } }));
+    swarm.run(5 * second);
+    for (const task of current(swarm)) swarm.end(task, 'failed');
+    swarm.run(10 * second);
+    expect(stateCounts(swarm)).toEqual({ failed: 3, ready: 3 });
+    swarm.run(15 * second);
+    expect(stateCounts(swarm)).toEqual({ failed: 3, running: 3 });
+  });
+
   it('under condition none is not tried again', () => {
     const swarm = jobSwarm(globalJob({ RestartPolicy: { Condition: 'none' } }));
     swarm.fate = () => 'fails';
@@ -129,6 +139,17 @@ describe('a global job', () => {
     expect(iterationOf(swarm)).toBe(1);
     expect(completed(swarm)).toEqual(['node1', 'node2', 'node3']);
     expect(swarm.tasks('job')).toHaveLength(3);
+  });
+
+  it('runs again where nodes are up when one goes down at that moment', () => {
+    const swarm = jobSwarm(globalJob());
+    swarm.run(5 * second);
+    swarm.force('job');
+    swarm.setNodeState('node2', 'down');
+    swarm.fate = () => 'finishes';
+    swarm.run(10 * second);
+    expect(current(swarm)).toHaveLength(2);
+    expect(completed(swarm)).toEqual(['node1', 'node3']);
   });
 
   it('has nothing left of a node that is removed', () => {

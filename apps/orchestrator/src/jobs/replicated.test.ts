@@ -191,6 +191,17 @@ describe('a replicated job whose node is lost', () => {
     expect(swarm.task(first.id).desired).toBe('shutdown');
   });
 
+  it('waits for the delay first when the node went down: it may be back', () => {
+    const swarm = jobSwarm(aJob(1, 1, { Delay: 20_000 * nanoseconds }));
+    const [first] = started(swarm);
+    swarm.setNodeState(first.nodeId, 'down');
+    swarm.settle();
+    expect(current(swarm).at(-1)).toMatchObject({
+      desired: 'ready',
+      restart: { delayMs: 20_000, failures: 0, moved: true },
+    });
+  });
+
   it('never runs in two places: a drained task stops first', () => {
     const swarm = jobSwarm(aJob(1, 1));
     const [first] = started(swarm);

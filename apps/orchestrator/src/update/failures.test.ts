@@ -209,28 +209,21 @@ describe('an update that fails', () => {
     );
   });
 
-  it('does not count a task that ends after it ran for the monitor time', () => {
-    const swarm = running({ Delay: 20_000 * nanoseconds });
+  it.each([
+    { monitor: 'of 5 s by default', config: {}, ran: 4, said: 'paused' },
+    { monitor: 'of 5 s by default', config: {}, ran: 6, said: 'updating' },
+    { monitor: 'of 20 s', config: { Monitor: 20_000 * nanoseconds }, ran: 12, said: 'paused' },
+    { monitor: 'of 8 s', config: { Monitor: 8_000 * nanoseconds }, ran: 12, said: 'updating' },
+  ])('within a monitor time $monitor counts: after $ran s it is $said', (row) => {
+    const swarm = running({ Delay: 60_000 * nanoseconds, ...row.config });
     swarm.setImage('web', 'busybox:2');
     swarm.runUntil('first', () => updated(swarm).length === 1);
-    swarm.run(6 * second);
+    swarm.run(row.ran * second);
     const [first] = updated(swarm);
     if (first === undefined) throw new Error('nothing was replaced');
     swarm.end(first);
     swarm.run(5 * second);
-    expect(state(swarm)).toBe('updating');
-  });
-
-  it('counts a task that ends within the monitor time', () => {
-    const swarm = running({ Delay: 20_000 * nanoseconds });
-    swarm.setImage('web', 'busybox:2');
-    swarm.runUntil('first', () => updated(swarm).length === 1);
-    swarm.run(4 * second);
-    const [first] = updated(swarm);
-    if (first === undefined) throw new Error('nothing was replaced');
-    swarm.end(first);
-    swarm.settle();
-    expect(state(swarm)).toBe('paused');
+    expect(state(swarm)).toBe(row.said);
   });
 });
 

@@ -197,6 +197,22 @@ describe('an update, stop first', () => {
     expect(swarm.tasks('web')).toHaveLength(8);
   });
 
+  it('replaces once a task that ends just as it begins', () => {
+    const swarm = running({ Parallelism: 0 });
+    swarm.setImage('web', 'busybox:2');
+    const startedAt = swarm.now;
+    const updateStatus = { state: 'updating', message: 'update in progress', startedAt } as const;
+    swarm.write([
+      { op: 'update', table: 'service', object: { ...swarm.service('web'), updateStatus } },
+    ]);
+    const [first] = swarm.running('web');
+    if (first === undefined) throw new Error('nothing runs');
+    swarm.end(first);
+    swarm.runUntil('completed', () => state(swarm) === 'completed');
+    expect(updated(swarm)).toHaveLength(4);
+    expect(swarm.tasks('web')).toHaveLength(8);
+  });
+
   it('is taken over by a newer one', () => {
     const swarm = running();
     swarm.setImage('web', 'busybox:2');

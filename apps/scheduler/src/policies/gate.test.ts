@@ -48,6 +48,17 @@ describe('a dependency to be started', () => {
     expect(standing(made, web)).toBe('node1');
   });
 
+  it('is met by a task that is done', () => {
+    const made = board();
+    made.service('init');
+    made.service('web', {}, dependent('init'));
+    const init = made.placed('init', 'node1');
+    made.end(init, 'complete');
+    made.changeTask(init, { desired: 'shutdown' });
+    const [web = ''] = made.tasks('web', 1);
+    expect(standing(made, web)).toBe('node1');
+  });
+
   it('is not met by a task that was told to stop', () => {
     const made = board();
     made.service('db');
@@ -155,6 +166,29 @@ describe('a dependency to be completed', () => {
     expect(standing(made, web)).toBe('waits for init to be completed (0 of 1 complete)');
     made.end(made.placed('init', 'node1'), 'complete');
     expect(standing(made, web)).toBe('node1');
+  });
+
+  const waits = 'waits for init to be completed (1 of 2 complete)';
+  it.each([
+    { what: 'still runs', tasks: ['running'], says: waits },
+    { what: 'is done too', tasks: ['complete'], says: 'node1' },
+    { what: 'failed for good', tasks: ['failed'], says: waits },
+    { what: 'failed and is tried again', tasks: ['failed', 'running'], says: waits },
+    { what: 'was not to stay there', tasks: ['shutdown'], says: 'node1' },
+    { what: 'failed and was not to stay there', tasks: ['failed', 'shutdown'], says: 'node1' },
+  ] as const)('of every node is waited for on every node: one $what', ({ tasks, says }) => {
+    const made = board();
+    made.node('node2');
+    made.service('init', {}, { Mode: { Global: {} } });
+    const Placement = { Constraints: ['node.hostname==node1'] };
+    made.service('web', { Placement }, dependent('init:completed'));
+    made.placed('init', 'node1', 'complete', { slot: 0, desired: 'shutdown' });
+    for (const state of tasks) {
+      const desired = state === 'running' ? 'running' : 'shutdown';
+      made.placed('init', 'node2', state, { slot: 0, desired });
+    }
+    const [web = ''] = made.tasks('web', 1);
+    expect(standing(made, web)).toBe(says);
   });
 });
 

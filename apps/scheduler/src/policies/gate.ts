@@ -4,6 +4,7 @@ import {
   type DependencyCondition,
   dependenciesOf,
   dependencyCycle,
+  hasJobTaskFailed,
   isBefore,
   isJob,
   jobRun,
@@ -60,11 +61,6 @@ export function askedDependencies(view: StateView, revision: Revision): readonly
   return service === undefined || hasStarted(view, service) ? [] : all;
 }
 
-/** The sentence why a task of the revision waits, as `Status.Err` says it. */
-export function gateFor(view: StateView, revision: Revision): string | undefined {
-  return gateOf(view, revision).waits;
-}
-
 function hasStarted(view: StateView, service: Service): boolean {
   for (const { status } of view.tasks.byService(service.id)) {
     const { state, startedAt } = status;
@@ -100,12 +96,15 @@ function standingOfService(
 ): string | undefined {
   const tasks = [...view.tasks.byService(service.id)];
   const live = tasks.filter(({ desired }) => !isBefore('complete', desired));
-  const wanted = Mode.Replicated?.Replicas ?? Math.max(1, new Set(live.map(nodeOf)).size);
+  const replicas = Mode.Replicated?.Replicas;
   if (condition === 'completed') {
     const ended = tasks.filter(({ status }) => status.state === 'complete');
     const complete = new Set(ended.map(placeOf)).size;
+    // What is done, or failed for good, is not live; it was to run on its node all the same.
+    const wanted = replicas ?? countNodes([...live, ...ended, ...failedLast(tasks)]);
     return complete >= wanted ? undefined : `${complete} of ${wanted} complete`;
   }
+  const wanted = replicas ?? countNodes(live);
   const running = live.filter(({ status }) => status.state === 'running').length;
   const isMet =
     condition === 'healthy'
@@ -168,8 +167,15 @@ function isOlder(a: Service, b: Service): boolean {
   return a.meta.createdAt === b.meta.createdAt ? a.id < b.id : a.meta.createdAt < b.meta.createdAt;
 }
 
-function nodeOf({ nodeId }: Task): string {
-  return nodeId;
+/** At least one: where there are none yet, they are still to be made. */
+function countNodes(tasks: readonly Task[]): number {
+  return Math.max(1, new Set(tasks.map(({ nodeId }) => nodeId)).size);
+}
+
+/** Of each node the newest task, if that is one that failed. */
+function failedLast(tasks: readonly Task[]): readonly Task[] {
+  const newest = new Map(tasks.map((task) => [task.nodeId, task]));
+  return [...newest.values()].filter(hasJobTaskFailed);
 }
 
 function placeOf({ slot, nodeId }: Task): string | number {

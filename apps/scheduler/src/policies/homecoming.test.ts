@@ -197,6 +197,31 @@ describe('a slot whose task mounts other volumes than before', () => {
   });
 });
 
+describe('a slot whose data is nowhere yet', () => {
+  const full =
+    'no suitable node (insufficient resources on 1 node): node1 is closest, it lacks 8 CPUs';
+  it.each([
+    { what: 'says that no node has room', priority: '0', err: full, other: 'running' },
+    {
+      what: 'has a less important task give way',
+      priority: '10',
+      err: `tasks of lower priority are stopping on node1 to make room; ${full}`,
+      other: 'shutdown',
+    },
+  ])('$what', ({ priority, err, other }) => {
+    const board = boardOf('node1');
+    const Resources = { Reservations: { NanoCPUs: 8e9 } };
+    board.service('low', { Resources });
+    const low = board.placed('low', 'node1');
+    const Labels = { 'shoal.priority': priority };
+    board.service('db', { ...onData(), Resources }, { Labels });
+    const [task = ''] = board.tasks('db', 1, { slot: 1 });
+    board.schedule();
+    expect(board.task(task)).toMatchObject({ nodeId: '', status: { err } });
+    expect(board.task(low).desired).toBe(other);
+  });
+});
+
 test('whatever runs, is turned away or is out of reach: a volume is found where its task ran', () => {
   const step = fc.record({
     revision: fc.integer({ min: 1, max: 3 }),
