@@ -1,5 +1,5 @@
 /**
- * Style as a check: layers, names, ambient time and chance, dependencies, generated code, lock file.
+ * Style as a check: layers, names, exports, ambient time and chance, dependencies, generated code, lock file.
  * Ends with 1 when something is wrong; warnings alone do not.
  */
 import { execFileSync } from 'node:child_process';
@@ -7,6 +7,7 @@ import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join, normalize } from 'node:path';
 import { type LockPackages, missingEntries } from './complete-lock.ts';
+import { checkExports } from './tidy/exports.ts';
 import { checkLayers, checkManifests, type Manifest } from './tidy/layers.ts';
 import type { Finding, SourceFile } from './tidy/source.ts';
 import { checkStyle } from './tidy/style.ts';
@@ -87,6 +88,7 @@ const findings = [
   ...checkLayers(written, packages),
   ...checkManifests(files, packages),
   ...checkStyle(written),
+  ...checkExports(written),
   ...checkGenerated(),
   ...checkLock(),
 ];

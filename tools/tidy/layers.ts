@@ -20,7 +20,7 @@ export interface Manifest {
 
 const vitestConfig = /(?:^|\/)vitest(?:\.[a-z-]+)?\.config\.ts$/;
 /** What every package may use without naming it: the tools of the root, in tests only. */
-export const testTools = ['vitest', 'fast-check', 'yaml', 'ajv', 'ajv-formats', 'testcontainers'];
+const testTools = ['vitest', 'fast-check', 'yaml', 'ajv', 'ajv-formats', 'testcontainers'];
 
 interface Allowance {
   readonly specifier: string;

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { missingEntries } from '../complete-lock.ts';
+import { checkExports } from './exports.ts';
 import { checkLayers, checkManifests, type Manifest } from './layers.ts';
 import { importsOf } from './source.ts';
 import { checkStyle } from './style.ts';
@@ -24,6 +25,24 @@ const manifests = [
 function layers(path: string, text: string): readonly string[] {
   return checkLayers([{ path, text }], manifests).map(({ message }) => message);
 }
+
+test.each([
+  ['export function one() {}', ['one']],
+  ['export async function one() {}', ['one']],
+  ['export const one = 1;\nexport const two = one;', ['one', 'two']],
+  ['export const [one, used] = [1, 2];', ['one']],
+  ['export abstract class One {}', ['One']],
+  ['export const used = 1;', []],
+  ['export interface One {}\nexport type Two = One;', []],
+  ['const one = 1;', []],
+])('what nobody else names is not to be exported: %s', (text, names) => {
+  const other = "import { used } from './a.ts'; // one, 'two'";
+  const found = checkExports([
+    { path: 'a.ts', text },
+    { path: 'b.ts', text: other },
+  ]);
+  expect(found.map(({ message }) => message.split(' ')[0])).toEqual(names);
+});
 
 test('imports are found in every form', () => {
   const text = [

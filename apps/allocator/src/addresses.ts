@@ -12,7 +12,7 @@ import {
 import { type AddressPool, isCounted, poolsOf, usedOf } from './address-pools.ts';
 
 /** Part of a network's addresses, at most, that is kept back for balancers. */
-export const keptBackShare = 0.25;
+const keptBackShare = 0.25;
 
 export const families: readonly Family[] = [4, 6];
 

@@ -22,7 +22,7 @@ import { type Waiter, Waits } from './waits.ts';
 import { isOnItsOwn, Work } from './work.ts';
 
 /** Tasks written in one transaction. */
-export const tasksPerTransaction = 100;
+const tasksPerTransaction = 100;
 /**
  * All that shares addresses, subnets and ports is decided by the one replica that owns this key, so that
  * replicas do not give the same ones. What needs none of these is shared out by service.

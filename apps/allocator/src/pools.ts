@@ -23,12 +23,12 @@ import {
 } from '@shoal/state';
 
 /** What `docker swarm init` uses without `--default-addr-pool`. */
-export const defaultPools: readonly string[] = ['10.0.0.0/8'];
+const defaultPools: readonly string[] = ['10.0.0.0/8'];
 export const defaultSubnetSize = 24;
 /** Prefix length of IPv6 subnets that nobody asked for. */
 export const ipv6SubnetSize = 64;
 /** Windows hosts cannot use smaller identifiers. */
-export const vniFirst = 4096;
+const vniFirst = 4096;
 
 export type NetworkAnswer =
   | { readonly kind: 'allocated'; readonly subnets: readonly NetworkSubnet[] }

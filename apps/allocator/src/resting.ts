@@ -7,7 +7,7 @@ import type { Network, NetworkSubnet } from '@shoal/state';
  */
 export const restMs = 60_000;
 /** Subnets that rest at once; beyond it the oldest are free. */
-export const restingMax = 1_024;
+const restingMax = 1_024;
 
 /** What deleted networks had. Lost with the process. */
 export class Resting {

@@ -3,9 +3,9 @@ import { poolsOf, usedOf } from './address-pools.ts';
 import { families } from './addresses.ts';
 
 /** Part of its addresses from which on a network is said to fill up. */
-export const fillingShare = 0.8;
+const fillingShare = 0.8;
 /** Part below which a network is said to fill up again when it does. */
-export const calmShare = 0.7;
+const calmShare = 0.7;
 
 /** A network that is about to run out of addresses. */
 export interface Filling {
@@ -21,7 +21,7 @@ export function usedRatio(view: StateView, network: Network): number {
 }
 
 /** The family of which most is taken, if that is enough to warn of. */
-export function fillingOf(view: StateView, network: Network): Filling | undefined {
+function fillingOf(view: StateView, network: Network): Filling | undefined {
   return usesOf(view, network).find(({ used, size }) => used / size >= fillingShare);
 }
 

@@ -16,9 +16,9 @@ import { descriptorsOf, Survey } from './survey.ts';
 import { Terrain } from './terrain.ts';
 
 /** Kinds of ground that are remembered: sets of constraints, platforms and preferences in use. */
-export const terrainsMax = 32;
+const terrainsMax = 32;
 /** What the surveys of all revisions may take, bytes. */
-export const surveyBytesMax = 128 * 2 ** 20;
+const surveyBytesMax = 128 * 2 ** 20;
 
 /**
  * All nodes as a step sees them, and what is known about them from the steps before: kept up to date

@@ -6,7 +6,7 @@ export const failureWindowMs = 5 * 60_000;
 /** So many recent failures of one revision make a node suspect. Swarm's value. */
 export const failuresThatMakeSuspect = 5;
 /** Failures of one revision on one node that are remembered. */
-export const failuresKeptMax = 64;
+const failuresKeptMax = 64;
 
 const none: ReadonlyMap<string, number> = new Map();
 

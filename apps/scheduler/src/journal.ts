@@ -1,7 +1,7 @@
 import type { Candidate } from './candidate.ts';
 
 /** Changes of nodes kept for those who were not looking, entries. */
-export const journalEntriesMax = 131_072;
+const journalEntriesMax = 131_072;
 
 /**
  * Which nodes changed, in order. Whoever keeps something about nodes remembers a position and reads on

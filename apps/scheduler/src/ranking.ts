@@ -19,7 +19,7 @@ export interface Ranked {
  * Fewest failures, then the best score, then fewest tasks of the service, then fewest tasks: negative
  * when `a` is better.
  */
-export function compareRanked(a: Ranked, b: Ranked): number {
+function compareRanked(a: Ranked, b: Ranked): number {
   return (
     a.failures - b.failures ||
     b.score - a.score ||

@@ -23,7 +23,7 @@ import { Queue } from './queue.ts';
 import { unfitNode } from './wait-text.ts';
 
 /** Texts of waiting tasks written in one transaction. */
-export const textsPerTransaction = 100;
+const textsPerTransaction = 100;
 /**
  * Tasks placed in one step; what is left is placed in the next, which sees what became of these. So few
  * that they are still in the processor's caches when they come back from the log.

@@ -14,7 +14,7 @@ export interface Applying {
   readonly read: number;
 }
 
-export const serviceCounts = [1, 100, 1_000] as const;
+const serviceCounts = [1, 100, 1_000] as const;
 const backendsEach = 10;
 
 /** So many services of ten backends; `left` of them has one less. */

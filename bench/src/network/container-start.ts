@@ -22,7 +22,7 @@ const network: NodeNetwork = {
 const namedNetwork = 'named';
 
 /** By the engine's first network, by one that was made for it, by ours. */
-export const startWays = ['bridge', 'named', 'overlay'] as const;
+const startWays = ['bridge', 'named', 'overlay'] as const;
 export type StartWay = (typeof startWays)[number];
 
 /** Milliseconds to create and start a container. */

@@ -119,7 +119,7 @@ function renderStep(step: Step): string {
 }
 
 /** Lines of an answer, each after a line break. */
-export function renderAnswer({ code, stdout, stderr }: Answer): string {
+function renderAnswer({ code, stdout, stderr }: Answer): string {
   return [
     ...linesOf(stdout).map((line) => prefixed('|', line)),
     ...linesOf(stderr).map((line) => prefixed('!', line)),

@@ -19,7 +19,7 @@ const ipv4 = 0x0800;
 const protocols = { 6: 'tcp', 17: 'udp' } as const;
 
 /** Reads what `tcpdump -w` writes; a packet that is not whole yet is left out. */
-export function readPackets(capture: Buffer): readonly Packet[] {
+function readPackets(capture: Buffer): readonly Packet[] {
   const packets: Packet[] = [];
   let at = fileHeaderBytes;
   while (at + packetHeaderBytes <= capture.length) {

@@ -12,7 +12,7 @@ export const hostNames = ['a', 'b'] as const;
 export type HostName = (typeof hostNames)[number];
 const vteps: Readonly<Record<HostName, string>> = { a: '192.0.2.1', b: '192.0.2.2' };
 /** Somebody on the wire who is no host. */
-export const strangerAddress = '192.0.2.9';
+const strangerAddress = '192.0.2.9';
 
 /** One network goes encrypted, the other as it is: whatever is not seen on the one is seen on the other. */
 export const networks = {

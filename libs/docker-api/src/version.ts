@@ -9,7 +9,7 @@ export interface ApiVersion {
 export const maxVersion: ApiVersion = { major: 1, minor: 50 };
 export const minVersion: ApiVersion = { major: 1, minor: 24 };
 /** Newest version that a client may name; above {@link maxVersion} it gets the answers of that. */
-export const newestKnown: ApiVersion = { major: 1, minor: 55 };
+const newestKnown: ApiVersion = { major: 1, minor: 55 };
 
 const versionForm = /^(\d+)\.(\d+)$/;
 const prefixForm = /^\/v(\d[\d.]*)(\/.*)$/;

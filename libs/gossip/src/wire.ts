@@ -67,7 +67,7 @@ export function addressFromWire(text: string): HostPort | undefined {
   return addr === undefined || addr.port === 0 ? undefined : addr;
 }
 
-export function recordToWire({ owner, id, time, value, ageMs }: TableRecord): WireRecord {
+function recordToWire({ owner, id, time, value, ageMs }: TableRecord): WireRecord {
   return { owner, id, time, value: value === undefined ? undefined : Buffer.from(value), ageMs };
 }
 

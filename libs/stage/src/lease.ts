@@ -12,7 +12,7 @@ import { type Attempt, Reconnecting } from './follower/reconnecting.ts';
 import type { HeldLease, LeaseSource } from './shell/options.ts';
 
 /** How often a held lease is renewed, milliseconds; a third of the voter's time to live. */
-export const leaseRenewEveryMs = 1_000;
+const leaseRenewEveryMs = 1_000;
 /** Longest wait for the voter to take a lease back, milliseconds. */
 export const releaseMsMax = 1_000;
 

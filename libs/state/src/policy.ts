@@ -7,7 +7,7 @@ type Services = Pick<StateView, 'services' | 'revisions'>;
 const noLabels: Labels = {};
 
 /** The label by which `docker stack deploy` marks the services of a stack; its names begin with it. */
-export const stackLabel = 'com.docker.stack.namespace';
+const stackLabel = 'com.docker.stack.namespace';
 
 /** The revision that says how a service is to be now, whatever its tasks were made of. */
 export function currentOf({ revisions }: Services, service: Service): Revision | undefined {

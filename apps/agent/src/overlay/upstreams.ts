@@ -8,7 +8,7 @@ const dnsPort = 53;
 /** As many as the C library and the engine take. */
 const nameserversMax = 3;
 /** The second is where systemd-resolved keeps the servers that it asks itself. */
-export const resolvConfPaths = ['/etc/resolv.conf', '/run/systemd/resolve/resolv.conf'] as const;
+const resolvConfPaths = ['/etc/resolv.conf', '/run/systemd/resolve/resolv.conf'] as const;
 /** Where systemd-resolved answers: it stands for the servers of its own file. */
 const resolvedStub = '127.0.0.53';
 

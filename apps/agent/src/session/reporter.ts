@@ -4,7 +4,7 @@ import type { TaskStatus } from '@shoal/state';
 /** Messages that may be unacknowledged at a time; what comes meanwhile is summed up. */
 export const messagesInFlightMax = 2;
 /** Reports in one message. */
-export const reportsPerMessageMax = 1_000;
+const reportsPerMessageMax = 1_000;
 /** Statuses in one message, bytes: a dispatcher takes 4 MiB. */
 export const reportsBytesMax = 1 << 20;
 /** How long a status may wait for those that soon follow it, milliseconds. */

@@ -12,7 +12,7 @@ const takeUpMsMax = 2_000;
 /** After a read found no leader the next ones do not wait for one, for so long; milliseconds. */
 const staleMs = 1_000;
 /** On answers from memory that may miss what others have written: there is no quorum to ask. */
-export const staleHeader = 'X-Shoal-Stale';
+const staleHeader = 'X-Shoal-Stale';
 
 /** The manager this host is. @throws ApiError in Docker's words when it is none. */
 export function requireManager(host: SwarmHost): Manager {

@@ -1,7 +1,7 @@
 import { type Node, type Service, type StateView, type Task, taskName } from '@shoal/state';
 
 /** A shorter part of an id is not looked for on other hosts: any word may be the beginning of one. */
-export const idPrefixCharsMin = 4;
+const idPrefixCharsMin = 4;
 const idForm = /^[0-9a-f]+$/;
 const slotForm = /^(0|[1-9]\d{0,9})$/;
 

@@ -41,7 +41,7 @@ export function swaggerOf(minor: number): Swagger {
 }
 
 /** What a version of the API says of answers. */
-export class Swagger {
+class Swagger {
   readonly minor: number;
   readonly #description: Description;
   readonly #ajv = new Ajv({ strict: false, allErrors: true, validateFormats: false });

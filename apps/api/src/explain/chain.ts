@@ -10,7 +10,7 @@ import { nodeName } from '../plan/outcome.ts';
 import { placeOf } from '../plan/touched.ts';
 
 /** Tasks of a slot that a chain goes back through. */
-export const chainTasksMax = 10;
+const chainTasksMax = 10;
 
 /** One thing that led to another. */
 export interface Link {

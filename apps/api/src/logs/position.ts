@@ -119,7 +119,7 @@ function earliest(first: NanoTime, runs: readonly Run[]): NanoTime {
 }
 
 /** Tells the lines that were read before from new ones, when a log is read again from `since` on. */
-export class Overlap {
+class Overlap {
   readonly since: NanoTime;
   /** Lines that were read, by their time. */
   #had: { readonly time: NanoTime; left: number }[] = [];

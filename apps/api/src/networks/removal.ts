@@ -34,7 +34,7 @@ export type Removable =
  * As Docker judges it, except that a stopping container keeps its network until it has ended, or its node is
  * down.
  */
-export function removable(view: StateView, { id, spec }: Network): Removable {
+function removable(view: StateView, { id, spec }: Network): Removable {
   if (spec.Predefined) return inUse(apiErrors.predefinedNetwork(spec.Name));
   const [service] = view.services.byNetwork(id);
   if (service !== undefined)

@@ -95,7 +95,7 @@ function verdict(served: string, implied: string): Verdict {
 }
 
 /** Per network and host: does each consumer serve what the log implies? */
-export function driftReport(
+function driftReport(
   view: StateView,
   nodes: readonly NodeDrift[],
   gaps: readonly string[],
@@ -121,7 +121,7 @@ export function driftReport(
 }
 
 /** Every pair of hosts and every path between them. */
-export function matrixReport(
+function matrixReport(
   view: StateView,
   nodes: readonly NodePaths[],
   gaps: readonly string[],

@@ -7,7 +7,7 @@ import { processNames, programOf } from '../host/plan.ts';
 import { CommandError } from '../terminal.ts';
 
 /** Runs a program in our place: its output is ours, our signals are its, its code is the result. */
-export function inPlace(
+function inPlace(
   program: string,
   args: readonly string[],
   options: { readonly cwd?: string; readonly env?: Readonly<Record<string, string>> } = {},

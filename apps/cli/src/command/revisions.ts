@@ -52,7 +52,7 @@ function pathOf(service: string): string {
   return `/shoal/v1/services/${encodeURIComponent(service)}`;
 }
 
-export function historyTable(revisions: readonly Revision[]): string {
+function historyTable(revisions: readonly Revision[]): string {
   return formatTable([
     ['REVISION', 'CREATED', 'IMAGE', 'REPLICAS', 'RUNNING', ''],
     ...revisions.map((one) => [

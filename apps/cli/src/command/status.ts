@@ -4,7 +4,7 @@ import { repositoryRoot } from '../host/layout.ts';
 import { formatTable, type Terminal } from '../terminal.ts';
 
 /** Exit code when nothing runs, as of `systemctl status`. */
-export const exitNotRunning = 3;
+const exitNotRunning = 3;
 
 /** Shows every process of the host; gives the exit code: 0 all healthy, 1 not all, 3 nothing runs. */
 export async function status(runDir: string, json: boolean, terminal: Terminal): Promise<number> {

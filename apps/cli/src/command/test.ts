@@ -144,7 +144,7 @@ export async function test(
   return total.failed === 0 ? 0 : 1;
 }
 
-export function describeTally({ passed, failed }: Tally): string {
+function describeTally({ passed, failed }: Tally): string {
   return `${passed} passed, ${failed} failed`;
 }
 

@@ -1,9 +1,9 @@
 import { copyFile, rename, rm, stat, truncate } from 'node:fs/promises';
 
 /** A log grows to this size before it is put aside. */
-export const logBytesMax = 16 * 1024 * 1024;
+const logBytesMax = 16 * 1024 * 1024;
 /** Older files kept beside the current one: `name.log.1` is the youngest. */
-export const logsKept = 3;
+const logsKept = 3;
 
 /**
  * Puts a log aside once it is large. The processes write to the file themselves, so that their logs do

@@ -24,12 +24,12 @@ export interface AssignmentDifference {
  * A node has every task that was placed on it, until the task is deleted from the state: the node keeps
  * the container of a finished task, with its logs, for just as long.
  */
-export function isForNode(task: Task, nodeId: string): boolean {
+function isForNode(task: Task, nodeId: string): boolean {
   return task.nodeId === nodeId && !isBefore(task.status.state, 'assigned');
 }
 
 /** A task that has stopped for good is never to run again, whatever it was once meant to do. */
-export function desiredOf(task: Task): TaskState {
+function desiredOf(task: Task): TaskState {
   return isTerminal(task.status.state) && isBefore(task.desired, 'shutdown')
     ? 'shutdown'
     : task.desired;

@@ -99,7 +99,7 @@ export function presenceWrite(presence: Presence, current: () => boolean): Write
   };
 }
 
-export const heartbeatFailure = 'heartbeat failure';
+const heartbeatFailure = 'heartbeat failure';
 export const unknownFailure = 'heartbeat failure for node in "unknown" state';
 export const dispatcherGone =
   'Node moved to "unknown" state: the dispatcher of its session is gone';

@@ -145,7 +145,7 @@ export class SessionNetworks {
 }
 
 /** A consumer of which nothing is known is not there, and serves nothing wrong. */
-export function driftOf(served: NetworkDigest | undefined, implied: Implied): DriftKind[] {
+function driftOf(served: NetworkDigest | undefined, implied: Implied): DriftKind[] {
   if (served === undefined) return [];
   return driftKinds.filter((kind) => served[kind] !== '' && served[kind] !== implied[kind]);
 }

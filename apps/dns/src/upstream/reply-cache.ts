@@ -2,7 +2,7 @@ import type { Monotonic } from '@shoal/runtime';
 import type { UpstreamReply } from './upstream-reply.ts';
 
 /** Answers at most, and their bytes. */
-export const cacheLimits = { entriesMax: 10_000, bytesMax: 16 * 1024 * 1024 } as const;
+const cacheLimits = { entriesMax: 10_000, bytesMax: 16 * 1024 * 1024 } as const;
 
 /** What an entry costs beside its message and its key, bytes, about. */
 const overheadBytes = 256;

@@ -52,7 +52,7 @@ function lookupName(
  * First the whole name in every network, then `a.b` as `a` in the network `b`; names of networks may have
  * dots. A network where somebody serves under the name goes before one where nobody does.
  */
-export function findName(name: string, zones: readonly NetworkZone[]): NameEntry | undefined {
+function findName(name: string, zones: readonly NetworkZone[]): NameEntry | undefined {
   let silent: NameEntry | undefined;
   const see = (entry: NameEntry | undefined): entry is NameEntry => {
     silent ??= entry;

@@ -3,7 +3,7 @@ import type { Clock } from '@shoal/runtime';
 import { proxyHeader } from './proxy-header.ts';
 
 /** Connections passed on at once, each two sockets; further ones are refused. */
-export const relayedMax = 8_192;
+const relayedMax = 8_192;
 /** Longest wait for a task to accept, milliseconds. */
 const acceptMsMax = 10_000;
 

@@ -16,7 +16,7 @@ import { setSysctls } from './sysctls.ts';
 import { applyVirtualIps, readVirtualIps } from './virtual-ips.ts';
 
 /** Shortest time between two writes of one namespace, milliseconds: what comes meanwhile goes together. */
-export const writeGapMs = 20;
+const writeGapMs = 20;
 /** Pause before a failed write is tried again, milliseconds: doubled each time up to the longest. */
 const retryMs = { first: 250, most: 30_000 } as const;
 

@@ -157,7 +157,7 @@ function memberLine(verb: 'add' | 'delete', address: string): string {
 }
 
 /** Names say what they stand for, so that a table read back can be understood. */
-export function chainName(front: Front): string {
+function chainName(front: Front): string {
   if (front.kind === 'address') return `vip_${front.address.replaceAll(':', '_')}`;
   return `port${front.family}_${front.protocol}_${front.port}`;
 }

@@ -24,7 +24,7 @@ import { scheduleOf } from './schedule-of.ts';
 export const onTimeMs = 60_000;
 
 /** How far back a missed run is made up for, milliseconds: a day. */
-export const lookBackMs = 86_400_000;
+const lookBackMs = 86_400_000;
 
 /**
  * Starts what is due by the service's schedule: of several runs, the last. The scheduled time is written in

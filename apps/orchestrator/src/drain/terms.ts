@@ -1,7 +1,7 @@
 import { drainSettings, type Node, type Revision } from '@shoal/state';
 
 /** Tasks moved at a time when no label says it. */
-export const drainParallelismDefault = 1;
+const drainParallelismDefault = 1;
 
 /** How tasks of one service leave one node. The node's labels win over the service's. */
 export interface DrainTerms {

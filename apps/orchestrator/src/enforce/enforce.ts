@@ -15,7 +15,7 @@ import { byAge } from '../slots.ts';
 import type { Subject } from '../subject.ts';
 
 /** Swarm's words, beside its error. */
-export const enforcedMessage = 'task rejected by constraint enforcer';
+const enforcedMessage = 'task rejected by constraint enforcer';
 
 /**
  * Rejects tasks whose node has changed so that they would not be placed there any more: its labels do

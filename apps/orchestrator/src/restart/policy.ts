@@ -10,15 +10,15 @@ import { milliseconds } from '../nanoseconds.ts';
 import type { Slot } from '../slots.ts';
 
 /** Wait before a replacement starts, milliseconds, when the policy names none. Swarm's default. */
-export const restartDelayDefaultMs = 5_000;
+const restartDelayDefaultMs = 5_000;
 
 /** A task that ran for so long before it failed is no longer part of a crash loop, milliseconds. */
-export const recoveredAfterMs = 60_000;
+const recoveredAfterMs = 60_000;
 
 /** Doublings after which any delay has passed any cap. */
 const doublingsMax = 40;
 
-export function restartDelayMs(policy: RestartPolicy | undefined): number {
+function restartDelayMs(policy: RestartPolicy | undefined): number {
   return policy?.Delay === undefined ? restartDelayDefaultMs : milliseconds(policy.Delay);
 }
 

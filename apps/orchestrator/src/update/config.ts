@@ -3,7 +3,7 @@ import { milliseconds } from '../nanoseconds.ts';
 import type { Subject } from '../subject.ts';
 
 /** How long a new task must run to count as good, milliseconds, when nothing is said. Swarm's default. */
-export const monitorDefaultMs = 5_000;
+const monitorDefaultMs = 5_000;
 
 /** An update or rollback configuration with every default filled in. */
 export interface Pace {

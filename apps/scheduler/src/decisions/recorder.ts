@@ -12,7 +12,7 @@ export interface Recorder {
 
 /** Nodes are looked at for the record in steps about few services and in clusters of so many nodes. */
 export const lookNodesMax = 256;
-export const lookGroupsMax = 4;
+const lookGroupsMax = 4;
 
 interface Draft {
   readonly task: Task;

@@ -13,7 +13,7 @@ import {
 import { hasUnproven, placesOf, standingPlaces } from './volume-places.ts';
 
 /** Homes of a service that is gone which one transaction forgets. */
-export const homesPerTransaction = 1_000;
+const homesPerTransaction = 1_000;
 
 /** The place that tasks of the slot go to: the last where data of the revision is, or else the last one. */
 export function homeOf(

@@ -18,10 +18,10 @@ import type { Needs } from '../filters/filter.ts';
 import type { Score } from '../scored.ts';
 
 /** What a container costs its node besides what it reserves (its shim): nano-CPUs and bytes. */
-export const nanoCpusPerTask = 10_000_000;
-export const memoryBytesPerTask = 16 * 2 ** 20;
+const nanoCpusPerTask = 10_000_000;
+const memoryBytesPerTask = 16 * 2 ** 20;
 /** What having the image is worth when nodes are ranked by what is free, as a share of a node. */
-export const imageShare = 0.25;
+const imageShare = 0.25;
 /** One wish for nearness or distance outweighs every difference in load: those are less than this. */
 const wishWeight = 1e6;
 
@@ -88,7 +88,7 @@ function rankFor({ view, revision }: Needs): Rank {
  * The share of the node that is free once a task of the revision is there: of CPU or memory, whichever
  * has less left. What the node does not say it has does not count.
  */
-export function freeShare(candidate: Candidate, revision: Revision): number {
+function freeShare(candidate: Candidate, revision: Revision): number {
   const { nanoCpus, memoryBytes } = capacityOf(candidate.node);
   const { room } = candidate;
   const demand = demandOf(revision);

@@ -53,7 +53,7 @@ function firstEntry(raft: Raft, index: LogIndex): Entry {
   return { index, term, kind: 'membership', data };
 }
 
-export function appendAsLeader(raft: Raft, leading: Leading, entries: readonly Entry[]): void {
+function appendAsLeader(raft: Raft, leading: Leading, entries: readonly Entry[]): void {
   invariant(entries.length > 0, 'something is appended');
   invariant(raft.leader === raft.id, 'only the leader appends', { leader: raft.leader });
   raft.log.append(entries);

@@ -3,7 +3,7 @@ import type { Entry } from '../types.ts';
 import type { LogPosition } from './messages.ts';
 
 /** What an entry costs besides its data when sizes are bounded: index, term, kind, framing. */
-export const entryOverheadBytes = 32;
+const entryOverheadBytes = 32;
 
 /**
  * The log since the last compaction, in memory.

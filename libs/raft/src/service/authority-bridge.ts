@@ -9,12 +9,12 @@ import type { Clock } from '@shoal/runtime';
 import type { AuthorityAnswer, AuthorityCall } from './worker-protocol.ts';
 
 /** Requests for certificates under way, and of one address; more are sent away. */
-export const authorityCallsMax = 64;
+const authorityCallsMax = 64;
 export const authorityCallsPerAddressMax = 16;
 /** Largest request and answer. */
 export const authorityBytesMax = 64 * 1024;
 /** A request that is not read or not answered by then is given up, milliseconds. */
-export const authorityMsMax = 30_000;
+const authorityMsMax = 30_000;
 
 const servicePath = '/shoal.v1.CertificateAuthority/';
 

@@ -3,8 +3,8 @@ import { encodePayload, LogClock, type Transaction } from '@shoal/state';
 import type { LogFailure, ProposedEntry, ServedLog } from './served-log.ts';
 
 /** A batch takes no more requests once it is this large. */
-export const batchBytesTarget = 1024 * 1024;
-export const batchTransactionsMax = 4_096;
+const batchBytesTarget = 1024 * 1024;
+const batchTransactionsMax = 4_096;
 /** Largest request: an object of a megabyte in base64, with room for the rest of its transaction. */
 export const requestBytesMax = 2 * 1024 * 1024;
 /** Entries handed to the log and not committed yet. */

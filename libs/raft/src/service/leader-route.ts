@@ -7,7 +7,7 @@ import { VoterClient } from '../wire/voter-client.ts';
 import type { LogFailure } from './served-log.ts';
 
 /** Calls that wait for a leader at once. */
-export const leaderWaitersMax = 4_096;
+const leaderWaitersMax = 4_096;
 
 /** Where the leader is, as this voter knows. */
 export type Leadership =

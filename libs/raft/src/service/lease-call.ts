@@ -4,7 +4,7 @@ import type { LogIndex } from '@shoal/runtime';
 import { type LeaseClaim, type LeaseKeeper, type LeaseSession, leaseTtlMs } from './leases.ts';
 
 /** Longest id, stage, node id and address of a claim, in characters. */
-export const claimTextMax = 255;
+const claimTextMax = 255;
 
 type Call = ServerDuplexStream<HoldLeaseRequest, HoldLeaseResponse>;
 

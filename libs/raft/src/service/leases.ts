@@ -21,9 +21,9 @@ import type { LogFailure } from './served-log.ts';
 /** A lease ends this long after its last renewal, milliseconds. Holders renew every third of it. */
 export const leaseTtlMs = 3_000;
 /** How often expired leases are looked for, milliseconds. */
-export const leaseSweepMs = 250;
+const leaseSweepMs = 250;
 /** Leases in the state; a claim of another is refused. */
-export const leasesMax = 1_024;
+const leasesMax = 1_024;
 /** Pause after the end of a lease could not be written, milliseconds. */
 const endRetryMs = 1_000;
 /** Tries of one claim against a lease that others change meanwhile. */

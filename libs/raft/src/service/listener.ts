@@ -13,7 +13,7 @@ const strangerConnectionsMax = 256;
 /** Of these, the ones of one address. */
 export const strangerConnectionsPerAddressMax = 64;
 /** A handshake that takes longer is broken off, milliseconds. */
-export const handshakeMsMax = 10_000;
+const handshakeMsMax = 10_000;
 const grpcProtocol = 'h2';
 
 /** Where a server listens. */

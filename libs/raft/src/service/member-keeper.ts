@@ -5,9 +5,9 @@ import { decide, type MemberAction, membersStatus } from './members.ts';
 import type { LogFailure, MembershipLog } from './served-log.ts';
 
 /** How often members and nodes are compared when nothing is known to have changed, milliseconds. */
-export const memberCheckMs = 1_000;
+const memberCheckMs = 1_000;
 /** And after a step that is not done yet, milliseconds. */
-export const memberRetryMs = 100;
+const memberRetryMs = 100;
 
 export interface MemberKeeperOptions {
   readonly log: MembershipLog;

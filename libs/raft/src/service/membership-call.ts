@@ -29,9 +29,9 @@ import {
 import type { MembershipLog } from './served-log.ts';
 
 /** Longest wait until a newcomer answers at the address it gave, milliseconds. */
-export const dialMsMax = 5_000;
+const dialMsMax = 5_000;
 /** Longest wait of one call for its change, milliseconds. What was begun goes on without it. */
-export const changeMsMax = 60_000;
+const changeMsMax = 60_000;
 /** Pause before a change that others hold up is tried again, milliseconds. */
 const retryMs = 50;
 const addrCharsMax = 255;
@@ -280,7 +280,7 @@ function memberFrom(wire: VoterMember): Member | undefined {
   return valid ? { id: id as VoterId, nodeId, addr } : undefined;
 }
 
-export function wireMember({ id, nodeId, addr }: Member): VoterMember {
+function wireMember({ id, nodeId, addr }: Member): VoterMember {
   return { id, nodeId, addr };
 }
 

@@ -5,15 +5,15 @@ import type { DeliverStream } from '../wire/protocol.ts';
 import { Outbox } from './outbox.ts';
 
 /** Pause before a lost stream is opened again, doubled up to the maximum, milliseconds. */
-export const reopenMsMin = 50;
-export const reopenMsMax = 500;
+const reopenMsMin = 50;
+const reopenMsMax = 500;
 /** A stream that the peer has not accepted by then is given up, milliseconds: a lost packet is sent
  * again by TCP only after ever longer pauses. */
 export const openMsMax = 1_000;
 /** A stream that stood so long was a good one: the next pause is a short one again, milliseconds. */
 export const steadyMs = 1_000;
 /** Writes handed to the connection and not yet taken by it; while they are, what comes is put together. */
-export const writesUnderWayMax = 4;
+const writesUnderWayMax = 4;
 
 /** How long a message that can linger waits for others to go with, milliseconds. */
 const lingerMs = 2;

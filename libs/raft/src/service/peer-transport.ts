@@ -41,7 +41,7 @@ export const commitWaitsMs = 1;
 /** Peers that are no members (any more) and are still answered; the quietest gives way to a new one. */
 export const strangersMax = 8;
 /** A stranger to whom nothing was said for so long is forgotten, milliseconds. */
-export const strangerQuietMsMax = 30_000;
+const strangerQuietMsMax = 30_000;
 const sweepMs = 5_000;
 
 export interface PeerTransportOptions {

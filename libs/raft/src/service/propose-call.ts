@@ -10,9 +10,9 @@ import { forwardedMax, type ProposeForward } from './propose-forward.ts';
 import type { ServedLog } from './served-log.ts';
 
 /** Requests of one stream without an answer; more are answered `busy`. */
-export const unansweredMax = 1_024;
+const unansweredMax = 1_024;
 /** Who follows the log hears together, under load, what was committed within so many milliseconds. */
-export const committedEveryMs = 5;
+const committedEveryMs = 5;
 
 /** Where proposals and questions go. Without a route this voter is the only one. */
 export interface ProposeTargets {

@@ -13,7 +13,7 @@ import { type Answer, failureOf } from './propose-answer.ts';
 
 /** Proposals passed on and not answered yet, with those that wait for a leader; more are `busy`. */
 export const forwardedMax = 8_192;
-export const forwardedBytesMax = 32 * 1024 * 1024;
+const forwardedBytesMax = 32 * 1024 * 1024;
 /** Pause before the leader is tried again after it could not be reached or did not lead, milliseconds. */
 const retryMs = 50;
 const sweepMs = 100;

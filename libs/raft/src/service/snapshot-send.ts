@@ -5,9 +5,9 @@ import type { Envelope, Message } from '../core/messages.ts';
 import { bufferOf } from './wire-messages.ts';
 
 /** Largest piece of a snapshot in one message. */
-export const snapshotPartBytesMax = 256 * 1024;
+const snapshotPartBytesMax = 256 * 1024;
 /** A peer that takes no piece for so long is given up, milliseconds. */
-export const snapshotStallMsMax = 30_000;
+const snapshotStallMsMax = 30_000;
 
 export type SnapshotMessage = Extract<Message, { kind: 'snapshot' }>;
 

@@ -6,7 +6,7 @@ import type { Member } from '../types.ts';
 import { forwardedMetadata, type LeaderRoute } from './leader-route.ts';
 
 /** Longest wait for the leader's view of the members, milliseconds. */
-export const leaderStatusMsMax = 1_000;
+const leaderStatusMsMax = 1_000;
 
 type MembersPart = 'followers' | 'leaderNodeId' | 'learner' | 'members' | 'voters' | 'active';
 

@@ -35,7 +35,7 @@ import { completeStatus, type OwnStatus, statusWithMembers } from './status-call
 import type { VoterMachine } from './voter-machine.ts';
 
 /** Followers served at once. */
-export const followersMax = 256;
+const followersMax = 256;
 /** Snapshots on their way at once; each keeps alive what changes meanwhile. */
 export const imagesMax = 4;
 /** A follower that takes nothing for so long is cut off, milliseconds; it resumes where it stands. */
@@ -46,7 +46,7 @@ const stallCheckMs = 5_000;
  * one stage after the other, is over after a few times; who goes on longer has work for everybody, and each message wakes a
  * process, which costs as much as fifteen entries.
  */
-export const feedPace: Pace = (inARow) => (inARow <= 10 ? 5 : 20);
+const feedPace: Pace = (inARow) => (inARow <= 10 ? 5 : 20);
 
 /** As long after somebody wrote or asked here, somebody may wait for this host's own copy of the state, milliseconds. */
 export const promptForMs = 1_000;

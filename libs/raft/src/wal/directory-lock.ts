@@ -75,7 +75,7 @@ function inUse(path: string, name: string): DirectoryLockedError {
 }
 
 /** `<pid>-<start time in clock ticks since boot>-<boot>`: a number used again means another process. */
-export function linuxProcesses(): Processes {
+function linuxProcesses(): Processes {
   const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').slice(0, 8);
   const own = `${process.pid}-${startOf(process.pid)}-${boot}`;
   return {

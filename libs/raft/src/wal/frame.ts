@@ -20,7 +20,7 @@ import type { Entry, HardState, VoterId } from '../types.ts';
 // torn shows before any key is tried.
 
 /** Plain, and encrypted. */
-export const formatVersions = { plain: 1, sealed: 2 } as const;
+const formatVersions = { plain: 1, sealed: 2 } as const;
 export const segmentHeaderBytes = 32;
 export const frameHeaderBytes = 16;
 export const alignment = 8;

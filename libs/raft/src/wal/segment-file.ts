@@ -17,7 +17,7 @@ const fillChunkBytes = 1024 * 1024;
 const suffix = '.wal';
 const spareName = 'spare';
 
-export function segmentName(sequence: number): string {
+function segmentName(sequence: number): string {
   return `${sequence.toString(16).padStart(16, '0')}${suffix}`;
 }
 

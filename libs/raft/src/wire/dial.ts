@@ -7,7 +7,7 @@ import { type Codec, FramedStream } from './message-stream.ts';
 import { logProtocol, openingBytesMax } from './protocol.ts';
 
 /** A voter that has not accepted a stream by then is given up, milliseconds, unless told otherwise. */
-export const openMsDefault = 16_000;
+const openMsDefault = 16_000;
 
 export interface DialOptions<Out, In> {
   /** `host:port` */

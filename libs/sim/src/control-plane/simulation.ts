@@ -29,7 +29,7 @@ export interface ControlPlaneReport extends Seen {
 }
 
 /** A rule was broken; the message says which, and when. */
-export class ControlPlaneFailure extends Error {
+class ControlPlaneFailure extends Error {
   override readonly name = 'ControlPlaneFailure';
 }
 

@@ -15,9 +15,9 @@ import { type Attempt, Reconnecting } from './reconnecting.ts';
 export const requestBytesMax = 256 * 1024;
 export const requestTransactionsMax = 512;
 /** Messages sent and not answered yet. */
-export const requestsInFlightMax = 256;
+const requestsInFlightMax = 256;
 /** Pause before what the log could not take for the moment is sent again, milliseconds. */
-export const sendAgainMs = 100;
+const sendAgainMs = 100;
 
 /** Someone waits for a read index. */
 export interface ReadWaiter {

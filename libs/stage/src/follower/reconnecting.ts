@@ -5,8 +5,8 @@ import { Backoff } from '../backoff.ts';
  * Bounds of the pause. The voter is mostly that of the own host, started again within a second; to ask
  * a dead port twice a second costs nothing.
  */
-export const reconnectFirstMs = 50;
-export const reconnectMostMs = 500;
+const reconnectFirstMs = 50;
+const reconnectMostMs = 500;
 /** A stream that stood this long was a good one, though nothing may have gone over it; milliseconds. */
 const longEnoughMs = 5_000;
 

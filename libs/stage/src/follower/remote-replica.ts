@@ -15,9 +15,9 @@ import {
 } from './propose-stream.ts';
 
 /** Transactions of this process whose outcome is awaited; more are answered `busy`. */
-export const transactionsInFlightMax = 16_384;
+const transactionsInFlightMax = 16_384;
 /** Callers of `catchUp` that wait; more are answered `busy`. */
-export const catchUpsMax = 4_096;
+const catchUpsMax = 4_096;
 /** Longest wait for some voter to be reached, or to say how far a reader must have read; milliseconds. */
 export const unsentMsMax = 3_000;
 /** Longest wait for an outcome, milliseconds. */

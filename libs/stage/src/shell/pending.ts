@@ -6,10 +6,10 @@ import { Wakes } from './wakes.ts';
 /** More changes than this waiting for a step are forgotten for one look at everything. */
 export const pendingChangesMax = 50_000;
 /** Keys whose refusals are counted; beyond it counting starts again. */
-export const refusedKeysMax = 100_000;
+const refusedKeysMax = 100_000;
 /** Delay after the second refusal of a key in a row, milliseconds; it doubles from there. */
-export const refusalDelayFirstMs = 50;
-export const refusalDelayMostMs = 10_000;
+const refusalDelayFirstMs = 50;
+const refusalDelayMostMs = 10_000;
 
 /** What a step takes: its change set, and when the oldest part of it arrived. */
 export interface TakenWork {

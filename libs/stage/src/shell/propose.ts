@@ -2,7 +2,7 @@ import type { Outcome, Transaction } from '@shoal/state';
 import type { ProposalFailure, Replica } from '../replica.ts';
 
 /** Transactions proposed in one message. */
-export const transactionsPerProposal = 256;
+const transactionsPerProposal = 256;
 /** Proposals of one step under way at once. */
 export const proposalsInFlightMax = 4;
 

@@ -9,12 +9,12 @@ import { PendingWork } from './pending.ts';
 import { proposeAll } from './propose.ts';
 
 /** Transactions taken from one step; what is left is found again by a look at everything. */
-export const transactionsPerStepMax = 10_000;
+const transactionsPerStepMax = 10_000;
 /** Pause after a proposal that reached no outcome, milliseconds. */
-export const failureDelayFirstMs = 100;
-export const failureDelayMostMs = 5_000;
+const failureDelayFirstMs = 100;
+const failureDelayMostMs = 5_000;
 /** Steps in a row before the clock gets a turn, so that a restless stage cannot starve the process. */
-export const stepsInARowMax = 64;
+const stepsInARowMax = 64;
 const restlessPauseMs = 1;
 /** How long `stop` waits for the outcomes of the last step, milliseconds. */
 export const drainMsMax = 5_000;

@@ -1,9 +1,9 @@
 import { type Clock, type Instant, invariant, type Timer } from '@shoal/runtime';
 
 /** Most keys with a wake time of their own. Beyond it one common wake looks at everything. */
-export const wakeKeysMax = 200_000;
+const wakeKeysMax = 200_000;
 /** Longest sleep in one piece, milliseconds: the wall clock may be set forward while we wait. */
-export const wakeSleepMsMax = 30_000;
+const wakeSleepMsMax = 30_000;
 
 interface HeapItem {
   readonly key: string;

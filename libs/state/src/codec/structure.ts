@@ -51,7 +51,7 @@ function isListOf(value: unknown, check: (item: unknown) => boolean): boolean {
   return Array.isArray(value) && value.length <= listMax && value.every(check);
 }
 
-export const tableNames: ReadonlySet<unknown> = new Set<TableName>([
+const tableNames: ReadonlySet<unknown> = new Set<TableName>([
   'cluster',
   'node',
   'service',

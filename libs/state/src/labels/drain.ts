@@ -10,7 +10,7 @@ export const drainLabels = {
 } as const;
 
 /** Largest parallelism of a drain, tasks. */
-export const drainParallelismMax = 10_000;
+const drainParallelismMax = 10_000;
 
 /** What the labels say; what they do not say, or say in a malformed way, is absent. */
 export interface DrainSettings {

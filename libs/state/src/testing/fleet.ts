@@ -28,7 +28,7 @@ const path: readonly [TaskState, string][] = [
 const digits = 'abcdefghijklmnopqrstuvwxyz0123456789';
 
 /** 25 characters, as real ids have; the same for the same arguments. */
-export function fleetId(kind: string, number: number, length = 25): string {
+function fleetId(kind: string, number: number, length = 25): string {
   let seed = (number * 2_654_435_761 + kind.charCodeAt(0)) >>> 0;
   let id = `${kind}${number.toString(36)}`;
   while (id.length < length) {

@@ -9,7 +9,7 @@ import type { FakeImage } from './fake-archive.ts';
 import { FakeImageEngine } from './fake-image-engine.ts';
 
 /** What one host counted. */
-export class FakeImageMetrics implements ImageMetrics {
+class FakeImageMetrics implements ImageMetrics {
   readonly ends: string[] = [];
   bytes = 0;
   wrong = 0;

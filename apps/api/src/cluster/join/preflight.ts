@@ -6,7 +6,7 @@ import type { Connected, Probes } from './probes.ts';
 /** Longest wait for a manager to accept a connection, milliseconds. */
 export const connectMsMax = 5_000;
 /** A larger difference of clocks breaks certificates and what people read in logs; milliseconds. */
-export const clockDifferenceMsMax = 60_000;
+const clockDifferenceMsMax = 60_000;
 
 /** A host that has just left a swarm takes its networks down and lets go of their ports meanwhile, milliseconds. */
 const releaseMsMax = 15_000;

@@ -31,7 +31,7 @@ function pathOf(dataDir: string): string {
 const nanosPerMilli = 1_000_000;
 
 /** The root that certificates come from now; during a rotation the new one. */
-export function copyOf({ rootCa, spec }: Cluster): AuthorityCopy {
+function copyOf({ rootCa, spec }: Cluster): AuthorityCopy {
   const { certificate, key } = rootCa.rotation ?? rootCa;
   const validityMs = spec.CAConfig.NodeCertExpiry / nanosPerMilli;
   const crossSigned = rootCa.rotation?.crossSigned ?? '';
@@ -49,7 +49,7 @@ export async function readAuthorityCopy(dataDir: string): Promise<AuthorityCopy 
   }
 }
 
-export async function writeAuthorityCopy(dataDir: string, copy: AuthorityCopy): Promise<void> {
+async function writeAuthorityCopy(dataDir: string, copy: AuthorityCopy): Promise<void> {
   await replaceFile(pathOf(dataDir), `${JSON.stringify({ schema: 1, ...copy })}\n`, 0o600);
 }
 
