@@ -172,7 +172,7 @@ export class CertificateKeeper {
     const outcome = await request(addresses, proof);
     if (this.#stopped) return;
     if (outcome.kind === 'failed') {
-      logger.warn({ code: outcome.code, message: outcome.message }, 'certificate_refused');
+      logger.warn({ code: outcome.code, reason: outcome.message }, 'certificate_refused');
       this.#failed();
       return;
     }

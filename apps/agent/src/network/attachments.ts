@@ -158,7 +158,8 @@ export class ContainerAttachments implements Attachments {
     const wanted = others.length === 0 ? address : '';
     void this.#request({ networkId, attachmentId, name, wanted }).then((answer) => {
       const { problem: reason, givenAway } = answer;
-      if (reason !== '') this.#options.logger.warn({ attachmentId, reason }, 'container_not_named');
+      if (reason !== '')
+        this.#options.logger.warn({ attachment: attachmentId, reason }, 'container_not_named');
       if (!this.#records.has(attachmentId)) return;
       if (givenAway) this.#lose(attachmentId, networkId, wanted);
       else if (reason === '') this.#confirmed.set(attachmentId, name);
@@ -171,7 +172,10 @@ export class ContainerAttachments implements Attachments {
     this.#confirmed.delete(attachmentId);
     this.#options.withdraw(networkId, attachmentId);
     this.#options.evict(attachmentId);
-    this.#options.logger.warn({ attachmentId, networkId, address }, 'container_address_lost');
+    this.#options.logger.warn(
+      { attachment: attachmentId, network: networkId, address },
+      'container_address_lost',
+    );
   }
 
   #take(networkId: string, wanted: string | undefined): Attached | undefined {

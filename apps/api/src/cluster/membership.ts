@@ -251,7 +251,7 @@ export class Membership implements SwarmHost {
         return;
       }
       message = admission.message;
-      logger.warn({ kind: admission.kind, message }, 'manager_not_taken_in');
+      logger.warn({ kind: admission.kind, reason: message }, 'manager_not_taken_in');
       if (admission.kind === 'refused') this.#arrivals.refused(message);
       await pause(clock, admissionRetryMs);
     }
@@ -261,7 +261,7 @@ export class Membership implements SwarmHost {
     if (exit.kind !== 'failed' || this.#run !== run) return;
     const { clock, logger } = this.#options;
     const pauseMs = this.#retries.failed(clock.monotonic());
-    logger.error({ message: exit.message, pauseMs }, 'voter_failed');
+    logger.error({ reason: exit.message, pauseMs }, 'voter_failed');
     void this.#whileTakingUp(() =>
       this.#exclusive(async () => {
         if (this.#run !== run || this.#stopped) return;

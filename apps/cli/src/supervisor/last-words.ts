@@ -1,4 +1,15 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { z } from 'zod';
+
+const logLine = z.object({
+  level: z.string(),
+  event: z.string().optional(),
+  reason: z.string().optional().catch(undefined),
+  error: z
+    .union([z.string(), z.object({ message: z.string() })])
+    .optional()
+    .catch(undefined),
+});
 
 /** Last words are looked for in this much of a log's end. */
 const tailBytes = 8 * 1024;
@@ -22,12 +33,9 @@ export function lastWords(logPath: string, from = 0): string {
 /** The error of a log line, the text of a line that is no log line, undefined for other log lines. */
 function errorIn(line: string): string | undefined {
   try {
-    const parsed = JSON.parse(line) as { level?: unknown; event?: unknown; error?: unknown };
-    if (parsed.level !== 'error') return undefined;
-    const { error } = parsed;
-    const message =
-      typeof error === 'object' && error !== null && 'message' in error ? error.message : error;
-    return typeof message === 'string' ? message : String(parsed.event ?? '');
+    const { level, event = '', reason, error = reason } = logLine.parse(JSON.parse(line));
+    if (level !== 'error') return undefined;
+    return typeof error === 'object' ? error.message : (error ?? event);
   } catch {
     return line.trim();
   }

@@ -146,7 +146,10 @@ export class Writer {
       return;
     }
     const { code, message } = result;
-    this.#options.logger.warn({ code, message, writes: writes.length }, 'writes_not_proposed');
+    this.#options.logger.warn(
+      { code, reason: message, writes: writes.length },
+      'writes_not_proposed',
+    );
     if (code === 'too-large' || code === 'malformed') {
       this.#narrow(writes);
       return;

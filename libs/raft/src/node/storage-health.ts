@@ -57,7 +57,7 @@ export class StorageHealth {
 
   async #probe(): Promise<void> {
     const works = await this.#storage.probe().catch((thrown: unknown) => {
-      this.#logger.warn({ message: errorMessage(thrown) }, 'log_storage_probe_failed');
+      this.#logger.warn({ reason: errorMessage(thrown) }, 'log_storage_probe_failed');
       return false;
     });
     if (this.#stopped) return;

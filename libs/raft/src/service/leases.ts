@@ -221,6 +221,6 @@ export class LeaseKeeper {
       return;
     }
     term.endsAt = (clock.monotonic() + endRetryMs) as Monotonic;
-    logger.warn({ ...about, code: outcome.code, err: outcome.message }, 'lease_end_failed');
+    logger.warn({ ...about, code: outcome.code, reason: outcome.message }, 'lease_end_failed');
   }
 }

@@ -93,7 +93,10 @@ export class MemberKeeper {
     const trouble = `${about.action} ${about.id} ${outcome.message}`;
     // Another change is under way: it is tried many times.
     if (trouble !== this.#lastTrouble && outcome.code !== 'busy')
-      logger.warn({ ...about, code: outcome.code, err: outcome.message }, 'member_change_failed');
+      logger.warn(
+        { ...about, code: outcome.code, reason: outcome.message },
+        'member_change_failed',
+      );
     this.#lastTrouble = trouble;
     return false;
   }

@@ -103,7 +103,7 @@ export async function removeOlderSnapshots(
       left.delete(snapshot);
     } catch (error) {
       if (!(error instanceof DiskError)) throw error;
-      logger.warn({ code: error.code, err: error.message }, 'snapshot_not_removed');
+      logger.warn({ code: error.code, reason: error.message }, 'snapshot_not_removed');
     }
   }
   return [...left];

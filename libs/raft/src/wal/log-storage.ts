@@ -77,7 +77,7 @@ async function recover({ directory, disk, logger, cipher }: LogStorageOptions): 
     const snapshot = await readWhole(disk, path, cipher);
     if (snapshot instanceof CorruptStorageError) {
       const { file, offset, message } = snapshot;
-      logger.error({ file, offset, err: message }, 'snapshot_damaged');
+      logger.error({ file, offset, reason: message }, 'snapshot_damaged');
       damage ??= snapshot;
       reach = Math.max(reach, snapshotIndexOf(name));
       continue;
@@ -226,7 +226,7 @@ class SegmentedLog implements LogStorage {
       this.#snapshots = await removeOlderSnapshots(disk, directory, newest, bounds, logger);
     } catch (error) {
       if (!(error instanceof DiskError)) throw error;
-      logger.warn({ code: error.code, err: error.message }, 'snapshots_not_listed');
+      logger.warn({ code: error.code, reason: error.message }, 'snapshots_not_listed');
     }
   }
 
@@ -374,14 +374,14 @@ class SegmentedLog implements LogStorage {
     this.#preparedBehind = segment.sequence;
     const { disk, directory, logger } = this.#options;
     this.#spare = prepareSpare(disk, directory, this.#segmentBytes).catch((error: unknown) => {
-      logger.warn({ err: errorMessage(error) }, 'log_no_space_ahead');
+      logger.warn({ reason: errorMessage(error) }, 'log_no_space_ahead');
     });
   }
 
   #refused(error: unknown): StoreResult {
     if (!(error instanceof DiskError)) throw error;
     const message = `the log cannot be written in ${this.#options.directory}: ${explain(error)}`;
-    this.#options.logger.error({ code: error.code, err: error.message }, 'log_write_refused');
+    this.#options.logger.error({ code: error.code, reason: error.message }, 'log_write_refused');
     return { kind: 'failed', error: { kind: 'refused', message } };
   }
 }

@@ -21,7 +21,7 @@ export function createLogger(options: {
       messageKey: 'event',
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
-      serializers: { error: pino.stdSerializers.err, err: pino.stdSerializers.err },
+      serializers: { error: pino.stdSerializers.err },
     },
     sink,
   );

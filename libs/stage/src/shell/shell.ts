@@ -182,7 +182,7 @@ class Shell implements RunningStage {
     this.#stopping = true;
     this.#work.stop();
     const message = errorMessage(error);
-    this.#options.logger.error({ stage: this.#options.stage.name, err: message }, 'stage_fatal');
+    this.#options.logger.error({ stage: this.#options.stage.name, reason: message }, 'stage_fatal');
     this.#options.onFatal(error);
   }
 
@@ -278,7 +278,7 @@ class Shell implements RunningStage {
   #failed(key: string, failure: ProposalFailure): ProposalFailure | undefined {
     this.#options.metrics?.transactions('failed', 1);
     if (failure.code !== 'too-large' && failure.code !== 'malformed') return failure;
-    this.#options.logger.error({ key, code: failure.code, err: failure.message }, 'stage_unfit');
+    this.#options.logger.error({ key, code: failure.code, reason: failure.message }, 'stage_unfit');
     this.#work.refused(key);
     return undefined;
   }
@@ -293,7 +293,7 @@ class Shell implements RunningStage {
   #backOff(failure: ProposalFailure): void {
     const delayMs = Math.round(this.#backoff.next());
     this.#options.logger.warn(
-      { code: failure.code, err: failure.message, delayMs },
+      { code: failure.code, reason: failure.message, delayMs },
       'stage_proposal_failed',
     );
     this.#work.all();

@@ -62,7 +62,7 @@ export function answerCertificates(
       if (result.code === status.UNAUTHENTICATED) guesses.wrong(address);
       const isOurs = result.code === status.UNAVAILABLE || result.code === status.INTERNAL;
       metrics.certificate(isOurs ? 'failed' : 'refused');
-      logger.warn({ address, message: result.message }, 'certificate_refused');
+      logger.warn({ address, reason: result.message }, 'certificate_refused');
       return answerOf(result);
     }
     metrics.certificate(result.reason);
