@@ -2,7 +2,7 @@ import { availableParallelism, networkInterfaces } from 'node:os';
 import { type LinkMetrics, linkMetrics } from '@shoal/link';
 import { Engine, parseEngineAddress } from '@shoal/link/proxy';
 import { type Identity, type IdentityState, updateIdentity, watchIdentity } from '@shoal/pki';
-import { invariant, type Logger } from '@shoal/runtime';
+import { invariant, type Logger, version } from '@shoal/runtime';
 import { type ProcessContext, runProcess } from '@shoal/runtime/process';
 import { z } from 'zod';
 import { Agent, type AgentOptions, statusFile } from './agent.ts';
@@ -288,7 +288,7 @@ class Host {
 
 await runProcess({
   name: 'agent',
-  version: '0.1.0',
+  version,
   schema,
   async start(context) {
     const { clock, random, logger, metrics: registry } = context;

@@ -1,3 +1,4 @@
+import { version } from '@shoal/runtime';
 import { runStageProcess } from '@shoal/stage/host';
 import { createAllocator } from './allocator.ts';
 import { UsageMetric } from './usage-metric.ts';
@@ -6,7 +7,7 @@ let usage: UsageMetric | undefined;
 
 await runStageProcess({
   name: 'allocator',
-  version: '0.1.0',
+  version,
   stage: ({ replica }, { logger, metrics }) => {
     if (usage === undefined) {
       usage = new UsageMetric();

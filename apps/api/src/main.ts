@@ -1,9 +1,8 @@
 import { parseEngineAddress } from '@shoal/link/proxy';
-import { invariant, parseHostPort } from '@shoal/runtime';
+import { invariant, parseHostPort, version } from '@shoal/runtime';
 import { hostPort, runProcess } from '@shoal/runtime/process';
 import { z } from 'zod';
 import { startApi } from './api.ts';
-import { version } from './version.ts';
 
 const schema = z.object({
   socket: z

@@ -1,5 +1,5 @@
 import { type CertificateSource, type Identity, seal, serverCredentials, unseal } from '@shoal/pki';
-import { formatHostPort, type HostPort, parseHostPort, type Random } from '@shoal/runtime';
+import { formatHostPort, type HostPort, parseHostPort, type Random, version } from '@shoal/runtime';
 import { hostPort, type ProcessContext, runProcess } from '@shoal/runtime/process';
 import { LeaseHolder } from '@shoal/stage';
 import { ManagerHost, type ManagerSession, type ManagerWork } from '@shoal/stage/host';
@@ -137,7 +137,7 @@ function keySealOf({ sealKey }: Identity, random: Random): KeySeal {
 
 await runProcess({
   name: 'dispatcher',
-  version: '0.1.0',
+  version,
   schema,
   givesBackAtRest: true,
   start(context) {

@@ -1,3 +1,4 @@
+import { version } from '@shoal/runtime';
 import { runProcess } from '@shoal/runtime/process';
 import { z } from 'zod';
 import { Dns } from './dns.ts';
@@ -10,7 +11,7 @@ const dnsPort = 53;
 
 await runProcess({
   name: 'dns',
-  version: '0.1.0',
+  version,
   schema: z.object({}),
   async start({ config, clock, random, logger, metrics }) {
     const dns = await Dns.start({

@@ -5,7 +5,7 @@ import {
   kernelCommands,
   probeNetworkCapabilities,
 } from '@shoal/overlay/kernel';
-import type { Timer } from '@shoal/runtime';
+import { type Timer, version } from '@shoal/runtime';
 import { type ProcessContext, runProcess } from '@shoal/runtime/process';
 import { z } from 'zod';
 import { HostBalancer } from './balancer.ts';
@@ -135,7 +135,7 @@ class Host {
 
 await runProcess({
   name: 'ingress-lb',
-  version: '0.1.0',
+  version,
   schema,
   async start(context) {
     const chosen = await chooseBackend(context);

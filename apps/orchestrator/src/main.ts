@@ -1,8 +1,9 @@
+import { version } from '@shoal/runtime';
 import { runStageProcess } from '@shoal/stage/host';
 import { createOrchestrator } from './orchestrator.ts';
 
 await runStageProcess({
   name: 'orchestrator',
-  version: '0.1.0',
+  version,
   stage: () => createOrchestrator(),
 });

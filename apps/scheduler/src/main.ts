@@ -1,3 +1,4 @@
+import { version } from '@shoal/runtime';
 import { runStageProcess } from '@shoal/stage/host';
 import { DecisionRecorder } from './decisions/recorder.ts';
 import { serveExplain } from './decisions/serve.ts';
@@ -8,7 +9,7 @@ const store = new DecisionStore();
 
 await runStageProcess({
   name: 'scheduler',
-  version: '0.1.0',
+  version,
   stage: () => createScheduler({ recorder: new DecisionRecorder(store) }),
   beside: (session, { clock, logger }) =>
     serveExplain({ session, view: session.replica.view, store, clock, logger }),

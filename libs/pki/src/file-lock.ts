@@ -1,5 +1,5 @@
 import { open, readFile, readlink, rename, rm } from 'node:fs/promises';
-import { type Clock, newId, systemClock, systemRandom } from '@shoal/runtime';
+import { type Clock, isDeadProcess, newId, systemClock, systemRandom } from '@shoal/runtime';
 
 /**
  * A holder works for milliseconds: one that stays the same for so long is dead. Who waits measures it, as the
@@ -74,12 +74,7 @@ async function holderOf(path: string): Promise<string | undefined> {
 async function isDead(holder: string): Promise<boolean> {
   const [space, pid] = holder.split(' ');
   if (space !== (await processSpace()) || !(Number(pid) > 0)) return false;
-  try {
-    process.kill(Number(pid), 0);
-    return false;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ESRCH';
-  }
+  return isDeadProcess(Number(pid));
 }
 
 /** Names the space in which this process has its number, `pid:[…]`. */

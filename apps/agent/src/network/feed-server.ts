@@ -1,4 +1,4 @@
-import { chmod, mkdir, rm } from 'node:fs/promises';
+import { chmod, mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import {
   type handleBidiStreamingCall,
@@ -14,6 +14,7 @@ import {
   type Served,
 } from '@shoal/proto';
 import { errorMessage } from '@shoal/runtime';
+import { freeSocketPath } from '@shoal/runtime/process';
 import { problem } from './attachments.ts';
 import type { HostFeed } from './feed.ts';
 
@@ -33,11 +34,10 @@ export class FeedServer {
     this.#server = server;
   }
 
-  /** @throws when the socket cannot be made. */
+  /** @throws when the socket cannot be made: `SocketServedError` where another agent has it. */
   static async listen(path: string, feed: HostFeed, attach: Attach): Promise<FeedServer> {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    // Of an agent that was killed.
-    await rm(path, { force: true });
+    await freeSocketPath(path);
     const server = new Server({ 'grpc.max_concurrent_streams': streamsMax });
     server.addService(HostNetworksService, {
       follow: followHandler(feed),

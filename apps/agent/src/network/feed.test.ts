@@ -11,6 +11,7 @@ import {
 } from '@shoal/overlay';
 import type { HostNetworkUpdate } from '@shoal/proto';
 import { silentLogger, systemClock } from '@shoal/runtime';
+import { SocketServedError } from '@shoal/runtime/process';
 import type { EndpointRecord } from '@shoal/state';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { sampleHostNetwork } from '../testing/sample-network.ts';
@@ -58,15 +59,15 @@ describe('over the socket', () => {
   let path: string;
   let server: FeedServer;
   const followers: Following[] = [];
+  const attach = async (name: string) => ({
+    engineNetwork: `engine-${name}`,
+    problem: '',
+    nameservers: [],
+  });
 
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'shoal-feed-'));
     path = join(folder, 'agent', 'networks.sock');
-    const attach = async (name: string) => ({
-      engineNetwork: `engine-${name}`,
-      problem: '',
-      nameservers: [],
-    });
     server = await FeedServer.listen(path, feed, attach);
   });
   afterEach(async () => {
@@ -101,6 +102,14 @@ describe('over the socket', () => {
 
   test('only the owner can open it', async () => {
     expect((await stat(path)).mode & 0o777).toBe(0o600);
+  });
+
+  test('it stays with the agent that has it', async () => {
+    const second = FeedServer.listen(path, feed, attach);
+    await expect(second).rejects.toThrow(new SocketServedError(path));
+    const dns = follow('dns');
+    await vi.waitFor(() => expect(feed.consumers).toEqual(['dns']), patience);
+    expect(dns.connected).toBe(false);
   });
 
   test('consumers are told nothing before the networks are known, and then everything', async () => {

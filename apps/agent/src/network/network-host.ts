@@ -1,6 +1,7 @@
 import { hostNetworksSocket } from '@shoal/overlay';
 import type { AttachResponse } from '@shoal/proto';
 import { type Clock, errorMessage, type Logger, type Random } from '@shoal/runtime';
+import { SocketServedError } from '@shoal/runtime/process';
 import type { HostEncryption } from '@shoal/state';
 import type { Registry } from 'prom-client';
 import { type ContainerNetworks, noContainerNetworks } from '../executor/container-networks.ts';
@@ -79,7 +80,10 @@ export class NetworkHost {
     };
   }
 
-  /** Never fails: a host that cannot have overlay networks runs all other tasks. */
+  /**
+   * A host that cannot have overlay networks runs all other tasks.
+   * @throws {SocketServedError} where another agent of this host has them.
+   */
   static async open(options: NetworkHostOptions): Promise<NetworkHost> {
     const host = new NetworkHost(options);
     try {
@@ -87,6 +91,7 @@ export class NetworkHost {
       host.#server = await FeedServer.listen(socket, host.#feed, (name) => host.#announce(name));
       await host.#openDriver();
     } catch (error) {
+      if (error instanceof SocketServedError) throw error;
       options.logger.error({ reason: errorMessage(error) }, 'networks_unavailable');
     }
     return host;

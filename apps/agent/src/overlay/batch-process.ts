@@ -35,7 +35,7 @@ interface Request {
  */
 export class BatchProcess {
   readonly #clock: Clock;
-  readonly #child: ChildProcess;
+  readonly #child: ChildProcess | undefined;
   readonly #exit: Promise<void>;
   #given = 0;
   #said = '';
@@ -46,24 +46,21 @@ export class BatchProcess {
   /** `namespacePath` absent: our own. Not by `ip -n`, which also makes a mount namespace. */
   constructor(tool: BatchTool, namespacePath: string | undefined, clock: Clock) {
     this.#clock = clock;
-    const words = [tool, '-force', '-batch', '-'];
-    const [file = '', ...args] =
-      namespacePath === undefined ? words : ['nsenter', `--net=${namespacePath}`, ...words];
-    const stdio = ['pipe', 'ignore', 'pipe'] as const;
-    // Without a file descriptor left it has no streams, and says so later.
-    const child: ChildProcess = spawn(file, args, { stdio: [...stdio], env: toolEnvironment() });
+    const child = begin(tool, namespacePath);
     this.#child = child;
     this.#exit = new Promise((resolve) => {
       const over = (): void => {
         this.#lose('ended');
         resolve();
       };
+      if (child === undefined) return over();
       child.once('error', over);
       child.once('close', over);
     });
-    child.stdin?.on('error', () => undefined);
-    child.stderr?.setEncoding('utf8');
-    child.stderr?.on('data', (text: string) => this.#heard(text));
+    // Without a file descriptor left it has no streams, and says so later.
+    child?.stdin?.on('error', () => undefined);
+    child?.stderr?.setEncoding('utf8');
+    child?.stderr?.on('data', (text: string) => this.#heard(text));
   }
 
   /** Takes no more requests. */
@@ -85,7 +82,7 @@ export class BatchProcess {
       const deadline = this.#clock.after(requestMsMax, () => this.#lose('hung'));
       this.#request = { upTo: this.#given, resolve, deadline };
       this.#said = '';
-      this.#child.stdin?.write([...lines, marker, ''].join('\n'));
+      this.#child?.stdin?.write([...lines, marker, ''].join('\n'));
     });
   }
 
@@ -104,7 +101,7 @@ export class BatchProcess {
   #lose(reason: BatchLoss): void {
     if (this.#lost !== undefined) return;
     this.#lost = reason;
-    this.#child.kill('SIGKILL');
+    this.#child?.kill('SIGKILL');
     this.#settle(reason);
   }
 
@@ -119,7 +116,7 @@ export class BatchProcess {
   /** Lets it do what it was given. Resolves when the process is gone, or cannot be made to go. */
   async end(): Promise<void> {
     await this.#tail;
-    this.#child.stdin?.end();
+    this.#child?.stdin?.end();
     const killed = Promise.withResolvers<undefined>();
     const timer = this.#clock.after(endMsMax, () => {
       this.#lose('hung');
@@ -127,5 +124,17 @@ export class BatchProcess {
     });
     await Promise.race([this.#exit, killed.promise]);
     timer.cancel();
+  }
+}
+
+/** Undefined where Node throws instead of telling of an error, as it does without memory. */
+function begin(tool: BatchTool, namespacePath: string | undefined): ChildProcess | undefined {
+  const words = [tool, '-force', '-batch', '-'];
+  const [file = '', ...args] =
+    namespacePath === undefined ? words : ['nsenter', `--net=${namespacePath}`, ...words];
+  try {
+    return spawn(file, args, { stdio: ['pipe', 'ignore', 'pipe'], env: toolEnvironment() });
+  } catch {
+    return undefined;
   }
 }

@@ -47,9 +47,14 @@ describe('a tool that stays', () => {
     expect(await tool.run(['link show dev lo'])).toBe('ended');
   });
 
-  test('that cannot be begun is lost', async () => {
-    tool = new BatchProcess('ip', '/run/netns/shoal-nothing', systemClock);
+  test.each([
+    ['where its namespace is not there', '/run/netns/shoal-nothing'],
+    // Node throws for this one instead of telling of an error.
+    ['where no process can be given the name', 'x'.repeat(200_000)],
+  ])('that cannot be begun is lost, %s', async (_where, path) => {
+    tool = new BatchProcess('ip', path, systemClock);
     expect(await tool.run(['link show dev lo'])).toBe('ended');
+    expect(tool.isOver).toBe(true);
   });
 });
 

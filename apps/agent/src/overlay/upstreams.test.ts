@@ -1,6 +1,6 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { containerNameservers, HostResolver, readResolvConf, upstream } from './upstreams.ts';
 
@@ -51,11 +51,60 @@ test.each<[string, readonly string[], object]>([
   expect(readResolvConf(files)).toMatchObject(expected);
 });
 
+/** Files by path; content that is a path makes a link. */
+async function treeOf(files: Readonly<Record<string, string>>): Promise<string> {
+  const root = await mkdtemp(join(tmpdir(), 'shoal-resolv-'));
+  onTestFinished(() => rm(root, { recursive: true }));
+  for (const [path, content] of Object.entries(files)) {
+    await mkdir(dirname(join(root, path)), { recursive: true });
+    if (/^[./]/.test(content)) await symlink(content, join(root, path));
+    else await writeFile(join(root, path), content);
+  }
+  return root;
+}
+
+const resolved = '/run/systemd/resolve/resolv.conf';
+const ofResolved = { [resolved]: 'nameserver 192.0.2.9' };
+
+test.each<[string, Readonly<Record<string, string>>, readonly string[]]>([
+  ['a file', { '/etc/resolv.conf': 'nameserver 192.0.2.1' }, ['192.0.2.1']],
+  ['a stub', { ...ofResolved, '/etc/resolv.conf': 'nameserver 127.0.0.53' }, ['192.0.2.9']],
+  ['a link by a whole path', { ...ofResolved, '/etc/resolv.conf': resolved }, ['192.0.2.9']],
+  [
+    'a link by a path from there',
+    { ...ofResolved, '/etc/resolv.conf': `..${resolved}` },
+    ['192.0.2.9'],
+  ],
+  [
+    'a link on the way',
+    { ...ofResolved, '/var/run': '/run', '/etc/resolv.conf': `/var${resolved}` },
+    ['192.0.2.9'],
+  ],
+  [
+    'a link that would lead above the tree',
+    { ...ofResolved, '/etc/resolv.conf': `../../../../../..${resolved}` },
+    ['192.0.2.9'],
+  ],
+  ['a circle', { '/etc/resolv.conf': '/etc/resolv.conf' }, []],
+  ['no file', { '/etc/hostname': 'a' }, []],
+])('the host’s tree is read, not the container’s: %s', async (_what, files, expected) => {
+  const container = await treeOf({ '/etc/resolv.conf': 'nameserver 192.0.2.77' });
+  const host = new HostResolver([await treeOf(files), container]);
+  await host.look();
+  expect(host.now.nameservers).toEqual(expected);
+});
+
+test('who may not look at the host’s tree reads what is in its own', async () => {
+  const own = await treeOf({ '/etc/resolv.conf': 'nameserver 192.0.2.77' });
+  const host = new HostResolver([join(own, 'absent'), own]);
+  expect(await host.look()).toBe(true);
+  expect(host.now.nameservers).toEqual(['192.0.2.77']);
+});
+
 test('the host’s file is read anew, and while it is being written the last word stays', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'shoal-resolv-'));
-  onTestFinished(() => rm(folder, { recursive: true }));
-  const path = join(folder, 'resolv.conf');
-  const host = new HostResolver([path, join(folder, 'absent')]);
+  const root = await treeOf({ '/etc/resolv.conf': '' });
+  const path = join(root, '/etc/resolv.conf');
+  const host = new HostResolver([root]);
   expect(await host.look()).toBe(false);
   const steps: readonly (readonly [string, boolean, readonly string[]])[] = [
     ['nameserver 192.0.2.1\n', true, ['192.0.2.1']],

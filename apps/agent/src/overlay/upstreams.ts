@@ -1,4 +1,5 @@
-import { readFile } from 'node:fs/promises';
+import { access, readFile, readlink } from 'node:fs/promises';
+import { isAbsolute, join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { formatHostPort } from '@shoal/runtime';
 import { parseAddress } from '@shoal/state';
@@ -9,6 +10,13 @@ const dnsPort = 53;
 const nameserversMax = 3;
 /** The second is where systemd-resolved keeps the servers that it asks itself. */
 const resolvConfPaths = ['/etc/resolv.conf', '/run/systemd/resolve/resolv.conf'] as const;
+/**
+ * Where the host's files are: in a container `/etc/resolv.conf` is a copy that the engine made once. On the host
+ * itself both are the same, and the second is for those who may not look at other processes.
+ */
+const hostRoots = ['/proc/1/root', '/'] as const;
+/** More links on the way to a file than anybody makes, other than in a circle. */
+const linksMax = 40;
 /** Where systemd-resolved answers: it stands for the servers of its own file. */
 const resolvedStub = '127.0.0.53';
 
@@ -46,13 +54,42 @@ function parse(file: string): ResolvConf {
   return { nameservers: nameservers.slice(0, nameserversMax), search, options };
 }
 
+/**
+ * Where `path` leads in the tree under `root`: links that name a whole path would lead out of it.
+ * Undefined where they go in a circle.
+ */
+async function pathUnder(root: string, path: string): Promise<string | undefined> {
+  const left = path.split('/').filter(Boolean);
+  let at = '/';
+  for (let links = 0; links <= linksMax; ) {
+    const name = left.shift();
+    if (name === undefined) return join(root, at);
+    const next = resolve(at, name);
+    const link = await readlink(join(root, next)).catch(() => undefined);
+    if (link === undefined) {
+      at = next;
+      continue;
+    }
+    links += 1;
+    if (isAbsolute(link)) at = '/';
+    left.unshift(...link.split('/').filter(Boolean));
+  }
+  return undefined;
+}
+
+async function readUnder(root: string, path: string): Promise<string> {
+  const found = await pathUnder(root, path);
+  return found === undefined ? '' : readFile(found, 'utf8').catch(() => '');
+}
+
 /** The host's resolver configuration as it was when it was last looked at: DHCP and VPNs change it. */
 export class HostResolver {
-  readonly #paths: readonly string[];
+  readonly #roots: readonly string[];
   #now = nothing;
 
-  constructor(paths: readonly string[] = resolvConfPaths) {
-    this.#paths = paths;
+  /** @param roots of which the first counts that can be entered. */
+  constructor(roots: readonly string[] = hostRoots) {
+    this.#roots = roots;
   }
 
   get now(): ResolvConf {
@@ -61,13 +98,25 @@ export class HostResolver {
 
   /** Whether it is another one than before. */
   async look(): Promise<boolean> {
-    const files = this.#paths.map((path) => readFile(path, 'utf8').catch(() => ''));
+    const root = await this.#root();
+    const files = resolvConfPaths.map((path) => readUnder(root, path));
     const found = readResolvConf(await Promise.all(files));
     // Just being written: the last word stays.
     if (found.nameservers.length === 0 && this.#now.nameservers.length > 0) return false;
     if (isDeepStrictEqual(found, this.#now)) return false;
     this.#now = found;
     return true;
+  }
+
+  async #root(): Promise<string> {
+    for (const root of this.#roots) {
+      const entered = access(join(root, 'etc')).then(
+        () => true,
+        () => false,
+      );
+      if (await entered) return root;
+    }
+    return '/';
   }
 }
 

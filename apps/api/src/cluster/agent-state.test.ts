@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Clock, systemClock } from '@shoal/runtime';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import { type AgentState, agentIs } from './agent-state.ts';
 
 let runDir: string;
@@ -58,7 +58,11 @@ test.each<[AgentState, readonly object[]]>([
       { ready: true, role: 'standby' },
     ],
   ],
-])('waits until the agent %s', async (wanted, reports) => {
+])('waits until the agent %s, also where it may not be signalled', async (wanted, reports) => {
+  const kill = vi.spyOn(process, 'kill').mockImplementation(() => {
+    throw Object.assign(new Error('kill EACCES'), { code: 'EACCES' });
+  });
+  onTestFinished(() => kill.mockRestore());
   let asked = 0;
   agent = createServer((_request, response) => {
     response.end(JSON.stringify(reports[asked]));

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Clock } from '@shoal/runtime';
+import { type Clock, isDeadProcess } from '@shoal/runtime';
 import type { AdminRecord } from '@shoal/runtime/process';
 import { pause } from './within.ts';
 
@@ -31,7 +31,7 @@ async function adminOf(runDir: string): Promise<string | undefined> {
   try {
     const text = await readFile(join(runDir, 'agent.json'), 'utf8');
     const { admin, pid } = JSON.parse(text) as Partial<AdminRecord>;
-    if (typeof pid === 'number') process.kill(pid, 0);
+    if (typeof pid === 'number' && isDeadProcess(pid)) return undefined;
     return admin ?? undefined;
   } catch {
     return undefined;

@@ -1,5 +1,5 @@
 import { formatVersion, maxVersion } from '@shoal/docker-api';
-import { version } from '../version.ts';
+import { version } from '@shoal/runtime';
 
 /** On every answer but that to an unknown page. */
 export const routedHeaders = {

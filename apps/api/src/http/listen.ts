@@ -1,7 +1,8 @@
-import { chmod, chown, readFile, rm } from 'node:fs/promises';
+import { chmod, chown, readFile } from 'node:fs/promises';
 import type { Server } from 'node:http';
-import { connect, createServer } from 'node:net';
+import { createServer } from 'node:net';
 import type { HostPort } from '@shoal/runtime';
+import { freeSocketPath } from '@shoal/runtime/process';
 import type { ApiServer } from './server.ts';
 
 /** Whoever may open the socket rules the host: its owner, and the group `docker` where there is one. */
@@ -14,8 +15,7 @@ const backlogMax = 4_096;
  * @throws when another process listens there.
  */
 export async function listenUnix(server: Server, path: string): Promise<void> {
-  if (await answers(path)) throw new Error(`another process serves ${path}`);
-  await rm(path, { force: true });
+  await freeSocketPath(path);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen({ path, backlog: backlogMax }, () => {
@@ -43,17 +43,6 @@ export async function listenTcp(
     port: typeof address === 'object' && address !== null ? address.port : port,
     close: () => new Promise((resolve) => door.close(() => resolve())),
   };
-}
-
-function answers(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(path);
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', () => resolve(false));
-  });
 }
 
 async function groupId(name: string): Promise<number | undefined> {

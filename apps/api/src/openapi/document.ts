@@ -1,5 +1,5 @@
+import { version } from '@shoal/runtime';
 import { z } from 'zod';
-import { version } from '../version.ts';
 import type { Named, Operation } from './operation.ts';
 
 /** A route with what is said of it. `url` has its parameters as `:name`. */

@@ -6,12 +6,12 @@ import {
   pingSwarmHeader,
 } from '@shoal/docker-api';
 import { type Engine, EngineAwayError } from '@shoal/link/proxy';
+import { version } from '@shoal/runtime';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { localSwarm } from '../cluster/standing.ts';
 import type { ApiContext } from '../context.ts';
 import { sendEvents } from '../events/event-response.ts';
 import { arrivalOf, sendJson } from '../http/exchange.ts';
-import { version } from '../version.ts';
 
 export function systemRoutes(app: FastifyInstance, context: ApiContext): void {
   const { host, engine } = context;

@@ -17,8 +17,7 @@ export async function down(runDir: string, terminal: Terminal): Promise<void> {
   const supervisor = livingSupervisor(pidFile);
   if (supervisor !== undefined) {
     terminal.say('stopping');
-    const answer = await askSupervisor(controlSocket(runDir), { command: 'stop' });
-    if (answer === undefined) signal(supervisor, 'SIGTERM');
+    await stopSupervisor(supervisor, runDir, terminal);
     await untilDead(supervisor, pidFile);
   }
   const left = findSupervised(runDir);
@@ -37,6 +36,19 @@ export async function down(runDir: string, terminal: Terminal): Promise<void> {
   terminal.say(
     'stopped; containers of services go on running, and ./shoal up takes them over again',
   );
+}
+
+async function stopSupervisor(pid: number, runDir: string, terminal: Terminal): Promise<void> {
+  const status = await askSupervisor(controlSocket(runDir), { command: 'status' });
+  if (status?.kind === 'silent') {
+    terminal.say(`the supervisor (pid ${pid}) does not answer; it is ended by signals`);
+    // A stopped process hears SIGTERM only once it goes on.
+    signal(pid, 'SIGCONT');
+    await endProcesses([pid], systemClock, stopGraceMs);
+    return;
+  }
+  const answer = await askSupervisor(controlSocket(runDir), { command: 'stop' });
+  if (answer === undefined) signal(pid, 'SIGTERM');
 }
 
 /** The process itself must be gone, not just its pid file, which it removes a moment before. */

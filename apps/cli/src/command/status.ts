@@ -1,26 +1,33 @@
 import { otherBuilds, otherBuildsSentence } from '../host/build.ts';
-import { type HostStatus, hostStatus, type ProcessStatus } from '../host/health.ts';
+import {
+  type HostStatus,
+  hostStatus,
+  type ProcessStatus,
+  silenceSentence,
+} from '../host/health.ts';
 import { repositoryRoot } from '../host/layout.ts';
 import { formatTable, type Terminal } from '../terminal.ts';
 
 /** Exit code when nothing runs, as of `systemctl status`. */
 const exitNotRunning = 3;
 
-/** Shows every process of the host; gives the exit code: 0 all healthy, 1 not all, 3 nothing runs. */
+/** Shows every process of the host; gives the exit code: 0 all healthy, 1 not all or their supervisor is silent, 3 nothing runs. */
 export async function status(runDir: string, json: boolean, terminal: Terminal): Promise<number> {
   const found = await hostStatus(runDir);
   if (json) terminal.print(JSON.stringify(found, undefined, 2));
   else terminal.print(describe(found, otherBuilds(found, repositoryRoot())));
+  if (found.silentSupervisor !== undefined) return 1;
   if (found.processes.length === 0) return exitNotRunning;
   return found.processes.every(({ healthy }) => healthy) ? 0 : 1;
 }
 
 /** `others` are those that run another build than the one here. */
 export function describe(
-  { supervisor, processes }: HostStatus,
+  { supervisor, silentSupervisor, processes }: HostStatus,
   others: readonly string[] = [],
 ): string {
-  if (processes.length === 0) return 'Nothing runs; ./shoal up starts it.';
+  const silent = silentSupervisor !== undefined;
+  if (processes.length === 0 && !silent) return 'Nothing runs; ./shoal up starts it.';
   const table = formatTable([
     ['PROCESS', 'ROLE', 'PID', 'UPTIME', 'RESTARTS', 'HEALTH', 'LOG', 'DETAIL'],
     ...processes.map((one) => [
@@ -37,7 +44,8 @@ export function describe(
     ]),
   ]);
   const remarks = [
-    ...(supervisor === null
+    ...(silent ? [silenceSentence(silentSupervisor.pid)] : []),
+    ...(supervisor === null && !silent
       ? ['No supervisor runs: what dies is not restarted. ./shoal up starts one.']
       : []),
     ...(others.length > 0 ? [otherBuildsSentence(others)] : []),

@@ -6,8 +6,8 @@ import { errorMessage, systemClock } from '@shoal/runtime';
 import { otherBuilds, otherBuildsSentence } from '../host/build.ts';
 import { type HostConfig, hostArguments, hostFlags } from '../host/config.ts';
 import { engineAnswers, ensureEngine } from '../host/engine.ts';
-import { hostStatus } from '../host/health.ts';
-import { controlSocket, logDirectory, repositoryRoot } from '../host/layout.ts';
+import { hostStatus, silenceSentence } from '../host/health.ts';
+import { controlSocket, logDirectory, repositoryRoot, supervisorPidFile } from '../host/layout.ts';
 import { hostPlan } from '../host/plan.ts';
 import {
   dockerEngine,
@@ -18,6 +18,7 @@ import {
 } from '../host/preflight.ts';
 import { untilHealthy } from '../host/readiness.ts';
 import { askSupervisor } from '../supervisor/control.ts';
+import { livingSupervisor } from '../supervisor/pid-file.ts';
 import { runSupervisor } from '../supervisor/run.ts';
 import { CommandError, type Terminal } from '../terminal.ts';
 
@@ -45,6 +46,9 @@ export async function up(request: UpRequest, terminal: Terminal): Promise<void> 
     terminal.print(`Already running (supervisor ${running.pid}); ${rest}`);
     terminal.print(nextSteps(running.config));
     return;
+  }
+  if (running?.kind === 'silent') {
+    throw new CommandError(silenceSentence(livingSupervisor(supervisorPidFile(config.runDir))));
   }
   await preflight(config, terminal);
   if (request.foreground) return foreground(config, terminal);

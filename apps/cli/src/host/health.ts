@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { askSupervisor, type SupervisorStatus } from '../supervisor/control.ts';
 import { isAlive } from '../supervisor/orphans.ts';
-import { controlSocket } from './layout.ts';
+import { livingSupervisor } from '../supervisor/pid-file.ts';
+import { controlSocket, supervisorPidFile } from './layout.ts';
 
 const fetchMs = 2_000;
 
@@ -39,8 +40,10 @@ export interface ProcessStatus {
 }
 
 export interface HostStatus {
-  /** Null when no supervisor runs. */
+  /** Null when no supervisor runs, or none that answers. */
   readonly supervisor: Pick<SupervisorStatus, 'pid' | 'build' | 'config'> | null;
+  /** One that runs and does not answer; its pid where its file has it. */
+  readonly silentSupervisor?: { readonly pid?: number | undefined } | undefined;
   readonly processes: readonly ProcessStatus[];
 }
 
@@ -66,12 +69,20 @@ export async function hostStatus(runDir: string): Promise<HostStatus> {
     });
   return {
     supervisor: answer?.kind === 'status' ? supervisorOf(answer) : null,
+    silentSupervisor:
+      answer?.kind === 'silent' ? { pid: livingSupervisor(supervisorPidFile(runDir)) } : undefined,
     processes: await Promise.all([...own, ...others]),
   };
 }
 
 function supervisorOf({ pid, build, config }: SupervisorStatus): HostStatus['supervisor'] {
   return { pid, build, config };
+}
+
+/** What is said of a supervisor that does not answer, in one sentence. */
+export function silenceSentence(pid: number | undefined): string {
+  const which = pid === undefined ? '' : ` (pid ${pid})`;
+  return `the supervisor${which} does not answer, so what dies is not restarted: ./shoal down && ./shoal up replaces it, containers go on.`;
 }
 
 type Health = Pick<ProcessStatus, 'role' | 'healthy' | 'ready' | 'logIndex' | 'detail'>;

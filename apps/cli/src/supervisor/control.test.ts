@@ -50,6 +50,15 @@ test('a request gets its answer, over a file for its owner alone', async () => {
   expect(statSync(path).mode & 0o777).toBe(0o600);
 });
 
+test('one that does not say how it is is silent, but a stop takes as long as it takes', async () => {
+  const stopped = Promise.withResolvers<{ readonly kind: 'stopped' }>();
+  server = await serveControl(path, () => stopped.promise);
+  const stop = askSupervisor(path, { command: 'stop' }, 20);
+  expect(await askSupervisor(path, { command: 'status' }, 200)).toEqual({ kind: 'silent' });
+  stopped.resolve({ kind: 'stopped' });
+  expect(await stop).toEqual({ kind: 'stopped' });
+});
+
 test('a supervisor of before that tells no builds is understood', async () => {
   const outcome = readHostConfig({});
   if (outcome.kind !== 'config') throw new Error(outcome.message);

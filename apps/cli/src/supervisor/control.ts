@@ -36,6 +36,8 @@ const answer = z.discriminatedUnion('kind', [
 export type ControlAnswer = z.output<typeof answer>;
 export type SupervisorStatus = Extract<ControlAnswer, { kind: 'status' }>;
 
+/** A supervisor says at once how it is, unless it is stopped or stuck. */
+const statusMsMax = 3_000;
 /** Longest request line taken. */
 const requestBytesMax = 4_096;
 
@@ -97,13 +99,23 @@ function readLine(socket: Socket): Promise<string> {
   });
 }
 
-/** Asks a supervisor; undefined when none listens. Waits as long as it takes. */
+/**
+ * Asks a supervisor; undefined when none listens, `silent` when one does and does not say how it is. A stop
+ * takes as long as it takes.
+ */
 export function askSupervisor(
   path: string,
   asked: ControlRequest,
-): Promise<ControlAnswer | undefined> {
+  patienceMs = statusMsMax,
+): Promise<ControlAnswer | { readonly kind: 'silent' } | undefined> {
   return new Promise((resolve) => {
     const socket = createConnection(path);
+    if (asked.command === 'status') {
+      socket.setTimeout(patienceMs, () => {
+        resolve({ kind: 'silent' });
+        socket.destroy();
+      });
+    }
     socket.on('error', () => resolve(undefined));
     socket.on('connect', () => socket.write(`${JSON.stringify(asked)}\n`));
     createInterface({ input: socket })

@@ -1,9 +1,21 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '@shoal/runtime';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { down } from '../command/down.ts';
+import { status } from '../command/status.ts';
+import { up } from '../command/up.ts';
+import { readHostConfig } from '../host/config.ts';
 import { controlSocket, supervisorPidFile } from '../host/layout.ts';
 import { askSupervisor, type SupervisorStatus } from './control.ts';
 import { endProcesses, findSupervised, isAlive } from './orphans.ts';
@@ -98,4 +110,43 @@ test('when it is killed its processes go on, and the next one replaces each exac
   const after = pids(await running(second.child.pid));
   expect(before.filter((pid) => isAlive(pid))).toEqual([]);
   expect(found()).toEqual(after);
+});
+
+describe('one that is stopped and does not answer', () => {
+  const said: string[] = [];
+  const fakeTerminal = {
+    say: (line: string) => void said.push(line),
+    print: (text: string) => void said.push(text),
+  };
+  let child: ChildProcess;
+  beforeEach(async () => {
+    said.length = 0;
+    ({ child } = supervise());
+    const [first] = pids(await running(child.pid));
+    const record = { process: 'api', pid: first, admin: null };
+    writeFileSync(join(runDir, 'api.json'), JSON.stringify(record));
+    child.kill('SIGSTOP');
+  });
+
+  test('is told of by status, with the processes that live', async () => {
+    expect(await status(runDir, false, fakeTerminal)).toBe(1);
+    expect(said.join('')).toContain(`the supervisor (pid ${child.pid}) does not answer`);
+    expect(said.join('')).toMatch(/^api /m);
+    expect(said.join('')).not.toContain('No supervisor runs');
+  });
+
+  test('is not replaced by up', async () => {
+    const read = readHostConfig({ runDir, dataDir: join(directory, 'data') });
+    if (read.kind !== 'config') throw new Error(read.message);
+    const asked = up({ config: read.config, given: new Set(), foreground: false }, fakeTerminal);
+    await expect(asked).rejects.toThrow(`the supervisor (pid ${child.pid}) does not answer`);
+  });
+
+  test('is ended by down, with all it started', async () => {
+    await down(runDir, fakeTerminal);
+    expect(said.join('\n')).toContain('does not answer');
+    expect(found()).toEqual([]);
+    expect(isAlive(child.pid ?? 0)).toBe(false);
+    expect(readdirSync(runDir)).toEqual(['api.json']);
+  });
 });

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, fstatSync, mkdirSync, openSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Clock, Instant, Logger, Timer } from '@shoal/runtime';
+import { type Clock, errorMessage, type Logger, type Monotonic, type Timer } from '@shoal/runtime';
 import { buildOf } from '../host/build.ts';
 import type { ProcessPlan } from '../host/plan.ts';
 import { lastWords } from './last-words.ts';
@@ -34,7 +34,7 @@ interface Child {
   life: Lifecycle;
   /** Where the log was when the process started. */
   logStart: number;
-  startedAt: Instant | undefined;
+  startedAt: Monotonic | undefined;
   lastExit: string;
   build: string;
   timer: Timer | undefined;
@@ -87,7 +87,7 @@ export class Supervisor {
       restarts: life.restarts,
       uptimeMs:
         life.phase.kind === 'running' && startedAt !== undefined
-          ? this.#clock.now() - startedAt
+          ? Math.round(this.#clock.monotonic() - startedAt)
           : 0,
       lastExit,
       build,
@@ -152,12 +152,12 @@ export class Supervisor {
     });
     started.on('exit', (code, signal) => exited(signal ?? `code ${code}`));
     if (started.pid === undefined) return;
-    child.startedAt = this.#clock.now();
+    child.startedAt = this.#clock.monotonic();
     this.#logger.info({ child: plan.name, childPid: started.pid }, 'process_started');
     this.#on(child, { kind: 'spawned', pid: started.pid });
   }
 
-  /** Undefined when not even the log could be opened; that counts as a death. */
+  /** Undefined when not even the log could be opened, or Node threw; that counts as a death. */
   #spawnProcess(child: Child): ChildProcess | undefined {
     const { plan, logPath } = child;
     let log: number;
@@ -177,6 +177,12 @@ export class Supervisor {
         stdio: ['ignore', log, log],
         env: { ...process.env, ...plan.env },
       });
+    } catch (error) {
+      // Without memory, for one: most errors come as events, these do not.
+      this.#logger.error({ child: plan.name, error }, 'process_start_failed');
+      child.lastExit = errorMessage(error);
+      this.#on(child, { kind: 'exited' });
+      return undefined;
     } finally {
       closeSync(log);
     }

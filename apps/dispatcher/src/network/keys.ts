@@ -1,4 +1,4 @@
-import type { Clock, Random, Timer } from '@shoal/runtime';
+import type { Clock, Monotonic, Random, Timer } from '@shoal/runtime';
 import type { Cluster, NetworkKeys, Sealed, StateView } from '@shoal/state';
 import type { Write } from '../core/writer.ts';
 import { keyRotationMs, keysMax } from './limits.ts';
@@ -31,6 +31,8 @@ export class NetworkKeyRotation {
   readonly #options: NetworkKeyRotationOptions;
   #timer: Timer | undefined;
   #stopped = false;
+  /** The newest key's number, and when it was first seen here. */
+  #seen: { readonly time: number; readonly at: Monotonic } | undefined;
   #opened: { readonly keys: NetworkKeys | undefined; readonly ring: Buffer[] } | undefined;
 
   constructor(options: NetworkKeyRotationOptions) {
@@ -43,7 +45,7 @@ export class NetworkKeyRotation {
     const { view, add, clock } = this.#options;
     const { cluster } = view();
     if (this.#stopped || cluster === undefined || this.#options.seal === undefined) return;
-    const leftMs = untilRotation(cluster, clock.now());
+    const leftMs = this.#untilRotation(cluster);
     if (leftMs <= 0) add(this.#write());
     this.#timer = clock.after(leftMs <= 0 ? keyRotationMs : leftMs, () => this.look());
   }
@@ -72,15 +74,29 @@ export class NetworkKeyRotation {
     });
   }
 
+  /**
+   * By the time of day, which a restart does not forget, but no longer than a key's age after it was first
+   * seen: who made it may have had a clock far ahead.
+   */
+  #untilRotation({ networkKeys }: Cluster): number {
+    if (networkKeys === undefined) return 0;
+    const { clock } = this.#options;
+    const time = networkKeys.keys[0]?.time ?? 0;
+    if (this.#seen?.time !== time) this.#seen = { time, at: clock.monotonic() };
+    const leftMs = Math.min(networkKeys.rotatedAt - clock.now(), this.#seen.at - clock.monotonic());
+    return leftMs + keyRotationMs;
+  }
+
   #write(): Write {
     const { seal, clock, random } = this.#options;
+    const isDue = (cluster: Cluster): boolean => this.#untilRotation(cluster) <= 0;
     return {
       key: writeKey,
       actor: { kind: 'stage', name: 'dispatcher' },
       reason: 'gossip keys rotated',
       change(view) {
         const { cluster } = view;
-        if (cluster === undefined || untilRotation(cluster, clock.now()) > 0) return undefined;
+        if (cluster === undefined || !isDue(cluster)) return undefined;
         const before = cluster.networkKeys?.keys ?? [];
         const time = (before[0]?.time ?? 0) + 1;
         const key = seal?.seal(random.bytes(keyBytes), placeOf(time));
@@ -92,8 +108,4 @@ export class NetworkKeyRotation {
       done: () => undefined,
     };
   }
-}
-
-function untilRotation({ networkKeys }: Cluster, now: number): number {
-  return networkKeys === undefined ? 0 : networkKeys.rotatedAt + keyRotationMs - now;
 }

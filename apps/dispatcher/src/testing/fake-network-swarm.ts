@@ -6,7 +6,7 @@ import type {
   PathResults,
   Register,
 } from '@shoal/proto';
-import { type Instant, silentLogger, systemRandom } from '@shoal/runtime';
+import { type Clock, type Instant, silentLogger, systemRandom } from '@shoal/runtime';
 import { FakeClock, FakeLease, FakeLog, settle } from '@shoal/stage/testing';
 import {
   type EndpointRecord,
@@ -114,7 +114,7 @@ export class NetworkSwarm {
     this.log.write([{ op: 'update', table: 'task', object: { ...task, status, desired } }]);
   }
 
-  start(instance = '0') {
+  start(instance = '0', clock: Clock = this.clock) {
     const lease = new FakeLease(this.log, {
       id: `dispatcher@m/${instance}`,
       stage: 'dispatcher',
@@ -135,7 +135,7 @@ export class NetworkSwarm {
           sealed: `${place} ${Buffer.from(plain).toString('hex')}`,
         }),
       },
-      clock: this.clock,
+      clock,
       random: { bytes: (count) => systemRandom.bytes(count), next: () => 0.5 },
       logger: silentLogger,
       metrics: { ...noMetrics, networkRepair: (kind) => this.repairs.push(kind) },

@@ -1,4 +1,4 @@
-import { type SendHandle, spawn } from 'node:child_process';
+import { type ChildProcess, type SendHandle, spawn } from 'node:child_process';
 import { Socket as UdpSocket } from 'node:dgram';
 import { stat } from 'node:fs/promises';
 import { Server } from 'node:net';
@@ -42,9 +42,15 @@ const program = fileURLToPath(
  * before it is to go.
  */
 export function namespaceBinder(clock: Clock, port: number): Bind {
-  return (namespace, addresses) => {
+  return async (namespace, addresses) => {
     const args = [`--net=${namespace}`, process.execPath, program, String(port), ...addresses];
-    const child = spawn('nsenter', args, { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
+    let child: ChildProcess;
+    try {
+      child = spawn('nsenter', args, { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
+    } catch (error) {
+      // Without memory, for one: most errors come as events, these do not.
+      return { kind: 'failed', reason: errorMessage(error) };
+    }
     const collected = new Collected(addresses);
     let complaint = '';
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {

@@ -10,7 +10,7 @@ import { isMadeByUpdate } from '../update/progress.ts';
 import { backoffDelayMs, failuresInARow, isMove, shouldRestart } from './policy.ts';
 
 /** How long a replacement waits for the old task to stop, milliseconds. Swarm's value. */
-export const stopTimeoutMs = 60_000;
+const stopTimeoutMs = 60_000;
 
 /**
  * Replaces the tasks of a slot that ended or lost their node. The replacement is made at once, so that
@@ -91,7 +91,7 @@ export function startReplacements(subject: Subject, slot: Slot): void {
   const { plan, now } = subject;
   for (const task of liveTasks(slot)) {
     if (task.desired !== 'ready' || plan.isTouched(task) || isTerminal(task.status.state)) continue;
-    const at = startTime(subject, slot, task);
+    const at = startTime(slot, task, (older) => isStopping(subject, older));
     if (at > now) {
       plan.wake(at);
       sayWhatIsWaitedFor(subject, task);
@@ -122,11 +122,11 @@ export function notBefore({ meta, restart }: Task): Instant {
   return (meta.createdAt + (restart?.delayMs ?? 0)) as Instant;
 }
 
-function startTime(subject: Subject, slot: Slot, task: Task): Instant {
+/** When the task may start: after its wait, and after those before it that are stopping, or had a minute to. */
+export function startTime(slot: Slot, task: Task, isStopping: (older: Task) => boolean): Instant {
   const { createdAt } = task.meta;
-  const older = slot.tasks.slice(0, slot.tasks.indexOf(task));
   const delayed = notBefore(task);
-  const awaited = older.some((other) => isStopping(subject, other));
+  const awaited = slot.tasks.slice(0, slot.tasks.indexOf(task)).some(isStopping);
   return (awaited ? Math.max(delayed, createdAt + stopTimeoutMs) : delayed) as Instant;
 }
 

@@ -1,4 +1,5 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { errorMessage } from '@shoal/runtime';
 
 /** Longest time a tool of the kernel may take, milliseconds. */
 export const commandMsMax = 20_000;
@@ -70,12 +71,21 @@ function execute(
       ? [program, args]
       : ['nsenter', [`--net=${namespace}`, program, ...args]];
   return new Promise((resolve) => {
-    const child = spawn(file, words, {
-      stdio: ['pipe', 'pipe', 'pipe'],
-      env: toolEnvironment(),
-      timeout: timeoutMs,
-      killSignal: 'SIGKILL',
-    });
+    let child: ChildProcess;
+    try {
+      child = spawn(file, words, {
+        stdio: ['pipe', 'pipe', 'pipe'],
+        env: toolEnvironment(),
+        timeout: timeoutMs,
+        killSignal: 'SIGKILL',
+      });
+    } catch (error) {
+      // Without memory, for one: most errors come as events, these do not.
+      const message = `${program}: ${errorMessage(error)}`;
+      resolve({ kind: 'failed', message, stderr: '', stdout: '' });
+      return;
+    }
+    // Without a file descriptor left it has no streams, and says so later.
     const output = { stdout: collect(child.stdout), stderr: collect(child.stderr) };
     const fail = (why: string): void => {
       const stderr = output.stderr();
@@ -89,15 +99,15 @@ function execute(
       else fail(signal === null ? `ended with code ${code}` : `was ended by ${signal}`);
     });
     // A tool that ends before it has read everything says why itself.
-    child.stdin.on('error', () => undefined);
-    child.stdin.end(input ?? '');
+    child.stdin?.on('error', () => undefined);
+    child.stdin?.end(input ?? '');
   });
 }
 
-function collect(stream: NodeJS.ReadableStream): () => string {
+function collect(stream: NodeJS.ReadableStream | null): () => string {
   const chunks: Buffer[] = [];
   let bytes = 0;
-  stream.on('data', (chunk: Buffer) => {
+  stream?.on('data', (chunk: Buffer) => {
     bytes += chunk.length;
     if (bytes <= outputBytesMax) chunks.push(chunk);
   });

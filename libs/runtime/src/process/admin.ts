@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { Registry } from 'prom-client';
+import { isDeadProcess } from '../dead-process.ts';
 import { replaceFile } from '../durable-file.ts';
 import { formatHostPort, type HostPort } from '../host-port.ts';
 import { errorMessage } from '../invariant.ts';
@@ -115,9 +116,7 @@ export async function publishAdmin(
 async function heldByAnother(path: string, pid: number): Promise<boolean> {
   try {
     const record = JSON.parse(await readFile(path, 'utf8')) as Partial<AdminRecord>;
-    if (typeof record.pid !== 'number' || record.pid === pid) return false;
-    process.kill(record.pid, 0);
-    return true;
+    return typeof record.pid === 'number' && record.pid !== pid && !isDeadProcess(record.pid);
   } catch {
     return false;
   }

@@ -20,3 +20,4 @@ export {
   runProcess,
   stopMsMax,
 } from './run.ts';
+export { freeSocketPath, SocketServedError } from './unix-socket.ts';

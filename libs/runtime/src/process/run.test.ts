@@ -113,6 +113,11 @@ test.each([
   expect(result.stderr).toContain(words);
 });
 
+test('a process that could not start leaves no record', async () => {
+  await start('--metrics-listen=127.0.0.1:0', '--trouble=start').ended;
+  expect(existsSync(join(runDir, 'example.json'))).toBe(false);
+});
+
 test('bad flags end with 2 and one sentence; --help ends with 0', async () => {
   const bad = await start('--metrics-listen=nowhere').ended;
   expect(bad.code).toBe(2);

@@ -150,6 +150,8 @@ export async function runProcess<S extends z.ZodObject>(
     systemClock.after(flushAfterMs, () => flushCompileCache());
   } catch (error) {
     logger.error({ error }, 'start_failed');
+    // Nobody is to find a record of it.
+    await life.close().catch(() => undefined);
     process.exit(1);
   }
 }
@@ -183,6 +185,10 @@ class Life {
     this.#closing.push(close);
   }
 
+  async close(): Promise<void> {
+    for (const close of this.#closing) await close();
+  }
+
   started(running: Running): void {
     this.#running = running;
     this.#logger.info({}, 'started');
@@ -197,7 +203,7 @@ class Life {
   async #stop(running: Running): Promise<void> {
     try {
       await running.stop();
-      for (const close of this.#closing) await close();
+      await this.close();
       this.#logger.info({}, 'stopped');
       process.exit(0);
     } catch (error) {

@@ -5,6 +5,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Clock, silentLogger, systemClock } from '@shoal/runtime';
+import { SocketServedError } from '@shoal/runtime/process';
 import fc from 'fast-check';
 import { Registry } from 'prom-client';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -83,6 +84,11 @@ describe('the plugin socket', () => {
     const metrics = overlayMetrics(new Registry());
     server = await PluginServer.listen({ socket, methods, clock, logger: silentLogger, metrics });
   }
+
+  test('stays with the agent that has it', async () => {
+    await expect(start(systemClock)).rejects.toThrow(new SocketServedError(socket));
+    expect((await post('/Plugin.Activate', {})).status).toBe(200);
+  });
 
   function post(path: string, body: string | object): Promise<{ status: number; answer: unknown }> {
     const text = typeof body === 'string' ? body : JSON.stringify(body);

@@ -1,7 +1,8 @@
-import { chmod, mkdir, rm } from 'node:fs/promises';
+import { chmod, mkdir } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { basename, dirname, extname } from 'node:path';
 import { type Clock, errorMessage, type Logger } from '@shoal/runtime';
+import { freeSocketPath } from '@shoal/runtime/process';
 import { z } from 'zod';
 import type { OverlayMetrics } from '../metrics.ts';
 
@@ -70,12 +71,12 @@ export class PluginServer {
     this.#server.keepAliveTimeout = 0;
   }
 
-  /** @throws when the socket cannot be made. */
+  /** @throws when the socket cannot be made: `SocketServedError` where another agent has it. */
   static async listen(options: PluginServerOptions): Promise<PluginServer> {
     const server = new PluginServer(options);
     const { socket } = options;
     await mkdir(dirname(socket), { recursive: true });
-    await rm(socket, { force: true });
+    await freeSocketPath(socket);
     await new Promise<void>((resolve, reject) => {
       server.#server.once('error', reject);
       server.#server.listen(socket, () => {

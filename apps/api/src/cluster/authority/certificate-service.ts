@@ -1,8 +1,7 @@
 import { status } from '@grpc/grpc-js';
 import { IssueRequest, IssueResponse, TrustRootResponse } from '@shoal/proto';
 import type { AuthorityAnswer, AuthorityCall } from '@shoal/raft/service';
-import { errorMessage } from '@shoal/runtime';
-import { version } from '../../version.ts';
+import { errorMessage, version } from '@shoal/runtime';
 import type { MembershipOptions } from '../options.ts';
 import { within } from '../within.ts';
 import { GuessLimit } from './guess-limit.ts';

@@ -6,8 +6,7 @@ import {
   requestCertificate,
   tokenPins,
 } from '@shoal/pki';
-import type { Instant } from '@shoal/runtime';
-import { version } from '../../version.ts';
+import { type Instant, version } from '@shoal/runtime';
 import type { MembershipOptions } from '../options.ts';
 import { checkClock, checkTunnelPort, checkVersion } from './preflight.ts';
 import { showRoot } from './trust-root.ts';

@@ -1,2 +1,0 @@
-/** Version of this process, as `Server` headers and `/version` show it. */
-export const version = '0.1.0';
