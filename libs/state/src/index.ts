@@ -136,6 +136,7 @@ export * from './policy.ts';
 export { missingReference, type Reference } from './references.ts';
 export { describeRefusal } from './refusal-text.ts';
 export { sameTask } from './same-task.ts';
+export { isSeenRunning } from './seen-running.ts';
 export * from './spec.ts';
 export { type Restore, State } from './state.ts';
 export { type SubnetBlock, subnetBlocks } from './subnet-blocks.ts';

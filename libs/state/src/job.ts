@@ -1,6 +1,7 @@
 import { matchesConstraints, parseConstraints } from './constraint.ts';
 import { parseSchedule } from './labels/cron.ts';
 import type { JobStatus, Node, Revision, Service, Task } from './objects.ts';
+import { isSeenRunning } from './seen-running.ts';
 import type { ServiceSpec } from './spec.ts';
 import { enforcedErr, isBefore } from './task-state.ts';
 import type { StateView } from './view.ts';
@@ -187,7 +188,7 @@ export function jobCounts(view: StateView, service: Service, spec: ServiceSpec):
   let completed = 0;
   for (const task of view.tasks.byService(service.id)) {
     if (task.jobIteration !== service.jobStatus?.iteration) continue;
-    if (task.status.state === 'running') running += 1;
+    if (isSeenRunning(view, task)) running += 1;
     if (task.status.state === 'complete') completed += 1;
     else if (task.desired === 'complete') live += 1;
   }

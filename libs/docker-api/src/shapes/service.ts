@@ -2,6 +2,7 @@ import { invariant } from '@shoal/runtime';
 import {
   isJob,
   isRunOver,
+  isSeenRunning,
   jobCounts,
   jobRun,
   nextTime,
@@ -150,7 +151,7 @@ function serviceStatus(view: StateView, service: Service, spec: ServiceSpec) {
   let running = 0;
   let wanted = 0;
   for (const task of view.tasks.byService(service.id)) {
-    if (task.status.state === 'running') running += 1;
+    if (isSeenRunning(view, task)) running += 1;
     if (task.desired === 'running') wanted += 1;
   }
   return {

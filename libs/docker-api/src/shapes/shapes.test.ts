@@ -154,6 +154,21 @@ describe('shapes', () => {
     });
   });
 
+  test.each([
+    ['unknown', 1],
+    ['ready', 1],
+    ['disconnected', 1],
+    ['down', 0],
+  ] as const)('a service counts a task that runs on a node that is %s: %i', (nodeState, count) => {
+    const node = state.view.nodes.get('n1');
+    if (node === undefined) throw new Error('no node');
+    const status = { ...node.status, state: nodeState };
+    commit({ op: 'update', table: 'node', object: { ...node, status } });
+    const options = { insertDefaults: false, status: true };
+    const { ServiceStatus } = serviceShape(state.view, resolveService(state.view, 'web'), options);
+    expect(ServiceStatus).toEqual({ RunningTasks: count, DesiredTasks: 2, CompletedTasks: 0 });
+  });
+
   test('a task', () => {
     const { Runtime: _runtime, ...template } = spec.TaskTemplate;
     expect(plain(taskShape(state.view, resolveTask(state.view, 'web.1.t1')))).toEqual({
