@@ -1,7 +1,7 @@
 import { availableParallelism, networkInterfaces } from 'node:os';
 import { type LinkMetrics, linkMetrics } from '@shoal/link';
 import { Engine, parseEngineAddress } from '@shoal/link/proxy';
-import { type Identity, type IdentityState, updateIdentity, watchIdentity } from '@shoal/pki';
+import { type Identity, IdentityFollower, type IdentityState, updateIdentity } from '@shoal/pki';
 import { invariant, type Logger, version } from '@shoal/runtime';
 import { type ProcessContext, runProcess } from '@shoal/runtime/process';
 import { z } from 'zod';
@@ -83,14 +83,11 @@ class Host {
   readonly #networks: NetworkHost;
   readonly #link: LinkParts;
   readonly #imageMetrics: ImageMetrics;
-  readonly #unwatch: () => void;
+  readonly #identity: IdentityFollower;
   #nodeLink: NodeLink | undefined;
   #agent: { readonly agent: Agent; readonly nodeId: string } | undefined;
-  #wanted: IdentityState = { kind: 'none' };
-  #changing: Promise<void> | undefined;
   #reason = 'the host is in no swarm';
   #leaving = false;
-  #stopped = false;
 
   constructor(
     context: Context,
@@ -114,8 +111,12 @@ class Host {
       networks: networks.containers,
       imageNotes: images.notes,
     });
-    const { dataDir } = context.config;
-    this.#unwatch = watchIdentity(dataDir, context.clock, (state) => this.#changed(state));
+    this.#identity = new IdentityFollower({
+      dataDir: context.config.dataDir,
+      clock: context.clock,
+      become: (state) => this.#become(state),
+      onFatal: (error) => context.fail(error),
+    });
   }
 
   get health() {
@@ -128,36 +129,14 @@ class Host {
 
   /** Only who stands by has nothing of a swarm left on this host: the api waits for that. */
   get #idleRole(): 'locked' | 'leaving' | 'standby' {
-    if (this.#wanted.kind === 'locked') return 'locked';
+    if (this.#identity.wanted.kind === 'locked') return 'locked';
     return this.#leaving ? 'leaving' : 'standby';
   }
 
   async stop(): Promise<void> {
-    this.#stopped = true;
-    this.#unwatch();
-    await this.#changing;
+    await this.#identity.stop();
     await this.#endAgent();
     await this.#networks.close();
-  }
-
-  /** Changes are worked off one after the other; of those that come meanwhile the newest counts. */
-  #changed(state: IdentityState): void {
-    this.#wanted = state;
-    if (this.#changing !== undefined || this.#stopped) return;
-    this.#changing = this.#follow().then(
-      () => {
-        this.#changing = undefined;
-      },
-      (error: unknown) => this.#context.fail(error),
-    );
-  }
-
-  async #follow(): Promise<void> {
-    let seen: IdentityState | undefined;
-    while (seen !== this.#wanted && !this.#stopped) {
-      seen = this.#wanted;
-      await this.#become(seen);
-    }
   }
 
   async #become(state: IdentityState): Promise<void> {
@@ -178,7 +157,7 @@ class Host {
     if (this.#store.nodeId !== '' && this.#store.nodeId !== identity?.nodeId) {
       await this.#leave(this.#store.nodeId);
     }
-    if (this.#stopped) return;
+    if (this.#identity.stopped) return;
     if (identity === undefined) this.#networks.standAlone();
     else await this.#begin(identity);
   }
@@ -206,7 +185,7 @@ class Host {
     const { dataDir, runDir } = this.#context.config;
     const update: AgentOptions['updateIdentity'] = (change) => updateIdentity(dataDir, change);
     const networking = await this.#networks.begin(identity);
-    if (this.#stopped) return;
+    if (this.#identity.stopped) return;
     const link = this.#openLink(identity);
     this.#nodeLink = link;
     const images = this.#shareImages(link, log);
@@ -273,11 +252,11 @@ class Host {
     this.#reason = 'removes the containers of the swarm that was left';
     this.#leaving = true;
     const [engine, metrics, store] = [this.#engine, this.#metrics, this.#store];
-    while (!this.#stopped && !(await removeAll(engine, files, nodeId, metrics, store))) {
+    while (!this.#identity.stopped && !(await removeAll(engine, files, nodeId, metrics, store))) {
       logger.warn({ node: nodeId }, 'containers_not_removed');
       await new Promise<void>((resolve) => clock.after(leaveRetryMs, resolve));
     }
-    if (this.#stopped) return;
+    if (this.#identity.stopped) return;
     await this.#networks.remove(nodeId);
     await this.#store.clear();
     this.#leaving = false;

@@ -15,6 +15,7 @@ import {
   updateIdentity,
   writeIdentity,
 } from './identity.ts';
+import { IdentityFollower } from './identity-follower.ts';
 import { writeKeys } from './keys-file.ts';
 import { newSealKey } from './seal.ts';
 import { createFakeCluster, type FakeCluster } from './testing/fake-cluster.ts';
@@ -219,6 +220,58 @@ describe('keys in their old place', () => {
       reason: expect.stringContaining('seal.key is damaged'),
     });
     expect(await readFile(path('node.key'), 'utf8')).toBe(identity.key);
+  });
+});
+
+describe('who follows the identity', () => {
+  /** One step of the work that is under way. */
+  let go: () => void;
+  const done: string[] = [];
+  let follower: IdentityFollower;
+  const failures: unknown[] = [];
+  beforeEach(() => {
+    done.length = 0;
+    failures.length = 0;
+    follower = new IdentityFollower({
+      dataDir,
+      clock: systemClock,
+      become: async (state) => {
+        const { promise, resolve } = Promise.withResolvers<void>();
+        go = resolve;
+        done.push(state.kind === 'complete' ? state.identity.advertiseAddr : state.kind);
+        await promise;
+        if (done.at(-1) === 'bad') throw new Error('it cannot be');
+      },
+      onFatal: (error) => failures.push(error),
+    });
+  });
+  const is = (advertiseAddr: string) => writeIdentity(dataDir, { ...identity, advertiseAddr });
+  const reads = (advertiseAddr: string) =>
+    vi.waitFor(() => expect(follower.wanted).toMatchObject({ identity: { advertiseAddr } }), 8_000);
+
+  test('does one thing after the other, of those that come meanwhile the newest', async () => {
+    await vi.waitFor(() => expect(done).toEqual(['none']), 8_000);
+    await is('10.0.0.1');
+    await reads('10.0.0.1');
+    await is('10.0.0.2');
+    await reads('10.0.0.2');
+    expect(done).toEqual(['none']);
+    go();
+    await vi.waitFor(() => expect(done).toEqual(['none', '10.0.0.2']), 8_000);
+    const stopped = follower.stop();
+    go();
+    await stopped;
+    expect(failures).toEqual([]);
+  });
+
+  test('ends with what cannot be done', async () => {
+    await vi.waitFor(() => expect(done).toEqual(['none']), 8_000);
+    go();
+    await is('bad');
+    await vi.waitFor(() => expect(done).toEqual(['none', 'bad']), 8_000);
+    go();
+    await vi.waitFor(() => expect(failures).toEqual([new Error('it cannot be')]), 8_000);
+    await follower.stop();
   });
 });
 

@@ -42,6 +42,7 @@ export {
   updateIdentity,
   writeIdentity,
 } from './identity.ts';
+export { IdentityFollower } from './identity-follower.ts';
 export { isJoinToken, newJoinToken, sameToken, tokenPins } from './join-token.ts';
 export { isUnlockKey, type Lock, type LogKey, newUnlockKey } from './keys-file.ts';
 export { provenNode, proveRenewal, type RenewalProof } from './renewal-proof.ts';

@@ -1,8 +1,8 @@
 import {
   type CertificateSource,
   type Identity,
+  IdentityFollower,
   type IdentityState,
-  watchIdentity,
 } from '@shoal/pki';
 import type { VoterClient } from '@shoal/raft/client';
 import type { Clock, Logger, Random } from '@shoal/runtime';
@@ -45,16 +45,15 @@ export type HostState =
 /** Follows the host's identity: works while it is that of a manager, stands by while it is not. */
 export class ManagerHost {
   readonly #options: ManagerHostOptions;
-  readonly #unwatch: () => void;
+  readonly #identity: IdentityFollower;
   #active: ActiveSession | undefined;
   #reason = 'the host is in no swarm';
-  #wanted: IdentityState = { kind: 'none' };
-  #changing: Promise<void> | undefined;
-  #stopped = false;
 
   constructor(options: ManagerHostOptions) {
     this.#options = options;
-    this.#unwatch = watchIdentity(options.dataDir, options.clock, (state) => this.#changed(state));
+    const { dataDir, clock, onFatal } = options;
+    const become = (state: IdentityState): Promise<void> => this.#become(state);
+    this.#identity = new IdentityFollower({ dataDir, clock, become, onFatal });
   }
 
   get state(): HostState {
@@ -65,30 +64,8 @@ export class ManagerHost {
   }
 
   async stop(): Promise<void> {
-    this.#stopped = true;
-    this.#unwatch();
-    await this.#changing;
+    await this.#identity.stop();
     await this.#end('the process ends');
-  }
-
-  /** Changes are worked off one after the other; of those that come meanwhile the newest counts. */
-  #changed(state: IdentityState): void {
-    this.#wanted = state;
-    if (this.#changing !== undefined || this.#stopped) return;
-    this.#changing = this.#follow().then(
-      () => {
-        this.#changing = undefined;
-      },
-      (error: unknown) => this.#options.onFatal(error),
-    );
-  }
-
-  async #follow(): Promise<void> {
-    let seen: IdentityState | undefined;
-    while (seen !== this.#wanted && !this.#stopped) {
-      seen = this.#wanted;
-      await this.#become(seen);
-    }
   }
 
   async #become(state: IdentityState): Promise<void> {
@@ -106,7 +83,7 @@ export class ManagerHost {
     const { identity } = state;
     if (this.#active?.continuesAs(identity) === true) return this.#active.renew(identity);
     await this.#end('the identity changed');
-    if (this.#stopped) return;
+    if (this.#identity.stopped) return;
     this.#active = new ActiveSession(this.#options, identity);
     logger.info({ node: identity.nodeId, voter: identity.logAddr }, 'manager_session_began');
   }
