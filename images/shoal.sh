@@ -6,7 +6,7 @@
 #   shoal-<app>           one for each folder of deploy/images
 # With --host also what the end-to-end tests use as a machine:
 #   shoal-host            Debian with an engine of its own and all of the above
-# Usage: images/shoal.sh [--host] [docker host, such as unix:///var/run/docker.sock]
+# Usage: images/shoal.sh [--host] [docker host, such as unix:///var/run/docker.sock; else DOCKER_HOST]
 # Wants the bundles to be built; what is there and up to date is left alone.
 set -eu
 

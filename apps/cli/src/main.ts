@@ -172,7 +172,10 @@ shoal
 shoal
   .command('images')
   .description('make the container images of the processes, which deploy/compose runs')
-  .argument('[engine]', 'for example unix:///var/run/docker.sock, which is the default')
+  .argument(
+    '[engine]',
+    'unix:///var/run/docker.sock, for example; else DOCKER_HOST, else the default',
+  )
   .action(async (engine: string | undefined) => {
     process.exitCode = await images(root, engine);
   });

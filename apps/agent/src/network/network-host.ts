@@ -81,8 +81,9 @@ export class NetworkHost {
   }
 
   /**
-   * A host that cannot have overlay networks runs all other tasks.
-   * @throws {SocketServedError} where another agent of this host has them.
+   * A host that cannot have overlay networks runs all other tasks; it may be that an agent with another data
+   * directory has the engine's driver.
+   * @throws {SocketServedError} where another agent has this data directory, and so is this node.
    */
   static async open(options: NetworkHostOptions): Promise<NetworkHost> {
     const host = new NetworkHost(options);
@@ -91,7 +92,7 @@ export class NetworkHost {
       host.#server = await FeedServer.listen(socket, host.#feed, (name) => host.#announce(name));
       await host.#openDriver();
     } catch (error) {
-      if (error instanceof SocketServedError) throw error;
+      if (host.#server === undefined && error instanceof SocketServedError) throw error;
       options.logger.error({ reason: errorMessage(error) }, 'networks_unavailable');
     }
     return host;

@@ -1,8 +1,12 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { nodeEnvironment, nodeFlags } from '@shoal/runtime/process';
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
+import { parse } from 'yaml';
+import { z } from 'zod';
 import { buildOf, otherBuilds } from './build.ts';
 import { type HostConfig, hostArguments, hostFlags, readHostConfig } from './config.ts';
 import { hostPlan, processNames, programOf } from './plan.ts';
@@ -126,8 +130,64 @@ test.each([...processNames])('the image of %s runs Node.js as the supervisor doe
     expect(variables).toContain(`${variable}=${value}`);
 });
 
+const root = join(import.meta.dirname, '../../../..');
+
+describe('the health check of an image', () => {
+  const gone = 2 ** 22 + 1;
+
+  async function check(
+    records: readonly { readonly pid: number; readonly admin: string | null }[],
+  ): Promise<{ readonly code: number | null; readonly said: string }> {
+    const runDir = mkdtempSync(join(tmpdir(), 'shoal-ready-'));
+    onTestFinished(() => rmSync(runDir, { recursive: true }));
+    for (const [at, record] of records.entries())
+      writeFileSync(join(runDir, `${at}.json`), JSON.stringify(record));
+    const script = join(root, 'deploy/images/node/ready.mjs');
+    const env = { ...process.env, SHOAL_RUN_DIR: runDir };
+    return new Promise((resolve) => {
+      const child = execFile(process.execPath, [script], { env }, (_error, said) =>
+        resolve({ code: child.exitCode, said }),
+      );
+    });
+  }
+
+  test.each([
+    [200, 0],
+    [503, 1],
+  ])('says what its process says: %i', async (status, code) => {
+    const server = createServer((request, response) => {
+      response.writeHead(status).end(request.url);
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => void server.close());
+    const address = server.address();
+    const port = typeof address === 'object' ? address?.port : 0;
+    const outcome = await check([
+      { pid: gone, admin: null },
+      { pid: process.pid, admin: `127.0.0.1:${port}` },
+    ]);
+    expect(outcome).toEqual({ code, said: '/readyz\n' });
+  });
+  test('is content with a process that shows no health', async () => {
+    const outcome = await check([{ pid: process.pid, admin: null }]);
+    expect(outcome).toEqual({ code: 0, said: 'no health is shown\n' });
+  });
+  test('finds fault where no process of its own is there', async () => {
+    const outcome = await check([{ pid: gone, admin: null }]);
+    expect(outcome).toMatchObject({ code: 1 });
+    expect(outcome.said).toMatch(/^no process of this container has published its address in /);
+  });
+});
+
+const composeFile = z.object({
+  services: z.record(
+    z.string(),
+    z.object({ environment: z.record(z.string(), z.string().nullable()) }),
+  ),
+});
+
 describe.each(['manager', 'worker'])('the compose file of a %s', (kind) => {
-  const file = join(import.meta.dirname, '../../../../deploy/compose', `${kind}.yml`);
+  const file = join(root, 'deploy/compose', `${kind}.yml`);
   const text = readFileSync(file, 'utf8');
   const runDir = '$' + '{SHOAL_RUN_DIR:-/run/shoal}';
   /** What the line of a service's block, or of a list it takes over, says of each service. */
@@ -148,6 +208,31 @@ describe.each(['manager', 'worker'])('the compose file of a %s', (kind) => {
   test('shares the memory of the host with those that keep secrets there', () => {
     const sharing = services.filter((name) => blockOf(name).includes('- /dev/shm:/dev/shm\n'));
     expect(sharing).toEqual(kind === 'manager' ? services : ['agent']);
+  });
+  test('passes on what the documents name', () => {
+    const documents = ['README.md', 'deploy/README.md', ...globSync('docs/*.md', { cwd: root })];
+    const named = documents.flatMap((path) => [
+      ...readFileSync(join(root, path), 'utf8').matchAll(/SHOAL_[A-Z_]+/g),
+    ]);
+    // Of one replica: a file of the user's own says them for one service.
+    const others = ['SHOAL_INSTANCE'];
+    const variables = new Set(named.map(([name]) => name).filter((one) => !others.includes(one)));
+    expect(variables).toContain('SHOAL_IMAGE_SHARE_RATE');
+    const found = composeFile.parse(parse(text, { merge: true })).services;
+    const passed = (service: string): readonly string[] =>
+      Object.keys(found[service]?.environment ?? {});
+    for (const variable of variables) {
+      const flag = variable
+        .replace(/^SHOAL_/, '')
+        .toLowerCase()
+        .replace(/_[a-z]/g, ([, letter = '']) => letter.toUpperCase());
+      const main = (service: string): string =>
+        readFileSync(join(root, 'apps', service, 'src/main.ts'), 'utf8');
+      const takers = services.filter((one) => main(one).includes(`\n  ${flag}: `));
+      for (const taker of takers) expect(passed(taker), taker).toContain(variable);
+      const isUsed = services.some((one) => passed(one).includes(variable));
+      expect(isUsed || text.includes(`- $\{${variable}:-`), variable).toBe(true);
+    }
   });
   test('lets the api see who is in the group docker', () => {
     expect(blockOf('api')).toContain('- /etc/group:/etc/group:ro\n');
