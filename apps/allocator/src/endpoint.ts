@@ -114,7 +114,7 @@ function networksInOrder(
 ): Iterable<string> {
   const ids = new Set(kept.map(({ networkId }) => networkId));
   const ingress = view.networks.ingress?.id;
-  if (ingress !== undefined && attached.includes(ingress)) ids.add(ingress);
+  if (ingress !== undefined) ids.add(ingress);
   for (const id of attached) ids.add(id);
   return ids;
 }

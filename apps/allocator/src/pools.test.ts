@@ -116,6 +116,11 @@ describe('a network with wishes', () => {
     expect(subnets(view, 'a')).toEqual(['10.5.0.0/16 10.5.3.4 4096', 'fd00::/48 fd00::1 4096']);
   });
 
+  it('gets one of each family that it names no subnet of', () => {
+    const { view } = new FakeSwarm().write(subnet('a', 'fd01::/64', { EnableIPv6: true }));
+    expect(subnets(view, 'a')).toEqual(['fd01::/64 fd01::1 4096', '10.0.0.0/24 10.0.0.1 4096']);
+  });
+
   it('gives addresses of its range only, and nobody its reserved ones', () => {
     const { view } = new FakeSwarm().write(
       asking('a', {
@@ -130,6 +135,22 @@ describe('a network with wishes', () => {
       (id) => view.tasks.get(id)?.networks?.[0]?.addresses,
     );
     expect(addresses).toEqual([['10.5.9.0/16'], ['10.5.9.1/16'], ['10.5.9.3/16'], undefined]);
+  });
+
+  it('has a range of its own in each subnet', () => {
+    const first = { Subnet: '10.5.0.0/24', IPRange: '10.5.0.4/30' };
+    const second = { Subnet: '10.6.0.0/24', IPRange: '10.6.0.8/30' };
+    const ids = ['1', '2', '3', '4', '5', '6', '7', '8'];
+    const { view } = new FakeSwarm().write(
+      asking('a', first, { ...second, AuxAddresses: { router: '10.6.0.9' } }),
+      ...service('web', { networks: ['a'], mode: 'dnsrr' }),
+      ...ids.map((id) => task(id, 'web')),
+    );
+    expect(ids.map((id) => view.tasks.get(id)?.networks?.[0]?.addresses[0])).toEqual([
+      ...[4, 5, 6, 7].map((last) => `10.5.0.${last}/24`),
+      ...[8, 10, 11].map((last) => `10.6.0.${last}/24`),
+      undefined,
+    ]);
   });
 
   it('is full when its range is, whatever containers have beside it', () => {

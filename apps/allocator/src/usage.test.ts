@@ -22,6 +22,16 @@ describe('a network that fills up', () => {
     expect(told).toHaveLength(2);
   });
 
+  it('is told of by an allocator that takes over', () => {
+    const told: Filling[] = [];
+    const swarm = new FakeSwarm().write(
+      subnet('a', '10.1.0.0/30'),
+      ...service('web', { networks: ['a'] }),
+    );
+    swarm.restart([], createAllocator({ onFilling: (filling) => told.push(filling) }));
+    expect(told).toEqual([{ network: 'name of a', subnets: '10.1.0.0/30', used: 2, size: 2 }]);
+  });
+
   it('is seen in the metric', async () => {
     const registry = new Registry();
     const usage = new UsageMetric();

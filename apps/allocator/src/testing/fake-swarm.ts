@@ -10,11 +10,12 @@ const stepsMax = 50;
 /** A state, an allocator at work on it, and whoever else writes. */
 export class FakeSwarm {
   readonly #state = new State();
-  readonly #stage: Stage;
+  #stage: Stage;
   readonly #seen: StateView;
   #now = now;
   #changes: AppliedChange[] = [];
   #due = new Set<string>();
+  #everything = false;
   /** What somebody writes after the next step has decided and before that is written. */
   between: (() => readonly Change[]) | undefined;
 
@@ -48,16 +49,33 @@ export class FakeSwarm {
     return outcome;
   }
 
+  /** The allocator ends, somebody writes the changes, and another one begins, which looks at everything. */
+  restart(changes: readonly Change[] = [], stage: Stage = createAllocator()): this {
+    const outcomes = changes.length > 0 ? this.#apply([changes]) : [];
+    if (outcomes.some(({ kind }) => kind === 'refused'))
+      throw new Error(`refused: ${JSON.stringify(outcomes)}`);
+    this.#stage = stage;
+    this.#changes = [];
+    this.#everything = true;
+    return this.rest();
+  }
+
   rest(): this {
-    for (let steps = 0; this.#changes.length > 0 || this.#due.size > 0; steps += 1) {
+    for (let steps = 0; this.#hasWork; steps += 1) {
       if (steps === stepsMax) throw new Error('the allocator is restless');
       this.#step();
     }
     return this;
   }
 
+  get #hasWork(): boolean {
+    return this.#everything || this.#changes.length > 0 || this.#due.size > 0;
+  }
+
   #step(): void {
-    const changed: ChangeSet = { everything: false, changes: this.#changes, due: this.#due };
+    const everything = this.#everything;
+    const changed: ChangeSet = { everything, changes: this.#changes, due: this.#due };
+    this.#everything = false;
     this.#changes = [];
     this.#due = new Set();
     const keys: string[] = [];

@@ -71,6 +71,20 @@ test('an attachment whose address does not come is given up and leaves nothing',
   expect(swarm.log.view.attachments.size).toBe(0);
 });
 
+test('an attachment that cannot have an address is told why, and leaves nothing', async () => {
+  const dispatcher = swarm.start();
+  const request = { networkId: 'net', attachmentId: '', name: '', wanted: '10.0.1.11' };
+  const answer = dispatcher.networks.attach('n1', request);
+  await settle();
+  const [attachment] = swarm.log.view.attachments.byNode('n1');
+  if (attachment === undefined) throw new Error('no attachment');
+  const problem = 'address 10.0.1.11 is taken';
+  swarm.log.write([{ op: 'update', table: 'attachment', object: { ...attachment, problem } }]);
+  expect((await answer).problem).toBe(problem);
+  await swarm.advance(500);
+  expect(swarm.log.view.attachments.size).toBe(0);
+});
+
 const held = { networkId: 'net', attachmentId: 'a'.repeat(25), name: 'box', wanted: '10.0.1.77' };
 
 test('a container whose attachment was given up gets its own again, with the address it has', async () => {

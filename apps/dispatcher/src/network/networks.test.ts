@@ -103,16 +103,14 @@ test('an assignment says how the task is in its networks, again when that change
   host.forget();
   swarm.move('a', 'accepted');
   expect(host.assignments).toEqual([]);
-  const service = swarm.log.view.services.get('s');
-  if (service === undefined) throw new Error('no service');
-  const virtualIps = [{ networkId: 'net', addr: '10.0.1.8/24' }];
-  const endpoint = { ...service.endpoint, virtualIps };
-  swarm.log.write([{ op: 'update', table: 'service', object: { ...service, endpoint } }]);
+  swarm.giveVirtualIp('10.0.1.8/24');
   const [again] = host.assignments;
   expect(again?.networks?.[0]?.record.service?.virtualIps).toEqual(['10.0.1.8']);
 });
 
 test('a host that serves something else is told all after a grace, and is counted', async () => {
+  // The host sends no heartbeats.
+  swarm.addCluster(86_400);
   swarm.addTask('a', 11, 'n1');
   swarm.addTask('b', 12, 'n2');
   const dispatcher = swarm.start();
@@ -132,6 +130,9 @@ test('a host that serves something else is told all after a grace, and is counte
   expect(host.records?.map(({ endpointId }) => endpointId)).toEqual(['a', 'b']);
   host.serves([{ names: swarm.right() }]);
   await swarm.advance(5 * driftGraceMs);
+  expect(host.told).toEqual(['net']);
+  host.serves([{ names: 'stale' }]);
+  await swarm.advance(driftGraceMs - 2 * stepMs);
   expect(host.told).toEqual(['net']);
 });
 
@@ -261,6 +262,17 @@ test('says for people what hosts serve beside what the log implies', async () =>
   expect(drift?.networks[0]?.differsMs).toBeGreaterThanOrEqual(500);
   expect(drift?.networks[0]?.implied?.names).toBe(swarm.right());
   expect(dispatcher.networks.verify('other')[0]?.networks).toEqual([]);
+});
+
+test('a service with another virtual address is to be served by that', async () => {
+  swarm.addTask('a', 11, 'n1');
+  const dispatcher = swarm.start();
+  await new FakeHost('n1').register(dispatcher);
+  const implied = () => dispatcher.networks.verify('net')[0]?.networks[0]?.implied;
+  const before = implied();
+  swarm.giveVirtualIp('10.0.1.8/24');
+  expect(implied()?.names).toBe(swarm.right());
+  expect(implied()?.balancer).not.toBe(before?.balancer);
 });
 
 test('nobody is to be served on a host that is down', async () => {

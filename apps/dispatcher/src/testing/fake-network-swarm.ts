@@ -81,6 +81,14 @@ export class NetworkSwarm {
     ]);
   }
 
+  /** The service's only virtual address. */
+  giveVirtualIp(addr: string): void {
+    const service = this.log.view.services.get('s');
+    if (service === undefined) throw new Error('no service');
+    const endpoint = { ...service.endpoint, virtualIps: [{ networkId: 'net', addr }] };
+    this.log.write([{ op: 'update', table: 'service', object: { ...service, endpoint } }]);
+  }
+
   addNode(id: string): void {
     const object: Node = {
       id,

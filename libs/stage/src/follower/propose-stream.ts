@@ -316,8 +316,9 @@ export class ProposeStream {
     else this.#sayAgain(parts, []);
   }
 
+  /** A question is asked until there is an answer, or nobody waits for it any more. */
   #say(waiters: readonly ReadWaiter[], answer: Parameters<ReadWaiter['answer']>[0]): void {
-    if (answer.kind === 'index' || !isPassing(answer)) {
+    if (answer.kind === 'index') {
       for (const waiter of waiters) waiter.answer(answer);
       return;
     }

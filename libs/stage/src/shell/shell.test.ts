@@ -2,6 +2,7 @@ import { type Clock, type Instant, InvariantError, silentLogger } from '@shoal/r
 import type { Change, StateView } from '@shoal/state';
 import { Registry } from 'prom-client';
 import { afterEach, describe, expect, test } from 'vitest';
+import type { ProposalResult } from '../replica.ts';
 import type { ChangeSet, Decision, Stage } from '../stage.ts';
 import { FakeRandom } from '../testing/fake-random.ts';
 import { FakeClock, FakeLease, FakeLog, type FakeReplica, settle } from '../testing/index.ts';
@@ -24,6 +25,8 @@ class Scene {
   readonly registry = new Registry();
   readonly steps: ChangeSet[] = [];
   readonly fatal: unknown[] = [];
+  /** Warnings and errors. */
+  readonly said: object[] = [];
   readonly running: RunningStage[] = [];
 
   /** By how much more the clock shows by which the log stamps its entries. */
@@ -59,13 +62,14 @@ class Scene {
         return step(view, changed, now, mine);
       },
     };
+    const say = (fields: object, event: string) => this.said.push({ event, ...fields });
     const running = runStage({
       stage,
       replica,
       lease,
       clock,
       random,
-      logger: silentLogger,
+      logger: { ...silentLogger, warn: say, error: say },
       metrics: instance === '0' ? stageMetrics(this.registry, 'scheduler') : undefined,
       onFatal: (error) => this.fatal.push(error),
     });
@@ -175,6 +179,32 @@ describe('the shell', () => {
     expect(scene.log.view.nodes.get('x')).toBeDefined();
     expect(scene.steps.at(-1)?.changes.map((change) => change.id)).toEqual(['x']);
   });
+
+  test.each(['too-large', 'malformed'] as const)(
+    'of transactions of which one is %s the others are written, without a pause',
+    async (code) => {
+      scene = new Scene();
+      const ids = Array.from({ length: 16 }, (_, at) => `n${at}`);
+      const { stage, replica } = scene.start(function* (view, changed) {
+        if (!changed.everything) return;
+        for (const id of ids) {
+          const changes = [nodeChange(view, id, 'made')];
+          yield { kind: 'transaction', key: id, reason: id === 'n7' ? 'unfit' : 'fit', changes };
+        }
+      });
+      const propose = replica.propose.bind(replica);
+      const message = 'one of them is unfit';
+      replica.propose = (all): Promise<ProposalResult> =>
+        all.some(({ reason }) => reason === 'unfit')
+          ? Promise.resolve({ kind: 'failed', code, message })
+          : propose(all);
+      await settle();
+      const made = ids.filter((id) => scene.log.view.nodes.get(id) !== undefined);
+      expect(made).toEqual(ids.filter((id) => id !== 'n7'));
+      expect(scene.said).toEqual([{ event: 'stage_unfit', key: 'n7', code, reason: message }]);
+      expect(stage.health).toMatchObject({ ready: true, waitingFor: '' });
+    },
+  );
 
   test('under a stale lease it claims a new one and looks at everything', async () => {
     scene = new Scene(() => 10);
