@@ -4,6 +4,7 @@ import { isBefore, isTerminal } from '@shoal/state';
 import { turnsOf } from './drain/turns.ts';
 import { isOverCommitted } from './enforce/enforce.ts';
 import { isDrained, isOnLostNode, isUnreachable } from './node-fitness.ts';
+import { findsNoNode } from './update/progress.ts';
 
 /** What the changes may give something to do. Says too much rather than too little. */
 export interface Concerned {
@@ -98,13 +99,19 @@ function concerns(view: StateView, before: Task | undefined, after: Task | undef
   // Whether a task of an older revision may stay can depend on its node.
   if (before?.nodeId !== after.nodeId)
     if (isOnLostNode(view, after) || after.revision !== service.revision) return true;
+  if (before !== undefined && findsNoNode(before) !== findsNoNode(after))
+    return isUpdating(view, after);
   if (before !== undefined && isBefore(after.status.state, 'running')) return false;
   return before !== undefined ? isAwaited(view, after) : hasMates(view, after);
 }
 
 function isAwaited(view: StateView, task: Task): boolean {
-  const state = view.services.get(task.serviceId)?.updateStatus?.state;
-  return state === 'updating' || state === 'rollback_started' || hasMates(view, task);
+  return isUpdating(view, task) || hasMates(view, task);
+}
+
+function isUpdating(view: StateView, { serviceId }: Task): boolean {
+  const state = view.services.get(serviceId)?.updateStatus?.state;
+  return state === 'updating' || state === 'rollback_started';
 }
 
 function hasMates(view: StateView, task: Task): boolean {

@@ -49,6 +49,31 @@ export function isReplaced({ revision }: Subject, task: Task): boolean {
   return task.revision !== revision.number && task.desired !== 'remove';
 }
 
+/** Whether the update stopped something in the slot that had run, or is to when the new task runs. */
+export function tookPlace(subject: Subject, { tasks }: Slot): boolean {
+  return tasks.some((task) => {
+    if (!isReplaced(subject, task)) return false;
+    if (isLive(task)) return hadNode(task);
+    return task.status.startedAt !== undefined && task.meta.updatedAt >= subject.changedAt;
+  });
+}
+
+/** Whether a task that the update made runs in the slot. */
+export function runsAnew(subject: Subject, slot: Slot): boolean {
+  return liveTasks(slot).some(
+    (task) => task.status.state === 'running' && isMadeByUpdate(subject, task),
+  );
+}
+
+export function hadNode({ status }: Task): boolean {
+  return !isBefore(status.state, 'assigned');
+}
+
+/** Waits for a node or what else it takes to be placed, was looked at, and says why. */
+export function findsNoNode(task: Task): boolean {
+  return !hadNode(task) && task.status.err !== '';
+}
+
 function settledTime(made: readonly Task[]): Instant | undefined {
   const times = made.flatMap((task) => settledBy(task) ?? []);
   if (times.length > 0) return Math.min(...times) as Instant;

@@ -4,7 +4,15 @@ import type { Subject } from '../subject.ts';
 import { newTask } from '../task.ts';
 import { lastWatchMs, type Pace, paceOf } from './config.ts';
 import { failureOf } from './failures.ts';
-import { isAdded, progressOf, type SlotProgress } from './progress.ts';
+import {
+  findsNoNode,
+  hadNode,
+  isAdded,
+  progressOf,
+  runsAnew,
+  type SlotProgress,
+  tookPlace,
+} from './progress.ts';
 import { begin, complete, pause, rollBack } from './status.ts';
 
 /**
@@ -25,9 +33,9 @@ export function update(subject: Subject, slots: readonly Slot[]): void {
     begin(subject);
     return;
   }
-  const busy = progress.filter((one) => isBusy(subject, pace, one)).length;
+  const busy = countBusy(subject, pace, progress);
   const free = pace.parallelism === 0 ? waiting.length : Math.max(0, pace.parallelism - busy);
-  const next = waiting.filter(({ slot }) => !isTouched(subject, slot)).slice(0, free);
+  const next = inTurn(waiting.filter(({ slot }) => !isTouched(subject, slot))).slice(0, free);
   for (const { slot } of next) replaceTasks(subject, slot, pace.order);
   if (running && waiting.length === 0 && busy === 0) finish(subject, pace, progress);
 }
@@ -42,17 +50,39 @@ function stopIfFailed(subject: Subject, pace: Pace, progress: readonly SlotProgr
   return true;
 }
 
-function isTouched({ plan }: Subject, { tasks }: Slot): boolean {
-  return tasks.some((task) => plan.isTouched(task));
+function isTouched({ plan }: Subject, slot: Slot): boolean {
+  return plan.hasCreated(slot) || slot.tasks.some((task) => plan.isTouched(task));
+}
+
+/** First those that have no node: what they take of the room that others then give up is of the new revision. */
+function inTurn(waiting: readonly SlotProgress[]): readonly SlotProgress[] {
+  const has = ({ slot }: SlotProgress): boolean => liveTasks(slot).some(hadNode);
+  return [...waiting.filter((one) => !has(one)), ...waiting.filter(has)];
+}
+
+/**
+ * Slots that count against the parallelism. Where another slot's task took the room that one had to give, as
+ * many run as before: those two are even.
+ */
+function countBusy(subject: Subject, pace: Pace, progress: readonly SlotProgress[]): number {
+  const busy = progress.filter((one) => isBusy(subject, pace, one));
+  const starved = busy.filter(({ first }) => first !== undefined && findsNoNode(first));
+  if (starved.length === 0) return busy.length;
+  const gained = progress.filter(
+    (one) => !busy.includes(one) && runsAnew(subject, one.slot) && !tookPlace(subject, one.slot),
+  );
+  return busy.length - Math.min(starved.length, gained.length);
 }
 
 /**
  * Counts against the parallelism: a new task that has not run yet, or ran less than the delay ago. Not one
- * that the update only added: it may have to wait for the room that the others make.
+ * that the update only added: it may have to wait for the room that the others make. Nor one that finds no
+ * node, where there was none before: nobody misses it, and the others may be in need of the update.
  */
 function isBusy(subject: Subject, pace: Pace, one: SlotProgress): boolean {
   if (one.waits) return isTouched(subject, one.slot);
   if (one.first === undefined || isAdded(subject, one.slot)) return false;
+  if (findsNoNode(one.first) && !tookPlace(subject, one.slot)) return false;
   if (one.settledAt === undefined) return true;
   const free = (one.settledAt + pace.delayMs) as Instant;
   if (free <= subject.now) return false;
@@ -64,7 +94,7 @@ function replaceTasks(subject: Subject, slot: Slot, order: Pace['order']): void 
   const { revision, view, plan, now } = subject;
   const old = liveTasks(slot);
   const seed = `update of ${slot.tasks.map(({ id }) => id).join()}/${view.index}`;
-  if (order === 'start-first' && old.length > 0)
+  if (order === 'start-first' && old.some(hadNode))
     plan.create('update: start first', newTask(revision, slot, 'running', seed, now));
   else plan.replace('update: stop first', old, newTask(revision, slot, 'ready', seed, now));
 }
