@@ -3,7 +3,7 @@ import type { HostNetwork } from '@shoal/overlay';
 import type { KernelCommands } from '@shoal/overlay/kernel';
 import type { Logger } from '@shoal/runtime';
 import type { DesiredNetwork } from '../desired/desired.ts';
-import { type Flow, forgetFlows } from '../kernel/connections.ts';
+import { type Flow, flowsForgottenMax, forgetFlows } from '../kernel/connections.ts';
 import { applyRules } from '../nftables/backend.ts';
 import { allowForwarding, forbidForwarding } from './forwarding.ts';
 import { ensureLeg, type LegPlan, removeLeg } from './leg.ts';
@@ -36,6 +36,8 @@ export class HostLink {
   /** What the host's table has; undefined when it may have anything. */
   #written: HostPorts | undefined;
   #linked = false;
+  /** Of former changes, for want of the tool. */
+  #toForget: readonly Flow[] = [];
   #portProblems: readonly string[] = [];
   #problem: string | undefined;
   #tail: Promise<void> = Promise.resolve();
@@ -87,6 +89,7 @@ export class HostLink {
       this.#published = undefined;
       this.#written = undefined;
       this.#linked = false;
+      this.#toForget = [];
       this.#portProblems = [];
       this.#problem = undefined;
       await ports.hold([]);
@@ -127,8 +130,17 @@ export class HostLink {
     }
     this.#written = ports;
     this.#linked = true;
-    this.#problem = await allowForwarding(commands, host, plan.hostDevice, ipv6);
-    this.#problem ??= await forgetFlows(commands, host, startedFlows(before ?? noPorts, ports));
+    const forgotten = await this.#forget(changedFlows(before ?? noPorts, ports));
+    this.#problem = (await allowForwarding(commands, host, plan.hostDevice, ipv6)) ?? forgotten;
+  }
+
+  /** What cannot be forgotten now is tried again with the next change or look. */
+  async #forget(changed: readonly Flow[]): Promise<string | undefined> {
+    const { commands, host } = this.#options;
+    this.#toForget = [...this.#toForget, ...changed].slice(-flowsForgottenMax);
+    const problem = await forgetFlows(commands, host, this.#toForget);
+    if (problem === undefined) this.#toForget = [];
+    return problem;
   }
 
   async #readTable(): Promise<HostPorts | undefined> {
@@ -170,18 +182,25 @@ function sorted({ v4, v6 }: HostPorts): readonly (readonly string[])[] {
   return [v4, v6].map((ports) => ports.map(portText).sort());
 }
 
-/** UDP flows to a port that began before it was published must find the way as well. */
-function startedFlows(before: HostPorts, now: HostPorts): readonly Flow[] {
-  const flows: Flow[] = [];
-  for (const [family, had, has] of [
-    [4, before.v4, now.v4],
-    [6, before.v6, now.v6],
-  ] as const) {
-    const known = new Set(had.map(portText));
-    for (const each of has) {
-      if (each.protocol !== 'udp' || known.has(portText(each))) continue;
-      flows.push({ kind: 'front', protocol: 'udp', port: each.port, family });
-    }
-  }
-  return flows;
+/**
+ * UDP flows to a port that began before it was published must find the way as well; those to one that no longer
+ * is must come to whoever has it on the host now, and would go the old way for as long as their client sends.
+ */
+function changedFlows(before: HostPorts, now: HostPorts): readonly Flow[] {
+  const flowsOf = (
+    family: 4 | 6,
+    one: readonly PublishedPort[],
+    other: readonly PublishedPort[],
+  ) => {
+    const known = new Set(other.map(portText));
+    return one
+      .filter((each) => each.protocol === 'udp' && !known.has(portText(each)))
+      .map(({ port }): Flow => ({ kind: 'front', protocol: 'udp', port, family }));
+  };
+  return [
+    ...flowsOf(4, now.v4, before.v4),
+    ...flowsOf(4, before.v4, now.v4),
+    ...flowsOf(6, now.v6, before.v6),
+    ...flowsOf(6, before.v6, now.v6),
+  ];
 }

@@ -2,7 +2,7 @@ import type { KernelCommands } from '@shoal/overlay/kernel';
 import type { Protocol } from '../desired/balancing.ts';
 
 /** Entries of one change that are looked for one by one; beyond it idle ones time out by themselves. */
-const flowsForgottenMax = 256;
+export const flowsForgottenMax = 256;
 
 /** Flows that the kernel must no longer translate as it did. */
 export type Flow =
