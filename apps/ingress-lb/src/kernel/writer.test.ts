@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { desiredNetwork } from '../desired/desired.ts';
 import { defaultLeg, innerEnd } from '../host/leg.ts';
-import { tableOf, taskOf } from '../testing/records.ts';
+import { serviceOf, tableOf, taskOf } from '../testing/records.ts';
 import { staleFlows } from './writer.ts';
 
 const options = { leg: innerEnd(defaultLeg), unsteered: new Set<string>() };
@@ -34,4 +34,21 @@ test('UDP that came too early begins anew', () => {
   expect(staleFlows(balancingOf(task(11, false)), balancingOf(task(11)))).toEqual([
     { kind: 'front', protocol: 'udp', address: '10.0.1.2', family: 4 },
   ]);
+});
+
+test.each([
+  ['udp', 53, 5353, [{ kind: 'front', protocol: 'udp', port: 514, family: 4 }]],
+  ['udp', 53, 53, []],
+  // Connections that are open go on to where they went.
+  ['tcp', 53, 5353, []],
+] as const)('%s whose service goes from its tasks’ port %i to %i', (protocol, old, now, flows) => {
+  const balancing = (target: number) => {
+    const ports = [{ protocol, publishedPort: 514, targetPort: target }];
+    const service = serviceOf({ virtualIps: [], ports });
+    return desiredNetwork(
+      tableOf([taskOf(11, { service, addresses: ['10.0.1.11'] })], { ingress: true }),
+      options,
+    ).balancing;
+  };
+  expect(staleFlows(balancing(old), balancing(now))).toEqual(flows);
 });

@@ -2,6 +2,7 @@ import type { HostNetwork } from '@shoal/overlay';
 import type { KernelCommands } from '@shoal/overlay/kernel';
 import type { Clock, Logger, Timer } from '@shoal/runtime';
 import {
+  type Backend,
   type Balancing,
   backendAddresses,
   emptyBalancing,
@@ -211,7 +212,8 @@ function sameTexts(a: readonly string[], b: readonly string[]): boolean {
 
 /**
  * Flows that must find a new way: all to backends that are gone; those of UDP, which know no end, also to
- * backends that only drain; and those of UDP that began before their service had anybody.
+ * backends that only drain; those of UDP that began before their service had anybody, and those to a port of a
+ * backend that the service left for another.
  */
 export function staleFlows(have: Balancing, want: Balancing): readonly Flow[] {
   const [open, stillOpen] = [backendAddresses(openOnly(have)), backendAddresses(openOnly(want))];
@@ -224,8 +226,9 @@ export function staleFlows(have: Balancing, want: Balancing): readonly Flow[] {
     }
   }
   const before = openOnly(have).servers;
-  for (const [key, { front }] of openOnly(want).servers) {
-    if (before.has(key)) continue;
+  for (const [key, { front, backends }] of openOnly(want).servers) {
+    const left = before.get(key);
+    if (left !== undefined && !hasLeftPort(left.backends, backends, stillOpen)) continue;
     if (front.kind === 'address') {
       const family = front.address.includes(':') ? 6 : 4;
       flows.push({ kind: 'front', protocol: 'udp', address: front.address, family });
@@ -234,4 +237,15 @@ export function staleFlows(have: Balancing, want: Balancing): readonly Flow[] {
     }
   }
   return flows;
+}
+
+function hasLeftPort(
+  before: readonly Backend[],
+  now: readonly Backend[],
+  stillOpen: ReadonlySet<string>,
+): boolean {
+  return before.some(
+    ({ address, port }) =>
+      stillOpen.has(address) && !now.some((one) => one.address === address && one.port === port),
+  );
 }
