@@ -123,7 +123,8 @@ describe('an answer', () => {
     expect(outcomes).toEqual(['truncated', 'answered']);
     expect(server.heard.map(({ over }) => over)).toEqual(['udp', 'tcp']);
     // 120 addresses are too many for a client without EDNS.
-    expect(told(forwarded)).toMatchObject({ flag_tc: true, answers: [] });
+    expect(told(forwarded).flag_tc).toBe(true);
+    expect(told(forwarded).answers?.length).toBeLessThan(120);
     if (forwarded.kind !== 'reply') throw new Error(forwarded.kind);
     const whole = decode(replyFor(forwarded.reply, query, 'tcp', 0));
     expect(whole.answers).toHaveLength(120);

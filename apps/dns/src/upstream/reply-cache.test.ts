@@ -7,7 +7,14 @@ import type { UpstreamReply } from './upstream-reply.ts';
 const at = (ms: number): Monotonic => ms as Monotonic;
 
 function reply(keepSeconds: number, bytes = 40): UpstreamReply {
-  return { bytes: Buffer.alloc(bytes), questionBytes: 10, ttlOffsets: [], rcode: 0, keepSeconds };
+  return {
+    bytes: Buffer.alloc(bytes),
+    questionBytes: 10,
+    ttlOffsets: [],
+    recordEnds: [],
+    rcode: 0,
+    keepSeconds,
+  };
 }
 
 test('an answer is kept as long as it may be, and says how old it is', () => {

@@ -104,11 +104,62 @@ describe('a client', () => {
     const reply = kept({ answers });
     const plain = replyFor(reply, query, 'udp', 0);
     expect(plain.length).toBeLessThanOrEqual(512);
-    expect(decode(plain)).toMatchObject({ flag_tc: true, answers: [], questions });
+    const some = decode(plain);
+    expect(some).toMatchObject({ flag_tc: true, questions });
+    expect(some.answers?.length).toBeGreaterThan(10);
+    expect(some.answers).toMatchObject(answers.slice(0, some.answers?.length));
     const edns = queryOf({ additionals: [{ ...opt, udpPayloadSize: 4_096 }] });
     expect(decode(replyFor(reply, edns, 'udp', 0)).flag_tc).toBe(true);
     expect(decode(replyFor(reply, edns, 'tcp', 0)).answers).toHaveLength(60);
   });
+});
+
+const name = fc.constantFrom('name.test', 'a.test', 'server.of.a.longer.name.test');
+const records = fc.array(
+  fc.record({
+    type: fc.constant('TXT' as const),
+    name,
+    ttl: fc.nat({ max: 60 }),
+    data: fc.string(),
+  }),
+  { maxLength: 30 },
+);
+
+test('whatever there is: the answers that fit, and a word about the rest only if one is missing', () => {
+  fc.assert(
+    fc.property(
+      records,
+      records,
+      records,
+      fc.boolean(),
+      (answers, authorities, additionals, big) => {
+        const whole = { answers, authorities, additionals };
+        const client = big ? queryOf({ additionals: [opt] }) : query;
+        const packet = packetOf(whole);
+        fc.pre(packet.length < 0xffff);
+        const reply = replyFor(kept(whole), client, 'udp', 0);
+        const most = big ? 1_232 : 512;
+        expect(reply.length).toBeLessThanOrEqual(most);
+        const got = decode(reply);
+        const own = got.additionals?.filter(({ type }) => type !== 'OPT') ?? [];
+        const part = (all: readonly Answer[], some: readonly Answer[] = []) =>
+          expect(some.map(({ name: one }) => one)).toEqual(
+            all.slice(0, some.length).map(({ name: one }) => one),
+          );
+        part(answers, got.answers);
+        part(authorities, got.authorities);
+        part(additionals, own);
+        const isMissed =
+          got.answers?.length !== answers.length ||
+          (answers.length === 0 && got.authorities?.length !== authorities.length);
+        expect(got.flag_tc).toBe(isMissed);
+        // Sections come whole or not at all, but for the answer.
+        expect([0, authorities.length]).toContain(got.authorities?.length);
+        expect([0, additionals.length]).toContain(own.length);
+        if (packet.length + (big ? 11 : 0) <= most) expect(own).toHaveLength(additionals.length);
+      },
+    ),
+  );
 });
 
 test('20 000 damaged answers: no throw, and none that is passed on is longer than it may be', () => {

@@ -19,6 +19,8 @@ export interface UpstreamReply {
   readonly questionBytes: number;
   /** Where records have their time to live. */
   readonly ttlOffsets: readonly number[];
+  /** Where the same records end. */
+  readonly recordEnds: readonly number[];
   readonly rcode: number;
   /** How long it may be kept; 0 for not at all. */
   readonly keepSeconds: number;
@@ -52,13 +54,16 @@ export function readReply(packet: Buffer, asked: Buffer, questionBytes: number):
   const negative = rcode === rcodes.nameError || packet.readUInt16BE(6) === 0;
   const limit = negative ? keepNegativeSecondsMax : keepSecondsMax;
   const least = negative ? records.negativeTtl : records.ttlLeast;
-  const { ttlOffsets } = records;
+  const { ttlOffsets, recordEnds } = records;
   // Nobody else keeps it longer than we do.
   for (const offset of ttlOffsets) {
     bytes.writeUInt32BE(Math.min(ttlAt(bytes, offset), limit), offset);
   }
   const keepSeconds = Math.min(least ?? 0, limit);
-  return { kind: 'reply', reply: { bytes, questionBytes, ttlOffsets, rcode, keepSeconds } };
+  return {
+    kind: 'reply',
+    reply: { bytes, questionBytes, ttlOffsets, recordEnds, rcode, keepSeconds },
+  };
 }
 
 /** Whether the packet answers our query: same id, same question but for the case of letters. */
@@ -79,6 +84,7 @@ function folded(byte = 0): number {
 
 interface Records {
   readonly ttlOffsets: readonly number[];
+  readonly recordEnds: readonly number[];
   readonly ttlLeast: number | undefined;
   /** Of the SOA record in the authority section (RFC 2308). */
   readonly negativeTtl: number | undefined;
@@ -94,6 +100,7 @@ function walk(packet: Buffer, start: number): Records | undefined {
   const main = answerCount + authorityCount;
   const count = main + packet.readUInt16BE(10);
   const ttlOffsets: number[] = [];
+  const recordEnds: number[] = [];
   let ttlLeast: number | undefined;
   let negativeTtl: number | undefined;
   let at = start;
@@ -110,6 +117,7 @@ function walk(packet: Buffer, start: number): Records | undefined {
       if (index < main) return undefined;
       return {
         ttlOffsets,
+        recordEnds,
         ttlLeast,
         negativeTtl,
         extendedRcode,
@@ -119,6 +127,7 @@ function walk(packet: Buffer, start: number): Records | undefined {
     }
     const ttl = ttlAt(packet, head + 4);
     ttlOffsets.push(head + 4);
+    recordEnds.push(end);
     ttlLeast = Math.min(ttl, ttlLeast ?? ttl);
     const authority = index >= answerCount && index < main;
     if (authority && type === types.SOA && end - dataAt > soaFixedBytes) {
@@ -127,7 +136,7 @@ function walk(packet: Buffer, start: number): Records | undefined {
     at = end;
   }
   const additionals = count - main;
-  return { ttlOffsets, ttlLeast, negativeTtl, extendedRcode: 0, additionals, end: at };
+  return { ttlOffsets, recordEnds, ttlLeast, negativeTtl, extendedRcode: 0, additionals, end: at };
 }
 
 /** A time to live with the highest bit set counts as none (RFC 2181, 8). */
@@ -136,16 +145,18 @@ function ttlAt(packet: Buffer, offset: number): number {
   return ttl > 0x7fffffff ? 0 : ttl;
 }
 
-/** The answer as one client gets it, `ageSeconds` after it came. */
+/** The answer as one client gets it, `ageSeconds` after it came: as much of it as the client can take. */
 export function replyFor(
-  { bytes, questionBytes, ttlOffsets }: UpstreamReply,
+  upstream: UpstreamReply,
   query: Query,
   transport: Transport,
   ageSeconds: number,
 ): Buffer {
+  const { bytes, questionBytes, ttlOffsets, recordEnds } = upstream;
   const edns = query.edns === undefined ? 0 : optBytes;
-  const fits = bytes.length + edns <= replyBytesMax(query, transport);
-  const kept = fits ? bytes.length : headerBytes + questionBytes;
+  const { counts, isWhole } = fitting(upstream, replyBytesMax(query, transport) - edns);
+  const records = counts.reduce((sum, count) => sum + count, 0);
+  const kept = recordEnds[records - 1] ?? headerBytes + questionBytes;
   const reply = Buffer.allocUnsafe(kept + edns);
   bytes.copy(reply, 0, 0, kept);
   // Its own spelling of the name, which some clients check.
@@ -154,18 +165,40 @@ export function replyFor(
   const from = bytes.readUInt16BE(2) & (flags.authentic | 0xf);
   const bits = flags.response | flags.recursionAvailable | own | from;
   reply.writeUInt16BE(query.id, 0);
-  reply.writeUInt16BE(fits ? bits : bits | flags.truncated, 2);
-  if (!fits) reply.fill(0, 6, headerBytes);
-  else {
-    for (const offset of ttlOffsets) {
-      reply.writeUInt32BE(Math.max(0, bytes.readUInt32BE(offset) - ageSeconds), offset);
-    }
+  reply.writeUInt16BE(isWhole ? bits : bits | flags.truncated, 2);
+  for (const [at, count] of counts.entries()) reply.writeUInt16BE(count, 6 + 2 * at);
+  for (const offset of ttlOffsets.slice(0, records)) {
+    reply.writeUInt32BE(Math.max(0, bytes.readUInt32BE(offset) - ageSeconds), offset);
   }
   if (query.edns !== undefined) {
-    reply.writeUInt16BE((fits ? bytes.readUInt16BE(10) : 0) + 1, 10);
+    reply.writeUInt16BE(reply.readUInt16BE(10) + 1, 10);
     writeOpt(reply, kept, query.edns);
   }
   return reply;
+}
+
+interface Fitting {
+  /** Records of the answer, the authority and the additional section. */
+  readonly counts: readonly [number, number, number];
+  /** False where the client has to ask over TCP for the rest. */
+  readonly isWhole: boolean;
+}
+
+/**
+ * What comes beside the answer is left out first, and is not missed (RFC 2181, 9); of the answer the records
+ * that fit stay, for clients that do not ask again. Where nothing is the answer, the authority's word is it.
+ */
+function fitting({ bytes, recordEnds }: UpstreamReply, room: number): Fitting {
+  const answers = bytes.readUInt16BE(6);
+  const authorities = bytes.readUInt16BE(8);
+  const additionals = bytes.readUInt16BE(10);
+  const fit = recordEnds.findIndex((end) => end > room);
+  const most = fit === -1 ? recordEnds.length : fit;
+  if (most === answers + authorities + additionals)
+    return { counts: [answers, authorities, additionals], isWhole: true };
+  if (most >= answers + authorities) return { counts: [answers, authorities, 0], isWhole: true };
+  if (most >= answers) return { counts: [answers, 0, 0], isWhole: answers > 0 };
+  return { counts: [most, 0, 0], isWhole: false };
 }
 
 /** What we ask an upstream for a client's query: its question, under an id of ours. */
