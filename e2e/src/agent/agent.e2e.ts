@@ -179,6 +179,19 @@ describe('an agent on a real engine', () => {
     expect(swarm.task(kept)?.status).toEqual(before?.status);
   });
 
+  test('a container that somebody restarts ends its task, and is stopped', async () => {
+    const [id = ''] = swarm.assign(swarm.service(sleeper), 1);
+    await reached(id, 'running');
+    const container = await containerOf(id);
+    await docker('restart', '--time', '0', container);
+    await reached(id, 'failed');
+    const running = async () =>
+      (await docker('inspect', '-f', '{{.State.Running}}', container)).trim();
+    await eventually('stopped', async () => (await running()) === 'false');
+    await docker('start', container);
+    await eventually('stopped again', async () => (await running()) === 'false');
+  });
+
   test('an agent ends while a container takes its time to stop, and the next one tells of it', async () => {
     const script = 'trap "touch /tmp/told" TERM; while :; do sleep 0.1; done';
     const stubborn = { Args: ['sh', '-c', script], StopGracePeriod: 5_000_000_000 };

@@ -241,7 +241,7 @@ export class DockerEngine implements Engine {
     const filters = JSON.stringify({
       type: ['container'],
       label: [`${swarmLabels.nodeId}=${nodeId}`],
-      event: ['die', 'destroy', 'health_status'],
+      event: ['start', 'die', 'destroy', 'health_status'],
     });
     const call = { method: 'GET' as const, path: '/events', query: { filters }, signal };
     const result = await this.#http.stream('events', call);

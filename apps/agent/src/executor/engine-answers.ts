@@ -117,6 +117,8 @@ export function readEvent(
         taskId,
         event: { kind: 'died', containerId, exitCode: Number(actor.Attributes['exitCode'] ?? 0) },
       };
+    case 'start':
+      return { taskId, event: { kind: 'started', containerId } };
     case 'destroy':
       return { taskId, event: { kind: 'removed', containerId } };
     case 'health_status: healthy':

@@ -44,7 +44,10 @@ export interface ListedContainer extends TaskContainer {
 /** What happened to the container of a task. */
 export type ContainerEvent =
   | { readonly kind: 'died'; readonly containerId: string; readonly exitCode: number }
-  | { readonly kind: 'healthy' | 'unhealthy' | 'removed'; readonly containerId: string };
+  | {
+      readonly kind: 'started' | 'healthy' | 'unhealthy' | 'removed';
+      readonly containerId: string;
+    };
 
 /** What an agent needs of a container engine. */
 export interface Engine {

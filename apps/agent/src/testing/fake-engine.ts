@@ -47,6 +47,13 @@ export class FakeEngine implements Engine {
       listener(taskId, { kind: 'died', containerId: container.id, exitCode });
   }
 
+  /** What somebody does by hand with a task's container, running or not. */
+  async restart(taskId: string): Promise<void> {
+    const container = this.#of(taskId);
+    if (container?.state === 'running') this.die(taskId, 137);
+    await this.start(container?.id ?? '');
+  }
+
   /** The health check of a task's container comes to a result. */
   becomes(taskId: string, health: 'healthy' | 'unhealthy'): void {
     const container = this.#of(taskId);
@@ -109,6 +116,8 @@ export class FakeEngine implements Engine {
     if (container === undefined) return notFound;
     this.started += 1;
     this.containers.set(id, { ...container, state: 'running', pid: 1 });
+    for (const listener of this.#listeners)
+      listener(container.taskId, { kind: 'started', containerId: id });
     return ok(undefined);
   }
 

@@ -9,6 +9,20 @@ import { Worker, type WorkerOptions } from '../worker/worker.ts';
 import { FakeEngine } from './fake-engine.ts';
 import { sampleNode } from './sample-task.ts';
 
+/** Statuses that a former worker may have left. */
+export function storeOf(statuses: Map<string, TaskStatus>): WorkerOptions['store'] {
+  return {
+    belongTo: () => undefined,
+    get: (taskId) => statuses.get(taskId),
+    put: (taskId, status) => void statuses.set(taskId, status),
+    delete: (taskId) => void statuses.delete(taskId),
+    get taskIds() {
+      return [...statuses.keys()];
+    },
+    durable: async () => undefined,
+  };
+}
+
 /** A worker of node `n` on a fake engine, with what its tasks are said to be. */
 export function sampleWorker(more: Partial<WorkerOptions> = {}) {
   const engine = new FakeEngine();
@@ -17,16 +31,7 @@ export function sampleWorker(more: Partial<WorkerOptions> = {}) {
   const worker = new Worker({
     nodeId: 'n',
     engine,
-    store: {
-      belongTo: () => undefined,
-      get: (taskId) => statuses.get(taskId),
-      put: (taskId, status) => void statuses.set(taskId, status),
-      delete: (taskId) => void statuses.delete(taskId),
-      get taskIds() {
-        return [...statuses.keys()];
-      },
-      durable: async () => undefined,
-    },
+    store: storeOf(statuses),
     networking: noNetworking,
     files: new TaskFiles({
       folder: async () => ({ kind: 'none', message: 'not asked for' }),

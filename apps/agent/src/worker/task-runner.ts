@@ -43,6 +43,8 @@ export class TaskRunner {
   #closed = false;
   /** What the engine told since it was last asked for. */
   #event: ContainerEvent | undefined;
+  /** Its container was started by somebody else, or seen to run, after the task had ended. */
+  #mayRunAgain = false;
   #wake: (() => void) | undefined;
   #work: AbortController | undefined;
   readonly #released = Promise.withResolvers<EngineResult<undefined>>();
@@ -84,12 +86,23 @@ export class TaskRunner {
   /** What the engine says of the container. */
   noticed(event: ContainerEvent): void {
     if (this.#status.container?.id !== event.containerId) return;
+    if (event.kind === 'started') {
+      if (this.#event?.kind === 'died') this.#mayRunAgain = true;
+      this.seenRunning();
+      return;
+    }
     // Once stopped, stopped: the removal that follows tells nothing new.
     if (this.#event?.kind === 'died') return;
     this.#event = event;
     // Before anything else: others still send to it.
     if (event.kind === 'died') this.#options.networking.gone(this.#assignment.taskId);
     this.#poke();
+  }
+
+  /** Its container runs: that of a task that has ended is not to. */
+  seenRunning(): void {
+    if (isTerminal(this.#status.state)) this.#mayRunAgain = true;
+    if (this.#mayRunAgain) this.#poke();
   }
 
   /** The engine was out of sight: what it has now is looked at anew. */
@@ -122,8 +135,8 @@ export class TaskRunner {
     const { engine, networking } = this.#options;
     const { taskId } = this.#assignment;
     const { state, container } = this.#status;
-    const isStopped = isTerminal(state);
-    if (!isStopped) await networking.drain(taskId, container?.pid);
+    const isStopped = isTerminal(state) && !this.#mayRunAgain;
+    if (!isTerminal(state)) await networking.drain(taskId, container?.pid);
     const removal = await removeContainer(engine, container?.id ?? this.#name, isStopped);
     if (removal !== 'gone') return false;
     networking.gone(taskId);
@@ -135,7 +148,8 @@ export class TaskRunner {
       const move = nextMove(this.#status.state, this.#assignment.desired);
       switch (move.kind) {
         case 'rest':
-          await this.#changed();
+          if (this.#mayRunAgain && isTerminal(this.#status.state)) await this.#endAgain();
+          else await this.#changed();
           break;
         case 'pass':
           this.#set(passed(this.#status, move, this.#options.clock.now()));
@@ -298,6 +312,24 @@ export class TaskRunner {
     const found = await engine.inspect(container);
     if (found.kind === 'failed' || found.value.state === 'created') return { kind: 'done' };
     return stopped(found.value);
+  }
+
+  /** What took the task's place has its volumes and ports: only the logs of what has ended are kept. */
+  async #endAgain(): Promise<void> {
+    this.#mayRunAgain = false;
+    const { engine, logger } = this.#options;
+    const container = this.#status.container?.id ?? this.#name;
+    const found = await engine.inspect(container);
+    if (found.kind === 'ok') {
+      if (found.value.state !== 'running') return;
+      logger.warn({ task: this.#assignment.taskId, container }, 'ended_task_runs_again');
+    }
+    const stopped = engine.stop(container, graceOf(this.#assignment));
+    const ended = await Promise.race([stopped, this.#released.promise]);
+    // One that is out of sight is looked at when it is back.
+    if (ended.kind === 'ok' || ended.failure.kind !== 'refused') return;
+    this.#mayRunAgain = true;
+    await this.#pause(retryMs);
   }
 
   #exit(id: string, exitCode: number, reason?: string): ActEnd {

@@ -180,6 +180,7 @@ export class Worker {
       durable: () => store.durable(),
     });
     this.#runners.set(taskId, runner);
+    if (container?.state === 'running') runner.seenRunning();
     if (kept !== undefined) this.#options.onStatus(taskId, kept, false);
     else if (container !== undefined) this.#moved(taskId, status, false);
   }
@@ -343,9 +344,11 @@ export class Worker {
     const running = [...this.#find(listed)].filter(([, containers]) =>
       containers.some(({ state }) => state === 'running'),
     );
-    this.#options.networking.found(new Set(running.map(([taskId]) => taskId)));
-    for (const runner of this.#runners.values()) {
+    const runs = new Set(running.map(([taskId]) => taskId));
+    this.#options.networking.found(runs);
+    for (const [taskId, runner] of this.#runners) {
       if (!isTerminal(runner.status.state)) runner.recheck();
+      else if (runs.has(taskId)) runner.seenRunning();
     }
     this.#reconcile();
   }
