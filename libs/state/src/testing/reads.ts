@@ -118,7 +118,6 @@ export function naiveReadsOf(model: NaiveModel, index: number): object {
     sizes: tables.map((table) => table.length),
     prefixes: tables.map((table) => ids(table.filter(({ id }) => id.startsWith('s1')).slice(0, 2))),
     byService: services.map((id) => ids(of(id))),
-    counts: services.map((id) => of(id).length),
     bySlot: services.map((id) =>
       slots.map((slot) => ids(of(id).filter((task) => task.slot === slot))),
     ),
