@@ -109,6 +109,24 @@ describe.each([{ racing: false }, { racing: true }])('an update, racing: $racing
     expect(revisions(swarm.running('web'))).toEqual([3, 3, 3, 3]);
   });
 
+  it('is no success while nothing of it has run, and fails as ever once that does', () => {
+    begin(2, reserving(64, { replicas: 2 }), 0);
+    swarm.fate = () => 'fails at start';
+    swarm.update('web', withImage('broken'));
+    swarm.run(minute);
+    expect(state()).toBe('updating');
+    expect(revisions(swarm.live('web'))).toEqual([2, 2]);
+    swarm.addNodes(1, {
+      description: {
+        Hostname: 'large',
+        Platform: { Architecture: 'x86_64', OS: 'linux' },
+        Resources: { NanoCPUs: 128e9, MemoryBytes: 64e9 },
+        Engine: { EngineVersion: '28', Plugins: [] },
+      },
+    });
+    swarm.runUntil('paused', () => state() === 'paused', minute);
+  });
+
   it('leaves one task to wait in a slot that has no room, start first', () => {
     begin(
       1,

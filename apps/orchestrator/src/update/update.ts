@@ -99,9 +99,13 @@ function replaceTasks(subject: Subject, slot: Slot, order: Pace['order']): void 
   else plan.replace('update: stop first', old, newTask(revision, slot, 'ready', seed, now));
 }
 
-/** After the last replacement the update is watched for a while before it is called a success. */
+/**
+ * After the last replacement the update is watched for a while before it is called a success. It is none
+ * before anything of it has run, while tasks wait for a node.
+ */
 function finish(subject: Subject, pace: Pace, progress: readonly SlotProgress[]): void {
   const last = progress.reduce((latest, { settledAt = 0 }) => Math.max(latest, settledAt), 0);
+  if (last === 0 && progress.some(({ first }) => first !== undefined && findsNoNode(first))) return;
   const at = (last === 0 ? 0 : last + pace.delayMs + lastWatchMs(pace)) as Instant;
   if (at > subject.now) subject.plan.wake(at);
   else complete(subject);
