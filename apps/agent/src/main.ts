@@ -179,7 +179,8 @@ class Host {
   async #begin(identity: Identity): Promise<void> {
     const { version, clock, random, logger } = this.#context;
     const metrics = this.#metrics;
-    const [engine, store] = [this.#engine, this.#store];
+    const engine = this.#engine;
+    const store = this.#store;
     const { nodeId } = identity;
     const log = logger.child({ node: nodeId });
     const { dataDir, runDir } = this.#context.config;
@@ -235,7 +236,9 @@ class Host {
       link: link.client,
       port: gossipPort,
       bytesPerSecond: config.imageShareRate * bytesPerMegabyte,
-      ...{ clock, random, logger },
+      clock,
+      random,
+      logger,
       metrics: this.#imageMetrics,
     });
     link.host.add(shared.route);
@@ -251,7 +254,9 @@ class Host {
     });
     this.#reason = 'removes the containers of the swarm that was left';
     this.#leaving = true;
-    const [engine, metrics, store] = [this.#engine, this.#metrics, this.#store];
+    const engine = this.#engine;
+    const metrics = this.#metrics;
+    const store = this.#store;
     while (!this.#identity.stopped && !(await removeAll(engine, files, nodeId, metrics, store))) {
       logger.warn({ node: nodeId }, 'containers_not_removed');
       await new Promise<void>((resolve) => clock.after(leaveRetryMs, resolve));

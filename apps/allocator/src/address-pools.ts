@@ -94,7 +94,8 @@ function readPools({ spec, allocation }: Network, family: Family): FamilyPools {
 }
 
 function sameBlock(a: Cidr, b: Cidr): boolean {
-  const [one, other] = [rangeOf(a), rangeOf(b)];
+  const one = rangeOf(a);
+  const other = rangeOf(b);
   return one.family === other.family && one.first === other.first && a.prefix === b.prefix;
 }
 

@@ -74,7 +74,7 @@ export class Addresses {
     return this.#give(network, of, this.keptBack(network));
   }
 
-  /** The same for a node's balancer, which may have what is kept back. */
+  /** A free address of each family for a node's balancer: it may have one that is kept back. */
   giveBalancer(network: Network): Given {
     const given = this.#give(network, families, 0);
     if (given.kind === 'given')

@@ -20,7 +20,7 @@ export class Waits {
     waiters.set(`${waiter.kind} ${waiter.id}`, waiter);
   }
 
-  /** Who waited for it. They wait no more: who still has to says so again. */
+  /** Who waited for it. They no longer wait: those that still must are added again. */
   take(waitsFor: string): Iterable<Waiter> {
     const waiters = this.#waiters.get(waitsFor);
     if (waiters === undefined) return [];
@@ -28,7 +28,7 @@ export class Waits {
     return waiters.values();
   }
 
-  /** The same for all that begin so. */
+  /** Who waited for anything that begins with `prefix`; they no longer wait, as in {@link take}. */
   *takeAll(prefix: string): IterableIterator<Waiter> {
     for (const key of [...this.#waiters.keys()]) if (key.startsWith(prefix)) yield* this.take(key);
   }

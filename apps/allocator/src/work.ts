@@ -197,7 +197,8 @@ function placeKey({ PublishMode, Protocol, PublishedPort = 0 }: PortConfig): str
 }
 
 function samePlace(before: Task, after: Task): boolean {
-  const [had, has] = [attachmentsOf(before), attachmentsOf(after)];
+  const had = attachmentsOf(before);
+  const has = attachmentsOf(after);
   return before.nodeId === after.nodeId && had.length === has.length;
 }
 

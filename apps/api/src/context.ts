@@ -24,7 +24,7 @@ export interface ApiContext {
   readonly logger: Logger;
 }
 
-/** The same with what the server itself shares among its routes. */
+/** What a route works with: the API's context, and what the server shares among its routes. */
 export interface RouteContext extends ApiContext {
   readonly lists: Lists;
 }

@@ -68,7 +68,12 @@ export class Dns {
     });
     const { port, bind, identify } = options;
     this.#listeners = new Listeners({
-      ...{ port, bind, identify, clock, random, logger },
+      port,
+      bind,
+      identify,
+      clock,
+      random,
+      logger,
       serve: (packet, origin) => resolver.answer(packet, origin),
       onChange: (_, why) => {
         metrics.listener(why);

@@ -20,7 +20,9 @@ await runProcess({
       bind: namespaceBinder(clock, dnsPort),
       identify: namespaceIdentity,
       exchange: hostExchange(clock),
-      ...{ clock, random, logger },
+      clock,
+      random,
+      logger,
       metrics: dnsMetrics(metrics),
     });
     return { stop: () => dns.stop(), health: () => dns.health };

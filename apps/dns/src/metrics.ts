@@ -7,7 +7,7 @@ import type { Transport } from './wire/reply-writer.ts';
 
 /** What the resolver counts. */
 export interface DnsMetrics {
-  /** Undefined milliseconds: it was not timed. */
+  /** A question was answered; `ms` is undefined where that was not timed. */
   query(transport: Transport, type: number, outcome: Outcome, ms: number | undefined): void;
   upstream(upstream: string, outcome: ExchangeOutcome, ms: number): void;
   listener(why: ListenerChange): void;
@@ -73,7 +73,8 @@ export function dnsMetrics(registry: Registry): DnsMetrics {
     labelNames: ['why'],
     registers,
   });
-  const [own, outside] = [seconds.labels('swarm'), seconds.labels('upstream')];
+  const own = seconds.labels('swarm');
+  const outside = seconds.labels('upstream');
   return {
     query(transport, type, outcome, ms) {
       tallies.add(transport, type, outcome);

@@ -3,7 +3,7 @@ import type { Random } from '@shoal/runtime';
 const poolBytes = 4_096;
 const numberBytes = 4;
 
-/** The same chance, asked for in bigger pieces: an answer with many addresses takes many numbers. */
+/** Draws from `random` in bigger pieces: an answer with many addresses takes many numbers. */
 export function pooledRandom(random: Random): Random {
   let pool = Buffer.alloc(0);
   let at = 0;

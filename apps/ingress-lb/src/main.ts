@@ -81,7 +81,9 @@ class Host {
       noSctp,
       ports: listeningPorts({
         relayTo: (port) => ({ host: inside, port }),
-        ...{ clock, logger, metrics: counted },
+        clock,
+        logger,
+        metrics: counted,
       }),
       leg,
     });

@@ -125,7 +125,7 @@ export class Candidate {
     return this.#used.tasks - this.#stopping.tasks + this.#placed.tasks;
   }
 
-  /** The same of one service. */
+  /** Tasks of one service on the node, without those that were told to stop. */
   tasksOf(serviceId: string): number {
     const held = this.#used.tasksByService.get(serviceId) ?? 0;
     return held - this.#stopping.of(serviceId) + this.#placed.of(serviceId);

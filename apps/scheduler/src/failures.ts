@@ -3,7 +3,7 @@ import { revisionId, type Task } from '@shoal/state';
 
 /** How far back failures make a node suspect, milliseconds. Swarm's value. */
 export const failureWindowMs = 5 * 60_000;
-/** So many recent failures of one revision make a node suspect. Swarm's value. */
+/** Recent failures of one revision that make a node suspect. Swarm's value. */
 export const failuresThatMakeSuspect = 5;
 /** Failures of one revision on one node that are remembered. */
 const failuresKeptMax = 64;

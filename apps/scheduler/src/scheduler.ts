@@ -235,7 +235,7 @@ class Round {
     this.#explain(group, `${this.#displacer.sentence(left())}${err}`, placed);
   }
 
-  /** The same where each slot has a node of its own, and a reason of its own to wait. */
+  /** Places tasks whose slots each have a node of their own, and a reason of their own to wait. */
   #placeAtHomes(group: Group, revision: Revision, opened: string | undefined): void {
     const { view, now, ledger } = this.#board;
     const tasks = group.first(view, this.#left);

@@ -120,7 +120,7 @@ export class Survey {
       this.#failedCounts[verdict - failed] = (this.#failedCounts[verdict - failed] ?? 0) + by;
   }
 
-  /** Also brings the branches' counts up to date. */
+  /** The leaf that the candidate belongs to; brings the branches' counts up to date on the way. */
   #leafOf(candidate: Candidate): Buckets {
     if (this.#descriptors.length === 0) return this.#root.leaf;
     const before = this.#counted.get(candidate);
@@ -177,7 +177,7 @@ export class Survey {
   }
 }
 
-/** The same whatever the order in which nodes are compared. */
+/** The nearer one; between equals the lower id, so that the order of comparing does not show. */
 function nearer(a: Nearest | undefined, b: Nearest): Nearest {
   if (a === undefined || b.distance < a.distance) return b;
   return b.distance === a.distance && b.candidate.id < a.candidate.id ? b : a;

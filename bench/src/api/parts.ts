@@ -84,7 +84,8 @@ export function measureLists({ rounds, crowd }: Sizes): Promise<readonly Row[]> 
 
 async function bothCrowds({ ours, peer }: Sides, name: string, count: number) {
   const one = (side: Side) => withCpu(side, () => crowdSeconds(socketOf(side), name, count));
-  const [of, by] = [await one(ours), await one(peer)];
+  const of = await one(ours);
+  const by = await one(peer);
   const each = (cpuSeconds: number): number => (1_000 * cpuSeconds) / count;
   const seconds: Figures = { ours: of.result, peer: by.result };
   const cpuMs: Figures = { ours: each(of.cpuSeconds), peer: each(by.cpuSeconds) };

@@ -17,7 +17,7 @@ export interface Applying {
 const serviceCounts = [1, 100, 1_000] as const;
 const backendsEach = 10;
 
-/** So many services of ten backends; `left` of them has one less. */
+/** `services` services of ten backends each; the one numbered `left` has one less. */
 function balancingOf(services: number, left?: number): Balancing {
   const servers = new Map<string, VirtualServer>();
   for (let at = 0; at < services; at += 1) {
@@ -52,8 +52,11 @@ export async function measureApplying(rounds: number): Promise<readonly Applying
   try {
     const rows: Applying[] = [];
     for (const services of serviceCounts) {
-      const [all, less] = [balancingOf(services), balancingOf(services, 0)];
-      const [whole, one, read] = [[] as number[], [] as number[], [] as number[]];
+      const all = balancingOf(services);
+      const less = balancingOf(services, 0);
+      const whole: number[] = [];
+      const one: number[] = [];
+      const read: number[] = [];
       for (let round = 0; round < rounds; round += 1) {
         await backend.clear(namespace);
         whole.push(await timed(() => backend.apply(namespace, undefined, all)));

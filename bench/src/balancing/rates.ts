@@ -11,7 +11,7 @@ export interface Load {
   readonly perSecond: number;
   /** Microseconds of processors' time a request takes: of both ends and the packets between them. */
   readonly micros: number;
-  /** The same of the whole machine, whatever else it did. */
+  /** Microseconds of all the machine's processors for a request, whatever else they did. */
   readonly machineMicros: number;
 }
 
@@ -49,7 +49,8 @@ async function load(
   more: readonly string[],
 ): Promise<Load> {
   const args = ['-t1', `-c${connections}`, `-d${seconds}s`, ...more, url];
-  const [own, machine] = [time.micros(), machineMicros()];
+  const own = time.micros();
+  const machine = machineMicros();
   const said = await world.kernel(world.topology.path(from), 'wrk', ...args);
   const requests = Number(/(\d+) requests in/.exec(said)?.[1] ?? '0');
   if (requests === 0) throw new Error(`${name}: nothing was answered\n${said}`);

@@ -51,7 +51,8 @@ export async function measureDns(rounds: number): Promise<DnsResult> {
         sides.peer.push(await measureSide(target(addresses.peer), peer));
         sides.floor.push(await measureSide(target(addresses.floor), floor));
       }
-      const [shoal, dnsmasq] = [medians(sides.ours), medians(sides.peer)];
+      const shoal = medians(sides.ours);
+      const dnsmasq = medians(sides.peer);
       const floor = medians(sides.floor);
       const ratio = shoal.perSecond / dnsmasq.perSecond;
       const ofFloor = shoal.perSecond / floor.perSecond;

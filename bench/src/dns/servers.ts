@@ -132,22 +132,36 @@ function startPeer(directory: string, namespace: string): ChildProcess {
   return spawn('nsenter', inside, { stdio: 'ignore' });
 }
 
-/** The same names for both: our last known networks, and a file of hosts. */
+/** Gives both servers the same names: ours as last known networks, the peer as a file of hosts. */
 function writeNames(directory: string, namespace: string, tasks: number): void {
   const virtual = `${subnet}.200`;
   const numbers = Array.from({ length: tasks }, (_, at) => at + 1);
   const addressOf = (task: number): string => `${subnet}.${task + 10}`;
   const service = { id: 'web', name: 'web', aliases: [], mode: 'vip', virtualIps: [virtual] };
   const records = numbers.map((slot) => ({
-    ...{ networkId: 'bench', endpointId: `task-${slot}`, kind: 'task', nodeId: 'here' },
-    ...{ vtep: '192.0.2.1', addresses: [addressOf(slot)], name: `web.${slot}.task-${slot}` },
-    ...{ containerAliases: [], slot, service: { ...service, ports: [] }, serving: true },
+    networkId: 'bench',
+    endpointId: `task-${slot}`,
+    kind: 'task',
+    nodeId: 'here',
+    vtep: '192.0.2.1',
+    addresses: [addressOf(slot)],
+    name: `web.${slot}.task-${slot}`,
+    containerAliases: [],
+    slot,
+    service: { ...service, ports: [] },
+    serving: true,
   }));
   const network = {
-    ...{ id: 'bench', name: 'bench', namespace: `/run/netns/${namespace}` },
+    id: 'bench',
+    name: 'bench',
+    namespace: `/run/netns/${namespace}`,
     subnets: [{ subnet: `${subnet}.0/24`, gateway: addresses.ours, vni: 1 }],
-    ...{ internal: true, ingress: false, mtu: 1_450 },
-    ...{ balancerAddresses: [], upstreams: [], local: [] },
+    internal: true,
+    ingress: false,
+    mtu: 1_450,
+    balancerAddresses: [],
+    upstreams: [],
+    local: [],
   };
   mkdirSync(join(directory, 'dns'));
   const known = { version: 1, networks: [{ network, records }] };

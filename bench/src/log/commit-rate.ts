@@ -64,7 +64,8 @@ export async function commitRate(parent: string, proposers: number): Promise<Com
   const all = Promise.all(Array.from({ length: proposers }, (_, number) => propose(number)));
   await wait(warmMs);
   measuring = true;
-  const [begin, writes] = [performance.now(), node.status.writes];
+  const begin = performance.now();
+  const writes = node.status.writes;
   await Promise.race([wait(durationMs), all]);
   const seconds = (performance.now() - begin) / 1000;
   const writesPerSecond = (node.status.writes - writes) / seconds;

@@ -26,7 +26,8 @@ export function rowOf(
   shoal: readonly Rate[],
   etcd: readonly Rate[],
 ): Row {
-  const [ours, theirs] = [best(shoal), best(etcd)];
+  const ours = best(shoal);
+  const theirs = best(etcd);
   return {
     voters,
     proposers,

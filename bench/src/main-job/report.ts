@@ -42,7 +42,8 @@ function row(
   theirs: readonly number[],
   target: number,
 ): Row {
-  const [shoalMs, swarmMs] = [median(ours), median(theirs)];
+  const shoalMs = median(ours);
+  const swarmMs = median(theirs);
   return { what, shoalMs, swarmMs, ratio: shoalMs / swarmMs, target };
 }
 

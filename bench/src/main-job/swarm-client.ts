@@ -2,7 +2,7 @@ import { request } from 'node:http';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
 
-/** The same calls, with the same polling, against whichever manager listens on the socket. */
+/** The calls of a service's life, and their polling, for whichever manager has the socket. */
 export class SwarmClient {
   readonly #socket: string;
 

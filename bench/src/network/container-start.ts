@@ -13,8 +13,16 @@ const targetRatio = 1.15;
 const firstAddress = 10;
 
 const network: NodeNetwork = {
-  ...{ id: 'bench', name: 'bench', internal: false, attachable: true, ingress: false },
-  ...{ encrypted: false, dataPathPort: 4_789, balancerAddresses: [], options: {}, labels: {} },
+  id: 'bench',
+  name: 'bench',
+  internal: false,
+  attachable: true,
+  ingress: false,
+  encrypted: false,
+  dataPathPort: 4_789,
+  balancerAddresses: [],
+  options: {},
+  labels: {},
   subnets: [{ subnet: '10.79.0.0/16', gateway: '10.79.0.1', vni: 4_099 }],
 };
 
@@ -64,7 +72,8 @@ export async function measureStarts(rounds: number): Promise<StartResult> {
         if (at >= 0) times[way].push(ms);
       }
     const overlay = summed(times.overlay);
-    const [bridge, named] = [summed(times.bridge), summed(times.named)];
+    const bridge = summed(times.bridge);
+    const named = summed(times.named);
     const ratios = {
       bridge: overlay.median / bridge.median,
       named: overlay.median / named.median,

@@ -9,7 +9,7 @@ export interface Result extends Shape {
   readonly workers: number;
   /** From the first step to the last assignment in the state; the middle of the runs. */
   readonly tasksPerSecond: number;
-  /** The same by CPU time of the process, all its threads, instead of the clock. */
+  /** Tasks per second of CPU time of the process, all its threads, instead of the clock's. */
   readonly tasksPerCpuSecond: number;
   /** The scheduler alone, without the state machine; one worker only. */
   readonly stepTasksPerSecond?: number;

@@ -61,7 +61,7 @@ export function hasLabels(
   });
 }
 
-/** The same as the cluster store has it: `k=` asks for the label alone, and of two values the last one holds. */
+/** Label filters as the cluster store has them: `k=` means `k`, and the last of two values holds. */
 export function hasStoredLabels(
   filters: Filters,
   key: string,

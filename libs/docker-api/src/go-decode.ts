@@ -99,7 +99,7 @@ function ofObject(schema: z.ZodObject): Decoder | undefined {
   const members = new Map(
     Object.entries(schema.shape).map(([name, type]) => [name, decoderOf(type)]),
   );
-  /** Those that become something when they are absent, and those that must not be. */
+  /** Members that become something when they are absent, and those that must not be absent. */
   const absent = [...members].filter(([, decoder]) => decoder(undefined) !== undefined);
   return (value) => {
     if (!isObject(value)) return mismatch;

@@ -71,16 +71,24 @@ export class Gossip {
     const { id, addr, transport, clock, random, firstTime, same } = options;
     this.#tables = new EndpointTables({ self: id, firstTime, same });
     this.#membership = new Membership({
-      ...{ id, addr, transport, clock, random },
+      id,
+      addr,
+      transport,
+      clock,
+      random,
       changed: (member, before) => this.#memberChanged(member, before),
     });
     this.#rounds = new Rounds({
-      ...{ clock, random },
+      clock,
+      random,
       hasNews: () => this.#tables.restless.length > 0,
       tell: () => this.#tellNews(),
     });
     this.#sync = new TableSync({
-      ...{ tables: this.#tables, transport, clock, random },
+      tables: this.#tables,
+      transport,
+      clock,
+      random,
       addressOf: (peer) => this.#membership.member(peer)?.addr,
       heard: (news) => this.#hear(news),
     });
@@ -120,7 +128,7 @@ export class Gossip {
     this.#change((now) => this.#tables.leave(networkId, now));
   }
 
-  /** Publishes an own record; undefined withdraws it. Nothing outside of a network that was joined. */
+  /** Publishes an own record; undefined withdraws it. Does nothing in a network not joined. */
   put(networkId: string, id: string, value: Uint8Array | undefined): TableRecord | undefined {
     const record = this.#change((now) => this.#tables.put(networkId, id, value, now));
     // It fits no packet: others hear of it where they compare.
@@ -128,7 +136,7 @@ export class Gossip {
     return record;
   }
 
-  /** The same, and tells all hosts of the network directly; resolves within `waitMs`. */
+  /** Like {@link put}, and tells all hosts of the network directly; resolves within `waitMs`. */
   async push(
     networkId: string,
     id: string,
@@ -151,24 +159,24 @@ export class Gossip {
     this.#change((now) => this.#tables.settle(now));
   }
 
-  /** All that the managers know of the network; nothing of it is told as a change. */
+  /** Takes all that the managers know of the network; nothing of it is told as a change. */
   overrule(networkId: string, records: readonly ShownRecord[]): void {
     this.#change((now) => this.#tables.overrule(networkId, records, now), networkId);
   }
 
-  /** One datagram, from the address it came from. */
+  /** Takes one datagram, from the address it came from. */
   receive(packet: Packet, from: HostPort): void {
     if (this.#stopped) return;
     this.#membership.receive(packet, from);
     for (const news of packet.tables) this.#hear(news);
   }
 
-  /** Who opened a connection. */
+  /** Takes in the host that opened a connection, as it introduces itself. */
   greet(member: Member): void {
     if (!this.#stopped && !isGone(member)) this.#membership.greet(member);
   }
 
-  /** Undefined: no answer to be given. */
+  /** Answers another host; undefined: no answer is to be given. */
   async answer(question: Question): Promise<Answer | undefined> {
     if (this.#stopped) return undefined;
     switch (question.kind) {

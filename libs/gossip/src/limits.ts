@@ -8,33 +8,33 @@ export const probeAnswerMs = 500;
 export const helpersMax = 3;
 /** Pending news go out so often, milliseconds. */
 export const gossipEveryMs = 200;
-/** Of this pause, the share that passes at least: not all hosts in the same moment. */
+/** Least share of {@link gossipEveryMs} that passes; the rest is random, to part the hosts. */
 export const paceShare = 0.9;
-/** Members that get them each time, whatever the size of the cluster. */
+/** Members that get the pending news each time, whatever the size of the cluster. */
 export const gossipFanOut = 3;
 /** The whole list is exchanged with one member so often, milliseconds; less often in large clusters. */
 export const syncEveryMs = 30_000;
-/** The first time after this, and then after twice as long, milliseconds. */
+/** Pause before a host's first exchange of the list; doubled up to the usual one, milliseconds. */
 export const syncEveryMsFirst = 1_000;
-/** Up to this size; then the pause grows with the logarithm. */
+/** Members up to which {@link syncEveryMs} holds; above, it grows with their number's logarithm. */
 export const syncScaleFrom = 32;
 /** Each piece of news is passed on so many times the logarithm of the cluster's size. */
 export const retransmitFactor = 4;
 /** Shortest suspicion in probe intervals, times the logarithm of the cluster's size. */
 export const suspicionFactor = 4;
-/** The longest, as a multiple of the shortest. */
+/** Longest suspicion, as a multiple of the shortest. */
 export const suspicionFactorMax = 6;
 /** Suspicions of others after which the shortest applies (Lifeguard, 4.2). */
 export const confirmationsMax = 3;
 /** Upper end of the local health score (Lifeguard, 4.1): how much slower a host that lags itself judges. */
 export const awarenessMax = 8;
-/** Who is gone is kept this long, milliseconds. */
+/** A member that is gone is remembered this long, milliseconds. */
 export const goneKeptMs = 24 * 60 * 60_000;
-/** And told what is said of it for so long, in case it lives. */
+/** A member held for dead is still sent news for so long, milliseconds: it may live and object. */
 export const gossipToGoneMs = 30_000;
 /** Largest packet, sealed, bytes; as in Swarm. */
 export const packetBytesMax = 1_400;
-/** News waiting to be passed on; of more, the most often told go first. */
+/** News waiting to be passed on; of more, the most often told are dropped first. */
 export const rumoursMax = 4_096;
 /** Members that are remembered, gone ones included. */
 export const membersMax = 20_000;
@@ -42,9 +42,9 @@ export const membersMax = 20_000;
 export const probesMax = 256;
 /** A sync with some of the dead is tried so often, milliseconds: after a partition nobody else would begin. */
 export const reconnectEveryMs = 2_000;
-/** So many of them each time, for some may really be dead. */
+/** Dead members that a sync is tried with each time, for some may really be dead. */
 export const reconnectFanOut = 2;
-/** Who sends a packet and is not known is asked who is there, not more often than this, milliseconds. */
+/** Least time between syncs with unknown senders of packets, milliseconds. */
 export const strangersEveryMs = 1_000;
 /** A withdrawn record is remembered so long after it was, milliseconds; as in Swarm. */
 export const tombstoneKeptMs = 30 * 60_000;
@@ -61,9 +61,9 @@ export const recordsMax = 131_072;
 export const tableBroadcastsMax = 4_096;
 /** Tables are compared with another host of each network so often, milliseconds. */
 export const tableSyncEveryMs = 3_000;
-/** And after a host came, a network was joined or something was learned by comparing, milliseconds. */
+/** Pause for a while after a host came, a network was joined or a record learned, milliseconds. */
 export const tableSyncSoonMs = 500;
-/** So many times one after the other. */
+/** Comparisons at the quick pace before the usual one returns. */
 export const tableSyncsSoon = 5;
 /** Hosts that tables are compared with each time, so that each network has its turn. */
 export const tableSyncPeersMax = 4;
@@ -73,15 +73,15 @@ export const exchangeBytesMax = 1_048_576;
 export const frameBytesMax = 4 * 1_048_576;
 /** Largest message before it is known that the other has the key, bytes. */
 export const helloBytesMax = 1_024;
-/** What was published must not wait longer for the acknowledgement of other hosts, milliseconds. */
+/** Longest that a publication waits for other hosts to acknowledge it, milliseconds. */
 export const pushWaitMs = 2_000;
 /** Hosts that are told of a record directly at the same time. */
 export const pushesAtOnceMax = 64;
 /** Records of tables are cleaned up so often, milliseconds. */
 export const sweepEveryMs = 10_000;
-/** Hosts that others are found by are asked again so often while none of them is there, milliseconds. */
+/** A seed, by which others are found, is asked this often while none is there, milliseconds. */
 export const seedsEveryMs = 2_000;
-/** And one that is not there this often while others are, milliseconds: each side of a split may have some. */
+/** A missing seed is asked this often while others are there, milliseconds: a split has sides. */
 export const straySeedsEveryMs = 30_000;
 /**
  * A new key seals so long after this host has heard of it, milliseconds: by then others have too, also who

@@ -13,7 +13,7 @@ export class Members {
   readonly #entries = new Map<string, Entry>();
   #present = 0;
 
-  /** Those that are not gone. */
+  /** Number of members that are not gone. */
   get present(): number {
     return this.#present;
   }
@@ -47,7 +47,7 @@ export class Members {
       if (isGone(member) && now - since > goneKeptMs) this.#entries.delete(id);
   }
 
-  /** Up to `count` different ones by chance, of those that `fits` takes with the time in their standing. */
+  /** Up to `count` members by chance, of those that `fits`, given the time in their standing. */
   pick(
     count: number,
     random: Random,
@@ -60,7 +60,8 @@ export class Members {
     const picked = Math.min(count, fitting.length);
     for (let at = 0; at < picked; at += 1) {
       const other = at + Math.floor(random.next() * (fitting.length - at));
-      const [a, b] = [fitting[at], fitting[other]];
+      const a = fitting[at];
+      const b = fitting[other];
       if (a !== undefined && b !== undefined) [fitting[at], fitting[other]] = [b, a];
     }
     return fitting.slice(0, picked);

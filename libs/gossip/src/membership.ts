@@ -85,7 +85,8 @@ export class Membership {
     this.#addr = options.addr;
     const { clock, random } = options;
     this.#rounds = new Rounds({
-      ...{ clock, random },
+      clock,
+      random,
       hasNews: () => this.#rumours.size > 0,
       tell: () => this.tellNews(),
     });
@@ -121,7 +122,7 @@ export class Membership {
     return { id, addr: this.#addr, incarnation: this.#incarnation, standing };
   }
 
-  /** All that are not gone, this host among them. */
+  /** All members that are not gone, this host among them. */
   get present(): readonly Member[] {
     return [this.self, ...[...this.#members.all()].filter((member) => !isGone(member))];
   }
@@ -131,7 +132,7 @@ export class Membership {
     return [...this.#members.all()];
   }
 
-  /** Over all that are not gone: who has the same digest thinks the same of the same members. */
+  /** Digest of all members not gone: hosts with equal ones think the same of the same members. */
   digest(): string {
     this.#digest ??= this.#computeDigest();
     return this.#digest;
@@ -186,7 +187,7 @@ export class Membership {
     this.#suspicions.clear();
   }
 
-  /** One datagram, from the address it came from. */
+  /** Takes one datagram, from the address it came from. */
   receive(packet: Packet, from: HostPort): void {
     for (const rumour of packet.rumours) this.#hear(rumour);
     if (this.member(packet.from) === undefined) this.#meet(from);

@@ -84,7 +84,7 @@ export class HostLink {
     this.#http.on('upgrade', (request, socket, head) => this.#upgraded(request, socket, head));
   }
 
-  /** From now on paths below its root are its own. */
+  /** Adds a route: paths below its root are served by it from here on. */
   add(route: LinkRoute): void {
     this.#routes.set(route.root, route);
   }
@@ -220,7 +220,7 @@ function contextOf(source: CertificateSource) {
   return { ca, cert, key };
 }
 
-/** The same for a connection and what TLS made of it; undefined when it is gone already. */
+/** Names a connection and the TLS socket made of it alike; undefined when it is gone already. */
 function keyOf(socket: Socket): string | undefined {
   const { remoteAddress, remotePort, localAddress, localPort } = socket;
   if (remoteAddress === undefined || remotePort === undefined) return undefined;

@@ -2,11 +2,11 @@
 export const linkPort = 7_946;
 /** Connections of other hosts at once. */
 export const connectionsMax = 1_024;
-/** Of these, the ones of one node. */
+/** Connections of one node at once. */
 export const peerConnectionsMax = 256;
 /** Connections that have not yet proved whose they are; then the oldest gives way. */
 export const strangersMax = 256;
-/** Of these, the ones of one address. */
+/** Connections without proof from one address; then the oldest of them gives way. */
 export const strangersPerAddressMax = 64;
 /** A connection without proof and request by then is closed, milliseconds. */
 export const openingMsMax = 10_000;

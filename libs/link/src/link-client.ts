@@ -22,7 +22,7 @@ export interface LinkCall {
   readonly method: string;
   /** Begins with the root of the route, or with a version of Docker's API before it. */
   readonly path: string;
-  /** By name, or as names and values in turn. */
+  /** Headers by name, or as names and values in turn. */
   readonly headers: OutgoingHttpHeaders | readonly string[];
 }
 
@@ -47,7 +47,9 @@ export class LinkClient {
   request(call: LinkCall): ClientRequest {
     const { method, path, headers } = call;
     return httpRequest({
-      ...{ method, path, headers: keptOpen(headers) },
+      method,
+      path,
+      headers: keptOpen(headers),
       createConnection: (_options, done) => {
         this.#connect(call, (error, socket) => {
           // The types know no failure without a socket.
@@ -68,7 +70,11 @@ export class LinkClient {
     let isOther = false;
     // `allowHalfOpen` is missing in the types.
     const options: ConnectionOptions & { readonly allowHalfOpen: boolean } = {
-      ...{ host: address.host, port: address.port, ca, cert, key },
+      host: address.host,
+      port: address.port,
+      ca,
+      cert,
+      key,
       minVersion: 'TLSv1.3',
       // As `exec -i` needs: the end of what is said is not the end of what is heard.
       allowHalfOpen: true,

@@ -11,7 +11,7 @@ export function refusal(response: ServerResponse, status: number, message: strin
   response.writeHead(status, { 'content-type': type, 'content-length': body.length }).end(body);
 }
 
-/** The same as a whole answer, for a connection that asked for another protocol. */
+/** A refusal as the bytes of a whole answer, for a connection that asked for another protocol. */
 export function refusalBytes(status: number, message: string): Buffer {
   const body = bodyOf(message);
   const head = [

@@ -127,7 +127,8 @@ class Follower implements Following {
   }
 
   #drop(): void {
-    const [call, client] = [this.#call, this.#client];
+    const call = this.#call;
+    const client = this.#client;
     this.#call = undefined;
     this.#client = undefined;
     this.#version = 0;
@@ -150,7 +151,8 @@ class Follower implements Following {
     if (this.#working) return;
     this.#working = true;
     while (this.#servedVersion !== this.#version && !this.#closed) {
-      const [call, version] = [this.#call, this.#version];
+      const call = this.#call;
+      const version = this.#version;
       if (!(await this.#serve())) {
         this.#again ??= this.#options.clock.after(serveAgainMs, () => {
           this.#again = undefined;

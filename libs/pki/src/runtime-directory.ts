@@ -20,7 +20,8 @@ const unlockFile = z.array(z.string()).max(unlockKeysMax);
 function runtimeDirectories(dataDir: string): readonly string[] {
   const parent = process.env['SHOAL_RUN_DIR'] ?? defaultParent;
   const name = createHash('sha256').update(resolve(dataDir)).digest('hex').slice(0, nameDigits);
-  const [own, shared] = [join(parent, `keys-${name}`), join(sharedMemory, `shoal-keys-${name}`)];
+  const own = join(parent, `keys-${name}`);
+  const shared = join(sharedMemory, `shoal-keys-${name}`);
   return isInMemory(parent) ? [own, shared] : [shared, own];
 }
 

@@ -7,11 +7,11 @@ import { type IdentityState, identityDirectory, identityFile, loadIdentity } fro
 import { keysFileName } from './keys-file.ts';
 import { unlockFilePath } from './runtime-directory.ts';
 
-/** How late a change is seen where the file system does not tell of it. */
+/** How late a change is seen where the file system does not tell of it, milliseconds. */
 export const pollMs = 1_000;
-/** The same where it does: then a look is only for what its word may miss. */
+/** Pause between looks where the file system tells of changes, milliseconds: it may miss some. */
 const toldPollMs = 5_000;
-/** A writer is given this long to finish what it began. */
+/** A writer is given this long to finish what it began, milliseconds. */
 const settleMs = 20;
 
 /**

@@ -1,10 +1,10 @@
 /** How many connections may stand at once. */
 export interface ConnectionLimits {
-  /** That have proved whose they are. */
+  /** Connections that have proved which node they belong to. */
   readonly provedMax: number;
-  /** That have not. */
+  /** Connections that have not yet proved their node; then the oldest gives way. */
   readonly strangersMax: number;
-  /** Of these, the ones of one address. */
+  /** Connections without proof from one address; then the oldest of them gives way. */
   readonly strangersPerAddressMax: number;
 }
 
@@ -31,7 +31,7 @@ export class ConnectionPlaces<Connection> {
     return leaving;
   }
 
-  /** It has proved to be of this node. False when it may not stay. */
+  /** The connection has proved to be of this node. False when it may not stay. */
   proved(connection: Connection, nodeId: string): boolean {
     const { provedMax } = this.#limits;
     if (this.#proved.size >= provedMax || !this.#strangers.delete(connection)) return false;

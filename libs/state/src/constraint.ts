@@ -92,7 +92,8 @@ function factOf(node: Node, key: string, name: string): string | undefined {
  * state machine asks this of whatever was written, so that nothing within may be taken for granted.
  */
 export function isSameToConstraints(one: Node, other: Node): boolean {
-  const [a, b] = [one.description, other.description];
+  const a = one.description;
+  const b = other.description;
   return (
     one.role === other.role &&
     one.status.addr === other.status.addr &&
@@ -105,7 +106,8 @@ export function isSameToConstraints(one: Node, other: Node): boolean {
 }
 
 function areSame(one: Labels | undefined, other: Labels | undefined): boolean {
-  const [some, others] = [one ?? {}, other ?? {}];
+  const some = one ?? {};
+  const others = other ?? {};
   const names = Object.keys(some);
   return (
     names.length === Object.keys(others).length &&

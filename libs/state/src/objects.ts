@@ -19,7 +19,7 @@ export interface Meta {
   readonly updatedAt: Instant;
 }
 
-/** Of an object that is to be made: the state machine fills it in. */
+/** The meta of an object that is to be made: the state machine fills it in. */
 export const newMeta: Meta = {
   version: 0 as LogIndex,
   createdAt: 0 as Instant,
@@ -131,7 +131,7 @@ export interface Service extends StateObject {
 
 /** One run of a job. Written with the spec that asks for it, or by the orchestrator when it is due. */
 export interface JobStatus {
-  /** From 0, one more for each run. */
+  /** Number of the run: from 0, one more for each. */
   readonly iteration: number;
   /** The revision this run goes by, while it is kept; later changes concern the next run. */
   readonly revision: number;
@@ -185,7 +185,7 @@ export interface Revision extends StateObject {
   /** `<service id>.<number>`, see {@link revisionId}. */
   readonly id: string;
   readonly serviceId: string;
-  /** From 1, growing. */
+  /** Number of the revision within its service: from 1, growing. */
   readonly number: number;
   readonly spec: ServiceSpec;
   /** Registry credentials for pulling the image, sealed; never shown. */
@@ -289,7 +289,7 @@ export interface Network extends StateObject {
 }
 
 export interface NetworkAllocation {
-  /** In the order of the spec, IPv4 before IPv6 where the spec names none. */
+  /** Subnets in the order of the spec, IPv4 before IPv6 where the spec names none. */
   readonly subnets: readonly NetworkSubnet[];
   /** When it was given. */
   readonly at: Instant;
@@ -356,9 +356,9 @@ export interface VolumeHome extends StateObject, VolumePlace {
 /** A node and what volumes of a slot are there. */
 export interface VolumePlace {
   readonly nodeId: string;
-  /** Their names: of the last task there, and of revisions that may come back. */
+  /** Names of volumes: of the last task there, and of revisions that may come back. */
   readonly volumes: readonly string[];
-  /** Those of them with which no task had a container there yet, nor was one lost there that may have had one. */
+  /** Of `volumes`, those that no container there has had yet; a lost task may have had one. */
   readonly unproven?: readonly string[] | undefined;
 }
 

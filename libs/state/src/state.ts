@@ -60,7 +60,7 @@ export class State {
     );
   }
 
-  /** The same with transactions that are decoded already. They are not changed and may be shared. */
+  /** Applies a decoded entry at `index`. The transactions are not changed and may be shared. */
   applyTransactions(
     index: LogIndex,
     time: Instant,

@@ -114,7 +114,7 @@ export interface NodeUsage {
   readonly hostPorts: ReadonlyMap<string, number>;
   /** Tasks that hold a reservation on the node. */
   readonly tasks: number;
-  /** The same, by service id. */
+  /** Service id → number of its tasks that hold a reservation on the node. */
   readonly tasksByService: ReadonlyMap<string, number>;
 }
 

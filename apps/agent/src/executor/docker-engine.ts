@@ -80,7 +80,7 @@ interface Connection {
 
 /** Docker through its Engine API, unversioned: every engine speaks its own newest. */
 export class DockerEngine implements Engine {
-  /** Those that the engine has. */
+  /** The images that the engine has. */
   readonly images: EngineImages;
   readonly #http: EngineHttp;
   readonly #monotonic: () => Monotonic;

@@ -51,7 +51,7 @@ export class Connections {
     this.#options = options;
   }
 
-  /** Undefined when the host cannot be reached, or gives no answer in time. */
+  /** Asks another host; undefined when it cannot be reached, or gives no answer in time. */
   ask(to: HostPort, question: Question): Promise<Answer | undefined> {
     const { keys, clock } = this.#options;
     if (this.#closed || !keys.hasKeys) return Promise.resolve(undefined);
@@ -111,7 +111,9 @@ export class Connections {
     const waiting: Open['waiting'] = new Map();
     socket.setTimeout(idleMs, () => socket.destroy());
     const connection = new Connection({
-      ...{ socket, keys, metrics },
+      socket,
+      keys,
+      metrics,
       bytesMax: () => frameBytesMax,
       received: (frame) => {
         if (frame.kind !== 'answer') return false;

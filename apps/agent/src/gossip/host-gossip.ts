@@ -69,7 +69,9 @@ export class HostGossip implements GossipPort {
     const keys = new KeyRotation(random, clock);
     this.#keys = keys;
     const end: GossipEnd = {
-      ...{ keys, metrics, clock },
+      keys,
+      metrics,
+      clock,
       received: (packet, from) => this.#gossip.receive(packet, from),
       greeted: (member) => this.#gossip.greet(member),
       answer: (question) => this.#gossip.answer(question),
@@ -77,7 +79,10 @@ export class HostGossip implements GossipPort {
     };
     this.#network = options.network?.(end) ?? new GossipSockets(end, options.secure);
     this.#gossip = new Gossip({
-      ...{ id, addr, clock, random },
+      id,
+      addr,
+      clock,
+      random,
       transport: this.#network,
       // A restarted host is newer than its own past at once.
       firstTime: clock.now(),

@@ -15,12 +15,12 @@ import type { GossipMetrics } from './metrics.ts';
 const limits: ConnectionLimits = {
   /** Connections of other hosts. */
   provedMax: 1_024,
-  /** The ones that have not yet shown that they have the key; then the oldest gives way. */
+  /** Connections that have not yet shown that they have the key; then the oldest gives way. */
   strangersMax: 256,
-  /** Of these, the ones of one address. */
+  /** Connections without proof from one address; then the oldest of them gives way. */
   strangersPerAddressMax: 64,
 };
-/** Time to show it, milliseconds. */
+/** Time that a connection has to show that it has the key, milliseconds. */
 const helloMs = 5_000;
 /** A connection without a question for so long is closed, milliseconds. */
 const idleMs = 300_000;
@@ -33,7 +33,7 @@ export interface ListenerOptions {
   readonly keys: KeyRotation;
   readonly metrics: GossipMetrics;
   readonly clock: Clock;
-  /** Who it is that asks. */
+  /** Told which host it is that asks. */
   readonly greeted: (member: Member) => void;
   readonly answer: (question: Question) => Promise<Answer | undefined>;
   /** Absent: such connections are closed. */
@@ -125,7 +125,9 @@ export class Listener {
     let isGreeted = false;
     const asked = this.#answering(() => connection);
     const connection = new Connection({
-      ...{ socket, keys, metrics },
+      socket,
+      keys,
+      metrics,
       bytesMax: () => (isGreeted ? frameBytesMax : helloBytesMax),
       received: (frame) => {
         if (isGreeted) return asked(frame);

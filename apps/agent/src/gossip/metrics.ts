@@ -19,7 +19,7 @@ export type DropReason =
   | 'unsent';
 
 export interface GossipMetrics {
-  /** Where the figures are read when they are asked for; undefined: nowhere. */
+  /** Where the figures are read at each scrape; undefined: there is nothing to read them from. */
   source(figures: (() => GossipFigures) | undefined): void;
   sent(over: 'udp' | 'tcp', bytes: number): void;
   received(over: 'udp' | 'tcp', bytes: number): void;
@@ -30,7 +30,7 @@ export interface GossipMetrics {
 
 const secondsBuckets = [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10];
 const msPerSecond = 1_000;
-/** What is older was not on its way for so long: this host is new in the network, or was cut off. */
+/** Older records are not counted, milliseconds: this host is new in the network, or was cut off. */
 const lagMsMax = 60_000;
 
 /** The gossip's metrics on `registry`; call once a process. */
@@ -44,7 +44,10 @@ export function gossipMetrics(registry: Registry): GossipMetrics {
     labelNames: string[] = [],
   ) =>
     new Gauge({
-      ...{ name: `shoal_gossip_${name}`, help, labelNames, registers },
+      name: `shoal_gossip_${name}`,
+      help,
+      labelNames,
+      registers,
       collect() {
         const figures = source?.();
         if (figures === undefined) this.reset();

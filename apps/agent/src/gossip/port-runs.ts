@@ -2,11 +2,11 @@ import type { RecordPort } from '@shoal/state';
 
 /** Ports of one record. */
 export const portsMax = 1_024;
-/** A byte of protocol and form, and two ports. */
+/** Bytes of one port: one for protocol and form, then target and published port. */
 const portBytes = 5;
-/** The same and how many follow on, each one higher on both sides. */
+/** Bytes of a run: its first port, and how many follow on, each one higher on both sides. */
 const runBytes = portBytes + 2;
-/** Base64 of so many ports that none follows on another. */
+/** Longest text of {@link portsMax} ports: none follows on another; characters of base64. */
 export const packedCharactersMax = Math.ceil((portsMax * portBytes) / 3) * 4;
 const runFlag = 0x80;
 const protocols = ['tcp', 'udp', 'sctp'] as const;
@@ -16,12 +16,12 @@ interface Run {
   count: number;
 }
 
-/** In the order they have; the same ports give the same text. */
+/** Ports as base64, in the order they have; equal ports give equal text. */
 export function packPorts(ports: readonly RecordPort[]): string {
   return Buffer.concat(runsOf(ports).map(packRun)).toString('base64');
 }
 
-/** Undefined for anything that {@link packPorts} would not make, or that is too much. */
+/** Reads ports; undefined for text that {@link packPorts} would not make, and for too many. */
 export function unpackPorts(packed: string): readonly RecordPort[] | undefined {
   const bytes = Buffer.from(packed, 'base64');
   const ports: RecordPort[] = [];
@@ -31,7 +31,8 @@ export function unpackPorts(packed: string): readonly RecordPort[] | undefined {
     const protocol = protocols[head & ~runFlag];
     const end = at + (isRun ? runBytes : portBytes);
     if (protocol === undefined || end > bytes.length) return undefined;
-    const [target, published] = [bytes.readUInt16BE(at + 1), bytes.readUInt16BE(at + 3)];
+    const target = bytes.readUInt16BE(at + 1);
+    const published = bytes.readUInt16BE(at + 3);
     const more = isRun ? bytes.readUInt16BE(at + portBytes) : 0;
     const isTooHigh = Math.max(target, published) + more > 0xffff;
     if (isTooHigh || ports.length + more >= portsMax) return undefined;

@@ -56,8 +56,8 @@ const schema: z.ZodType<EndpointRecord> = z.looseObject({
 });
 
 /**
- * The same record gives the same bytes, whatever the order of its fields. Older hosts read ports one by one
- * alone: they are packed only where a record would be too long for everybody.
+ * A record as bytes; equal records give equal bytes, whatever the order of their fields. Older hosts read
+ * only ports written one by one: they are packed where a record would be too long for any host otherwise.
  */
 export function encodeRecord(record: EndpointRecord): Uint8Array {
   const { service: of } = record;
@@ -70,7 +70,7 @@ function bytesOf(said: unknown): Uint8Array {
   return Buffer.from(JSON.stringify(said, inOrder));
 }
 
-/** Undefined for what is no record. */
+/** Reads a record as another host wrote it; undefined for what is none. */
 export function decodeRecord(value: Uint8Array): EndpointRecord | undefined {
   try {
     return schema.safeParse(JSON.parse(Buffer.from(value).toString('utf8'))).data;
@@ -85,7 +85,8 @@ export function decodeRecord(value: Uint8Array): EndpointRecord | undefined {
  */
 export function saysTheSame(value: Uint8Array, truth: Uint8Array): boolean {
   if (Buffer.compare(value, truth) === 0) return true;
-  const [said, known] = [decodeRecord(value), decodeRecord(truth)];
+  const said = decodeRecord(value);
+  const known = decodeRecord(truth);
   if (said === undefined || known === undefined) return false;
   return isDeepStrictEqual(comparable(said), comparable(known));
 }

@@ -22,7 +22,7 @@ export type Fetched =
 
 /** An image that is to be fetched. */
 export interface FetchRequest {
-  /** As a spec names it. */
+  /** The image as a spec names it. */
   readonly reference: string;
   /**
    * No registry gave it: what workers say a digest stands for is believed, and managers are asked that do
@@ -30,7 +30,7 @@ export interface FetchRequest {
    */
   readonly isLast: boolean;
   readonly signal: AbortSignal;
-  /** Told whole texts for people. */
+  /** Told how far the fetch is, in whole texts for people. */
   readonly progress: (text: string) => void;
 }
 
@@ -126,7 +126,11 @@ export class ImageFetcher {
     const busy: string[] = [];
     for (const source of sources) {
       const end = await transferImage(this.#options, {
-        ...{ reference, source, offer, isConfirmed, signal },
+        reference,
+        source,
+        offer,
+        isConfirmed,
+        signal,
         name: nameOf(source),
         progress: (text) => progress(note === '' ? text : `${text}; ${note}`),
       });

@@ -20,7 +20,7 @@ type NoteKind = 'digests' | 'heard' | 'tags';
 export interface ImageNotes {
   /** The image that a digest of a registry stands for. */
   imageOf(digest: string): string | undefined;
-  /** The same by the word of workers; for this host alone. */
+  /** The image that a digest stands for by the word of workers alone: good for this host only. */
   heardOf(digest: string): string | undefined;
   /** Digests that stand for the image. */
   digestsOf(id: string): readonly string[];

@@ -3,11 +3,11 @@ import type { Clock, Timer } from '@shoal/runtime';
 
 export interface WatchOptions {
   readonly clock: Pick<Clock, 'monotonic' | 'after'>;
-  /** Without a byte for so long it fails, milliseconds. */
+  /** The stream fails after so long without a byte, milliseconds. */
   readonly stallMsMax: number;
-  /** The same for the first byte, where that takes longer. */
+  /** It fails after so long without its first byte, where that takes longer, milliseconds. */
   readonly firstMsMax?: number;
-  /** Told of all that passes; gives how long it has to wait, milliseconds. */
+  /** Told the bytes that are about to pass; gives how long they have to wait, milliseconds. */
   readonly passing: (bytes: number) => number;
 }
 

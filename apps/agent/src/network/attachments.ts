@@ -52,7 +52,7 @@ export class ContainerAttachments implements Attachments {
     this.#options = options;
   }
 
-  /** All that are not to be cleared away. */
+  /** Ids of all attachments, also announced ones, that are not to be cleared away. */
   get ids(): readonly string[] {
     return [...this.#records.keys(), ...this.#announced.keys()];
   }
@@ -76,7 +76,7 @@ export class ContainerAttachments implements Attachments {
     for (const [id, record] of this.#records) this.#records.set(id, { ...record, vtep });
   }
 
-  /** One of before the restart. */
+  /** Takes in the record of a container from before the restart. */
   restore(record: EndpointRecord): void {
     this.#records.set(record.endpointId, record);
   }
@@ -118,9 +118,16 @@ export class ContainerAttachments implements Attachments {
   held({ networkId, endpointId, addresses }: HeldAttachment): void {
     if (this.#records.has(endpointId)) return;
     const record: EndpointRecord = {
-      ...{ networkId, endpointId, kind: 'container', nodeId: this.#options.nodeId },
-      ...{ vtep: this.#vtep, addresses: addresses.map(addressOf), name: '' },
-      ...{ containerAliases: [], slot: 0, serving: true },
+      networkId,
+      endpointId,
+      kind: 'container',
+      nodeId: this.#options.nodeId,
+      vtep: this.#vtep,
+      addresses: addresses.map(addressOf),
+      name: '',
+      containerAliases: [],
+      slot: 0,
+      serving: true,
     };
     this.#records.set(endpointId, record);
     if (this.#vtep !== '') this.#options.publish(record);

@@ -58,7 +58,7 @@ export class HostNetworking implements TaskNetworking {
   #vtep = '';
   /** Own tasks of before the restart whose containers nobody has seen yet. */
   readonly #unclaimed = new Set<string>();
-  /** Those who wait for a network. */
+  /** Callers that wait until a network is known on this host. */
   readonly #waiters: Waiters;
   readonly #ends: (() => void)[] = [];
   #opening: Timer | undefined;
@@ -159,13 +159,13 @@ export class HostNetworking implements TaskNetworking {
     this.#configure();
   }
 
-  /** All networks that this host must have. */
+  /** Takes the list of all networks that this host must have. */
   wanted(networks: readonly NodeNetwork[]): void {
     this.#networks = networks;
     this.#configure();
   }
 
-  /** All records of a network as the log implies them. */
+  /** Takes all records of a network as the log implies them. */
   told(networkId: string, records: readonly EndpointRecord[]): void {
     const different = this.#tables.told(networkId, records);
     this.#options.metrics.truth(different);

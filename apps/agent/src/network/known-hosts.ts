@@ -15,7 +15,7 @@ export class KnownHosts {
     this.#gossip = gossip;
   }
 
-  /** Those that a dispatcher names. */
+  /** Takes the managers that a dispatcher names as the hosts to find others by. */
   managers(managers: SwarmView['managers']): void {
     const named = managers.flatMap(({ nodeId, dispatcherAddr, logAddr }) => {
       const host = parseHostPort(dispatcherAddr === '' ? logAddr : dispatcherAddr)?.host;
@@ -24,13 +24,13 @@ export class KnownHosts {
     this.restore(named);
   }
 
-  /** Those of before a restart. */
+  /** Takes the hosts remembered from before a restart as the ones to find others by. */
   restore(hosts: readonly RememberedHost[]): void {
     this.#seeds = hosts;
     this.#gossip.members(hosts);
   }
 
-  /** Those that are there first, then those that dispatchers named. */
+  /** Hosts worth remembering over a restart: first those that are up, then those last taken. */
   remembered(): readonly RememberedHost[] {
     const there = this.#gossip.reachability().flatMap(({ nodeId, addr, standing }) => {
       const host = parseHostPort(addr)?.host;

@@ -15,7 +15,7 @@ export function within(clock: Clock, ms: number, work: Promise<unknown>): Promis
   });
 }
 
-/** Those who wait until something holds. */
+/** Callers that each wait until a condition of their own holds. */
 export class Waiters {
   readonly #clock: Clock;
   readonly #waiting = new Set<() => void>();

@@ -125,7 +125,7 @@ export class EngineAudit {
     logger.warn({ endpoint: id, network: endpoint.networkId }, 'endpoint_attached');
   }
 
-  /** Those whose container's namespace is gone need no second look. */
+  /** Drops endpoints missing twice in a row, or once if their container's namespace is gone. */
   async #drop(there: ReadonlySet<string>): Promise<void> {
     const { registry, plumbing, metrics, logger } = this.#options;
     const missing = new Set<string>();

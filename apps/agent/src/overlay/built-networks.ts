@@ -207,7 +207,9 @@ export class BuiltNetworks {
     }
     if (!isSamePlace) await known?.remove();
     const namespace = new NetworkNamespace(layout, {
-      ...{ commands, clock, metrics },
+      commands,
+      clock,
+      metrics,
       logger: logger.child({ network: network.id }),
     });
     const records = this.#records.get(network.id);

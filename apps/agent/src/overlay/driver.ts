@@ -108,7 +108,10 @@ export class OverlayDriver implements OverlayPort, ContainerNetworks {
     const isWanted = (networkId: string): boolean => this.#upkeep.isWanted(networkId);
     const built = new BuiltNetworks({ ...kernel, changed, isWanted });
     const plumbing = new Plumbing({
-      ...{ registry, built, attachments, changed },
+      registry,
+      built,
+      attachments,
+      changed,
       activated: () => this.#upkeep.auditIn(activatedMs),
       // After the answer: the engine does its own part meanwhile.
       expected: (networkId) => this.#later(0, async () => built.expect(networkId)),

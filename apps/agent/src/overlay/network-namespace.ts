@@ -35,7 +35,7 @@ const takenVni = /File exists|VNI already exists/;
 export interface Plug {
   readonly id: string;
   readonly mac: string;
-  /** With prefix length. */
+  /** Addresses of the interface, with prefix length. */
   readonly addresses: readonly string[];
 }
 
@@ -247,7 +247,8 @@ export class NetworkNamespace {
   /** Gives a running container the interface back that went with its network's namespace. */
   async replug(plug: Plug, sandbox: string): Promise<Done> {
     const { mtu, namespace } = this.#layout;
-    const [port, device] = [portName(plug.id), plugName(plug.id)];
+    const port = portName(plug.id);
+    const device = plugName(plug.id);
     const peer = `peer name ${device} mtu ${mtu} address ${plug.mac} netns ${sandbox}`;
     const made = await this.#commands.ip(namespace, [
       `link add ${port} mtu ${mtu} type veth ${peer}`,

@@ -25,7 +25,7 @@ export function sampleAssignment(more: Partial<TaskAssignment> = {}): TaskAssign
   };
 }
 
-/** The same with a health check: it stays `starting` until somebody says that it is healthy. */
+/** An assignment with a health check: its task stays `starting` until it is said to be healthy. */
 export function checkedAssignment(taskId: string): TaskAssignment {
   const ContainerSpec = { Image: 'i', Healthcheck: { Test: ['CMD', 'true'] } };
   return sampleAssignment({ taskId, template: { ContainerSpec, ForceUpdate: 0 } });

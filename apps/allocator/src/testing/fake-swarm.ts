@@ -41,7 +41,7 @@ export class FakeSwarm {
     return this;
   }
 
-  /** The same with changes that may be refused. */
+  /** Writes the changes in one transaction that may be refused, and lets the allocator work. */
   attempt(...changes: readonly Change[]): Outcome | undefined {
     if (changes.length === 0) return undefined;
     const [outcome] = this.#apply([changes]);

@@ -24,8 +24,8 @@ export async function write(
 }
 
 /**
- * The same for changes that name no version of the user's: they are made anew when somebody else has
- * written in between. @throws ApiError
+ * Commits changes that name no version of the user's, as {@link write} does: they are made anew when
+ * somebody else has written in between. @throws ApiError
  */
 export async function writeNewest(
   context: ApiContext,
@@ -40,7 +40,7 @@ export async function writeNewest(
   }
 }
 
-/** The same, giving back why it was refused. @throws ApiError when the log could not take it */
+/** Commits the changes; resolves with why they were refused, if so. @throws ApiError of the log */
 export async function commit(
   context: ApiContext,
   manager: Manager,

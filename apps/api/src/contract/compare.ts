@@ -87,7 +87,8 @@ const idForm = /\b[0-9a-z]{25}\b/g;
 /** Sentences that differ in the ids they name. */
 function isSameSentence(translation: Translation, recorded: string, ours: string): boolean {
   if (translation.text(recorded).replace(idForm, '') !== ours.replace(idForm, '')) return false;
-  const [was, is] = [recorded.match(idForm) ?? [], ours.match(idForm) ?? []];
+  const was = recorded.match(idForm) ?? [];
+  const is = ours.match(idForm) ?? [];
   return was.every((id, at) => translation.learn(id, is[at] ?? ''));
 }
 

@@ -316,7 +316,8 @@ export class FakeFleet {
   }
 
   async join(name: HostName, role: 'worker' | 'manager'): Promise<void> {
-    const [manager, host] = [this.host('n1'), this.host(name)];
+    const manager = this.host('n1');
+    const host = this.host(name);
     await host.join(manager, manager.token(role));
     await eventually(`${name} is in`, () => host.standing.kind === role);
     await this.settle();

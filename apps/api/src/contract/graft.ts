@@ -48,7 +48,7 @@ export class Graft {
     }
   }
 
-  /** The same without the defaults that the engine wrote into what it showed, where that is known. */
+  /** What was seen, without the defaults that the engine wrote into it, where those are known. */
   #plain(seen: Seen): Seen {
     const all = this.#plainly.get(seen.ID) ?? [];
     const later = all.filter(({ Version }) => Version.Index >= seen.Version.Index);
@@ -223,7 +223,8 @@ export class Graft {
   saw({ n, req, res }: Exchange, reply: Reply): void {
     if (req.method !== 'POST' || !req.path.endsWith('/create') || reply.status !== 201) return;
     const { json } = res.body ?? {};
-    const [was, is] = [idOf(json), idOf(JSON.parse(reply.text))];
+    const was = idOf(json);
+    const is = idOf(JSON.parse(reply.text));
     if (was === undefined || is === undefined) return;
     this.#translation.learn(was, is);
     this.#seen.set(was, { index: 0, n });

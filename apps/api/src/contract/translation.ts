@@ -21,7 +21,7 @@ export class Translation {
     return true;
   }
 
-  /** The same for values that may change: the newest holds. */
+  /** Notes what stands for a recorded value that may change: the newest holds. */
   relearn(recorded: string, ours: string): void {
     this.#known.set(recorded, ours);
   }

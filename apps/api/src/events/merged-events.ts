@@ -4,7 +4,7 @@ import { z } from 'zod';
 
 /** The engine tells its past in one go; after so long a pause it is over, milliseconds. */
 export const pastOverMs = 100;
-/** And in any case after so long: an engine may never pause, and its clock may be another one. */
+/** The past is over after so long at the latest, milliseconds: a busy engine may never pause. */
 export const pastMsMax = 1_000;
 
 const timed = z.object({ timeNano: z.number() });
@@ -21,7 +21,7 @@ interface Pending {
 export class MergedEvents {
   readonly #clock: Clock;
   readonly #send: (line: string | Buffer) => void;
-  /** Of the swarm, in order, until the engine's are known to be later. */
+  /** Events of the swarm, in order, until the engine's are known to be later. */
   readonly #pending: Pending[] = [];
   #pause: Timer | undefined;
   #end: Timer | undefined;

@@ -70,7 +70,7 @@ export async function createApiServer(
       gateway(engine, request, response, routed);
     },
   );
-  // Who has said all is answered, as by Go's server. The property is missing in the types.
+  // A client that half-closes still gets its answer, as from Go's server. Missing in the types.
   Object.assign(server, { httpAllowHalfOpen: true });
   const sockets = new Set<Socket>();
   server.on('connection', (socket) => {

@@ -8,9 +8,9 @@ export const ringsBytesMax = 64 << 20;
 export const ringBytes = { least: 16 << 10, most: 1 << 20 } as const;
 /** Logs that are read for single followers at the same time; others wait for their turn. */
 export const readsMax = 64;
-/** Of these, of one follower. */
+/** Logs that are read for one follower at the same time. */
 export const readsPerFollowerMax = 16;
-/** Who has read for so long yields to those that wait, milliseconds. */
+/** A read that has lasted so long yields to those that wait, milliseconds. */
 export const readSliceMs = 5_000;
 /** What is written to a follower at once, bytes: what a slow one can have waiting in memory. */
 export const chunkBytesMax = 32 << 10;

@@ -52,7 +52,7 @@ export class LogFollower implements ReaderOutput, Pumped, ServiceWatcher {
   readonly #ownTurns: Turns;
   readonly #onStop: () => void;
   readonly #readers = new Map<string, TaskReader>();
-  /** Those with lines in their feed, in the order in which they are served. */
+  /** Readers with lines in their feed, in the order in which they are served. */
   readonly #ready = new Set<TaskReader>();
   #isFollowing: boolean;
   #isBlocked = false;

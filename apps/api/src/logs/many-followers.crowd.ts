@@ -9,15 +9,15 @@ import type { HostAnswer, HostAsk } from '../testing/fake-log-host.ts';
 import type { ProbeData } from '../testing/fake-prober.ts';
 
 const followers = 1_000;
-/** So many connect at the same time. */
+/** Followers that connect at the same time. */
 const atOnce = 200;
-/** Of these, so many take nothing after the first bytes. */
+/** Followers that take nothing after the first bytes, until the end. */
 const still = 100;
 const lines = 200;
 const perSecond = 200;
 /** Longest answer to others but for one in a hundred, milliseconds. */
 const p99MsMax = 100;
-/** The same without any follower, on a computer that has time for this test. */
+/** Longest answer while there are no followers, on a computer with time to spare, milliseconds. */
 const calmMsMax = 15;
 /** Longest work of the process in which nobody else has a turn, but for one in a hundred, milliseconds. */
 const stretchMsMax = 60;

@@ -12,7 +12,7 @@ const matchesMax = 100;
 /** Whose a network is. */
 export type Found = { readonly kind: 'swarm'; readonly network: Network } | OfEngine;
 
-/** Whose it is, with the manager that can change it. */
+/** Whose a network is; for one of the swarm, also the manager that can change it. */
 export type FoundToChange =
   | { readonly kind: 'swarm'; readonly network: Network; readonly manager: Manager }
   | OfEngine;
@@ -56,8 +56,8 @@ export async function findNetwork(
 }
 
 /**
- * The same for a change. The log is asked about what this host does not have by itself: its own networks go on
- * without a quorum. @throws ApiError
+ * Finds, as {@link findNetwork}, a network that is to be changed. The log is asked only about what this host
+ * does not have by itself: its own networks can be changed without a quorum. @throws ApiError
  */
 export async function findToChange(context: ApiContext, ref: string): Promise<FoundToChange> {
   const { engine, host } = context;
@@ -70,7 +70,7 @@ export async function findToChange(context: ApiContext, ref: string): Promise<Fo
   return found.kind === 'engine' ? found : { ...found, manager };
 }
 
-/** Of the engine alone; none when it cannot be asked. */
+/** Networks of the engine that stand for none of the swarm's; empty when it cannot be asked. */
 export async function ownNetworks(engine: Engine) {
   const all = await listNetworks(engine, '/networks').catch(() => []);
   return all.filter((network) => standsFor(network) === undefined);
@@ -80,7 +80,7 @@ function ambiguous(ref: string, matches: number, by: string): ApiError {
   return new ApiError(400, `${matches} matches found based on ${by}: network ${ref} is ambiguous`);
 }
 
-/** The same for a host that knows of the swarm's networks only what stands on it. */
+/** Finds by id, else name, else start of an id, in a list. @throws ApiError when several match */
 export function findShown<T extends { readonly Id: string; readonly Name: string }>(
   shown: readonly T[],
   ref: string,

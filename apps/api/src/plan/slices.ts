@@ -5,10 +5,10 @@ const sliceMs = 8;
 /** Pause between two pieces of what somebody waits for, and of what nobody does; milliseconds. */
 const pauseMs = { foreground: 1, background: 16 } as const;
 
-/** Work that pauses by itself; undefined at each pause. */
+/** Work that pauses by itself: it yields undefined at each pause and returns its result. */
 export type Sliced<T> = Generator<undefined, T>;
 
-/** The same work, given up at its next pause once nobody wants it; undefined then. */
+/** Does `work`; gives it up at its next pause, with undefined, once nobody wants it. */
 export function* whileWanted<T>(work: Sliced<T>, isWanted: () => boolean): Sliced<T | undefined> {
   while (isWanted()) {
     const step = work.next();

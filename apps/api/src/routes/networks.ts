@@ -218,7 +218,7 @@ async function toEngine(
   return reply;
 }
 
-/** The same for a request whose body was read. */
+/** Passes a request on whose body was read already: the text is sent once more, to `url`. */
 async function toEngineRead(
   context: ApiContext,
   request: FastifyRequest,

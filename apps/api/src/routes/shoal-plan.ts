@@ -66,7 +66,7 @@ export function shoalPlanRoutes(app: FastifyInstance, context: ApiContext): void
   app.addHook('onClose', async () => keeper.stop());
 }
 
-/** The same with ids for what people call by name. @throws ApiError */
+/** The hypothesis with ids for what people call by name. @throws ApiError */
 function named(view: StateView, hypothesis: Hypothesis): Hypothesis {
   switch (hypothesis.kind) {
     case 'drain':

@@ -47,7 +47,8 @@ export function shoalServiceRoutes(app: FastifyInstance, context: ApiContext): v
       const service = resolveService(view, refOf(request));
       const object = rolledBack(context.clock, view, service, service.meta, to);
       await write(context, manager, 'shoal rollback', [{ op: 'update', table: 'service', object }]);
-      const [From, To] = [service.revision, object.revision];
+      const From = service.revision;
+      const To = object.revision;
       return sendAnswer(reply, wentBack, { ID: service.id, From, To });
     },
   );

@@ -69,7 +69,7 @@ function written({ name, help, label, values }: Shown, status: ClusterStatus): s
   return `${[`# HELP ${full} ${help}`, `# TYPE ${full} gauge`, ...lines].join('\n')}\n`;
 }
 
-/** The same gauges of a process, from one look at each scrape; they have no values where there is none. */
+/** Registers the gauges of {@link metricsText}: one look a scrape, no values without a status. */
 export function clusterGauges(
   registry: Registry,
   look: () => Promise<ClusterStatus | undefined>,

@@ -203,7 +203,7 @@ export class Supervisor {
     for (const tell of child.ended.splice(0)) tell();
   }
 
-  /** Also those of the engine and of the supervisor itself, which the host's start has made. */
+  /** Rotates all logs, also those that the host's start made: the engine's and the supervisor's. */
   async #rotateLogs(): Promise<void> {
     const names = await readdir(this.#logDirectory);
     const logs = names.filter((name) => name.endsWith('.log'));

@@ -1,6 +1,6 @@
 /** How long a host may serve something else than the log implies before it is told all, milliseconds. */
 export const driftGraceMs = 2_000;
-/** The same where the network's records change all the time, so that a host is always a little behind. */
+/** Longest that a host may differ even while the network's records keep changing, milliseconds. */
 export const driftMsMax = 10_000;
 /** How often networks in which a host differs are looked at again, milliseconds. */
 export const driftLookMs = 500;
@@ -8,7 +8,7 @@ export const driftLookMs = 500;
 export const compareMsMax = 250;
 /** Pause after a repair until the next of the same network, milliseconds; twice as long after each in vain. */
 export const repairEveryMs = 2_000;
-/** The longest: a host that cannot agree must not cost all others' networks for ever. */
+/** Longest pause between repairs, milliseconds: one host that never agrees must not cost all. */
 export const repairEveryMsMax = 5 * 60_000;
 /** Age of a gossip key at which the next one is made, milliseconds; Swarm's twelve hours. */
 export const keyRotationMs = 12 * 3_600_000;

@@ -57,7 +57,7 @@ export class NetworkTruth {
     return implied;
   }
 
-  /** The same for comparing, which may be a moment behind: a large network is not worked out at every change. */
+  /** What the log implied lately: a large network is not worked out anew at every change. */
   lately(networkId: string): Implied {
     const known = this.#known.get(networkId);
     if (known === undefined) return this.of(networkId);

@@ -6,7 +6,7 @@ import type { Origin, Outcome } from './resolver.ts';
 
 /** Questions that are remembered with their answers for one container; of more, all are forgotten. */
 const questionsMax = 256;
-/** The same of all containers together. */
+/** Answers that are remembered for all containers together; of more, all are forgotten. */
 const answersMax = 16_384;
 /** A longer question is none that comes again and again, bytes. */
 const questionBytesMax = 160;
@@ -111,7 +111,8 @@ export class ReadyAnswers {
     for (let last = count - 1; last > 0; last -= 1) {
       const other = Math.floor(this.#random.next() * (last + 1));
       if (other === last) continue;
-      const [a, b] = [first + last * step, first + other * step];
+      const a = first + last * step;
+      const b = first + other * step;
       for (let at = 0; at < length; at += 1) {
         const byte = bytes[a + at] ?? 0;
         bytes[a + at] = bytes[b + at] ?? 0;

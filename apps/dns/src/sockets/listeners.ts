@@ -75,7 +75,7 @@ export class Listeners {
   }
 }
 
-/** The same with at most `count` under way; others wait in line. */
+/** `bind` with at most `count` calls under way; others wait in line. */
 function atMost(count: number, bind: Bind): Bind {
   const waiting: (() => void)[] = [];
   let running = 0;

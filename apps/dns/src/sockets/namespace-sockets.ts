@@ -94,7 +94,8 @@ class Collected {
   /** All or none. */
   result(reason: string): Bound {
     const sockets = this.#addresses.flatMap((address): AddressSockets[] => {
-      const [udp, tcp] = [this.#udp.get(address), this.#tcp.get(address)];
+      const udp = this.#udp.get(address);
+      const tcp = this.#tcp.get(address);
       const probe = this.#probe.get(address);
       const whole = udp !== undefined && tcp !== undefined && probe !== undefined;
       return whole ? [{ address, udp, tcp, probe }] : [];

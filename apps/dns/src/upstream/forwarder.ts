@@ -34,7 +34,7 @@ export interface ForwarderOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly cache?: ReplyCache;
-  /** Told of each question to a server. */
+  /** Told how each question to a server ended, and after how many milliseconds. */
   readonly observe: (upstream: string, outcome: ExchangeOutcome, ms: number) => void;
 }
 
@@ -60,7 +60,7 @@ export class Forwarder {
     return this.#underWay.size;
   }
 
-  /** From the cache at once, so that the caller need not wait for a turn of the loop. */
+  /** The answer from the cache, if there: the caller need not wait for a turn of the loop. */
   cached(query: Query, upstreams: readonly string[]): Forwarded | undefined {
     const found = this.cache.get(keyOf(query, upstreams), this.#options.clock.monotonic());
     return found === undefined ? undefined : { kind: 'reply', cached: true, ...found };
@@ -106,7 +106,7 @@ export class Forwarder {
     return undefined;
   }
 
-  /** Those that were silent of late come last. */
+  /** The upstreams in the order to ask them: those that were silent of late come last. */
   #order(upstreams: readonly string[]): readonly string[] {
     const now = this.#options.clock.monotonic();
     for (const [upstream, until] of this.#silent) if (until <= now) this.#silent.delete(upstream);

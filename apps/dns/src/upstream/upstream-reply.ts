@@ -5,7 +5,7 @@ import { replyBytesMax, type Transport, writeOpt } from '../wire/reply-writer.ts
 
 /** Longest time that an answer is kept, seconds. */
 export const keepSecondsMax = 3_600;
-/** The same for "there is no such name": it may be a service's a moment later. */
+/** Longest time that "no such name" is kept, seconds: it may be a service's a moment later. */
 export const keepNegativeSecondsMax = 30;
 
 const recordHeadBytes = 10;
@@ -22,7 +22,7 @@ export interface UpstreamReply {
   /** Where the same records end. */
   readonly recordEnds: readonly number[];
   readonly rcode: number;
-  /** How long it may be kept; 0 for not at all. */
+  /** How long it may be kept, seconds; 0 for not at all. */
   readonly keepSeconds: number;
 }
 
@@ -96,7 +96,8 @@ interface Records {
 
 /** Undefined when the records are malformed. */
 function walk(packet: Buffer, start: number): Records | undefined {
-  const [answerCount, authorityCount] = [packet.readUInt16BE(6), packet.readUInt16BE(8)];
+  const answerCount = packet.readUInt16BE(6);
+  const authorityCount = packet.readUInt16BE(8);
   const main = answerCount + authorityCount;
   const count = main + packet.readUInt16BE(10);
   const ttlOffsets: number[] = [];

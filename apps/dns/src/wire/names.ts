@@ -4,7 +4,9 @@ import { labelBytesMax, nameBytesMax } from './protocol.ts';
 const labelsMax = 127;
 const pointerMark = 0xc0;
 const dot = 0x2e;
-const [upperA, upperZ, toLower] = [0x41, 0x5a, 0x20];
+const upperA = 0x41;
+const upperZ = 0x5a;
+const toLower = 0x20;
 
 export interface NameRead {
   /** Lower case, without the dot at the end; a dot within a label is written `\.`. */

@@ -44,7 +44,8 @@ export function parseQuery(packet: Buffer): ParsedQuery {
   if ((bits & flags.response) !== 0) return { kind: 'drop' };
   const error = (rcode: number): ParsedQuery => ({ kind: 'error', id, flags: bits, rcode });
   if ((bits & opcodeBits) !== 0) return error(rcodes.notImplemented);
-  const [questions, answers] = [packet.readUInt16BE(4), packet.readUInt16BE(6)];
+  const questions = packet.readUInt16BE(4);
+  const answers = packet.readUInt16BE(6);
   if (questions !== 1 || answers !== 0) return error(rcodes.formatError);
   const read = readQuestionName(packet, headerBytes);
   if (read === undefined || read.end + 4 > packet.length) return error(rcodes.formatError);

@@ -63,7 +63,8 @@ function findName(name: string, zones: readonly NetworkZone[]): NameEntry | unde
     if (see(entry)) return entry;
   }
   for (let dot = name.lastIndexOf('.'); dot > 0; dot = name.lastIndexOf('.', dot - 1)) {
-    const [before, network] = [name.slice(0, dot), name.slice(dot + 1)];
+    const before = name.slice(0, dot);
+    const network = name.slice(dot + 1);
     for (const zone of zones) {
       const entry = zone.name === network ? zone.find(before) : undefined;
       if (see(entry)) return entry;
@@ -153,7 +154,8 @@ function authoritative(answers: readonly ResourceRecord[]): Reply {
 function shuffle<T>(list: T[], random: Random): T[] {
   for (let last = list.length - 1; last > 0; last -= 1) {
     const other = Math.floor(random.next() * (last + 1));
-    const [a, b] = [list[last], list[other]];
+    const a = list[last];
+    const b = list[other];
     if (a === undefined || b === undefined) continue;
     list[last] = b;
     list[other] = a;

@@ -19,7 +19,8 @@ export interface ConnectionEnd {
  * Traefik and Envoy read it. Undefined when the ends are not two addresses of one family.
  */
 export function proxyHeader(client: ConnectionEnd, server: ConnectionEnd): Buffer | undefined {
-  const [from, to] = [plain(client.address), plain(server.address)];
+  const from = plain(client.address);
+  const to = plain(server.address);
   const family = isIPv4(from) && isIPv4(to) ? 4 : isIPv6(from) && isIPv6(to) ? 6 : undefined;
   if (family === undefined) return undefined;
   const { code, addressBytes } = families[family];

@@ -26,7 +26,7 @@ export interface RelayTarget {
 export interface RelayMetrics {
   /** A connection came. */
   relayed(outcome: 'begun' | 'refused'): void;
-  /** So many are open. */
+  /** Number of relayed connections that are open. */
   relaying(count: number): void;
 }
 

@@ -72,10 +72,8 @@ const member = z.object({ concat: z.tuple([z.enum(['tcp', 'udp', 'sctp']), z.num
 export function readHostPorts(text: string): HostPorts | undefined {
   const listing = readListing(text);
   if (listing === undefined || rulesIn(listing.rules) !== rulesWanted) return undefined;
-  const [v4, v6] = [
-    portsOf(listing.elements.get('ports4')),
-    portsOf(listing.elements.get('ports6')),
-  ];
+  const v4 = portsOf(listing.elements.get('ports4'));
+  const v6 = portsOf(listing.elements.get('ports6'));
   return v4 === undefined || v6 === undefined ? undefined : { v4, v6 };
 }
 

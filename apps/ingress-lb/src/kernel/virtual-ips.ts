@@ -42,7 +42,8 @@ export async function readVirtualIps(
 
 /** Lines for `ip -batch`. IPv6 ones are deprecated, so that nothing of the host speaks from them. */
 function renderVirtualIps(have: readonly string[], want: readonly string[]): string {
-  const [before, after] = [new Set(have), new Set(want)];
+  const before = new Set(have);
+  const after = new Set(want);
   const lines: string[] = [];
   for (const address of after) if (!before.has(address)) lines.push(addLine(address));
   for (const address of before) {

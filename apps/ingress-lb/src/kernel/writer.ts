@@ -67,7 +67,7 @@ export class NamespaceWriter {
     this.#options = options;
   }
 
-  /** As the kernel would tell it. */
+  /** The balancing that is in place, as the kernel would tell it. */
   get actual(): Balancing {
     return this.#actual;
   }
@@ -216,7 +216,8 @@ function sameTexts(a: readonly string[], b: readonly string[]): boolean {
  * backend that the service left for another.
  */
 export function staleFlows(have: Balancing, want: Balancing): readonly Flow[] {
-  const [open, stillOpen] = [backendAddresses(openOnly(have)), backendAddresses(openOnly(want))];
+  const open = backendAddresses(openOnly(have));
+  const stillOpen = backendAddresses(openOnly(want));
   const stillThere = backendAddresses(want);
   const flows: Flow[] = [];
   for (const address of backendAddresses(have)) {

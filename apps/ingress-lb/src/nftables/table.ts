@@ -47,7 +47,8 @@ export function renderWhole(balancing: Balancing): string {
 /** What makes the one of the other, and touches nothing else; empty when they are the same. */
 export function renderChange(have: Balancing, want: Balancing): string {
   if (!sameFrame(have, want)) return renderWhole(want);
-  const [before, after] = [openOnly(have), openOnly(want)];
+  const before = openOnly(have);
+  const after = openOnly(want);
   const lines: string[] = [];
   for (const [key, server] of before.servers) {
     if (!after.servers.has(key)) lines.push(...removeServer(server));
@@ -86,7 +87,8 @@ function sourceRules({ source, leg }: Balancing): readonly string[] {
   if (leg !== undefined) {
     for (const [protocol, , address, set] of families) {
       if (address === undefined) continue;
-      const [from, snat] = [`  iifname "${leg.device}"`, `snat ${protocol} to ${address}`];
+      const from = `  iifname "${leg.device}"`;
+      const snat = `snat ${protocol} to ${address}`;
       rules.push(`${from} ${protocol} daddr @${set} ${snat}`);
       if (protocol === 'ip6') rules.push(udp6Rule(from, snat));
     }

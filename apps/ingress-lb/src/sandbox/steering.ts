@@ -19,7 +19,7 @@ import { type Listing, protocolElement, readListing } from '../nftables/read.ts'
 
 /** A host whose published ports lead to a task: replies go back through it. */
 export interface Entrance {
-  /** Of connections that came through it; also the number of its routing table. */
+  /** Mark of connections that came through it; also the number of its routing table. */
   readonly mark: number;
   /** Source of its frames. */
   readonly mac: string;
@@ -343,7 +343,9 @@ function readReach({ elements }: Listing): Reach {
     const { data } = port.safeParse(member);
     return data === undefined ? [] : data.concat.join(' . ');
   });
-  const [own4, own6, macs] = [texts('own4'), texts('own6'), texts('macs')];
+  const own4 = texts('own4');
+  const own6 = texts('own6');
+  const macs = texts('macs');
   return { own4, own6, macs, ports: ports.sort() };
 }
 

@@ -48,7 +48,7 @@ const memos = new WeakMap<StateView, Memo>();
 
 /**
  * Tasks whose turn it is to leave the node, where the parallelism counts per node: the oldest first.
- * Those that are moving already are not among them. Computed once for each state and time.
+ * Tasks that are moving already are left out. Computed once for each state and time.
  */
 export function turnsOf(view: StateView, nodeId: string, now: Instant): readonly Task[] {
   let memo = memos.get(view);

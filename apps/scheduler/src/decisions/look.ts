@@ -44,7 +44,7 @@ export function lookAt(board: Board, revision: Revision): Look {
   };
 }
 
-/** The same for a state alone; looks at every task, so not for every day. */
+/** Judges every node for the revision from a state alone: slow, for it goes through every task. */
 export function lookAfresh(view: StateView, revision: Revision, now: Instant): Look {
   const ledger = new Ledger();
   ledger.rebuild(view);

@@ -23,7 +23,7 @@ interface Entry {
   readonly labels: Labels;
   /** Every name that may be meant by a dependency, as the table of services folds them. */
   readonly awaited: readonly string[];
-  /** The same of the services that its tasks never share a node with. */
+  /** Every name, folded, that may be meant by a service that its tasks never share a node with. */
   readonly repelled: readonly string[];
   /** All names on which the place of its tasks depends. */
   readonly mentioned: readonly string[];

@@ -128,7 +128,7 @@ function hasBegun({ status, desired }: Task): boolean {
   return state === 'running' || (state === 'starting' && (container?.pid ?? 0) > 0);
 }
 
-/** The same of a job, by the run that is on or was last. */
+/** "0 of 1 complete" of the job's run that is on or was last; undefined when that is enough. */
 function standingOfJob(
   view: StateView,
   service: Service,

@@ -161,7 +161,9 @@ function lowerOf(view: StateView, book: PolicyBook, task: Task, above: Bar): Low
   const comesBack = policy?.Condition !== 'none' && (job || (policy?.MaxAttempts ?? 0) === 0);
   if (Mode.Global !== undefined || Mode.GlobalJob !== undefined || !comesBack) return undefined;
   return {
-    ...{ task, priority, demand: demandOf(revision) },
+    task,
+    priority,
+    demand: demandOf(revision),
     precious: job || isSticky(view, revision),
   };
 }

@@ -89,7 +89,8 @@ function familyName({ family }: Address): string {
 
 /** Whether two CIDR texts, both valid, have an address in common. */
 export function subnetsOverlap(a: string, b: string): boolean {
-  const [one, other] = [parseCidr(a), parseCidr(b)];
+  const one = parseCidr(a);
+  const other = parseCidr(b);
   return one !== undefined && other !== undefined && overlaps(rangeOf(one), rangeOf(other));
 }
 

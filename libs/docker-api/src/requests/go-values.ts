@@ -36,7 +36,7 @@ const signed = z
   })
   .transform((value) => Math.min(Math.max(value, int64.min), int64.max));
 
-/** The same without a sign: counters that a client makes of the time in nanoseconds. */
+/** Any unsigned integer of 64 bits: counters that a client makes of the time in nanoseconds. */
 const positive = z
   .number()
   .min(0)

@@ -103,11 +103,11 @@ export interface SwarmInit {
   readonly advertiseAddr: string;
   readonly dataPathAddr: string;
   readonly dataPathPort: number;
-  /** Make one manager of this one alone, with all that it holds. */
+  /** Make a cluster of this manager alone, with all the state that it holds. */
   readonly forceNewCluster: boolean;
-  /** What is wanted over the defaults. */
+  /** The cluster's spec: what the body asks for over the defaults. */
   readonly spec: ClusterSpec;
-  /** The same as it was sent, for {@link mergeClusterSpec} into a cluster that exists. */
+  /** The spec as it was sent, for {@link mergeClusterSpec} into a cluster that exists. */
   readonly requested: ClusterSpecRequest | undefined;
   readonly availability: NodeSpec['Availability'];
   readonly defaultAddressPool: readonly string[];

@@ -13,7 +13,7 @@ export function readServiceSpec(body: unknown, version: ApiVersion): ServiceSpec
 }
 
 /**
- * The same with Docker's daemon checks and defaults.
+ * Reads a service spec from a parsed body, with the checks and defaults of Docker's daemon.
  * @throws ApiError in Docker's words.
  */
 export function parseServiceSpec(body: unknown, version: ApiVersion): NormalisedSpec {

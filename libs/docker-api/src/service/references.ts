@@ -17,18 +17,26 @@ function referencesOf({ Secrets = [], Configs = [] }: ContainerSpec): readonly R
   return [
     ...Secrets.map(
       ({ SecretID: id, SecretName: name, File }): Reference => ({
-        ...{ kind: 'secret', id, name, file: File?.Name, isForRuntime: false },
+        kind: 'secret',
+        id,
+        name,
+        file: File?.Name,
+        isForRuntime: false,
       }),
     ),
     ...Configs.map(
       ({ ConfigID: id, ConfigName: name, File, Runtime }): Reference => ({
-        ...{ kind: 'config', id, name, file: File?.Name, isForRuntime: Runtime !== undefined },
+        kind: 'config',
+        id,
+        name,
+        file: File?.Name,
+        isForRuntime: Runtime !== undefined,
       }),
     ),
   ];
 }
 
-/** Each reference is whole, and each file is meant for one of them. @throws ApiError 400 */
+/** Checks that each reference is whole, and no file is meant for two. @throws ApiError 400 */
 export function validateReferences(spec: ContainerSpec): void {
   const references = referencesOf(spec);
   for (const kind of ['secret', 'config'] as const) {

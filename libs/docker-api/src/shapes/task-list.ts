@@ -22,7 +22,7 @@ export class TaskTexts {
   readonly #specs = new WeakMap<Revision, object>();
   readonly #networks = new WeakMap<Network, object>();
   #kept = new WeakMap<Task, Kept>();
-  /** Those kept before these. */
+  /** Texts of the generation before: dropped when `#kept` is full once more. */
   #before = new WeakMap<Task, Kept>();
   #count = 0;
 

@@ -35,7 +35,7 @@ export interface EndpointTablesOptions {
 
 /** What came of records that were heard. */
 export interface Heard {
-  /** Those that were new to this host. */
+  /** Records that were new to this host. */
   readonly learned: readonly TableRecord[];
   /** What this host knows better than who sent them. */
   readonly corrections: readonly TableNews[];
@@ -99,7 +99,7 @@ export class EndpointTables {
     this.#write(hostsTable, this.#hosts, networkId, value, now);
   }
 
-  /** All its records are gone from the network by this: nobody takes word of them from before. */
+  /** Leaves the network, which ends all own records in it: nobody takes older word of them. */
   leave(networkId: string, now: Monotonic): void {
     if (!this.#tables.delete(networkId)) return;
     this.#write(hostsTable, this.#hosts, networkId, undefined, now);
@@ -142,7 +142,7 @@ export class EndpointTables {
     };
   }
 
-  /** All that the managers know of the network: what differs is overruled until its owner says more. */
+  /** Takes what managers know of the network: it overrules the rest until an owner says more. */
   overrule(networkId: string, records: readonly ShownRecord[], now: Monotonic): void {
     this.#beganAt ??= now;
     const kept = this.#tables.get(networkId);
@@ -244,7 +244,7 @@ export class EndpointTables {
     return records;
   }
 
-  /** Over all records of hosts that are there. Equal digests: equal records. */
+  /** Digest of all records of hosts that are there; equal digests mean equal records. */
   digest(network: string): string | undefined {
     const kept = this.#tables.get(network);
     if (kept === undefined) return undefined;
@@ -252,7 +252,7 @@ export class EndpointTables {
     return kept.digest;
   }
 
-  /** The same by owner. */
+  /** Digest of each owner's records, of owners that are there, by owner. */
   ownerDigests(network: string): ReadonlyMap<string, string> {
     return this.#tables.get(network)?.table.digestsOf(this.#present) ?? new Map();
   }

@@ -119,7 +119,7 @@ export class Engine implements Upstream {
     this.#versions = undefined;
   }
 
-  /** The same path in the nearest version that the engine speaks. @throws EngineAwayError */
+  /** `url` in the nearest version that the engine speaks. @throws EngineAwayError */
   async path(url: string): Promise<string> {
     const split = splitVersion(url);
     if (split.kind === 'refused' || !split.prefixed) return url;

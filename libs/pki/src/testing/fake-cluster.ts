@@ -9,7 +9,7 @@ export interface FakeCluster {
   readonly id: string;
   readonly ca: ClusterCa;
   identity(role: NodeRole): Promise<Identity>;
-  /** The same node with another key and certificate. */
+  /** The identity of the same node, with another key and certificate. */
   renew(identity: Identity): Promise<Identity>;
 }
 

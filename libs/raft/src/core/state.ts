@@ -16,9 +16,9 @@ export interface PendingRead {
 
 export interface Leading {
   readonly kind: 'leader';
-  /** One for each member, itself included, and for those that leave until they know it. */
+  /** Progress of each member, itself included, and of those that leave until they know it. */
   readonly progress: Map<VoterId, Progress>;
-  /** Members no more: the entry that says so, which they still get. */
+  /** Removed members, with the entry that removes them: they are still sent that one. */
   readonly leaving: Map<VoterId, Leaving>;
   /** Leadership is being handed over; nothing is proposed meanwhile. */
   transfer: { readonly to: VoterId; elapsed: number; told: boolean } | undefined;
@@ -44,7 +44,7 @@ export interface ReadLease {
 
 export interface Leaving {
   readonly index: LogIndex;
-  /** Quorum checks since then. */
+  /** Quorum checks since then; after some the member is forgotten, whether it knows or not. */
   checks: number;
 }
 
@@ -68,7 +68,7 @@ export interface CoreOptions {
   /** Ticks without a leader before an election; the real timeout is random in [this, 2 × this). */
   readonly electionTicks: number;
   readonly heartbeatTicks: number;
-  /** Bound on the entries of one append message. */
+  /** Bound on the entries of one append message, bytes. */
   readonly appendBytesMax: number;
   /**
    * How long a confirmed round of heartbeats spares reads a round of their own, milliseconds; absent means
@@ -110,7 +110,7 @@ export interface Raft {
   electionTimeout: number;
   /** Ticks since a leader was last heard from, whatever came of it since; also counted from the start. */
   leaderSilence: number;
-  /** By the clock, where the event at hand has read it. */
+  /** Time of the event at hand; undefined where that carries none. */
   now: Monotonic | undefined;
   /** State of the generator that draws election timeouts. */
   seed: number;
@@ -255,7 +255,7 @@ export function reachableVoters({ voters, id, heard }: Raft): number {
   return voters.filter(reachable).length;
 }
 
-/** One that joins is no member before the log says so for good. */
+/** Notes once a committed entry names this voter a member: one that joins is none before. */
 export function noteOwnMembership(raft: Raft): void {
   if (!raft.wasMember) raft.wasMember = raft.memberships.names(raft.id, raft.commit);
 }
@@ -304,13 +304,13 @@ export function isLed(raft: Raft): boolean {
   return readLeaseMs !== undefined && raft.leaderSilence < electionTicks;
 }
 
-/** For what says nothing about this voter's disk. */
+/** Sends without waiting for the disk: for messages that say nothing about it. */
 export function send(raft: Raft, to: VoterId, message: Message): void {
   invariant(to !== raft.id, 'a voter does not write to itself', { kind: message.kind });
   raft.out.send.push({ from: raft.id, to, message });
 }
 
-/** For votes and acknowledgements: leaves once all that changed up to now is durable. */
+/** Sends once all that changed up to here is durable: for votes and acknowledgements. */
 export function sendAfterStore(raft: Raft, to: VoterId, message: Message): void {
   invariant(to !== raft.id, 'a voter does not write to itself', { kind: message.kind });
   raft.out.afterStore.push({ from: raft.id, to, message });

@@ -11,15 +11,15 @@ export interface RaftOptions {
   readonly appendBytesMax: number;
   /** A snapshot is taken every so many entries. */
   readonly snapshotIntervalEntries: number;
-  /** And when the entries since the last one have so many bytes. */
+  /** A snapshot is also taken when the entries since the last one have so many bytes. */
   readonly snapshotIntervalBytes: number;
-  /** So many entries before a snapshot stay in memory for followers that lag. */
+  /** Entries before a snapshot that stay in memory for followers that lag. */
   readonly entriesKeptForFollowers: number;
-  /** As far as they have no more bytes than these. */
+  /** Bound on the bytes of the entries that stay for followers: of large ones, fewer stay. */
   readonly bytesKeptForFollowers: number;
   /** Proposals that may wait for their commit; more are refused as `busy`. */
   readonly pendingProposalsMax: number;
-  /** And so many bytes of them. */
+  /** Bytes of the proposals that may wait for their commit; more are refused as `busy`. */
   readonly pendingBytesMax: number;
   /** A larger proposal is refused as `too-large`. Below gRPC's usual 4 MiB, with room for framing. */
   readonly entryBytesMax: number;

@@ -112,7 +112,8 @@ export class RaftNode {
     const { storage, machine, transport, id } = start;
     if (storage.recovered.snapshot !== undefined) await machine.restore(storage.readSnapshot());
     const node = new RaftNode(start, completeOptions(start.options));
-    const { raft, logger } = { raft: node.#raft, logger: start.logger };
+    const raft = node.#raft;
+    const { logger } = start;
     invariant(isSoleVoter(raft) || transport !== undefined, 'several voters need a transport');
     transport?.start({
       received: (from, message, content) => node.#receive({ from, to: id, message }, content),
@@ -254,7 +255,7 @@ export class RaftNode {
     this.#storage.keepSnapshots(older);
   }
 
-  /** From now on the disk is written under this cipher's newest key; what is under older ones goes soon. */
+  /** Writes under this cipher's newest key from here on; what is under older ones goes soon. */
   rotate(cipher: RecordCipher): void {
     this.#storage.rotate(cipher);
     this.#snapshots.takeIfDue();

@@ -23,7 +23,7 @@ export function callOf(socket: TLSSocket): AnyCall {
   return { getAuthContext: () => context };
 }
 
-/** Only managers of the cluster that were not removed from it. */
+/** Admits managers of the cluster that were not removed from it, by their certificate. */
 export function admitManagers(
   clusterId: string,
   removed: (nodeId: string) => boolean,
@@ -38,8 +38,8 @@ export function admitManagers(
 }
 
 /**
- * Of these, the ones that are managers still: a certificate outlives the role. For all but what voters say to each
- * other: one that is behind may know its leader as a worker.
+ * Admits whom `admit` does, unless demoted since: a certificate outlives the role. For all but what voters say
+ * to each other: one that is behind may know its leader as a worker.
  */
 export function admitPresent(
   admit: (call: AnyCall) => Admission,

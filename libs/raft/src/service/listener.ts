@@ -10,7 +10,7 @@ import type { VoterCredentials } from './voter-credentials.ts';
 export const connectionsMax = 1_024;
 /** Connections that have not proved to be a manager's at once: handshakes, and who asks for a certificate. */
 const strangerConnectionsMax = 256;
-/** Of these, the ones of one address. */
+/** Connections without proof from one address; then the oldest of them gives way. */
 export const strangerConnectionsPerAddressMax = 64;
 /** A handshake that takes longer is broken off, milliseconds. */
 const handshakeMsMax = 10_000;
@@ -123,7 +123,7 @@ export function listen({
   });
 }
 
-/** The same for a connection before and after it is secure; undefined when it is gone already. */
+/** Names a connection, alike before and after it is secure; undefined when it is gone already. */
 function keyOf({ remoteAddress, remotePort, localAddress }: Socket): string | undefined {
   if (remoteAddress === undefined || remotePort === undefined) return undefined;
   return `${remoteAddress} ${remotePort} ${localAddress}`;

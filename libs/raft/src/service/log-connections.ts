@@ -31,7 +31,7 @@ export interface LogConnectionsOptions {
   readonly propose: (stream: ServedProposals, opening: ProposeOpening) => void;
   /** Returns why the stream is not taken, if so. Nothing may be written to it in this turn of the loop. */
   readonly follow: (stream: ServedFollow, opening: FollowOpening) => string | undefined;
-  /** The same. */
+  /** Returns why the stream is not taken, if so; nothing may be written to it in this loop turn. */
   readonly deliver: (
     stream: DeliverStream,
     opening: DeliverOpening,

@@ -6,7 +6,7 @@ import type { LogFailure, MembershipLog } from './served-log.ts';
 
 /** How often members and nodes are compared when nothing is known to have changed, milliseconds. */
 const memberCheckMs = 1_000;
-/** And after a step that is not done yet, milliseconds. */
+/** Pause before members and nodes are compared again while a step is left to do, milliseconds. */
 const memberRetryMs = 100;
 
 export interface MemberKeeperOptions {

@@ -63,7 +63,7 @@ interface Service {
 /** A voter that runs on this thread, ready to be served. */
 export interface RunningVoter {
   readonly services: readonly Service[];
-  /** For the log's own protocol. */
+  /** Connections that speak the log's own protocol. */
   readonly connections: LogConnections;
   readonly credentials: VoterCredentials;
   readonly admit: (call: AnyCall) => Admission;
@@ -261,12 +261,20 @@ function serve({
   const status = (): OwnStatus => wireStatus(node.status);
   const forwardedAnswered = (): void => transport.hurryNews();
   const service = new VoterService({
-    ...{ log: node, machine, ...admissions, status, route, forwardedAnswered },
+    log: node,
+    machine,
+    ...admissions,
+    status,
+    route,
+    forwardedAnswered,
     ...parts,
   });
   const dial = (addr: string): LogClient => new LogClient(addr, credentials.channel, peerOptions());
   const membership = new MembershipCalls({
-    ...{ log: node, route, view, dial },
+    log: node,
+    route,
+    view,
+    dial,
     ...admissions,
     ...parts,
   });

@@ -16,7 +16,7 @@ import type {
 
 /** Longest wait for an orderly end of the voter's thread, milliseconds; then it is terminated. */
 export const voterStopMsMax = 5_000;
-/** And of a thread that is only to end, milliseconds. */
+/** Longest wait for the end of a voter's thread that may end at once, milliseconds. */
 const voterKillMsMax = 1_000;
 /** Questions and orders without an answer; the voter answers most in well under a millisecond. */
 const requestsMax = 64;
@@ -42,7 +42,7 @@ export interface Voter {
   renew(tls: VoterTls): Promise<VoterOutcome>;
   /** New data is sealed with the newest of these; the others are for what is on the disk. */
   rotateKeys(keys: readonly LogKey[]): Promise<VoterOutcome>;
-  /** One change, on the leader only. */
+  /** Makes one change of the members; on the leader only. */
   changeMembership(change: MembershipChange): Promise<VoterOutcome>;
   /** On the leader only: to the voter that is furthest. */
   transferLeadership(): Promise<VoterOutcome>;

@@ -67,7 +67,7 @@ export function encodeSegmentHeader({ salt, sequence, key }: SegmentHeader): Buf
   return header;
 }
 
-/** Undefined when the bytes are no segment header of a known version. */
+/** Reads a segment's header; undefined when the bytes are none of a known version. */
 export function decodeSegmentHeader(bytes: Buffer): SegmentHeader | undefined {
   if (bytes.length < segmentHeaderBytes || !bytes.subarray(0, 8).equals(magic)) return undefined;
   if (bytes.readUInt32LE(24) !== headerChecksum(bytes)) return undefined;
@@ -129,7 +129,7 @@ export interface FrameWork extends StoreWork {
   readonly replaced?: LogIndex;
 }
 
-/** The same frame with its payload encrypted, and room for its header. */
+/** A copy of the frame with its payload encrypted, and room for its header. */
 function sealed(frame: Buffer, scope: FrameScope, offset: number): Buffer {
   const { cipher } = scope;
   invariant(cipher?.current === scope.key, 'a segment is written with its own key', {

@@ -21,7 +21,7 @@ import { type RecoveredLog, recoverLog, type SealedSegment } from './recovery.ts
 import { prepareSpare, SegmentFile, segmentBytesDefault } from './segment-file.ts';
 
 export interface LogStorageOptions {
-  /** Of its own: nothing else may write there. Created with mode 0700. */
+  /** Folder of the log alone: nothing else may write there. Created with mode 0700. */
   readonly directory: string;
   readonly disk: Disk;
   readonly random: Random;
@@ -337,7 +337,9 @@ class SegmentedLog implements LogStorage {
     await this.#spare;
     const { disk, directory, random } = this.#options;
     const next = await SegmentFile.begin({
-      ...{ disk, directory, random },
+      disk,
+      directory,
+      random,
       sequence: this.#sequence + 1,
       bytes: this.#segmentBytes,
       hardState: this.#hardState,

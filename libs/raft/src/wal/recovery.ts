@@ -26,7 +26,7 @@ export interface SealedSegment {
 
 export interface RecoveredLog {
   readonly hardState: HardState | undefined;
-  /** Those after the snapshot, without gaps. */
+  /** The entries after the snapshot, without gaps. */
   readonly entries: readonly Entry[];
   readonly segments: readonly SealedSegment[];
 }

@@ -34,7 +34,9 @@ export function dial<Out, In>(options: DialOptions<Out, In>): FramedStream<Out, 
     // Addresses are not in certificates: the voter proves its role instead.
     servername: roleUnit('manager'),
     ALPNProtocols: [logProtocol],
-    ...{ ca, cert, key },
+    ca,
+    cert,
+    key,
   });
   const framed = new FramedSocket(socket, 'client', clock, openingBytesMax);
   const late = clock.after(openMsMax, () => framed.destroy('no answer from the voter'));

@@ -4,7 +4,7 @@ import { FrameReader, framesOf, lengthBytes, messageBytesMax } from './frames.ts
 
 /** A client gives a sign of life so often, milliseconds; the server answers each. */
 export const signOfLifeMs = 2_000;
-/** So many of these times without a byte from the other side, and the connection is given up. */
+/** Times {@link signOfLifeMs} without a byte from the other side before it is given up. */
 export const silentTimesMax = 2;
 /** Bytes that wait to be sent; with more, the writer is told to wait. */
 export const unsentBytesMax = 256 * 1024;
@@ -14,11 +14,11 @@ export interface SocketUser {
   message(bytes: Buffer): void;
   /** There is room again after a write that found none. */
   drained(): void;
-  /** Once. `undefined`: the other side has ended it in order. */
+  /** Called once, with why it ended; undefined: the other side has ended it in order. */
   closed(reason: string | undefined): void;
 }
 
-/** For a connection that nobody listens to any more. */
+/** The user of a connection that nobody listens to any more. */
 export const nobody: SocketUser = {
   message: () => undefined,
   drained: () => undefined,

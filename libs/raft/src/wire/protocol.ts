@@ -8,11 +8,11 @@ export const openingBytesMax = 4 * 1024;
 
 /** The client's end of a stream of proposals and read-index questions. */
 export type ProposeStream = MessageStream<ProposeRequest, ProposeResponse>;
-/** And the voter's. */
+/** The voter's end of a stream of proposals and read-index questions. */
 export type ServedProposals = MessageStream<ProposeResponse, ProposeRequest>;
 /** The client's end of the log as it grows: it only listens. */
 export type FollowStream = MessageStream<never, FollowResponse>;
-/** And the voter's. */
+/** The voter's end of the log as it grows: it only sends. */
 export type ServedFollow = MessageStream<FollowResponse, never>;
 /** Raft's messages to one peer, encoded; nothing comes back. */
 export type DeliverStream = MessageStream<Uint8Array, Buffer>;

@@ -48,7 +48,9 @@ export class VoterClient extends LogClient {
   }
 
   #dial<Out, In>(opening: NonNullable<LogOpening['body']>, codec: Codec<Out, In>) {
-    const [addr, source, clock] = [this.#addr, this.#source, this.#clock];
+    const addr = this.#addr;
+    const source = this.#source;
+    const clock = this.#clock;
     const stream = dial({ addr, source, opening, codec, clock });
     this.#streams.add(stream);
     stream.on('close', () => this.#streams.delete(stream));

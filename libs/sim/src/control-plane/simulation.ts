@@ -24,7 +24,7 @@ export interface ControlPlaneReport extends Seen {
   readonly crashes: number;
   readonly updates: number;
   readonly rollbacksByHand: number;
-  /** Of the faults' end until all was as asked, milliseconds. */
+  /** From the faults' end until all was as asked for, simulated milliseconds. */
   readonly recoveryMs: number;
 }
 
@@ -82,7 +82,9 @@ export class ControlPlaneSimulation {
     const process = new SimulatedProcess('user', this.#clock, this.#random.fork());
     this.#user = new FakeUser(process, this.#replicaOf(process));
     this.#roles = new Roles({
-      ...{ parts, plan, logger },
+      parts,
+      plan,
+      logger,
       clock: this.#clock,
       random: this.#random.fork(),
       network: this.#network,

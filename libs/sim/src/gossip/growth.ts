@@ -6,11 +6,11 @@ export interface GossipGrowth {
   readonly hosts: number;
   /** From the publication of a record until every host shows it, simulated milliseconds; on average. */
   readonly convergenceMs: number;
-  /** The slowest of them. */
+  /** Longest time until a record was shown by every host, simulated milliseconds. */
   readonly slowestMs: number;
   /** What a host sends while nothing changes. */
   readonly quietBytesPerSecond: number;
-  /** The same while one record in the cluster changes each second. */
+  /** What a host sends while one record in the cluster changes each second. */
   readonly busyBytesPerSecond: number;
 }
 

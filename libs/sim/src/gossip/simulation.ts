@@ -134,7 +134,7 @@ export class GossipSimulation {
     return this.#deaths.length;
   }
 
-  /** The same, without those of whom it was `id`. */
+  /** How often a host gave up another one than `id`. */
   deathsBeside(id: string): number {
     return this.#deaths.filter((death) => death.id !== id).length;
   }
@@ -239,7 +239,7 @@ export class GossipSimulation {
     return this.until(msMax, () => this.agreeing() === this.up);
   }
 
-  /** The same until every host shows what it should. */
+  /** Milliseconds until every host shows what it should; undefined when not within `msMax`. */
   untilRight(msMax: number): Promise<number | undefined> {
     return this.until(msMax, () => this.differences().length === 0);
   }

@@ -106,7 +106,8 @@ export class GossipWire {
   #send(from: string, to: HostPort, packet: Packet): void {
     const id = this.#ids.get(formatHostPort(to));
     if (id === undefined || !this.#host(from).up) return;
-    const [sender, receiver] = [this.#host(from), this.#host(id)];
+    const sender = this.#host(from);
+    const receiver = this.#host(id);
     const arrived = this.#carry(encodePacket(packet), sender, receiver, decodePacket);
     const { loss, duplication } = this.faults;
     const copies = this.#random.chance(loss) ? 0 : this.#random.chance(duplication) ? 2 : 1;
@@ -138,7 +139,8 @@ export class GossipWire {
   }
 
   #deliver(from: string, to: string, frame: Frame, arrive: (frame: Frame) => void): void {
-    const [sender, receiver] = [this.#host(from), this.#host(to)];
+    const sender = this.#host(from);
+    const receiver = this.#host(to);
     this.bytesSent += frameHeadBytes;
     const arrived = this.#carry(encodeFrame(frame), sender, receiver, decodeFrame);
     if (arrived === undefined) return;

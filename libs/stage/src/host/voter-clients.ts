@@ -55,7 +55,7 @@ export class VoterClients {
     this.#place(identity);
   }
 
-  /** For the next attempt at a stream: whoever the last one was with had no luck, or is gone. */
+  /** The client for the next attempt at a stream: the voter of the last one failed, or is gone. */
   next(stream: VoterStream): VoterClient {
     const way = this.#ways.get(stream) ?? { round: [], at: '' };
     way.round = way.round.filter((address) => this.#isMember(address));
@@ -67,7 +67,7 @@ export class VoterClients {
     return this.#client(way.at);
   }
 
-  /** Other managers, or a renewed certificate: streams that stand are not touched. */
+  /** Takes other managers, or a renewed certificate: streams that stand are not touched. */
   renew(identity: Identity): void {
     this.proof.renew(identity);
     this.#place(identity);
@@ -158,7 +158,7 @@ export class VoterClients {
   }
 }
 
-/** Also begins to connect. */
+/** Whether the client is connected; an idle one begins to connect. */
 function isReady(client: VoterClient): boolean {
   return client.getChannel().getConnectivityState(true) === connectivityState.READY;
 }

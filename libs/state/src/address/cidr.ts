@@ -41,7 +41,7 @@ export function rangeOf({ address: { family, value }, prefix }: Cidr): AddressRa
   return { family, first, last: first + size - 1n };
 }
 
-/** The same with its host bits cleared. */
+/** The CIDR with its host bits cleared: the network that it lies in. */
 export function networkOf(cidr: Cidr): Cidr {
   const { family, first } = rangeOf(cidr);
   return { address: { family, value: first }, prefix: cidr.prefix };

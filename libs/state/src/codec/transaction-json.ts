@@ -35,7 +35,7 @@ export function decodeTransaction(bytes: Uint8Array): DecodedTransaction {
   return decode(bytes, isTooDeep);
 }
 
-/** The same for what the log has taken: how deep it is nested was looked at then, and need not be by every replica. */
+/** Decodes what the log has taken: how deep it nests was checked then, once for all replicas. */
 export function decodeLogged(bytes: Uint8Array): DecodedTransaction {
   return decode(bytes, () => false);
 }

@@ -7,9 +7,9 @@ export interface CronFields {
   readonly minutes: readonly number[];
   readonly hours: readonly number[];
   readonly days: readonly number[];
-  /** From 1. */
+  /** Months, from 1. */
   readonly months: readonly number[];
-  /** From 0, which is Sunday. */
+  /** Days of the week, from 0, which is Sunday. */
   readonly weekdays: readonly number[];
   /** A day must be right by both day and weekday; otherwise, where both are restricted, by either. */
   readonly bothDays: boolean;
@@ -111,7 +111,11 @@ function parseFields(texts: readonly string[]): ParsedExpression {
   const [seconds = [], minutes = [], hours = [], days = [], months = [], found = []] = lists;
   return {
     kind: 'fields',
-    ...{ seconds, minutes, hours, days, months },
+    seconds,
+    minutes,
+    hours,
+    days,
+    months,
     weekdays: [...new Set(found.map((value) => value % 7))],
     bothDays: isStar(d) || isStar(w),
     isFixed: ![s, m, h].some(isStar),

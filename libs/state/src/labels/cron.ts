@@ -51,7 +51,7 @@ const anInstantMs = 946_684_800_000;
 
 /**
  * The schedule of a service: `shoal.cron` with its settings, else the labels that `swarm-cronjob` reads.
- * Those of `shoal.*` that stand beside the latter's apply to it too.
+ * Settings such as `shoal.cron.timezone` apply beside either.
  */
 export function parseSchedule(labels: Labels): ParsedSchedule {
   const settings = settingsOf(labels);
@@ -131,7 +131,8 @@ function swarmCronjob(labels: Labels, settings: Settings): ParsedSchedule {
   const { kind: _, ...rest } = times;
   return scheduled({
     ...rest,
-    ...{ overlap, missed },
+    overlap,
+    missed,
     replicas: Number(replicas),
     origin: 'swarm-cronjob',
   });

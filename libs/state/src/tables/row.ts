@@ -94,8 +94,8 @@ class RowSet<T> implements Iterable<T> {
 const shortList = 32;
 
 /**
- * The same for a property of which each row has one value at most: the row knows its place in the list, so
- * that joining and leaving hash nothing. Rows that left leave a hole until there are more holes than rows.
+ * Rows alike in a property of which each has one value at most, iterated by creation. A row knows its place,
+ * so that joining and leaving hash nothing; rows that left leave holes until there are more holes than rows.
  */
 class RowList<T> implements Iterable<T> {
   readonly #places: Places;

@@ -76,7 +76,7 @@ export function readsOf(view: StateView): object {
   };
 }
 
-/** The same from the model's plain lists, by searching them. */
+/** What {@link readsOf} should give: read from the model's plain lists, by searching them. */
 export function naiveReadsOf(model: NaiveModel, index: number): object {
   const { node, network, service, revision, lease, volumeHome, attachment } = model.lists;
   const { secret, config } = model.lists;

@@ -32,11 +32,11 @@ const join = endpointOnly.extend({ SandboxKey: z.string().min(1) });
 export interface NewEndpoint {
   readonly engineNetworkId: string;
   readonly id: string;
-  /** With prefix length. */
+  /** Addresses in the network, with prefix length. */
   readonly addresses: readonly string[];
-  /** What the user wants; empty: nothing. */
+  /** Hardware address that the user wants; empty where none is asked for. */
   readonly mac: string;
-  /** Those that the user gave to a container run by hand. */
+  /** Nameservers that the user gave to a container run by hand. */
   readonly nameservers: readonly string[];
 }
 
@@ -53,7 +53,7 @@ export interface JoinAnswer {
 
 /** What stands behind the protocol. None of these may call the engine: it waits for the answer. */
 export interface EndpointPlumbing {
-  /** Resolves when it is on the disk: the engine does not say it again. */
+  /** Resolves once the network is noted on disk: the engine tells of it only once. */
   networkCreated(engineNetworkId: string, networkId: string): Promise<Outcome<undefined>>;
   networkDeleted(engineNetworkId: string): void;
   /** The endpoint's hardware address. */

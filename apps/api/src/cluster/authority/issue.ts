@@ -136,7 +136,8 @@ function roleOfToken(
 ): NodeRole | undefined {
   const matches = (role: NodeRole): boolean =>
     sameToken(token, openSealed(sealKey, joinTokens[role], sealedPlaces.joinToken(id, role)));
-  const [isManager, isWorker] = [matches('manager'), matches('worker')];
+  const isManager = matches('manager');
+  const isWorker = matches('worker');
   if (isManager) return 'manager';
   return isWorker ? 'worker' : undefined;
 }

@@ -13,7 +13,7 @@ const releaseMsMax = 15_000;
 const releasePollMs = 100;
 const inUse = 'address already in use';
 
-/** The same in every swarm. */
+/** Port of gossip between hosts, the same in every swarm. */
 const gossipPort = 7_946;
 
 export interface OwnPorts {

@@ -51,7 +51,7 @@ export async function certifyAgain(
   return updateIdentity(dataDir, (before) => ({ ...before, certificate, key }));
 }
 
-/** Does so also while the manager runs, for when its clock is put right. */
+/** Certifies again while the manager runs, for when its clock is put right. Gives the stop. */
 export function keepOwnCertificate(
   manager: HostedManager,
   options: MembershipOptions,

@@ -41,7 +41,7 @@ export function clientProof({ trustRoots, certificate, key }: VoterTls): Proof {
   return { caCertificate: trustRoots, certificate, key };
 }
 
-/** The same in gRPC's form. */
+/** What a client proves itself with, in gRPC's form. */
 export function credentialsOf(tls: VoterTls): ChannelCredentials {
   return channelCredentials(clientProof(tls));
 }
