@@ -1,6 +1,6 @@
 import { createAllocator } from '@shoal/allocator';
 import { createOrchestrator } from '@shoal/orchestrator';
-import { FakeSwarm, type SpecParts, second } from '@shoal/orchestrator/testing';
+import { FakeSwarm, type Fate, type SpecParts, second } from '@shoal/orchestrator/testing';
 import { createScheduler } from '@shoal/scheduler';
 import type { ServiceSpec, Task } from '@shoal/state';
 import { describe, expect, it } from 'vitest';
@@ -125,6 +125,92 @@ describe.each([{ racing: false }, { racing: true }])('an update, racing: $racing
       },
     });
     swarm.runUntil('paused', () => state() === 'paused', minute);
+  });
+
+  describe('counts what it stopped until that runs again', () => {
+    /** Tasks that are told to stop take so long; those of the new revision do what `fate` says. */
+    const stopsAfter = (durationMs: number, fate: (task: Task) => Fate = () => 'runs'): void => {
+      const toldAt = new Map<string, number>();
+      swarm.fate = (task) => {
+        if (task.desired !== 'shutdown') return fate(task);
+        const told = toldAt.get(task.id) ?? swarm.now;
+        toldAt.set(task.id, told);
+        return swarm.now - told < durationMs ? 'will not stop' : 'runs';
+      };
+    };
+    const scaledTo = (Replicas: number) =>
+      swarm.update('web', ({ TaskTemplate, ...spec }) => ({
+        ...spec,
+        Mode: { Replicated: { Replicas } },
+        TaskTemplate: { ...TaskTemplate, ForceUpdate: 1 },
+      }));
+    const pace = (more: object): SpecParts => ({
+      spec: { UpdateConfig: { Parallelism: 1, ...more } },
+    });
+
+    it.each([0, 4])('a global service, when %i nodes join', (joining) => {
+      const UpdateConfig = { Parallelism: 1, Delay: 30e9 };
+      begin(6, reserving(5, { spec: { Mode: { Global: {} }, UpdateConfig } }), 6);
+      const six = new Set(swarm.live('web').map(({ nodeId }) => nodeId));
+      stopsAfter(8 * second);
+      swarm.update('web', withImage('fixed'));
+      swarm.addNodes(joining);
+      let fewest = 6;
+      swarm.runUntil(
+        'completed',
+        () => {
+          const wanted = swarm.running('web').filter(({ desired }) => desired === 'running');
+          fewest = Math.min(fewest, wanted.filter(({ nodeId }) => six.has(nodeId)).length);
+          return state() === 'completed';
+        },
+        30 * minute,
+      );
+      expect(fewest).toBe(5);
+    });
+
+    it('one that is scaled up as well, and whose tasks take their time to stop', () => {
+      begin(4, reserving(4, { replicas: 4, ...pace({}) }), 4);
+      stopsAfter(8 * second);
+      scaledTo(8);
+      swarm.runUntil('completed', () => state() === 'completed', 30 * minute);
+      expect(swarm.running('web')).toHaveLength(8);
+    });
+
+    it('one whose only task that ran fails later', () => {
+      begin(1, reserving(4, { replicas: 1, ...pace({ FailureAction: 'rollback' }) }), 1);
+      const fails = ({ revision, slot }: Task) => revision === 2 && slot === 1;
+      stopsAfter(20 * second, (task) => (fails(task) ? 'fails at start' : 'runs'));
+      scaledTo(2);
+      swarm.runUntil('rolled back', () => state() === 'rollback_completed', 10 * minute);
+    });
+
+    it('start first, one that has no room beside the old', () => {
+      begin(1, reserving(4, { replicas: 1, ...pace({ Order: 'start-first' }) }), 1);
+      scaledTo(2);
+      swarm.run(minute);
+      expect(state()).toBe('updating');
+    });
+
+    it.each(['stays away', 'comes back paused'])(
+      'but not what a lost node took, which %s',
+      (what) => {
+        const UpdateConfig = { Parallelism: 1, Delay: 60e9 };
+        begin(
+          4,
+          { replicas: 4, template: { Placement: { MaxReplicas: 1 } }, spec: { UpdateConfig } },
+          4,
+        );
+        swarm.setNodeState('node2', 'down');
+        swarm.run(minute);
+        swarm.update('web', withImage('fixed'));
+        swarm.run(30 * second);
+        if (what === 'comes back paused') {
+          swarm.changeNode('node2', ({ spec }) => ({ spec: { ...spec, Availability: 'pause' } }));
+          swarm.setNodeState('node2', 'ready');
+        }
+        swarm.runUntil('completed', () => state() === 'completed', 30 * minute);
+      },
+    );
   });
 
   it('leaves one task to wait in a slot that has no room, start first', () => {

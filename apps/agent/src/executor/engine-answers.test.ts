@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { swarmLabels } from './container-config.ts';
-import { infoAnswer, listAnswer, readInfo, readList } from './engine-answers.ts';
+import { infoAnswer, listAnswer, readEvent, readInfo, readList } from './engine-answers.ts';
 
 const info = {
   Name: 'host-1',
@@ -48,4 +48,17 @@ test.each([
     listAnswer.parse([{ Id: 'c', Image: 'web-debug:1', State: 'running', Names, Labels }]),
   );
   expect(container).toMatchObject({ id: 'c', taskId: 't', state: 'running', hasTaskName });
+});
+
+test.each([
+  ['start', { kind: 'started' }],
+  ['die', { kind: 'died', exitCode: 137 }],
+  ['destroy', { kind: 'removed' }],
+  ['health_status: healthy', { kind: 'healthy' }],
+  ['health_status: unhealthy', { kind: 'unhealthy' }],
+  ['pause', undefined],
+])('an event of a task: %s', (Action, event) => {
+  const Attributes = { [swarmLabels.taskId]: 't', exitCode: '137' };
+  const read = readEvent(JSON.stringify({ Action, Actor: { ID: 'c', Attributes } }));
+  expect(read).toEqual(event && { taskId: 't', event: { ...event, containerId: 'c' } });
 });

@@ -63,12 +63,12 @@ test.each(['while nobody listened', 'while there was no agent'])(
   },
 );
 
-test('what cannot be stopped now is stopped later', async () => {
+test.each(['refused', 'unreachable'] as const)('%s, it is stopped later', async (kind) => {
   swarm.engine.die('old', 1);
   await replaced();
   const { engine } = swarm;
   const stop = vi.spyOn(engine, 'stop');
-  stop.mockResolvedValueOnce({ kind: 'failed', failure: { kind: 'refused', message: 'busy' } });
+  stop.mockResolvedValueOnce({ kind: 'failed', failure: { kind, message: 'busy' } });
   await engine.restart('old');
   await vi.waitFor(() => expect(stop).toHaveBeenCalledOnce());
   await swarm.clock.advance(1_000);

@@ -326,10 +326,9 @@ export class TaskRunner {
     }
     const stopped = engine.stop(container, graceOf(this.#assignment));
     const ended = await Promise.race([stopped, this.#released.promise]);
-    // One that is out of sight is looked at when it is back.
-    if (ended.kind === 'ok' || ended.failure.kind !== 'refused') return;
+    if (ended.kind === 'ok' || ended.failure.kind === 'not-found') return;
     this.#mayRunAgain = true;
-    await this.#pause(retryMs);
+    if (!this.#closed) await this.#pause(retryMs);
   }
 
   #exit(id: string, exitCode: number, reason?: string): ActEnd {

@@ -85,7 +85,24 @@ function untilOf(filters: Filters, now: Instant): NanoTime | undefined {
   const [text, another] = filters.get('until') ?? [];
   if (another !== undefined) throw new ApiError(400, 'more than one until filter specified');
   if (text === undefined) return undefined;
+  const before = momentOf(text, now);
+  // Nothing is not a time of which all networks are older.
+  if (before === undefined)
+    throw new ApiError(500, `failed to parse value as time or duration: ${JSON.stringify(text)}`);
+  return before;
+}
+
+/** A duration before now, unix seconds, or a date with as much of the time of day as there is; in UTC where no zone is named. */
+function momentOf(text: string, now: Instant): NanoTime | undefined {
   const duration = parseDuration(text);
   if (duration.kind === 'duration') return nanoTime((now - duration.ms) as Instant);
-  return parseTime(text);
+  const parts = /^(\d{4}-\d\d-\d\d)(?:T(\d\d:\d\d)(:\d\d(?:\.\d{1,9})?)?)?(Z|[+-]\d\d:\d\d)?$/.exec(
+    text,
+  );
+  const [, day, time = '00:00', seconds = ':00', zone = 'Z'] = parts ?? [];
+  try {
+    return parseTime(day === undefined ? text : `${day}T${time}${seconds}${zone}`);
+  } catch {
+    return undefined;
+  }
 }

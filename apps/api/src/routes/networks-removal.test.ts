@@ -196,10 +196,28 @@ describe('a network that is removed', () => {
     ['10m', []],
     ['2099-01-01T00:00:00Z', ['mine', 'unused']],
     ['2020-01-01T00:00:00Z', []],
+    ['2020-01-01', []],
+    ['2099-01-01', ['mine', 'unused']],
+    ['2099-01-01Z', ['mine', 'unused']],
+    ['2099-01-01T02:35', ['mine', 'unused']],
+    ['2099-01-01T02:35:27.5+01:00', ['mine', 'unused']],
+    ['4070908800', ['mine', 'unused']],
   ])('by prune until %s', async (until, removed) => {
     await site.create('unused');
     const filters = encodeURIComponent(JSON.stringify({ until: [until] }));
     const { json } = await site.ask('POST', `/networks/prune?filters=${filters}`);
     expect((json as { NetworksDeleted: unknown }).NetworksDeleted ?? []).toEqual(removed);
   });
+
+  test.each(['', 'x', '1d', '2099-13-01', '2099-01-01T02'])(
+    'not by prune until %j: that is no time',
+    async (until) => {
+      await site.create('unused');
+      const filters = encodeURIComponent(JSON.stringify({ until: [until] }));
+      const answer = await site.ask('POST', `/networks/prune?filters=${filters}`);
+      const message = `failed to parse value as time or duration: ${JSON.stringify(until)}`;
+      expect(answer).toMatchObject({ status: 500, json: { message } });
+      expect(site.engine.done).toEqual([]);
+    },
+  );
 });

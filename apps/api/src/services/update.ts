@@ -50,8 +50,8 @@ export function update(
   // What the service has asked for already is the allocator's to settle, as by Swarm.
   const published = asksForSamePorts(named.spec, current.spec) ? [] : around.published;
   validateServiceSpec(named, { ...around, published });
-  if (named.spec.Name !== service.name) throw apiErrors.renaming();
   if (modeName(named.spec) !== modeName(current.spec)) throw apiErrors.modeChange();
+  if (named.spec.Name !== service.name) throw apiErrors.renaming();
   const meta = { ...service.meta, version: request.version };
   if (request.rollback === 'previous')
     return [{ op: 'update', table: 'service', object: rolledBack(clock, view, service, meta) }];

@@ -51,8 +51,11 @@ export function isReplaced({ revision }: Subject, task: Task): boolean {
 
 /** Whether the update stopped something in the slot that had run, or is to when the new task runs. */
 export function tookPlace(subject: Subject, { tasks }: Slot): boolean {
-  return tasks.some((task) => {
+  return tasks.some((task, at) => {
     if (!isReplaced(subject, task)) return false;
+    // It left before, with its lost node: what is written of it later is not the update's doing.
+    if (tasks.slice(at + 1).some((next) => isReplaced(subject, next) && next.restart?.moved))
+      return false;
     if (isLive(task)) return hadNode(task);
     return task.status.startedAt !== undefined && task.meta.updatedAt >= subject.changedAt;
   });

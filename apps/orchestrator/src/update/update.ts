@@ -1,5 +1,7 @@
 import type { Instant } from '@shoal/runtime';
-import { liveTasks, type Slot } from '../slots.ts';
+import type { Task } from '@shoal/state';
+import { isStopping } from '../restart/restart.ts';
+import { isLive, liveTasks, type Slot } from '../slots.ts';
 import type { Subject } from '../subject.ts';
 import { newTask } from '../task.ts';
 import { lastWatchMs, type Pace, paceOf } from './config.ts';
@@ -8,12 +10,16 @@ import {
   findsNoNode,
   hadNode,
   isAdded,
+  isReplaced,
   progressOf,
   runsAnew,
   type SlotProgress,
   tookPlace,
 } from './progress.ts';
 import { begin, complete, pause, rollBack } from './status.ts';
+
+/** By then the scheduler has looked again at a task whose room became free, milliseconds. */
+const lookedAtMs = 2_000;
 
 /**
  * Replaces, a few at a time, the tasks that do not match the current revision. An update that changes
@@ -66,12 +72,28 @@ function inTurn(waiting: readonly SlotProgress[]): readonly SlotProgress[] {
  */
 function countBusy(subject: Subject, pace: Pace, progress: readonly SlotProgress[]): number {
   const busy = progress.filter((one) => isBusy(subject, pace, one));
-  const starved = busy.filter(({ first }) => first !== undefined && findsNoNode(first));
+  const starved = busy.filter((one) => lostItsRoom(subject, one));
   if (starved.length === 0) return busy.length;
   const gained = progress.filter(
     (one) => !busy.includes(one) && runsAnew(subject, one.slot) && !tookPlace(subject, one.slot),
   );
   return busy.length - Math.min(starved.length, gained.length);
+}
+
+/**
+ * The old task is gone, and the new one was looked at since: what it said before may be of the room that the old
+ * one still held. On its own node no other takes its place.
+ */
+function lostItsRoom(subject: Subject, { slot, first, settledAt }: SlotProgress): boolean {
+  if (first === undefined || settledAt !== undefined || slot.nodeId !== '') return false;
+  if (!findsNoNode(first) || first.desired !== 'running') return false;
+  const isOld = (task: Task): boolean => isReplaced(subject, task);
+  if (slot.tasks.some((t) => isOld(t) && (isLive(t) || isStopping(subject, t)))) return false;
+  const given = slot.tasks.filter(isOld).map(({ meta }) => meta.updatedAt);
+  const at = (Math.max(...given, first.meta.createdAt) + lookedAtMs) as Instant;
+  if (at <= subject.now) return true;
+  subject.plan.wake(at);
+  return false;
 }
 
 /**

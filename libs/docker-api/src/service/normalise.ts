@@ -51,7 +51,7 @@ export function normaliseServiceSpec(request: ServiceSpecRequest): NormalisedSpe
 }
 
 function containerOf(template: ServiceSpecRequest['TaskTemplate']) {
-  switch (template.Runtime?.toLowerCase() ?? 'container') {
+  switch (template.Runtime ?? 'container') {
     case 'container':
       if (template.ContainerSpec === undefined)
         throw new ApiError(400, 'mismatched Runtime and *Spec fields');
