@@ -35,10 +35,11 @@ export async function findNetwork(
   scope: string,
 ): Promise<Found> {
   if (scope === 'swarm') return { kind: 'swarm', network: resolveNetwork(view, ref) };
-  if (scope !== '') return engines;
   const { networks } = view;
   const exact = networks.get(ref);
+  // An id is in one scope, whichever is asked for.
   if (exact !== undefined) return { kind: 'swarm', network: exact };
+  if (scope !== '') return engines;
   const named = networks.byName(ref);
   const sameName = named === undefined || named.spec.Predefined ? [] : [named];
   const alike = networks.byIdPrefix(ref, matchesMax).filter(({ spec }) => !spec.Predefined);

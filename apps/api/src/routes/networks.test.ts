@@ -125,6 +125,9 @@ describe('a network that is looked at', () => {
         Id: id,
       });
     }
+    // An id has no twins.
+    expect((await site.ask('GET', `/networks/${id}?scope=local`)).json).toMatchObject({ Id: id });
+    expect((await site.ask('GET', '/networks/demo?scope=local')).status).toBe(404);
     expect((await site.ask('GET', '/networks/mine')).json).toMatchObject({ Id: hex('d') });
     expect((await site.ask('GET', '/networks/bridge')).json).toMatchObject({ Scope: 'local' });
     expect((await site.ask('GET', '/networks/bridge?scope=swarm')).json).toMatchObject({

@@ -116,7 +116,11 @@ export function askSupervisor(
         socket.destroy();
       });
     }
-    socket.on('error', () => resolve(undefined));
+    socket.on('error', (error) => {
+      // Its queue is full: it listens, and takes nobody in.
+      const isFull = 'code' in error && error.code === 'EAGAIN';
+      resolve(isFull ? { kind: 'silent' } : undefined);
+    });
     socket.on('connect', () => socket.write(`${JSON.stringify(asked)}\n`));
     createInterface({ input: socket })
       .on('line', (line) => resolve(answer.parse(JSON.parse(line))))

@@ -29,6 +29,8 @@ interface WantedPorts {
   readonly kernel: HostPorts;
 }
 
+type PortFlow = Extract<Flow, { kind: 'front' }>;
+
 /** The host's side of the routing mesh: the link into the ingress network and what goes through it. */
 export class HostLink {
   readonly #options: HostLinkOptions;
@@ -36,8 +38,8 @@ export class HostLink {
   /** What the host's table has; undefined when it may have anything. */
   #written: HostPorts | undefined;
   #linked = false;
-  /** Of former changes, for want of the tool. */
-  #toForget: readonly Flow[] = [];
+  /** Of former changes too, for want of the tool; by family and port. */
+  readonly #toForget = new Map<string, PortFlow>();
   #portProblems: readonly string[] = [];
   #problem: string | undefined;
   #tail: Promise<void> = Promise.resolve();
@@ -89,7 +91,7 @@ export class HostLink {
       this.#published = undefined;
       this.#written = undefined;
       this.#linked = false;
-      this.#toForget = [];
+      this.#toForget.clear();
       this.#portProblems = [];
       this.#problem = undefined;
       await ports.hold([]);
@@ -135,12 +137,17 @@ export class HostLink {
   }
 
   /** What cannot be forgotten now is tried again with the next change or look. */
-  async #forget(changed: readonly Flow[]): Promise<string | undefined> {
+  async #forget(changed: readonly PortFlow[]): Promise<string | undefined> {
     const { commands, host } = this.#options;
-    this.#toForget = [...this.#toForget, ...changed].slice(-flowsForgottenMax);
-    const problem = await forgetFlows(commands, host, this.#toForget);
-    if (problem === undefined) this.#toForget = [];
-    return problem;
+    for (const flow of changed) this.#toForget.set(`${flow.family}/${flow.port}`, flow);
+    while (this.#toForget.size > 0) {
+      const some = [...this.#toForget].slice(0, flowsForgottenMax);
+      const flows = some.map(([, flow]) => flow);
+      const problem = await forgetFlows(commands, host, flows);
+      if (problem !== undefined) return problem;
+      for (const [key] of some) this.#toForget.delete(key);
+    }
+    return undefined;
   }
 
   async #readTable(): Promise<HostPorts | undefined> {
@@ -186,7 +193,7 @@ function sorted({ v4, v6 }: HostPorts): readonly (readonly string[])[] {
  * UDP flows to a port that began before it was published must find the way as well; those to one that no longer
  * is must come to whoever has it on the host now, and would go the old way for as long as their client sends.
  */
-function changedFlows(before: HostPorts, now: HostPorts): readonly Flow[] {
+function changedFlows(before: HostPorts, now: HostPorts): readonly PortFlow[] {
   const flowsOf = (
     family: 4 | 6,
     one: readonly PublishedPort[],
@@ -195,7 +202,7 @@ function changedFlows(before: HostPorts, now: HostPorts): readonly Flow[] {
     const known = new Set(other.map(portText));
     return one
       .filter((each) => each.protocol === 'udp' && !known.has(portText(each)))
-      .map(({ port }): Flow => ({ kind: 'front', protocol: 'udp', port, family }));
+      .map(({ port }): PortFlow => ({ kind: 'front', protocol: 'udp', port, family }));
   };
   return [
     ...flowsOf(4, now.v4, before.v4),

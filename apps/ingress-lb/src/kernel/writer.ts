@@ -228,12 +228,13 @@ export function staleFlows(have: Balancing, want: Balancing): readonly Flow[] {
   }
   const before = openOnly(have).servers;
   for (const [key, { front, backends }] of openOnly(want).servers) {
+    if (front.kind === 'port' && front.protocol !== 'udp') continue;
     const left = before.get(key);
     if (left !== undefined && !hasLeftPort(left.backends, backends, stillOpen)) continue;
     if (front.kind === 'address') {
       const family = front.address.includes(':') ? 6 : 4;
       flows.push({ kind: 'front', protocol: 'udp', address: front.address, family });
-    } else if (front.protocol === 'udp') {
+    } else {
       flows.push({ kind: 'front', protocol: 'udp', port: front.port, family: front.family });
     }
   }
@@ -245,8 +246,8 @@ function hasLeftPort(
   now: readonly Backend[],
   stillOpen: ReadonlySet<string>,
 ): boolean {
+  const there = new Set(now.map(({ address, port }) => `${address} ${port}`));
   return before.some(
-    ({ address, port }) =>
-      stillOpen.has(address) && !now.some((one) => one.address === address && one.port === port),
+    ({ address, port }) => stillOpen.has(address) && !there.has(`${address} ${port}`),
   );
 }

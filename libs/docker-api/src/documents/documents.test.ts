@@ -64,6 +64,10 @@ describe('a new secret or config', () => {
   });
 
   test('from a plugin that is not there', () => {
+    for (const Driver of [{}, { Name: '' }])
+      expect(refusal('secret', { Name: 'a', Driver })).toMatchObject({
+        message: expect.stringContaining('secret driver must have a name'),
+      });
     expect(refusal('secret', { Name: 'a', Driver: { Name: 'nope' } })).toEqual({
       status: 500,
       message: 'rpc error: code = Unknown desc = plugin "nope" not found',

@@ -60,8 +60,10 @@ export function parseNewDocument(kind: DocumentKind, body: unknown): DocumentReq
   checkName(document.spec.Name);
   const { Driver, Templating } = request;
   // Nobody provides secrets from elsewhere.
-  if (kind === 'secret' && Driver?.Name !== undefined)
-    throw rpcError('Unknown', `plugin ${JSON.stringify(Driver.Name)} not found`);
+  if (kind === 'secret' && Driver !== undefined)
+    throw Driver.Name === undefined
+      ? rpcError('InvalidArgument', 'secret driver must have a name')
+      : rpcError('Unknown', `plugin ${JSON.stringify(Driver.Name)} not found`);
   const bytesMax = documentBytesMax[kind];
   if (document.data.length === 0 || document.data.length >= bytesMax)
     throw invalidArgument(`${kind} data must be larger than 0 and less than ${bytesMax} bytes`);
