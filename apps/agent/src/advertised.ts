@@ -1,6 +1,6 @@
 import type { Identity } from '@shoal/pki';
 import { errorMessage, type Logger } from '@shoal/runtime';
-import { canonical, type Node, type NodeDescription } from '@shoal/state';
+import { canonical, type NodeDescription, type OwnNode } from '@shoal/state';
 
 /** What a node says of where others reach it and its tunnels: nothing that its user did not say. */
 export function namedPlaces({
@@ -22,7 +22,7 @@ export function namedPlaces({
  */
 export function movedTo(
   { role, advertiseAddr, advertiseNamed }: Identity,
-  { status: { addr } }: Pick<Node, 'status'>,
+  { status: { addr } }: Pick<OwnNode, 'status'>,
   isOwn: (address: string) => boolean,
 ): string | undefined {
   const follows = role === 'worker' && advertiseNamed === false;
@@ -40,7 +40,7 @@ export interface FollowOptions {
 export function followAddress(
   { updateIdentity, isOwnAddress, logger }: FollowOptions,
   identity: Identity,
-  node: Node,
+  node: OwnNode,
 ): void {
   if (movedTo(identity, node, isOwnAddress) === undefined) return;
   const move = (before: Identity): Identity => {

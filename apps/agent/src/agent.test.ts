@@ -194,6 +194,22 @@ describe('a session', () => {
     await until('it moved', () => identity.advertiseAddr === '10.0.0.9');
   });
 
+  test('with a dispatcher that cannot be understood is left for long, and the tasks run on', async () => {
+    await running();
+    const node = Buffer.from('{"id":1}');
+    const swarm = { node, managers: [], trustRoots: '', issuer: '', gossipKeys: [] };
+    for (const dispatcher of dispatchers) dispatcher.swarm = swarm;
+    const registrations = () => dispatchers.reduce((sum, each) => sum + each.registrations, 0);
+    held().kill();
+    await until('it is left', () => !hasSession() && registrations() > 3);
+    const before = registrations();
+    await until('ten seconds', elapsed(10_000));
+    expect(registrations() - before).toBeLessThan(25);
+    for (const dispatcher of dispatchers) dispatcher.swarm = undefined;
+    await until('a session', () => hasSession() && agent.health.ready);
+    expect(engine.touched).toEqual([]);
+  }, 60_000);
+
   test('tells all statuses again: the log may have lost what it acknowledged', async () => {
     await running();
     for (const dispatcher of dispatchers) {

@@ -11,7 +11,7 @@ import {
 } from '@shoal/pki';
 import type { PathCheck, PathResults, SwarmView } from '@shoal/proto';
 import { type Clock, type Logger, parseHostPort, type Random, type Timer } from '@shoal/runtime';
-import type { HostEncryption, Node, NodeDescription } from '@shoal/state';
+import type { HostEncryption, NodeDescription, OwnNode } from '@shoal/state';
 import { followAddress, namedPlaces } from './advertised.ts';
 import { CertificateKeeper } from './certificate/keeper.ts';
 import type { Engine } from './executor/engine.ts';
@@ -38,6 +38,8 @@ const describeRetryMs = 500;
  * own host's dispatcher no crowd of agents goes, so the agent is there soon after it is back.
  */
 const backoffMs = { first: 100, mostToOwn: 1_000, most: 8_000 } as const;
+/** A session that ended over what cannot be read counts as so many that came to nothing: it waits the longest. */
+const failuresOfUnreadable = 10;
 
 /** Time between heartbeats until a dispatcher has said it, milliseconds. */
 const heartbeatMsDefault = 5_000;
@@ -337,14 +339,14 @@ export class Agent {
         networks: (networks) => networking?.wanted(networks),
         networkRecords: (networkId, records) => networking?.told(networkId, records),
         pathsWanted: (check) => void this.#checkPaths(check),
-        swarm: (view) => this.#swarm(view),
+        swarm: (view, node) => this.#swarm(view, node),
         assigned: (complete, assignments, removed) => {
           if (complete) this.#worker?.assignAll(assignments);
           else this.#worker?.assign(assignments, removed);
         },
         logsWanted: (client, subscription) => this.#logs.publish(client, subscription),
         logsCancelled: (id) => this.#logs.cancel(id),
-        ended: (reason) => {
+        ended: (reason, unreadable) => {
           this.#session = undefined;
           this.#up = false;
           networking?.session(undefined);
@@ -353,6 +355,8 @@ export class Agent {
           metrics.sessionUp(false);
           this.#logs.cancelAll();
           this.#dispatchers.failed(address);
+          // It registered, and would at once again.
+          if (unreadable) this.#failures = Math.max(this.#failures, failuresOfUnreadable);
           this.#openLater(reason, address);
         },
       },
@@ -385,10 +389,9 @@ export class Agent {
     this.#retry = clock.after(delayMs, () => this.#open());
   }
 
-  #swarm(view: SwarmView): void {
-    this.#options.networking?.swarm(view);
+  #swarm(view: SwarmView, node: OwnNode): void {
+    this.#options.networking?.swarm(view, node);
     this.#dispatchers.told(this.#others(view.managers));
-    const node = JSON.parse(view.node.toString('utf8')) as Node;
     this.#certificates.told({ node, view });
     followAddress(this.#options, this.#identity, node);
   }

@@ -43,6 +43,19 @@ test('gives who is in the network, and nobody of one that is not here', async ()
   }
 });
 
+test('gives nobody where the answer cannot be read', async () => {
+  const agent = new FakeAgent(join(folder, 'networks.sock'));
+  await agent.start();
+  try {
+    const asked = ask('n');
+    await vi.waitFor(() => expect(agent.served).toHaveLength(1), patience);
+    agent.tellAnything([{ id: 'n', network, complete: true, gone: [] }], true);
+    expect(await asked).toEqual([]);
+  } finally {
+    agent.kill();
+  }
+});
+
 test('gives nobody where no agent is', async () => {
   expect(await ask('n')).toEqual([]);
 });

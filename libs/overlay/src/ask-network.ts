@@ -1,9 +1,9 @@
 import { credentials } from '@grpc/grpc-js';
 import { HostNetworksClient, type HostNetworkUpdate } from '@shoal/proto';
 import type { Clock } from '@shoal/runtime';
-import type { EndpointRecord } from '@shoal/state';
+import { decodeAll, type EndpointRecord } from '@shoal/state';
+import { decodeHostNetworkChange } from './decode.ts';
 import { updateBytesMax } from './follow.ts';
-import type { HostNetworkChange } from './networks.ts';
 
 /** Longest wait for the agent, milliseconds. */
 const answerMsMax = 1_000;
@@ -40,6 +40,7 @@ export function askNetwork(options: AskNetworkOptions): Promise<readonly Endpoin
 }
 
 function recordsOf(changes: readonly Buffer[], networkId: string): readonly EndpointRecord[] {
-  const read = changes.map((each) => JSON.parse(each.toString('utf8')) as HostNetworkChange);
-  return read.find(({ id }) => id === networkId)?.records ?? [];
+  const read = decodeAll(changes, decodeHostNetworkChange);
+  if (read.kind === 'malformed') return [];
+  return read.value.find(({ id }) => id === networkId)?.records ?? [];
 }

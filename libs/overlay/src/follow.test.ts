@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { silentLogger, systemClock } from '@shoal/runtime';
+import { type Logger, silentLogger, systemClock } from '@shoal/runtime';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { servedDigest } from './digest.ts';
 import { type Following, followHostNetworks } from './follow.ts';
@@ -44,12 +44,15 @@ const whole: HostNetworkChange = {
   gone: [],
 };
 
-function follow(onUpdate: Parameters<typeof followHostNetworks>[0]['onUpdate']): Following {
+function follow(
+  onUpdate: Parameters<typeof followHostNetworks>[0]['onUpdate'],
+  logger: Logger = silentLogger,
+): Following {
   const made = followHostNetworks({
     socket: agent.path,
     consumer: 'dns',
     clock: systemClock,
-    logger: silentLogger,
+    logger,
     onUpdate,
     served: () =>
       Array.from(made.tables.networks, ([networkId, { records }]) => ({
@@ -141,4 +144,24 @@ test('what could not be served is tried again', async () => {
   agent.tell([whole], true);
   await vi.waitFor(() => expect(last()?.version).toBe(1), patience);
   expect(tries).toBe(2);
+});
+
+test('an update that cannot be read ends the stream, says why once, and is asked for again', async () => {
+  await agent.start();
+  const lines: string[] = [];
+  const logger = silentLogger.child({});
+  logger.warn = ({ reason }: { reason: string }) => lines.push(reason);
+  const made = follow(() => undefined, logger);
+  await vi.waitFor(() => expect(agent.streams).toBe(1), patience);
+  agent.tell([whole], true);
+  await vi.waitFor(() => expect(last()?.version).toBe(1), patience);
+  for (const stream of [2, 3]) {
+    agent.tellAnything([{ ...whole, records: [{ networkId: 'n' }] }]);
+    await vi.waitFor(() => expect(agent.streams).toBe(stream), patience);
+    expect(made.tables.networks.get('n')?.records.size).toBe(1);
+  }
+  agent.tell([whole], true);
+  await vi.waitFor(() => expect(made.connected).toBe(true), patience);
+  expect(lines).toHaveLength(1);
+  expect(lines[0]).toMatch(/^an update of the agent cannot be read: .*records\.0\.endpointId: /);
 });

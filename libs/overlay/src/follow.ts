@@ -6,6 +6,8 @@ import {
   type ServedNetwork,
 } from '@shoal/proto';
 import { type Clock, errorMessage, type Logger, type Timer } from '@shoal/runtime';
+import { decodeAll } from '@shoal/state';
+import { decodeHostNetworkChange } from './decode.ts';
 import { HostTables } from './host-tables.ts';
 import type { HostNetworkChange } from './networks.ts';
 
@@ -113,7 +115,10 @@ class Follower implements Following {
       this.#openLater();
     };
     call.on('data', (update: HostNetworkUpdate) => {
-      if (!over) this.#received(update);
+      if (over) return;
+      const read = decodeAll(update.changes, decodeHostNetworkChange);
+      if (read.kind === 'ok') this.#received(update, read.value);
+      else ended(`an update of the agent cannot be read: ${read.message}`);
     });
     call.on('error', (error) => ended(errorMessage(error)));
     call.on('end', () => ended('the agent ended the stream'));
@@ -137,11 +142,10 @@ class Follower implements Following {
     client?.close();
   }
 
-  #received({ version, complete, changes }: HostNetworkUpdate): void {
+  #received({ version, complete }: HostNetworkUpdate, changes: readonly HostNetworkChange[]): void {
     if (this.#tries > 0) this.#options.logger.info({}, 'agent_seen');
     this.#tries = 0;
-    const read = changes.map((each) => JSON.parse(each.toString('utf8')) as HostNetworkChange);
-    for (const id of this.tables.fold(read, complete)) this.#changed.add(id);
+    for (const id of this.tables.fold(changes, complete)) this.#changed.add(id);
     this.#version = version;
     void this.#work();
   }

@@ -1,4 +1,5 @@
 export { type AskNetworkOptions, askNetwork } from './ask-network.ts';
+export { decodeNodeNetwork, nodeNetworkShape } from './decode.ts';
 export { type DigestConsumer, isBalanced, isNamed, servedDigest } from './digest.ts';
 export {
   type Following,

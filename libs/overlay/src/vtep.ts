@@ -1,6 +1,6 @@
-import type { Node } from '@shoal/state';
+import type { OwnNode } from '@shoal/state';
 
-type Place = Pick<Node, 'description' | 'status'>;
+type Place = Pick<OwnNode, 'description' | 'status'>;
 
 /** How other hosts reach a node, without port: as its user says, else where it is seen. Empty while nobody knows. */
 export function reachedAt({ description, status }: Place): string {

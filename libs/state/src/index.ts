@@ -9,6 +9,16 @@ export {
   publishesIngress,
 } from './attached-networks.ts';
 export {
+  type Decoded,
+  decodeAll,
+  decodeAssignment,
+  decodeEndpointRecord,
+  decodeJson,
+  decodeOwnNode,
+  endpointRecordShape,
+  type OwnNode,
+} from './codec/decode.ts';
+export {
   changesMax,
   idCharsMax,
   nameCharsMax,

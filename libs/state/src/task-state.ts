@@ -21,7 +21,7 @@ export const taskStateRank = {
 
 export type TaskState = keyof typeof taskStateRank;
 
-/** True when `a` comes before `b` in the life of a task. */
+/** True when `a` comes before `b` in the life of a task; never for a state that only a newer program knows. */
 export function isBefore(a: TaskState, b: TaskState): boolean {
   return taskStateRank[a] < taskStateRank[b];
 }

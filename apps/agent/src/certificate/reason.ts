@@ -1,12 +1,12 @@
 import { certificatesOf, type Identity, validityOf } from '@shoal/pki';
 import type { SwarmView } from '@shoal/proto';
 import type { Instant } from '@shoal/runtime';
-import type { Node } from '@shoal/state';
+import type { OwnNode } from '@shoal/state';
 
 /** What the agent learned of its swarm. */
 export interface Swarm {
   /** Its own node. */
-  readonly node: Node;
+  readonly node: OwnNode;
   readonly view: SwarmView;
 }
 

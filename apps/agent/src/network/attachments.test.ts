@@ -43,11 +43,13 @@ let named: string[];
 /** What it was told them with. */
 let asked: string[];
 let led: boolean;
+/** Whether it says records as this version knows them. */
+let readable: boolean;
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'shoal-attachments-'));
   [given, detached, published, withdrawn, buildable] = [0, [], [], [], true];
-  [named, asked, led] = [[], [], true];
+  [named, asked, led, readable] = [[], [], true, true];
   [evicted, givenAway] = [[], []];
   server = new Server();
   server.addService(DispatcherService, {
@@ -134,7 +136,7 @@ function fakeAttach(
   done(null, {
     attachmentId: id,
     addresses: [`${address}/24`],
-    record: Buffer.from(JSON.stringify(record)),
+    record: Buffer.from(JSON.stringify(readable ? record : { ...record, addresses: address })),
     problem: '',
     givenAway: false,
   });
@@ -156,6 +158,15 @@ test('an announced container takes the address that was kept for it', async () =
     attachmentId: 'a2',
     addresses: ['10.0.1.77/24'],
   });
+});
+
+test('an answer that cannot be read is a sentence, and the address goes back', async () => {
+  readable = false;
+  const message = expect.stringMatching(/^the manager's answer cannot be read: .*addresses: /);
+  expect(await attachments.attach('n')).toEqual({ kind: 'failed', message });
+  expect(await attachments.announce('demo')).toMatchObject({ problem: message });
+  await vi.waitFor(() => expect(detached).toEqual(['a1', 'a2']), patience);
+  expect(attachments.ids).toEqual([]);
 });
 
 test('a name makes it known to others; its end frees the address', async () => {

@@ -7,7 +7,7 @@ import type {
   DispatcherClient,
 } from '@shoal/proto';
 import { type Clock, errorMessage, type Logger, type Timer } from '@shoal/runtime';
-import { addressOf, type EndpointRecord } from '@shoal/state';
+import { addressOf, decodeEndpointRecord, type EndpointRecord } from '@shoal/state';
 import type { Attached, Attachments, Ensured, HeldAttachment } from './ports.ts';
 
 /** Longest wait for a dispatcher's answer, milliseconds: below the engine's patience with plugins. */
@@ -35,6 +35,15 @@ interface Announced {
   readonly addresses: readonly string[];
   readonly end: Timer;
 }
+
+/** A place in a network, from a manager. */
+type Granted =
+  | {
+      readonly kind: 'ok';
+      readonly record: EndpointRecord;
+      readonly addresses: readonly string[];
+    }
+  | { readonly kind: 'failed'; readonly message: string };
 
 /** Containers that people run by hand in attachable networks: each has an attachment of this node. */
 export class ContainerAttachments implements Attachments {
@@ -91,12 +100,12 @@ export class ContainerAttachments implements Attachments {
   /** A container will be run in the network: makes sure that the network is here. */
   async announce(network: string): Promise<AttachResponse> {
     if (this.#announced.size >= announcedMax) return problem('too many containers are announced');
-    const answer = await this.#request({ networkId: network });
-    if (answer.problem !== '') return problem(answer.problem);
-    const record = recordOf(answer);
-    const id = answer.attachmentId;
+    const granted = await this.#grant({ networkId: network });
+    if (granted.kind === 'failed') return problem(granted.message);
+    const { record, addresses } = granted;
+    const id = record.endpointId;
     const end = this.#options.clock.after(announcedMsMax, () => this.#forget(id));
-    this.#announced.set(id, { record, addresses: answer.addresses, end });
+    this.#announced.set(id, { record, addresses, end });
     const ensured = await this.#options.ensure(record.networkId);
     if (ensured.kind === 'ok') {
       const nameservers = [...this.#options.nameservers(record.networkId)];
@@ -109,9 +118,9 @@ export class ContainerAttachments implements Attachments {
   async attach(networkId: string, wanted?: string): Promise<Attached> {
     const announced = this.#take(networkId, wanted);
     if (announced !== undefined) return announced;
-    const answer = await this.#request({ networkId, ...(wanted === undefined ? {} : { wanted }) });
-    if (answer.problem !== '') return { kind: 'failed', message: answer.problem };
-    return this.#attached(recordOf(answer), answer.addresses);
+    const granted = await this.#grant({ networkId, ...(wanted === undefined ? {} : { wanted }) });
+    if (granted.kind === 'failed') return granted;
+    return this.#attached(granted.record, granted.addresses);
   }
 
   /** What was kept of it may be older than the container: it holds its address all the same. */
@@ -216,6 +225,15 @@ export class ContainerAttachments implements Attachments {
     this.#client?.detachContainer(request, new Metadata(), { deadline }, () => undefined);
   }
 
+  async #grant(wanted: Partial<AttachContainerRequest>): Promise<Granted> {
+    const { problem: message, attachmentId, addresses, record } = await this.#request(wanted);
+    if (message !== '') return { kind: 'failed', message };
+    const decoded = decodeEndpointRecord(record);
+    if (decoded.kind === 'ok') return { kind: 'ok', record: decoded.value, addresses };
+    this.#release(attachmentId);
+    return { kind: 'failed', message: `the manager's answer cannot be read: ${decoded.message}` };
+  }
+
   #request(given: Partial<AttachContainerRequest>): Promise<AttachContainerResponse> {
     const client = this.#client;
     const request = { networkId: '', attachmentId: '', name: '', wanted: '', ...given };
@@ -234,10 +252,6 @@ export class ContainerAttachments implements Attachments {
       });
     });
   }
-}
-
-function recordOf({ record }: AttachContainerResponse): EndpointRecord {
-  return JSON.parse(record.toString('utf8')) as EndpointRecord;
 }
 
 /** Why a container cannot join. */

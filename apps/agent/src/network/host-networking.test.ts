@@ -80,18 +80,20 @@ async function begin(driver = new FakeOverlay()): Promise<void> {
   });
 }
 
-function swarm(addr = vtep): SwarmView {
-  return {
-    node: Buffer.from(JSON.stringify({ id: nodeId, status: { addr } })),
-    managers: [
-      { nodeId: 'm1', dispatcherAddr: '192.0.2.9:2378', logAddr: '192.0.2.9:2377' },
-      { nodeId: 'm2', dispatcherAddr: '', logAddr: '[fd00::9]:2377' },
-    ],
-    trustRoots: '',
-    issuer: '',
-    gossipKeys: [Buffer.concat([Buffer.from([0, 0, 0, 7]), Buffer.alloc(32, 1)])],
-  };
+function toldSwarm(addr = vtep): void {
+  networking.swarm(swarmView, { status: { addr } });
 }
+
+const swarmView: SwarmView = {
+  node: Buffer.alloc(0),
+  managers: [
+    { nodeId: 'm1', dispatcherAddr: '192.0.2.9:2378', logAddr: '192.0.2.9:2377' },
+    { nodeId: 'm2', dispatcherAddr: '', logAddr: '[fd00::9]:2377' },
+  ],
+  trustRoots: '',
+  issuer: '',
+  gossipKeys: [Buffer.concat([Buffer.from([0, 0, 0, 7]), Buffer.alloc(32, 1)])],
+};
 
 function network(id: string): NodeNetwork {
   return {
@@ -154,7 +156,7 @@ const remote = (id: string, more: Partial<EndpointRecord> = {}) =>
 
 /** A session says what there is, and the network is built. */
 function inNetwork(records: readonly EndpointRecord[] = []): void {
-  networking.swarm(swarm());
+  toldSwarm();
   networking.wanted([network('n')]);
   networking.told('n', records);
   overlay.build('n');
@@ -320,7 +322,7 @@ describe('a host in a network', () => {
     networking.containers.held({ networkId: 'n', endpointId: 'hand', addresses });
     const places = () => [`lb.${nodeId}`, 'hand'].map((id) => published(id)?.vtep);
     expect(places()).toEqual([vtep, vtep]);
-    networking.swarm(swarm('192.0.2.77'));
+    toldSwarm('192.0.2.77');
     expect(places()).toEqual(['192.0.2.77', '192.0.2.77']);
   });
 
@@ -334,11 +336,11 @@ describe('a host in a network', () => {
   });
 
   test('waits with its address: a new node has none in the log yet', () => {
-    networking.swarm(swarm(''));
+    toldSwarm('');
     networking.wanted([network('n')]);
     networking.told('n', [remote('a')]);
     expect(overlay.own).toBeUndefined();
-    networking.swarm(swarm());
+    toldSwarm();
     expect(overlay.own).toEqual({ nodeId, vtep });
     expect(published(`lb.${nodeId}`)).toBeDefined();
     overlay.build('n');
@@ -353,7 +355,7 @@ describe('a task', () => {
       kind: 'waiting',
       message: 'network n is not known on this host yet',
     });
-    networking.swarm(swarm());
+    toldSwarm();
     networking.wanted([network('n')]);
     const unbuilt = await finished(networking.prepare(assignment('t')));
     expect(unbuilt).toEqual({ kind: 'waiting', message: 'network name-of-n: no tunnel device' });
@@ -509,7 +511,7 @@ describe('digests', () => {
   });
 
   test('of a network that nobody told of are left out, so that the dispatcher tells', () => {
-    networking.swarm(swarm());
+    toldSwarm();
     networking.wanted([network('n')]);
     overlay.build('n');
     expect(networking.digests.now().digests).toEqual([]);
@@ -606,6 +608,17 @@ describe('after a restart of the agent', () => {
     await writeFile(file, JSON.stringify({ ...kept, vtep: '192.0.2.77' }));
     await begin();
     expect(published('hand')?.vtep).toBe('192.0.2.77');
+  });
+
+  test('what was kept and cannot be read is as nothing', async () => {
+    inNetwork([remote('a')]);
+    await networking.close();
+    const file = networksFile(folder);
+    const kept = JSON.parse(await readFile(file, 'utf8'));
+    const [{ serving: _serving, ...broken }] = kept.records.n;
+    await writeFile(file, JSON.stringify({ ...kept, records: { n: [broken] } }));
+    await begin();
+    expect(gossip.joined.size).toBe(0);
   });
 
   test('a container run by hand of which only the driver knows keeps its address', async () => {

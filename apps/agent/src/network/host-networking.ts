@@ -2,7 +2,7 @@ import type { NodeNetwork } from '@shoal/overlay';
 import { vtepOf } from '@shoal/overlay';
 import type { DispatcherClient, PathCheck, PathResults, SwarmView } from '@shoal/proto';
 import { type Clock, type Logger, parseHostPort, type Timer } from '@shoal/runtime';
-import type { EndpointRecord, Node, NodeDescription, TaskAssignment } from '@shoal/state';
+import type { EndpointRecord, NodeDescription, OwnNode, TaskAssignment } from '@shoal/state';
 import { containerNameservers } from '../overlay/upstreams.ts';
 import { ContainerAttachments } from './attachments.ts';
 import { DigestReports } from './digest-reports.ts';
@@ -144,7 +144,7 @@ export class HostNetworking implements TaskNetworking {
     this.containers.session(client);
   }
 
-  swarm(view: SwarmView): void {
+  swarm(view: SwarmView, node: Pick<OwnNode, 'description' | 'status'>): void {
     const { gossip } = this.#options;
     const keys = readGossipKeys(view.gossipKeys);
     if (keys.length > 0) {
@@ -152,7 +152,7 @@ export class HostNetworking implements TaskNetworking {
       this.#options.keys.keep(keys);
     }
     this.#hosts.managers(view.managers);
-    const vtep = vtepOf(JSON.parse(view.node.toString('utf8')) as Node);
+    const vtep = vtepOf(node);
     // A node's first session begins before the log has its address.
     if (vtep === '' || vtep === this.#vtep) return;
     this.#vtep = vtep;

@@ -1,22 +1,21 @@
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { NodeNetwork } from '@shoal/overlay';
+import { type NodeNetwork, nodeNetworkShape } from '@shoal/overlay';
 import { type Clock, errorMessage, type Logger, type Timer } from '@shoal/runtime';
 import { replaceFile } from '@shoal/runtime/durable-file';
-import type { EndpointRecord } from '@shoal/state';
+import { type EndpointRecord, endpointRecordShape } from '@shoal/state';
 import { z } from 'zod';
 
 /** How long a change may stay in memory alone, milliseconds: what is lost is heard again. */
 const writeMsMax = 1_000;
 const ownerOnly = 0o600;
 
-const object = z.looseObject({});
 const file = z.object({
   schema: z.literal(1),
   nodeId: z.string(),
   vtep: z.string(),
-  networks: z.array(object),
-  records: z.record(z.string(), z.array(object)),
+  networks: z.array(nodeNetworkShape),
+  records: z.record(z.string(), z.array(endpointRecordShape)),
   hosts: z.array(z.object({ nodeId: z.string(), addr: z.string() })).default([]),
 });
 
@@ -62,7 +61,7 @@ export class NetworkMemory {
   async load(): Promise<Remembered | undefined> {
     try {
       const content = file.parse(JSON.parse(await readFile(this.#path, 'utf8')));
-      return content.nodeId === this.#nodeId ? (content as unknown as Remembered) : undefined;
+      return content.nodeId === this.#nodeId ? content : undefined;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
         this.#logger.warn({ reason: errorMessage(error) }, 'networks_file_unreadable');

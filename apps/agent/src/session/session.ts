@@ -1,5 +1,5 @@
 import { type ChannelCredentials, type ClientDuplexStream, connectivityState } from '@grpc/grpc-js';
-import type { NodeNetwork } from '@shoal/overlay';
+import { decodeNodeNetwork, type NodeNetwork } from '@shoal/overlay';
 import { channelOptions } from '@shoal/pki';
 import {
   type AgentMessage,
@@ -13,7 +13,17 @@ import {
   type SwarmView,
 } from '@shoal/proto';
 import { assertNever, type Clock, errorMessage, type Logger, type Timer } from '@shoal/runtime';
-import type { EndpointRecord, NodeDescription, TaskAssignment } from '@shoal/state';
+import {
+  type Decoded,
+  decodeAll,
+  decodeAssignment,
+  decodeEndpointRecord,
+  decodeOwnNode,
+  type EndpointRecord,
+  type NodeDescription,
+  type OwnNode,
+  type TaskAssignment,
+} from '@shoal/state';
 import { holdMsMax, type Reporter } from './reporter.ts';
 
 /** Time for the dispatcher to take the connection, to answer a registration, and to answer a heartbeat; milliseconds. */
@@ -24,7 +34,7 @@ const messageBytesMax = 64 * 1024 * 1024;
 
 export interface SessionEvents {
   registered(sessionId: string, client: DispatcherClient, heartbeatMs: number): void;
-  swarm(view: SwarmView): void;
+  swarm(view: SwarmView, node: OwnNode): void;
   assigned(
     complete: boolean,
     assignments: readonly TaskAssignment[],
@@ -35,8 +45,8 @@ export interface SessionEvents {
   pathsWanted(check: PathCheck): void;
   logsWanted(client: DispatcherClient, subscription: LogSubscription): void;
   logsCancelled(id: string): void;
-  /** Called once. */
-  ended(reason: string): void;
+  /** Called once. `unreadable`: the dispatcher says what this version cannot read, and will say it again. */
+  ended(reason: string, unreadable: boolean): void;
 }
 
 /** What speaks with the dispatcher at `address`; of one session alone, so that both end together. */
@@ -136,7 +146,7 @@ export class Session {
     this.#write({ $case: 'pathResults', value: results });
   }
 
-  end(reason: string): void {
+  end(reason: string, unreadable = false): void {
     if (this.#over) return;
     this.#over = true;
     this.#heartbeat?.cancel();
@@ -146,7 +156,7 @@ export class Session {
     this.#call.end();
     this.#call.cancel();
     this.#client.close();
-    this.#options.events.ended(reason);
+    this.#options.events.ended(reason, unreadable);
   }
 
   #write(body: NonNullable<AgentMessage['body']>): void {
@@ -162,7 +172,7 @@ export class Session {
         this.#beatIn(body.value.heartbeatMs);
         events.registered(body.value.sessionId, this.#client, body.value.heartbeatMs);
         if (this.#description !== description) this.describe(this.#description);
-        if (body.value.swarm !== undefined) events.swarm(body.value.swarm);
+        if (body.value.swarm !== undefined) this.#swarm(body.value.swarm);
         this.report();
         return;
       case 'heartbeat':
@@ -182,16 +192,17 @@ export class Session {
         events.logsCancelled(body.value.id);
         return;
       case 'swarm':
-        events.swarm(body.value);
+        this.#swarm(body.value);
         return;
       case 'networks':
-        events.networks(body.value.networks.map((each) => read<NodeNetwork>(each)));
+        this.#take(decodeAll(body.value.networks, decodeNodeNetwork), (networks) =>
+          events.networks(networks),
+        );
         return;
       case 'networkRecords': {
         const { networkId, records } = body.value;
-        events.networkRecords(
-          networkId,
-          records.map((each) => read<EndpointRecord>(each)),
+        this.#take(decodeAll(records, decodeEndpointRecord), (read) =>
+          events.networkRecords(networkId, read),
         );
         return;
       }
@@ -210,8 +221,20 @@ export class Session {
       return;
     }
     this.#assignments = resultsIn;
-    const tasks = assignments.map(({ task }) => read<TaskAssignment>(task));
-    this.#options.events.assigned(complete, tasks, removed);
+    const told = assignments.map(({ task }) => task);
+    this.#take(decodeAll(told, decodeAssignment), (tasks) =>
+      this.#options.events.assigned(complete, tasks, removed),
+    );
+  }
+
+  #swarm(view: SwarmView): void {
+    this.#take(decodeOwnNode(view.node), (node) => this.#options.events.swarm(view, node));
+  }
+
+  /** Goes on with what was read. To leave out what could not be would put this host behind unseen. */
+  #take<T>(decoded: Decoded<T>, goOn: (value: T) => void): void {
+    if (decoded.kind === 'ok') goOn(decoded.value);
+    else this.end(`a message of the dispatcher cannot be read: ${decoded.message}`, true);
   }
 
   #beatIn(ms: number): void {
@@ -229,9 +252,4 @@ export class Session {
       this.end('the dispatcher does not answer'),
     );
   }
-}
-
-/** JSON that our own dispatcher wrote. */
-function read<T>(bytes: Buffer): T {
-  return JSON.parse(bytes.toString('utf8')) as T;
 }

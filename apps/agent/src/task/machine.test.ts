@@ -32,6 +32,17 @@ test.each([
   expect(text).toBe(expected);
 });
 
+test.each([
+  ['assigned', 'rest'],
+  ['ready', 'rest'],
+  ['preparing', 'act'],
+  ['running', 'act'],
+] as const)('%s with a state wanted that only a newer manager knows: %s', (state, expected) => {
+  const move = nextMove(state, 'paused' as TaskState);
+  expect(move.kind).toBe(expected);
+  expect(move).not.toMatchObject({ act: 'stop' });
+});
+
 const container = { id: 'c', pid: 1, exitCode: 3 };
 test.each([
   ['preparing', 'prepare', { kind: 'done' }, 'ready', 'prepared', ''],

@@ -57,10 +57,13 @@ const messages = {
   shutdown: 'shutdown',
 } as const;
 
-/** Exactly one transition at a time; the observed state only ever grows. */
+/**
+ * Exactly one transition at a time; the observed state only ever grows. Where a newer manager wants a state that is
+ * not known here, what was begun goes on and nothing else is done.
+ */
 export function nextMove(state: TaskState, desired: TaskState): Move {
   if (isTerminal(state)) return { kind: 'rest' };
-  if (!isBefore(desired, 'shutdown')) return { kind: 'act', act: 'stop' };
+  if (isBefore('complete', desired)) return { kind: 'act', act: 'stop' };
   // Work that was begun is finished; before and between works a task waits where it is wanted.
   const begun = state === 'preparing' || state === 'starting' || state === 'running';
   if (!begun && !isBefore(state, desired)) return { kind: 'rest' };

@@ -50,6 +50,29 @@ test('an unreadable file is put aside', async () => {
   expect(await readFile(`${path}.unreadable`, 'utf8')).toBe('{"schema":1,');
 });
 
+test.each([
+  ['container', {}],
+  ['startedAt', 'yesterday'],
+  ['ports', [{ Protocol: 'tcp' }]],
+  ['at', 0.5],
+])(
+  'a file with a malformed %s is put aside, one with more than is known here is not',
+  async (field, value) => {
+    await (await StatusStore.open(path, silentLogger, systemClock)).durable();
+    const write = (more: object) =>
+      writeFile(
+        path,
+        JSON.stringify({ schema: 1, nodeId: 'n', tasks: { t: { ...status, ...more } } }),
+      );
+    await write({ zone: 'z' });
+    const whole = await StatusStore.open(path, silentLogger, systemClock);
+    expect(whole.get('t')).toEqual({ ...status, zone: 'z' });
+    await write({ [field]: value });
+    expect((await StatusStore.open(path, silentLogger, systemClock)).taskIds).toEqual([]);
+    expect(await readdir(join(directory, 'agent'))).toEqual(['tasks.json.unreadable']);
+  },
+);
+
 test('a disk that does not take it is told, and the next try works', async () => {
   const store = await StatusStore.open(path, silentLogger, systemClock);
   await rmSync(join(directory, 'agent'), { recursive: true });

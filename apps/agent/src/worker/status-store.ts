@@ -1,17 +1,28 @@
 import { mkdir, readFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { type Clock, errorMessage, type Logger, type Timer } from '@shoal/runtime';
+import { type Clock, errorMessage, type Instant, type Logger, type Timer } from '@shoal/runtime';
 import { replaceFile } from '@shoal/runtime/durable-file';
 import { type TaskStatus, taskStateRank } from '@shoal/state';
 import { z } from 'zod';
 
 const states = Object.keys(taskStateRank) as (keyof typeof taskStateRank)[];
 
-const status = z.looseObject({
+const instant = z.custom<Instant>((value) => Number.isSafeInteger(value), 'no time');
+const port = z.looseObject({
+  Name: z.string().optional(),
+  Protocol: z.enum(['tcp', 'udp', 'sctp']),
+  TargetPort: z.int(),
+  PublishedPort: z.int().optional(),
+  PublishMode: z.enum(['ingress', 'host']),
+});
+const status: z.ZodType<TaskStatus> = z.looseObject({
   state: z.enum(states),
-  at: z.int(),
+  at: instant,
   message: z.string(),
   err: z.string(),
+  container: z.looseObject({ id: z.string(), pid: z.int(), exitCode: z.int() }).optional(),
+  startedAt: instant.optional(),
+  ports: z.array(port).optional(),
 });
 
 /** How long a change that nobody waits for may stay in memory alone, milliseconds. */
@@ -54,7 +65,7 @@ export class StatusStore {
       const content = file.parse(JSON.parse(await readFile(path, 'utf8')));
       store.#nodeId = content.nodeId;
       for (const [id, each] of Object.entries(content.tasks)) {
-        store.#statuses.set(id, each as unknown as TaskStatus);
+        store.#statuses.set(id, each);
       }
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return store;

@@ -79,7 +79,7 @@ export class TaskRunner {
     if (isBefore(assignment.desired, desired)) return;
     this.#assignment = assignment;
     if (assignment.desired === desired) return;
-    if (!isBefore(assignment.desired, 'shutdown')) this.#work?.abort();
+    if (isBefore('complete', assignment.desired)) this.#work?.abort();
     this.#poke();
   }
 

@@ -2,6 +2,7 @@ import { type Instant, systemRandom } from '@shoal/runtime';
 import { FakeClock, FakeLog } from '@shoal/stage/testing';
 import {
   type Cluster,
+  decodeAssignment,
   type Network,
   revisionId,
   type Service,
@@ -77,6 +78,12 @@ test.each([
   ['none, where nobody names one', {}, undefined, undefined],
 ])('the log driver of a task is %s', (_what, defaults, LogDriver, driver) => {
   expect(assigned({ defaults, template: { LogDriver } })?.template.LogDriver).toEqual(driver);
+});
+
+test('an assignment is what agents read', () => {
+  const assignment = assigned({});
+  const sent = JSON.stringify(assignment);
+  expect(decodeAssignment(Buffer.from(sent))).toEqual({ kind: 'ok', value: JSON.parse(sent) });
 });
 
 test.each<[what: string, state: TaskState, desired: TaskState, expected: string | undefined]>([

@@ -4,6 +4,18 @@ export type Protocol = 'tcp' | 'udp' | 'sctp';
 /** As IPVS calls them: in turn, fewest connections, by client address. */
 export type Schedule = 'rr' | 'lc' | 'sh';
 
+const protocols: ReadonlySet<string> = new Set<Protocol>(['tcp', 'udp', 'sctp']);
+
+/** A newer manager may publish by another one, of which this kernel is told nothing. */
+export function hasKnownProtocol({ protocol }: { readonly protocol: string }): boolean {
+  return protocols.has(protocol);
+}
+
+/** In turn also where a newer manager names a way that is not known here. */
+export function scheduleOf(balance: string | undefined): Schedule {
+  return balance === 'lc' || balance === 'sh' ? balance : 'rr';
+}
+
 /** What clients connect to. */
 export type Front =
   /** A virtual address inside a network, with all its ports. */

@@ -79,6 +79,14 @@ describe('records become servers', () => {
     expect(story(balancing)).toEqual([]);
   });
 
+  test('a protocol and a balance that only newer managers know harm nothing else', () => {
+    const ports = [port, { ...port, protocol: 'quic' as 'tcp', publishedPort: 9 }];
+    const service = serviceOf({ virtualIps: [], ports, balance: 'wrr' as 'rr' });
+    const record = taskOf(11, { service, addresses: ['10.0.1.11'] });
+    const { balancing } = desiredNetwork(tableOf([record], { ingress: true }), options);
+    expect(story(balancing)).toEqual(['4/tcp/8080 rr: 10.0.1.11 80']);
+  });
+
   test('the order in which records came makes no difference', () => {
     const records = [11, 12, 21, 22].map((ending) => taskOf(ending, { service: published }));
     const one = desiredNetwork(tableOf(records, { ingress: true }), options);

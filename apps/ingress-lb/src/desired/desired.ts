@@ -12,6 +12,8 @@ import {
   type FamilyAddresses,
   type Front,
   frontKey,
+  hasKnownProtocol,
+  scheduleOf,
   type VirtualServer,
 } from './balancing.ts';
 
@@ -96,7 +98,7 @@ function frontsOf(service: RecordService, ingress: boolean): readonly PortedFron
     for (const address of service.virtualIps) fronts.push({ kind: 'address', address });
   }
   if (!ingress) return fronts;
-  for (const { protocol, publishedPort, targetPort } of service.ports) {
+  for (const { protocol, publishedPort, targetPort } of service.ports.filter(hasKnownProtocol)) {
     if (publishedPort === 0) continue;
     for (const family of [4, 6] as const) {
       fronts.push({ kind: 'port', family, protocol, port: publishedPort, target: targetPort });
@@ -128,7 +130,7 @@ class ServerMap {
 
   add(front: PortedFront, service: RecordService, backend: Backend): void {
     const key = frontKey(front);
-    const schedule = service.balance ?? 'rr';
+    const schedule = scheduleOf(service.balance);
     let entry = this.#servers.get(key);
     if (entry === undefined) {
       const server = { front: bare(front), label: service.name, schedule, backends: [] };

@@ -1,6 +1,6 @@
 import { isBalanced, servedDigest } from '@shoal/overlay';
 import { type EndpointRecord, familyOf } from '@shoal/state';
-import { type Balancing, frontKey } from './balancing.ts';
+import { type Balancing, frontKey, hasKnownProtocol } from './balancing.ts';
 
 /**
  * Digest of what the kernel really balances: of the records whose every backend is there, and of backends
@@ -56,7 +56,8 @@ function placesOf(
       if (familyOf(virtual) === family) places.push(placeText(virtual, address, 0));
     }
     if (leg === undefined) continue;
-    for (const { protocol, publishedPort, targetPort } of service?.ports ?? []) {
+    for (const { protocol, publishedPort, targetPort } of service?.ports.filter(hasKnownProtocol) ??
+      []) {
       if (publishedPort === 0 || (protocol === 'sctp' && noSctp !== undefined)) continue;
       const key = frontKey({ kind: 'port', family, protocol, port: publishedPort });
       places.push(placeText(key, address, targetPort));

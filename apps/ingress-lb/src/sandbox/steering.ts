@@ -10,7 +10,7 @@ import {
   parseAddress,
 } from '@shoal/state';
 import { z } from 'zod';
-import type { FamilyAddresses } from '../desired/balancing.ts';
+import { type FamilyAddresses, hasKnownProtocol } from '../desired/balancing.ts';
 import { byFamily } from '../desired/desired.ts';
 import { type Applied, applied } from '../kernel/backend.ts';
 import { setSysctls } from '../kernel/sysctls.ts';
@@ -67,7 +67,7 @@ export function entrancesOf({ network, records }: HostTable): readonly Entrance[
 export function reachOf({ service }: EndpointRecord, endpoint: LocalEndpoint): Reach {
   const own = endpoint.addresses.map(addressOf);
   const ports = (service?.ports ?? [])
-    .filter(({ publishedPort }) => publishedPort !== 0)
+    .filter((port) => port.publishedPort !== 0 && hasKnownProtocol(port))
     .map(({ protocol, targetPort }) => `${protocol} . ${targetPort}`);
   return {
     own4: own.filter((address) => familyOf(address) === 4),

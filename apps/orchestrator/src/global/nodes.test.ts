@@ -1,3 +1,4 @@
+import type { Task } from '@shoal/state';
 import { describe, expect, it } from 'vitest';
 import { createOrchestrator } from '../orchestrator.ts';
 import { FakeSwarm } from '../testing/fake-swarm.ts';
@@ -16,6 +17,11 @@ function nodes(swarm: FakeSwarm): string[] {
     .running('agent')
     .map(({ nodeId }) => nodeId)
     .sort();
+}
+
+/** Of the second revision, on the node that was away. */
+function isAnew({ nodeId, revision }: Task): boolean {
+  return nodeId === 'node2' && revision === 2;
 }
 
 describe('global services', () => {
@@ -42,6 +48,28 @@ describe('global services', () => {
       status: { ...status, state: 'ready' },
     }));
     swarm.runUntil('back', () => nodes(swarm).length === 3);
+  });
+
+  it.each(
+    (['drain', 'down'] as const).flatMap((how) =>
+      (['stop-first', 'start-first'] as const).map((Order) => ({ how, Order })),
+    ),
+  )('come back with one task after $how, having missed an update, $Order', ({ how, Order }) => {
+    const swarm = swarmWith({ spec: { UpdateConfig: { Parallelism: 1, Order } } });
+    if (how === 'drain') swarm.drain('node2');
+    else swarm.setNodeState('node2', 'down');
+    swarm.run(10 * second);
+    swarm.setImage('agent', 'busybox:2');
+    swarm.run(60 * second);
+    swarm.changeNode('node2', ({ spec, status }) => ({
+      spec: { ...spec, Availability: 'active' },
+      status: { ...status, state: 'ready' },
+    }));
+    swarm.settle();
+    expect(swarm.tasks('agent').filter(isAnew)).toHaveLength(1);
+    swarm.runUntil('back', () => nodes(swarm).length === 3);
+    swarm.run(10 * second);
+    expect(swarm.tasks('agent').filter(isAnew)).toHaveLength(1);
   });
 
   it('come back to a node once their old task there has stopped', () => {

@@ -166,7 +166,7 @@ export class SimulatedAgent {
           networking.digests.onReport((report) => this.#session?.digests(report));
           this.#session?.digests(networking.digests.now());
         },
-        swarm: (view) => networking.swarm(view),
+        swarm: (view, node) => networking.swarm(view, node),
         assigned: (complete, assignments, removed) => {
           if (complete) this.#worker?.assignAll(assignments);
           else this.#worker?.assign(assignments, removed);

@@ -38,13 +38,14 @@ export class FakeAgent {
   }
 
   tell(changes: readonly HostNetworkChange[], complete = false): number {
+    return this.tellAnything(changes, complete);
+  }
+
+  /** Also what no agent of this version says. */
+  tellAnything(said: readonly unknown[], complete = false): number {
     this.#version += 1;
-    const update = {
-      version: this.#version,
-      complete,
-      changes: changes.map((change) => Buffer.from(JSON.stringify(change))),
-    };
-    this.#call?.write(update);
+    const changes = said.map((each) => Buffer.from(JSON.stringify(each)));
+    this.#call?.write({ version: this.#version, complete, changes });
     return this.#version;
   }
 

@@ -89,7 +89,7 @@ const noFpga = { NamedResourceSpec: { Kind: 'fpga', Value: 'z' } };
 
 const roles = weighted<Node['role']>(['worker', 2], ['manager', 1]);
 
-const nodes: fc.Arbitrary<Node> = fc
+export const nodes: fc.Arbitrary<Node> = fc
   .tuple(
     nodeIds,
     resources,
