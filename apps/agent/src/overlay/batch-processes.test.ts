@@ -110,6 +110,14 @@ describe.runIf(canMakeNamespaces())('tools that stay in namespaces', () => {
     expect(events).toEqual(['ip', 'ip ended', 'ip', 'ip']);
   });
 
+  test('one that refuses is gone by the time that its namespace is left', async () => {
+    for (let round = 0; round < 5; round += 1) {
+      expect(await processes.run('ip', namespace, ['link set nothing0 up'])).toBe('refused');
+      await processes.leave(namespace);
+      expect(ownTools()).toEqual([]);
+    }
+  });
+
   test('who leaves keeps nothing of the namespace, who is idle neither', async () => {
     await processes.run('ip', namespace, ['link set lo up']);
     await processes.run('bridge', namespace, ['link show']);

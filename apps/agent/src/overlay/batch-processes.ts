@@ -30,6 +30,8 @@ export interface BatchProcessesOptions {
 export class BatchProcesses {
   readonly #options: BatchProcessesOptions;
   readonly #running = new Map<string, Running>();
+  /** Processes that are on their way out, with the namespace that they still hold. */
+  readonly #ending = new Map<Promise<void>, string>();
   #closed = false;
 
   constructor(options: BatchProcessesOptions) {
@@ -65,20 +67,19 @@ export class BatchProcesses {
   async leave(namespace: string): Promise<void> {
     const ends: Promise<void>[] = [];
     for (const tool of ['ip', 'bridge'] as const) ends.push(this.#end(tool, namespace));
+    for (const [end, held] of this.#ending) if (held === namespace) ends.push(end);
     await Promise.all(ends);
   }
 
-  /** Begins nothing any more. */
+  /** Begins nothing any more. Resolves when no process is left. */
   async close(): Promise<void> {
     this.#closed = true;
-    const all = [...this.#running.values()];
+    const ends = [...this.#running.values()].map(({ process, idle }) => {
+      idle?.cancel();
+      return process.end();
+    });
     this.#running.clear();
-    await Promise.all(
-      all.map(({ process, idle }) => {
-        idle?.cancel();
-        return process.end();
-      }),
-    );
+    await Promise.all([...ends, ...this.#ending.keys()]);
   }
 
   #ensure(tool: BatchTool, namespace: string): Running | undefined {
@@ -109,7 +110,10 @@ export class BatchProcesses {
     if (running === undefined) return;
     this.#running.delete(key);
     running.idle?.cancel();
-    await running.process.end();
+    const end = running.process.end();
+    this.#ending.set(end, namespace);
+    await end;
+    this.#ending.delete(end);
   }
 }
 
