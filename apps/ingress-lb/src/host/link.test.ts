@@ -13,6 +13,8 @@ const ends = { 'shoal-in': [1, 2], 'shoal-leg': [2, 1] } as const;
 class FakeKernel implements KernelCommands {
   readonly forgotten: string[] = [];
   hasTool = true;
+  /** Whether the host's firewall takes rules. */
+  takesRules = true;
   /** Whether the rules were written before flows were forgotten. */
   readonly order: string[] = [];
 
@@ -24,6 +26,7 @@ class FakeKernel implements KernelCommands {
       this.order.push('forget');
       this.forgotten.push(...rest);
     }
+    if (program === 'iptables' && !this.takesRules && /^-[CI]$/.test(script)) return failed;
     if (program === 'nft' && args.includes('list')) return failed;
     if (program === 'nft') this.order.push('rules');
     if (program === 'ip' && args.includes('show')) {
@@ -78,4 +81,19 @@ test('what could not be forgotten is as soon as it can', async () => {
   await link.audit();
   expect(kernel.forgotten).toContain('-f ipv4 -p udp --orig-port-dst 514');
   expect(link.problems).toEqual([]);
+});
+
+test('flows are forgotten as well where the firewall may stop them', async () => {
+  kernel.takesRules = false;
+  await link.publish(network, publishing(['udp', 514, 4]));
+  expect(link.problems).toEqual([expect.stringContaining('firewall')]);
+  expect(kernel.forgotten).toEqual(['-f ipv4 -p udp --orig-port-dst 514']);
+});
+
+test('UDP flows of a host that left the swarm come to whoever has their port', async () => {
+  await link.publish(network, publishing(['udp', 514, 4], ['tcp', 80, 4]));
+  kernel.forgotten.length = 0;
+  await link.clear();
+  expect(kernel.forgotten).toEqual(['-f ipv4 -p udp --orig-port-dst 514']);
+  expect(kernel.order).toEqual(['rules', 'forget', 'rules', 'forget']);
 });

@@ -88,14 +88,17 @@ export class HostLink {
   clear(): Promise<void> {
     return this.#inTurn(async () => {
       const { commands, host, leg, ports } = this.#options;
+      const before = this.#written ?? (await this.#readTable());
       this.#published = undefined;
       this.#written = undefined;
       this.#linked = false;
-      this.#toForget.clear();
       this.#portProblems = [];
       this.#problem = undefined;
       await ports.hold([]);
       await applyRules(commands, host, `table ${hostTable}\ndelete table ${hostTable}\n`);
+      await this.#forget(changedFlows(before ?? noPorts, noPorts));
+      // Nothing of ours is left that would try it again.
+      this.#toForget.clear();
       await forbidForwarding(commands, host, leg.hostDevice);
       await removeLeg(commands, host, leg);
     });
