@@ -324,11 +324,13 @@ export class TaskRunner {
       if (found.value.state !== 'running') return;
       logger.warn({ task: this.#assignment.taskId, container }, 'ended_task_runs_again');
     }
-    const stopped = engine.stop(container, graceOf(this.#assignment));
-    const ended = await Promise.race([stopped, this.#released.promise]);
-    if (ended.kind === 'ok' || ended.failure.kind === 'not-found') return;
+    while (!this.#closed) {
+      const stopped = engine.stop(container, graceOf(this.#assignment));
+      const ended = await Promise.race([stopped, this.#released.promise]);
+      if (ended.kind === 'ok' || ended.failure.kind === 'not-found') return;
+      if (!this.#closed) await this.#pause(retryMs);
+    }
     this.#mayRunAgain = true;
-    if (!this.#closed) await this.#pause(retryMs);
   }
 
   #exit(id: string, exitCode: number, reason?: string): ActEnd {
