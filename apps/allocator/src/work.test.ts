@@ -1,4 +1,11 @@
-import type { AppliedChange, Change, PortConfig, Service, StateView } from '@shoal/state';
+import {
+  type AppliedChange,
+  type Change,
+  newMeta,
+  type PortConfig,
+  type Service,
+  type StateView,
+} from '@shoal/state';
 import { describe, expect, it } from 'vitest';
 import { portWaitKey } from './obstacle.ts';
 import { FakeSwarm } from './testing/fake-swarm.ts';
@@ -9,7 +16,6 @@ import {
   moved,
   network,
   node,
-  noMeta,
   openPort,
   removed,
   service,
@@ -20,7 +26,7 @@ import { Work } from './work.ts';
 
 function serviceOf(ports: readonly PortConfig[]): Service {
   const endpoint = { revision: 1, ports, virtualIps: [] };
-  return { id: 'web', meta: noMeta, name: 'web', revision: 1, endpoint };
+  return { id: 'web', meta: newMeta, name: 'web', revision: 1, endpoint };
 }
 
 /** Whether one that waits for port 8080 of the routing mesh looks again. */

@@ -1,12 +1,12 @@
-import type { Instant, LogIndex } from '@shoal/runtime';
+import type { Instant } from '@shoal/runtime';
 import {
   type Attachment,
   type Change,
   type Cluster,
-  type Meta,
   type Network,
   type NetworkSpec,
   type Node,
+  newMeta,
   type PortConfig,
   revisionId,
   type ServiceSpec,
@@ -17,12 +17,6 @@ import {
 } from '@shoal/state';
 
 /** Changes for tests, in few words. */
-
-export const noMeta: Meta = {
-  version: 0 as LogIndex,
-  createdAt: 0 as Instant,
-  updatedAt: 0 as Instant,
-};
 
 export const now = 1_700_000_000_000 as Instant;
 
@@ -46,12 +40,16 @@ export function revision(serviceId: string, number: number, parts: Parts): Chang
     EndpointSpec: { Ports: ports, ...(mode && { Mode: mode }) },
   };
   const id = revisionId(serviceId, number);
-  return { op: 'create', table: 'revision', object: { id, meta: noMeta, serviceId, number, spec } };
+  return {
+    op: 'create',
+    table: 'revision',
+    object: { id, meta: newMeta, serviceId, number, spec },
+  };
 }
 
 export function service(id: string, parts: Parts = {}): Change[] {
   const endpoint = { revision: 0, ports: [], virtualIps: [] };
-  const object = { id, meta: noMeta, name: id, revision: 1, endpoint };
+  const object = { id, meta: newMeta, name: id, revision: 1, endpoint };
   return [{ op: 'create', table: 'service', object }, revision(id, 1, parts)];
 }
 
@@ -78,7 +76,7 @@ export function networkSpec(id: string, spec: Partial<NetworkSpec> = {}): Networ
 }
 
 export function network(id: string, spec: Partial<NetworkSpec> = {}): Change {
-  const object: Network = { id, meta: noMeta, spec: networkSpec(id, spec) };
+  const object: Network = { id, meta: newMeta, spec: networkSpec(id, spec) };
   return { op: 'create', table: 'network', object };
 }
 
@@ -90,7 +88,7 @@ export function subnet(id: string, Subnet: string, spec: Partial<NetworkSpec> = 
 export function task(id: string, serviceId: string, change: Partial<Task> = {}): Change {
   const object: Task = {
     id,
-    meta: noMeta,
+    meta: newMeta,
     serviceId,
     slot: 1,
     nodeId: '',
@@ -114,7 +112,7 @@ export function moved(view: StateView, id: string, state: TaskState, nodeId?: st
 export function node(id: string): Change {
   const object: Node = {
     id,
-    meta: noMeta,
+    meta: newMeta,
     spec: { Labels: {}, Role: 'worker', Availability: 'active' },
     role: 'worker',
     status: { state: 'ready', message: '', addr: '10.9.0.1', dispatcher: '' },
@@ -131,7 +129,7 @@ export function container(
 ): Change {
   const object: Attachment = {
     id,
-    meta: noMeta,
+    meta: newMeta,
     networkId,
     nodeId,
     kind: 'container',
@@ -157,7 +155,7 @@ export function removed(view: StateView, table: TableName, id: string): Change[]
 export function cluster(defaultAddressPool: readonly string[], subnetSize: number): Change {
   const object: Cluster = {
     id: 'swarm',
-    meta: noMeta,
+    meta: newMeta,
     spec: {} as Cluster['spec'],
     rootCa: { certificate: '' },
     joinTokens: { worker: { sealed: '' }, manager: { sealed: '' } },

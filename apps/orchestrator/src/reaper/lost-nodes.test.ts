@@ -1,7 +1,8 @@
+import { newMeta } from '@shoal/state';
 import { describe, expect, it } from 'vitest';
 import { createOrchestrator } from '../orchestrator.ts';
 import { FakeSwarm } from '../testing/fake-swarm.ts';
-import { noMeta, second } from '../testing/objects.ts';
+import { second } from '../testing/objects.ts';
 import { orphanedAfterMs } from './lost-nodes.ts';
 
 const networkSpec = {
@@ -42,11 +43,11 @@ function attach(
 ): void {
   const spec = { ...networkSpec, Name: 'net', EnableIPv6: true };
   const allocation = { at: swarm.now, subnets };
-  const network = { id: 'net', meta: noMeta, spec, allocation };
+  const network = { id: 'net', meta: newMeta, spec, allocation };
   if (swarm.view.networks.get('net') === undefined)
     swarm.write([{ op: 'create', table: 'network', object: network }]);
   const place = { networkId: 'net', nodeId, kind: 'container', addresses } as const;
-  swarm.write([{ op: 'create', table: 'attachment', object: { id, meta: noMeta, ...place } }]);
+  swarm.write([{ op: 'create', table: 'attachment', object: { id, meta: newMeta, ...place } }]);
 }
 
 /** Nothing but the clock moves. */

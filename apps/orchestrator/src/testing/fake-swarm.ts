@@ -5,6 +5,7 @@ import {
   type Change,
   jobStatusAfter,
   type Node,
+  newMeta,
   type Refusal,
   revisionId,
   type Service,
@@ -15,7 +16,7 @@ import {
   type Transaction,
 } from '@shoal/state';
 import { advanceTask, type Fate } from './fake-agents.ts';
-import { aNode, aService, aSpec, noMeta, type SpecParts } from './objects.ts';
+import { aNode, aService, aSpec, type SpecParts } from './objects.ts';
 
 /** Rounds until everything must be quiet. */
 const roundsMax = 500;
@@ -344,5 +345,9 @@ export class FakeSwarm {
 
 function revision(serviceId: string, number: number, spec: ServiceSpec): Change {
   const id = revisionId(serviceId, number);
-  return { op: 'create', table: 'revision', object: { id, meta: noMeta, serviceId, number, spec } };
+  return {
+    op: 'create',
+    table: 'revision',
+    object: { id, meta: newMeta, serviceId, number, spec },
+  };
 }

@@ -1,11 +1,11 @@
-import type { Instant, LogIndex } from '@shoal/runtime';
-import type { Cluster, Meta, Node, Service, ServiceSpec, TaskTemplate } from '@shoal/state';
-
-export const noMeta: Meta = {
-  version: 0 as LogIndex,
-  createdAt: 0 as Instant,
-  updatedAt: 0 as Instant,
-};
+import {
+  type Cluster,
+  type Node,
+  newMeta,
+  type Service,
+  type ServiceSpec,
+  type TaskTemplate,
+} from '@shoal/state';
 
 export const second = 1_000;
 /** Docker's durations are nanoseconds. */
@@ -14,7 +14,7 @@ export const nanoseconds = 1_000_000;
 export function aNode(id: string, change: Partial<Node> = {}): Node {
   return {
     id,
-    meta: noMeta,
+    meta: newMeta,
     spec: { Labels: {}, Role: 'worker', Availability: 'active' },
     role: 'worker',
     description: {
@@ -31,7 +31,7 @@ export function aNode(id: string, change: Partial<Node> = {}): Node {
 export function aCluster(historyLimit: number): Cluster {
   return {
     id: 'cluster',
-    meta: noMeta,
+    meta: newMeta,
     spec: {
       Name: 'default',
       Labels: {},
@@ -78,7 +78,7 @@ export function aSpec(name: string, parts: SpecParts = {}): ServiceSpec {
 export function aService(id: string, spec: ServiceSpec): Service {
   return {
     id,
-    meta: noMeta,
+    meta: newMeta,
     name: spec.Name,
     revision: 1,
     endpoint: { revision: 0, ports: [], virtualIps: [] },

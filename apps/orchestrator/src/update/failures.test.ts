@@ -1,11 +1,12 @@
+import { newMeta } from '@shoal/state';
 import { describe, expect, it } from 'vitest';
 import type { FakeSwarm } from '../testing/fake-swarm.ts';
-import { aCluster, nanoseconds, noMeta, second } from '../testing/objects.ts';
+import { aCluster, nanoseconds, second } from '../testing/objects.ts';
 import { bad, running, state, template, updated } from '../testing/web-swarm.ts';
 
 const file = { Name: 'password', UID: '0', GID: '0', Mode: 0o444 };
 const spec = { Name: 'password', Labels: {} };
-const gone = { id: 'gone', meta: noMeta };
+const gone = { id: 'gone', meta: newMeta };
 
 /** What a revision can need, how it is made, and what is said when it is missing. */
 const needed = {

@@ -1,8 +1,8 @@
 import type { Instant } from '@shoal/runtime';
-import type { ServiceSpec, TaskTemplate } from '@shoal/state';
+import { newMeta, type ServiceSpec, type TaskTemplate } from '@shoal/state';
 import { describe, expect, it } from 'vitest';
 import { boardOf, onData, setState } from '../testing/data-board.ts';
-import { type FakeBoard, noMeta } from '../testing/fake-board.ts';
+import type { FakeBoard } from '../testing/fake-board.ts';
 
 const half: Partial<TaskTemplate> = { Resources: { Reservations: { NanoCPUs: 4e9 } } };
 const whole: Partial<TaskTemplate> = { Resources: { Reservations: { NanoCPUs: 8e9 } } };
@@ -27,7 +27,7 @@ describe('a task whose data is on a node that was removed', () => {
     board.service('low', whole);
     board.placed('low', 'node2');
     board.end(first);
-    const { version } = board.state.view.nodes.get('node1')?.meta ?? noMeta;
+    const { version } = board.state.view.nodes.get('node1')?.meta ?? newMeta;
     board.write([{ op: 'delete', table: 'node', id: 'node1', version }]);
     const [next = ''] = board.tasks('db', 1, { slot: 1 });
     board.schedule();

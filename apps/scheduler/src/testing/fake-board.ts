@@ -5,9 +5,9 @@ import {
   type Change,
   type Cluster,
   type ClusterSpec,
-  type Meta,
   type Network,
   type Node,
+  newMeta,
   type Refusal,
   revisionId,
   type ServiceSpec,
@@ -18,17 +18,11 @@ import {
 } from '@shoal/state';
 import { createScheduler } from '../scheduler.ts';
 
-export const noMeta: Meta = {
-  version: 0 as LogIndex,
-  createdAt: 0 as Instant,
-  updatedAt: 0 as Instant,
-};
-
 const roundsMax = 200;
 
 const aCluster: Cluster = {
   id: 'cluster',
-  meta: noMeta,
+  meta: newMeta,
   spec: {
     Name: 'default',
     Labels: {},
@@ -63,7 +57,7 @@ export interface NodeParts {
 export function aNode(id: string, parts: NodeParts = {}): Node {
   return {
     id,
-    meta: noMeta,
+    meta: newMeta,
     spec: { Labels: parts.labels ?? {}, Role: 'worker', Availability: 'active' },
     role: 'worker',
     description: {
@@ -107,7 +101,7 @@ export class FakeBoard {
   network(id: string, spec: Partial<Network['spec']>): void {
     const object: Network = {
       id,
-      meta: noMeta,
+      meta: newMeta,
       spec: {
         Name: id,
         Labels: {},
@@ -131,12 +125,18 @@ export class FakeBoard {
       ...spec,
     };
     const endpoint = { revision: 1, ports: [], virtualIps: [] };
-    const revision = { id: revisionId(id, 1), meta: noMeta, serviceId: id, number: 1, spec: whole };
+    const revision = {
+      id: revisionId(id, 1),
+      meta: newMeta,
+      serviceId: id,
+      number: 1,
+      spec: whole,
+    };
     this.write([
       {
         op: 'create',
         table: 'service',
-        object: { id, meta: noMeta, name: id, revision: 1, endpoint },
+        object: { id, meta: newMeta, name: id, revision: 1, endpoint },
       },
       { op: 'create', table: 'revision', object: revision },
     ]);
@@ -160,7 +160,7 @@ export class FakeBoard {
     const number = service.revision + 1;
     const TaskTemplate = { ...current.spec.TaskTemplate, ...template };
     const spec = { ...current.spec, Labels: labels, TaskTemplate };
-    const revision = { id: revisionId(id, number), meta: noMeta, serviceId: id, number, spec };
+    const revision = { id: revisionId(id, number), meta: newMeta, serviceId: id, number, spec };
     this.write([
       { op: 'update', table: 'service', object: { ...service, revision: number } },
       { op: 'create', table: 'revision', object: revision },
@@ -190,7 +190,7 @@ export class FakeBoard {
       this.#tasks += 1;
       return {
         id: `task${this.#tasks}`,
-        meta: noMeta,
+        meta: newMeta,
         serviceId,
         slot: this.#tasks,
         nodeId: '',
