@@ -4,7 +4,7 @@ import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { z } from 'zod';
 import { eventually } from '../host/wait.ts';
 import { type Swarm, sharedSwarm } from './fleet.ts';
-import { deadlineMs, removeServices, taskRows } from './services.ts';
+import { deadlineMs, order, removeServices, taskRows } from './services.ts';
 
 let swarm: Swarm;
 
@@ -135,17 +135,8 @@ test('a job cannot have an update config, nor a schedule that never comes', asyn
   ).rejects.toThrow('label shoal.cron="0 0 31 2 *" is invalid: must name a day that comes');
 });
 
-/** Its schedule may write the service in the moment that the command does: then it is given again. */
 async function update(...args: readonly string[]): Promise<void> {
-  await eventually(
-    'an update that meets no other',
-    async () => {
-      const { code, stderr } = await swarm.m1.tryDocker(['service', 'update', '--quiet', ...args]);
-      expect(stderr).toMatch(/^$|update out of sequence/);
-      return code === 0;
-    },
-    deadlineMs,
-  );
+  await order(swarm.m1, 'service', 'update', '--quiet', ...args);
 }
 
 test('a job by the clock: the command does not wait for it, its runs come, force runs it at once', async () => {

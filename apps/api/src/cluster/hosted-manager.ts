@@ -15,6 +15,7 @@ import { type Clock, invariant, type Logger, type LogLevel, type Random } from '
 import { RemoteReplica } from '@shoal/stage';
 import type { IssuingManager } from './authority/issue.ts';
 import { logDirectory } from './log-directory.ts';
+import { SpecHistory } from './spec-history.ts';
 import { noQuorum } from './standing.ts';
 import { within } from './within.ts';
 
@@ -44,6 +45,7 @@ export interface VoterStart {
 /** This host as a manager, for as long as it is one: its voter and its copy of the state. */
 export class HostedManager implements IssuingManager {
   readonly replica: RemoteReplica;
+  readonly specs: SpecHistory;
   readonly voter: Voter;
   readonly #client: VoterClient;
   readonly #clock: Clock;
@@ -65,6 +67,7 @@ export class HostedManager implements IssuingManager {
     const follower = `api@${identity.nodeId}`;
     const client = (): VoterClient => this.#client;
     this.replica = new RemoteReplica({ client, follower, prompt: true, clock, random, logger });
+    this.specs = new SpecHistory(this.replica);
   }
 
   /** @throws why the voter could not start. */

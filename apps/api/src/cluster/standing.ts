@@ -8,6 +8,7 @@ import {
 import { clockProblem, type Identity } from '@shoal/pki';
 import type { Instant } from '@shoal/runtime';
 import type { Replica } from '@shoal/stage';
+import type { SpecHistory } from './spec-history.ts';
 import { clusterTls } from './trust.ts';
 
 /** A host that is a manager: who it is, and its copy of the state. */
@@ -17,6 +18,7 @@ export interface Manager {
   /** Opens what is sealed in the state. */
   readonly sealKey: Buffer;
   readonly replica: Replica;
+  readonly specs: SpecHistory;
   /** Who leads and who can be reached, as the leader last heard; empty when nobody can say. */
   quorum(): Promise<Quorum>;
 }

@@ -24,17 +24,17 @@ export async function write(
 }
 
 /**
- * Commits changes that name no version of the user's, as {@link write} does: they are made anew when
+ * Commits changes that hold for any version of their objects, as {@link write} does: they are made anew when
  * somebody else has written in between. @throws ApiError
  */
 export async function writeNewest(
   context: ApiContext,
   manager: Manager,
   command: string,
-  changes: () => readonly Change[],
+  changes: () => readonly Change[] | Promise<readonly Change[]>,
 ): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
-    const refusal = await commit(context, manager, command, changes());
+    const refusal = await commit(context, manager, command, await changes());
     if (refusal === undefined) return;
     if (refusal.kind !== 'version-conflict' || attempt >= attemptsMax) throw refusalError(refusal);
   }

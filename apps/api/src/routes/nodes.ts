@@ -13,7 +13,7 @@ import type { LogIndex } from '@shoal/runtime';
 import { checkDrainLabels } from '@shoal/state';
 import type { FastifyInstance } from 'fastify';
 import { managerToRead, managerToWrite } from '../cluster/access.ts';
-import { write, writeNewest } from '../cluster/write.ts';
+import { writeNewest } from '../cluster/write.ts';
 import type { RouteContext } from '../context.ts';
 import { jsonBody, queryOf, refOf, sendEmpty, sendJson, versionOf } from '../http/exchange.ts';
 import { checkDemotion, removal } from '../nodes/changes.ts';
@@ -45,8 +45,13 @@ export function nodeRoutes(app: FastifyInstance, context: RouteContext): void {
     const node = resolveNode(manager.replica.view, refOf(request));
     if (node.spec.Role === 'manager' && spec.Role === 'worker')
       checkDemotion(manager.replica.view, node, await manager.quorum());
-    const object = { ...node, meta: { ...node.meta, version }, spec };
-    await write(context, manager, 'docker node update', [{ op: 'update', table: 'node', object }]);
+    const { id } = node;
+    await writeNewest(context, manager, 'docker node update', () => {
+      const newest = manager.replica.view.nodes.get(id);
+      if (newest === undefined) throw apiErrors.notFound('node', id);
+      manager.specs.checkRead(newest, version);
+      return [{ op: 'update', table: 'node', object: { ...newest, spec } }];
+    });
     return sendEmpty(reply);
   });
   app.delete('/nodes/:ref', async (request, reply) => {

@@ -77,6 +77,7 @@ export function serviceRoutes(app: FastifyInstance, context: RouteContext): void
     const { view } = manager.replica;
     const spec = normaliseServiceSpec(await resolveNetworks(context.engine, view, asked));
     const service = resolveService(view, refOf(request));
+    const { id } = service;
     const { rollback = '', registryAuthFrom = '' } = queryOf(request);
     const registryAuth = carriedAuth(manager, service, {
       registryAuth: registryAuthOf(request),
@@ -84,9 +85,14 @@ export function serviceRoutes(app: FastifyInstance, context: RouteContext): void
     });
     const { engine } = context;
     const { pinned, warnings } = await pinImage(engine, arrival.version, spec, registryAuth);
-    const asking = { spec: pinned, version, rollback, registryAuth };
-    const changes = update(context, manager, service, asking);
-    await write(context, manager, 'docker service update', changes);
+    const asking = { spec: pinned, rollback, registryAuth };
+    await writeNewest(context, manager, 'docker service update', () => {
+      const newest = view.services.get(id);
+      if (newest === undefined) throw apiErrors.notFound('service', id);
+      const changes = update(context, manager, newest, asking);
+      manager.specs.checkRead(newest, version);
+      return changes;
+    });
     return sendJson(reply, 200, { Warnings: withLabels(pinned.spec, warnings) });
   });
   app.delete('/services/:ref', async (request, reply) => {

@@ -45,7 +45,7 @@ export function shoalServiceRoutes(app: FastifyInstance, context: ApiContext): v
       const manager = await managerToWrite(context);
       const { view } = manager.replica;
       const service = resolveService(view, refOf(request));
-      const object = rolledBack(context.clock, view, service, service.meta, to);
+      const object = rolledBack(context.clock, view, service, to);
       await write(context, manager, 'shoal rollback', [{ op: 'update', table: 'service', object }]);
       const From = service.revision;
       const To = object.revision;

@@ -16,7 +16,7 @@ import { managerToRead, managerToWrite } from '../cluster/access.ts';
 import { openSealed, sealedPlaces } from '../cluster/sealed.ts';
 import type { Manager } from '../cluster/standing.ts';
 import { clusterTls } from '../cluster/trust.ts';
-import { write } from '../cluster/write.ts';
+import { writeNewest } from '../cluster/write.ts';
 import type { ApiContext } from '../context.ts';
 import {
   arrivalOf,
@@ -66,14 +66,14 @@ export function swarmRoutes(app: FastifyInstance, context: ApiContext): void {
       rotateUnlockKey: flagOf(request, 'rotateManagerUnlockKey', false),
     };
     const manager = await managerToWrite(context);
-    const object = await changedCluster(
-      clusterOf(manager),
-      { ...parseSwarmUpdate(body), version, ...rotations },
-      { sealKey: manager.sealKey, clock: context.clock, random: context.random },
-    );
-    await write(context, manager, 'docker swarm update', [
-      { op: 'update', table: 'cluster', object },
-    ]);
+    const change = { ...parseSwarmUpdate(body), ...rotations };
+    const ports = { sealKey: manager.sealKey, clock: context.clock, random: context.random };
+    await writeNewest(context, manager, 'docker swarm update', async () => {
+      const cluster = clusterOf(manager);
+      const object = await changedCluster(cluster, change, ports);
+      manager.specs.checkRead(cluster, version);
+      return [{ op: 'update', table: 'cluster', object }];
+    });
     return sendEmpty(reply);
   });
   app.get('/swarm/unlockkey', async (_request, reply) => {

@@ -1,13 +1,6 @@
 import { ApiError, apiErrors } from '@shoal/docker-api';
 import type { Clock } from '@shoal/runtime';
-import {
-  isJob,
-  jobStatusAfter,
-  type Meta,
-  type Revision,
-  type Service,
-  type StateView,
-} from '@shoal/state';
+import { isJob, jobStatusAfter, type Revision, type Service, type StateView } from '@shoal/state';
 import { endpointAt } from './endpoint.ts';
 
 /** Largest number of a revision in a request; beyond it numbers are not exact. */
@@ -21,7 +14,6 @@ export function rolledBack(
   clock: Pick<Clock, 'now'>,
   view: StateView,
   service: Service,
-  meta: Meta,
   to: number | undefined = service.previousRevision,
 ): Service {
   if (to === undefined) throw apiErrors.noPreviousSpec(service.id);
@@ -32,7 +24,6 @@ export function rolledBack(
   const now = clock.now();
   return {
     ...service,
-    meta,
     revision: to,
     previousRevision: service.revision,
     endpoint: endpointAt(service.endpoint, target),

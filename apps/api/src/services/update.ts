@@ -6,7 +6,6 @@ import {
   validateServiceSpec,
 } from '@shoal/docker-api';
 import { unseal } from '@shoal/pki';
-import type { LogIndex } from '@shoal/runtime';
 import {
   type Change,
   jobStatusAfter,
@@ -25,8 +24,6 @@ import { rolledBack } from './rollback.ts';
 
 export interface UpdateRequest {
   readonly spec: NormalisedSpec;
-  /** The version that the client read. */
-  readonly version: LogIndex;
   /** `previous`; `none` or empty for an ordinary update. */
   readonly rollback: string;
   /** What the image is to be pulled with, see {@link carriedAuth}. */
@@ -52,15 +49,13 @@ export function update(
   validateServiceSpec(named, { ...around, published });
   if (modeName(named.spec) !== modeName(current.spec)) throw apiErrors.modeChange();
   if (named.spec.Name !== service.name) throw apiErrors.renaming();
-  const meta = { ...service.meta, version: request.version };
   if (request.rollback === 'previous')
-    return [{ op: 'update', table: 'service', object: rolledBack(clock, view, service, meta) }];
+    return [{ op: 'update', table: 'service', object: rolledBack(clock, view, service) }];
   checkLabels(view, named.spec);
   const number = newestRevision(view, service.id) + 1;
   const revision = newRevision(manager, random, service.id, number, named, request.registryAuth);
   const object: Service = {
     ...service,
-    meta,
     revision: number,
     previousRevision: service.revision,
     endpoint: endpointAt(service.endpoint, revision),

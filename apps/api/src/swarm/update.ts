@@ -1,6 +1,6 @@
 import type { SwarmUpdate } from '@shoal/docker-api';
 import { newUnlockKey } from '@shoal/pki';
-import type { Clock, LogIndex, Random } from '@shoal/runtime';
+import type { Clock, Random } from '@shoal/runtime';
 import type { Cluster, ClusterSpec } from '@shoal/state';
 import { sealedToken, sealedUnlockKey } from '../cluster/sealed.ts';
 import { checkClusterLabels } from '../services/labels.ts';
@@ -8,8 +8,6 @@ import { rotatedRoot } from './root.ts';
 
 /** What `POST /swarm/update` asks for. */
 export interface ClusterChange extends SwarmUpdate {
-  /** The version that the client read. */
-  readonly version: LogIndex;
   readonly rotateWorkerToken: boolean;
   readonly rotateManagerToken: boolean;
   readonly rotateUnlockKey: boolean;
@@ -27,8 +25,8 @@ export async function changedCluster(
   change: ClusterChange,
   ports: ClusterPorts,
 ): Promise<Cluster> {
-  const { id, meta, joinTokens } = cluster;
-  const { spec, version } = change;
+  const { id, joinTokens } = cluster;
+  const { spec } = change;
   checkClusterLabels(spec.Labels);
   const rootCa = await rotatedRoot(cluster, change, ports);
   const fresh = (role: 'worker' | 'manager') =>
@@ -37,7 +35,6 @@ export async function changedCluster(
   const unlockKey = nextUnlockKey(cluster, spec, change.rotateUnlockKey, ports);
   return {
     ...rest,
-    meta: { ...meta, version },
     spec,
     rootCa,
     joinTokens: {

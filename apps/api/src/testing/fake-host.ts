@@ -14,6 +14,7 @@ import { type Logger, silentLogger, systemClock, systemRandom } from '@shoal/run
 import type { ProposalFailure, Replica } from '@shoal/stage';
 import { FakeLog } from '@shoal/stage/testing';
 import { conceive } from '../cluster/genesis.ts';
+import { SpecHistory } from '../cluster/spec-history.ts';
 import type { Standing, SwarmHost } from '../cluster/standing.ts';
 import type { NodeLink } from '../containers/container-router.ts';
 import { SwarmEvents } from '../events/swarm-events.ts';
@@ -64,7 +65,9 @@ export class FakeHost implements SwarmHost {
       catchUp: async () => this.leaderless ?? replica.catchUp(),
       subscribe: (listener) => replica.subscribe(listener),
     };
-    this.standing = { kind: 'manager', manager: { identity, sealKey, replica: watched, quorum } };
+    const specs = new SpecHistory(watched);
+    const manager = { identity, sealKey, replica: watched, specs, quorum };
+    this.standing = { kind: 'manager', manager };
     return nodeId;
   }
 

@@ -3,6 +3,7 @@ import { type LogLine, LogStream } from '@shoal/proto';
 import type { Instant, Random } from '@shoal/runtime';
 import { FakeClock, FakeLog, FakeRandom } from '@shoal/stage/testing';
 import { type Node, newMeta, revisionId, type Task, type TaskState } from '@shoal/state';
+import { SpecHistory } from '../cluster/spec-history.ts';
 import { noQuorum } from '../cluster/standing.ts';
 import type { LogFollower, LogSubject } from '../logs/log-follower.ts';
 import { LogHub } from '../logs/log-hub.ts';
@@ -84,7 +85,8 @@ export class FakeSwarmLogs {
     this.log.write([{ op: 'create', table: 'lease', object: lease as never }], 'system');
     const replica = this.log.replica();
     const quorum = async () => noQuorum;
-    this.#manager = { identity: {} as never, sealKey: Buffer.alloc(0), replica, quorum };
+    const specs = new SpecHistory(replica);
+    this.#manager = { identity: {} as never, sealKey: Buffer.alloc(0), replica, specs, quorum };
     this.hub = new LogHub({
       source: this.nodes,
       isCurrent: () => this.isManager,

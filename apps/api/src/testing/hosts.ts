@@ -183,7 +183,6 @@ export class TestHost {
     const { cluster } = this;
     const asked = {
       ...parseSwarmUpdate(cluster.spec),
-      version: cluster.meta.version,
       rotateWorkerToken: false,
       rotateManagerToken: false,
       rotateUnlockKey: false,

@@ -25,6 +25,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { conceive } from '../genesis.ts';
 import type { CertificateOutcome } from '../metrics.ts';
 import { openSealed, sealedPlaces } from '../sealed.ts';
+import { SpecHistory } from '../spec-history.ts';
 import { noQuorum } from '../standing.ts';
 import { answerCertificates } from './certificate-service.ts';
 import { guessesMax } from './guess-limit.ts';
@@ -54,10 +55,12 @@ beforeEach(async () => {
   identity = genesis.identity;
   const { sealKey } = identity;
   if (sealKey === undefined) throw new Error('no seal key');
+  const replica = log.replica();
   manager = {
     identity,
     sealKey,
-    replica: log.replica(),
+    replica,
+    specs: new SpecHistory(replica),
     quorum: async () => noQuorum,
     voters: async () => voters,
   };

@@ -1,0 +1,125 @@
+import type { Change } from '@shoal/state';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { SpecHistory } from '../cluster/spec-history.ts';
+import { FakeSite } from '../testing/fake-host.ts';
+
+let site: FakeSite;
+
+interface Read {
+  readonly ID: string;
+  readonly Version: { readonly Index: number };
+  readonly Spec: object;
+}
+
+beforeEach(async () => {
+  site = new FakeSite();
+  await site.start();
+  await site.ask('POST', '/swarm/init', { ListenAddr: '0.0.0.0:2377', Spec: { Labels: null } });
+  const spec = { Name: 'web', TaskTemplate: { ContainerSpec: { Image: 'busybox' } } };
+  await site.ask('POST', '/services/create', spec);
+});
+afterEach(() => site.close());
+
+/** What people read, how the stages write to it, and what is unlike the read spec. */
+const objects = {
+  node: {
+    path: () => `/nodes/${site.host.log.view.nodes.values().next().value?.id}`,
+    written: (): Change => {
+      const [node] = site.host.log.view.nodes.values();
+      if (node === undefined) throw new Error('no node');
+      const status = { ...node.status, message: `${node.meta.version}` };
+      return { op: 'update', table: 'node', object: { ...node, status } };
+    },
+    changed: { Labels: { disk: 'ssd' } },
+    query: '',
+  },
+  service: {
+    path: () => '/services/web',
+    written: (): Change => {
+      const service = site.host.log.view.services.byName('web');
+      if (service === undefined) throw new Error('no service');
+      const message = `${service.meta.version}`;
+      const updateStatus = { state: 'updating', startedAt: 0, message } as never;
+      return { op: 'update', table: 'service', object: { ...service, updateStatus } };
+    },
+    changed: { Labels: { tier: 'front' } },
+    query: '',
+  },
+  swarm: {
+    path: () => '/swarm',
+    written: (): Change => {
+      const { cluster } = site.host.log.view;
+      if (cluster === undefined) throw new Error('no cluster');
+      const removedNodes = { [`n${cluster.meta.version}`]: 0 as never };
+      return { op: 'update', table: 'cluster', object: { ...cluster, removedNodes } };
+    },
+    changed: { Labels: { room: 'one' } },
+    query: '',
+  },
+  'tokens of the swarm': {
+    path: () => '/swarm',
+    written: (): Change => objects.swarm.written(),
+    changed: {},
+    query: '&rotateWorkerToken=true',
+  },
+} as const;
+
+const names = Object.keys(objects) as (keyof typeof objects)[];
+
+async function read(name: keyof typeof objects): Promise<Read> {
+  return (await site.ask('GET', objects[name].path())).json as Read;
+}
+
+async function update(name: keyof typeof objects, { Version, Spec }: Read) {
+  const { path, changed, query } = objects[name];
+  const url = `${path()}/update?version=${Version.Index}${query}`;
+  return site.ask('POST', url, { ...Spec, ...changed });
+}
+
+const refused = {
+  status: 500,
+  json: { message: 'rpc error: code = Unknown desc = update out of sequence' },
+};
+
+test.each(names)(
+  'what a stage has written to the %s since it was read is no update',
+  async (name) => {
+    const before = await read(name);
+    for (let times = 0; times < 2; times += 1) site.host.log.write([objects[name].written()]);
+    expect(await update(name, before)).toMatchObject({ status: 200 });
+    expect(await read(name)).toMatchObject({ Spec: objects[name].changed });
+  },
+);
+
+test.each(names)('whoever read the %s before somebody’s update is refused', async (name) => {
+  const before = await read(name);
+  site.host.log.write([objects[name].written()]);
+  const second = await read(name);
+  expect(await update(name, second)).toMatchObject({ status: 200 });
+  site.host.log.write([objects[name].written()]);
+  for (const old of [before, second]) expect(await update(name, old)).toMatchObject(refused);
+  const after = await read(name);
+  const { log } = site.host;
+  const { committed } = log;
+  expect(
+    await update(name, { ...after, Version: { Index: after.Version.Index + 1 } }),
+  ).toMatchObject(refused);
+  expect(log.committed).toBe(committed);
+});
+
+test.each(names)(
+  'a new copy of the state knows the %s by its newest version alone',
+  async (name) => {
+    const before = await read(name);
+    site.host.log.write([objects[name].written()]);
+    const { standing } = site.host;
+    if (standing.kind !== 'manager') throw new Error('no manager');
+    const replica = site.host.log.replica();
+    const specs = new SpecHistory(replica);
+    site.host.standing = { kind: 'manager', manager: { ...standing.manager, replica, specs } };
+    expect(await update(name, before)).toMatchObject(refused);
+    const after = await read(name);
+    site.host.log.write([objects[name].written()]);
+    expect(await update(name, after)).toMatchObject({ status: 200 });
+  },
+);
