@@ -1,5 +1,5 @@
 /**
- * Style as a check: layers, names, exports, ambient time and chance, dependencies, generated code, lock file.
+ * Style as a check: layers, first pages, names, exports, ambient time and chance, dependencies, generated code, lock file.
  * Ends with 1 when something is wrong; warnings alone do not.
  */
 import { execFileSync } from 'node:child_process';
@@ -9,6 +9,7 @@ import { join, normalize } from 'node:path';
 import { type LockPackages, missingEntries } from './complete-lock.ts';
 import { checkExports } from './tidy/exports.ts';
 import { checkLayers, checkManifests, type Manifest } from './tidy/layers.ts';
+import { checkReadmes } from './tidy/readmes.ts';
 import type { Finding, SourceFile } from './tidy/source.ts';
 import { checkStyle } from './tidy/style.ts';
 
@@ -46,6 +47,15 @@ function manifests(): readonly Manifest[] {
       references: references.map((reference) => normalize(join(folder, reference.path))),
     };
   });
+}
+
+function readmes(packages: readonly Manifest[]) {
+  return packages
+    .filter(({ folder }) => /^(apps|libs)\//.test(folder))
+    .map(({ folder }) => {
+      const path = `${folder}/README.md`;
+      return { folder, text: existsSync(join(root, path)) ? read(path) : undefined };
+    });
 }
 
 /** Generates the protocol's code once more, elsewhere, and compares. */
@@ -89,6 +99,7 @@ const findings = [
   ...checkManifests(files, packages),
   ...checkStyle(written),
   ...checkExports(written),
+  ...checkReadmes(readmes(packages)),
   ...checkGenerated(),
   ...checkLock(),
 ];

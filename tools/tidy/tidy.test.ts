@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { missingEntries } from '../complete-lock.ts';
 import { checkExports } from './exports.ts';
 import { checkLayers, checkManifests, type Manifest } from './layers.ts';
+import { checkReadmes } from './readmes.ts';
 import { importsOf } from './source.ts';
 import { checkStyle } from './style.ts';
 
@@ -148,6 +149,16 @@ describe('style', () => {
     expect(found).toMatchObject([{ warning: true }]);
     expect(style('libs/raft/src/a.ts', 'x\n'.repeat(400))).toEqual([]);
   });
+});
+
+test.each([
+  [undefined, ['is missing: say what the package owns']],
+  ['# one\n\ntwo  three\n', []],
+  ['word '.repeat(850), []],
+  ['word '.repeat(851), ['851 words; a page has 850: the rest is for DESIGN.md']],
+])('every package has one page', (text, messages) => {
+  const found = checkReadmes([{ folder: 'libs/raft', text }]);
+  expect(found.map(({ message }) => message)).toEqual(messages);
 });
 
 test('a lock lacks the platform packages that nothing resolves to', () => {
