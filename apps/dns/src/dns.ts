@@ -5,7 +5,7 @@ import {
   HostTables,
   hostNetworksSocket,
 } from '@shoal/overlay';
-import type { Clock, Logger, Random, Timer } from '@shoal/runtime';
+import { type Clock, type Logger, pause, type Random, type Timer } from '@shoal/runtime';
 import type { Health } from '@shoal/runtime/process';
 import { LastKnownWriter, lastKnownFile, readLastKnown } from './last-known.ts';
 import type { DnsMetrics } from './metrics.ts';
@@ -125,7 +125,7 @@ export class Dns {
     this.#reporting?.cancel();
     const end = clock.monotonic() + drainMsMax;
     while (this.#forwarder.underWay > 0 && clock.monotonic() < end) {
-      await new Promise<void>((resolve) => clock.after(drainLookMs, resolve));
+      await pause(clock, drainLookMs);
     }
     this.#listeners.close();
     await this.#lastKnown.close();

@@ -1,4 +1,4 @@
-import type { Instant } from '@shoal/runtime';
+import { type Instant, later } from '@shoal/runtime';
 import type { ChangeSet, Decision, Stage } from '@shoal/stage';
 import {
   type Change,
@@ -326,7 +326,7 @@ class Round {
     if (group.text === err) return;
     const key = textKey(group);
     if (group.text !== undefined && group.textAt + textRefreshMs > now) {
-      this.#wake(key, (group.textAt + textRefreshMs) as Instant);
+      this.#wake(key, later(group.textAt, textRefreshMs));
       return;
     }
     const changes: Change[] = [];

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { systemClock } from '@shoal/runtime';
+import { pause, systemClock } from '@shoal/runtime';
 
 const ours = join(import.meta.dirname, '../../../apps/dns/dist/main.mjs');
 const peer = '/usr/sbin/dnsmasq';
@@ -101,7 +101,7 @@ export class DnsServers {
     const args = [`--net=/run/netns/${this.namespace}`, 'cat', '/proc/net/udp'];
     while (systemClock.monotonic() < end) {
       if (execFileSync('nsenter', args).toString().includes(wanted)) return;
-      await new Promise<void>((resolve) => systemClock.after(lookMs, resolve));
+      await pause(systemClock, lookMs);
     }
     throw new Error(`nobody listens on ${server}`);
   }

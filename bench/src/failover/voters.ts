@@ -6,7 +6,7 @@ import type { StatusResponse } from '@shoal/proto';
 import type { VoterClient } from '@shoal/raft/client';
 import type { StartVoterOptions } from '@shoal/raft/service';
 import { clientTo, newAuthority, proofOf, statusOf } from '@shoal/raft/service/testing';
-import { systemClock, systemRandom } from '@shoal/runtime';
+import { pause, systemClock, systemRandom } from '@shoal/runtime';
 import { nodeEnvironment, nodeFlags } from '@shoal/runtime/process';
 
 const firstPort = 21_377;
@@ -83,7 +83,7 @@ export class VoterProcesses {
       const found = running.find(({ options }) => options.voterId === leader);
       if (found !== undefined) return found;
       if (systemClock.monotonic() > end) throw new Error('the voters do not agree on a leader');
-      await new Promise<void>((resolve) => systemClock.after(lookMs, resolve));
+      await pause(systemClock, lookMs);
     }
   }
 

@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks';
-import { systemClock } from '@shoal/runtime';
+import { pause, systemClock } from '@shoal/runtime';
 import { quantile } from './quantile.ts';
 
 /** What one side did in one run. */
@@ -44,5 +44,5 @@ export async function closedLoop(
 }
 
 function wait(ms: number): Promise<void> {
-  return new Promise((resolve) => systemClock.after(ms, resolve));
+  return pause(systemClock, ms);
 }

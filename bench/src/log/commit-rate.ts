@@ -6,6 +6,7 @@ import { Batcher, type Checked, VoterMachine } from '@shoal/raft/service';
 import {
   type Instant,
   type LogIndex,
+  pause,
   silentLogger,
   systemClock,
   systemRandom,
@@ -108,5 +109,5 @@ function renewal(number: number, version: LogIndex): Transaction {
 }
 
 function wait(ms: number): Promise<void> {
-  return new Promise((resolve) => systemClock.after(ms, resolve));
+  return pause(systemClock, ms);
 }

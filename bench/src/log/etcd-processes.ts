@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { systemClock } from '@shoal/runtime';
+import { pause, systemClock } from '@shoal/runtime';
 
 const program = '/usr/bin/etcd';
 const firstPort = 22_379;
@@ -59,7 +59,7 @@ export class EtcdProcesses {
     const end = systemClock.monotonic() + readyMsMax;
     while (systemClock.monotonic() < end) {
       for (const { clientPort } of this.#members) if (await leads(clientPort)) return clientPort;
-      await new Promise<void>((resolve) => systemClock.after(lookMs, resolve));
+      await pause(systemClock, lookMs);
     }
     throw new Error('etcd has no leader');
   }

@@ -149,6 +149,7 @@ def services():
     equal(found.attrs["PreviousSpec"]["TaskTemplate"]["ContainerSpec"]["Env"], ["COLOR=blue"])
     equal(found.attrs["Spec"]["Labels"], {"tier": "front"})
     before = [task["ID"] for task in running(found, 1)]
+    stale = found.attrs["Version"]["Index"]
     assert found.force_update()
     until(
         "the task was replaced by force",
@@ -156,7 +157,6 @@ def services():
     )
     found.reload()
     equal(found.attrs["Spec"]["TaskTemplate"]["ForceUpdate"], 1)
-    stale = found.attrs["Version"]["Index"] - 1
     update = client.api.update_service
     refused(500, "update out of sequence", update, found.id, stale, fetch_current_spec=True)
     refused(409, "already exists", idle, "web")

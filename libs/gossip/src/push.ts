@@ -1,4 +1,4 @@
-import type { Clock } from '@shoal/runtime';
+import { type Clock, within } from '@shoal/runtime';
 import { pushesAtOnceMax } from './limits.ts';
 import type { Member } from './member.ts';
 import type { TableNews } from './tables/record.ts';
@@ -31,13 +31,7 @@ export async function pushToAll(options: PushOptions): Promise<Pushed> {
     }
   };
   const all = Promise.all(Array.from({ length: pushesAtOnceMax }, one));
-  await new Promise<void>((resolve) => {
-    const timer = clock.after(waitMs, resolve);
-    void all.then(() => {
-      timer.cancel();
-      resolve();
-    });
-  });
+  await within(clock, waitMs, all);
   over = true;
   const heard = new Set(acknowledged);
   return { acknowledged, missing: peers.flatMap(({ id }) => (heard.has(id) ? [] : [id])) };

@@ -1,5 +1,5 @@
 import { open, readFile, readlink, rename, rm } from 'node:fs/promises';
-import { type Clock, isDeadProcess, newId, systemClock, systemRandom } from '@shoal/runtime';
+import { type Clock, isDeadProcess, newId, pause, systemClock, systemRandom } from '@shoal/runtime';
 
 /**
  * A holder works for milliseconds: one that stays the same for so long is dead. Who waits measures it, as the
@@ -43,7 +43,7 @@ async function take(path: string, own: string, clock: Clock): Promise<void> {
     }
     if (holder !== undefined && (now - seenSince > holderMsMax || (await isDead(holder))))
       await discard(path, holder, own);
-    else await new Promise<void>((resolve) => clock.after(tryAgainMs, resolve));
+    else await pause(clock, tryAgainMs);
   }
 }
 

@@ -3,11 +3,13 @@ import {
   type ChannelOptions,
   credentials,
   experimental,
+  type Server,
   type ServerCredentials,
   type ServerUnaryCall,
   type StatusObject,
   status,
 } from '@grpc/grpc-js';
+import type { Clock } from '@shoal/runtime';
 import type { NodeSubject } from './authority.ts';
 import {
   type CertificateSource,
@@ -109,4 +111,22 @@ export function requireRole(
 
 function refused(code: status, details: string): Authorised {
   return { kind: 'refused', error: Object.assign(new Error(details), { code, details }) };
+}
+
+/** Ends the server once its calls are done, or by force after `graceMs` milliseconds. */
+export function closeServer(
+  server: Server,
+  clock: Pick<Clock, 'after'>,
+  graceMs: number,
+): Promise<void> {
+  return new Promise((resolve) => {
+    const forced = clock.after(graceMs, () => {
+      server.forceShutdown();
+      resolve();
+    });
+    server.tryShutdown(() => {
+      forced.cancel();
+      resolve();
+    });
+  });
 }

@@ -24,6 +24,7 @@ export {
   type Authorised,
   channelCredentials,
   channelOptions,
+  closeServer,
   peerOf,
   requireRole,
   serverCredentials,

@@ -11,7 +11,7 @@ import {
   type IssueResponse,
   type TrustRootResponse,
 } from '@shoal/proto';
-import { type Clock, errorMessage } from '@shoal/runtime';
+import { type Clock, errorMessage, pause } from '@shoal/runtime';
 import { createNodeKey } from './authority.ts';
 import { channelOptions } from './grpc.ts';
 import type { ManagerAddress } from './identity.ts';
@@ -100,7 +100,7 @@ export async function requestCertificate(options: {
     message: 'no manager of the cluster is known',
   };
   for (let attempt = 0; attempt < tries; attempt += 1) {
-    if (attempt > 0) await new Promise<void>((resolve) => clock.after(pauseMs, resolve));
+    if (attempt > 0) await pause(clock, pauseMs);
     for (const address of addresses) {
       const outcome = await askOne(address, proof, clock);
       if (outcome.kind === 'issued' || isFinal(outcome)) return outcome;

@@ -33,3 +33,8 @@ export const systemClock: Clock = {
     return { cancel: () => clearTimeout(handle) };
   },
 };
+
+/** The time so many milliseconds after another one; before it, when they are negative. */
+export function later<T extends Instant | Monotonic>(from: T, ms: number): T {
+  return (from + ms) as T;
+}

@@ -1,5 +1,5 @@
 export type { Brand, Instant, LogIndex, Monotonic, Term } from './brand.ts';
-export { type Clock, systemClock, type Timer } from './clock.ts';
+export { type Clock, later, systemClock, type Timer } from './clock.ts';
 export { type ConnectionLimits, ConnectionPlaces } from './connection-places.ts';
 export { isDeadProcess } from './dead-process.ts';
 export { CataloguedError, type ErrorKind, statusOf } from './errors.ts';
@@ -9,3 +9,4 @@ export { assertNever, errorMessage, InvariantError, invariant } from './invarian
 export { type Logger, type LogLevel, logLevels, silentLogger } from './logger.ts';
 export { type Random, systemRandom } from './random.ts';
 export { version } from './version.ts';
+export { pause, within } from './waiting.ts';

@@ -1,4 +1,4 @@
-import type { Instant } from '@shoal/runtime';
+import { type Instant, pause } from '@shoal/runtime';
 import { describe, expect, test } from 'vitest';
 import { SimulatedClock } from './clock.ts';
 import { SeededRandom } from './random.ts';
@@ -23,7 +23,7 @@ describe('SimulatedClock', () => {
     let done = false;
     clock.after(1, () => {
       void Promise.resolve()
-        .then(() => new Promise<void>((resolve) => clock.after(7, resolve)))
+        .then(() => pause(clock, 7))
         .then(() => {
           done = true;
         });

@@ -6,6 +6,7 @@ import {
   Server,
   ServerCredentials,
 } from '@grpc/grpc-js';
+import { closeServer } from '@shoal/pki';
 import {
   type AttachRequest,
   type AttachResponse,
@@ -13,7 +14,7 @@ import {
   type HostNetworkUpdate,
   type Served,
 } from '@shoal/proto';
-import { errorMessage } from '@shoal/runtime';
+import { errorMessage, systemClock } from '@shoal/runtime';
 import { freeSocketPath } from '@shoal/runtime/process';
 import { problem } from './attachments.ts';
 import type { HostFeed } from './feed.ts';
@@ -53,13 +54,7 @@ export class FeedServer {
   }
 
   close(): Promise<void> {
-    return new Promise((resolve) => {
-      const forced = setTimeout(() => this.#server.forceShutdown(), closeMsMax);
-      this.#server.tryShutdown(() => {
-        clearTimeout(forced);
-        resolve();
-      });
-    });
+    return closeServer(this.#server, systemClock, closeMsMax);
   }
 }
 

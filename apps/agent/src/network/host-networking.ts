@@ -19,7 +19,7 @@ import { acknowledgeMsMax, Serving } from './serving.ts';
 import { SilentHosts } from './silent-hosts.ts';
 import { NetworkTables } from './tables.ts';
 import type { Prepared, TaskNetworking } from './task-networking.ts';
-import { Waiters, within } from './waits.ts';
+import { doneWithin, Waiters } from './waits.ts';
 
 /** Longest wait of a task for a network before it says what it waits for, milliseconds. */
 const prepareMsMax = 1_000;
@@ -111,7 +111,7 @@ export class HostNetworking implements TaskNetworking {
       }),
     );
     gossip.onPush(async () => {
-      await within(clock, acknowledgeMsMax, feed.settled());
+      await doneWithin(clock, acknowledgeMsMax, feed.settled());
     });
   }
 

@@ -1,9 +1,9 @@
-import type { Clock, Logger } from '@shoal/runtime';
+import { type Clock, type Logger, pause } from '@shoal/runtime';
 import type { HostFeed } from './feed.ts';
 import type { NetworkMetrics } from './metrics.ts';
 import type { OwnEndpoints } from './own-endpoints.ts';
 import type { NetworkTables } from './tables.ts';
-import { within } from './waits.ts';
+import { doneWithin } from './waits.ts';
 
 /** Longest wait until all hosts send to a new task, or no longer to one that stops; milliseconds. */
 export const acknowledgeMsMax = 2_000;
@@ -49,7 +49,7 @@ export class Serving {
     const { own, clock, connections } = this.#options;
     const end = clock.monotonic() + answerMsMax;
     while (own.has(taskId) && clock.monotonic() < end && (await connections(pid)) > 0) {
-      await new Promise<void>((resolve) => clock.after(answerPollMs, resolve));
+      await pause(clock, answerPollMs);
     }
   }
 
@@ -64,7 +64,7 @@ export class Serving {
       for (const record of records) tables.setOwn(record);
       const here = feed.settled();
       // Nobody sends to a container before its own host is ready for that.
-      if (what === 'serve') await within(clock, hereMsMax, here);
+      if (what === 'serve') await doneWithin(clock, hereMsMax, here);
       const pushes = records.map(async (record) => {
         // Gone meanwhile, or about to stop.
         if (!own.has(taskId) || own.isServing(taskId) !== record.serving) return;
@@ -73,7 +73,7 @@ export class Serving {
       });
       await Promise.all([...pushes, here]);
     };
-    const inTime = await within(clock, acknowledgeMsMax, work());
+    const inTime = await doneWithin(clock, acknowledgeMsMax, work());
     const ms = clock.monotonic() - since;
     metrics.acknowledged(what, ms, missing.size);
     if (inTime && missing.size === 0) return;

@@ -1,7 +1,7 @@
 import type { Clock } from '@shoal/runtime';
 
 /** Resolves with `work`, or after `ms` at the latest; tells whether the work was done. */
-export function within(clock: Clock, ms: number, work: Promise<unknown>): Promise<boolean> {
+export function doneWithin(clock: Clock, ms: number, work: Promise<unknown>): Promise<boolean> {
   return new Promise((resolve) => {
     const timer = clock.after(ms, () => resolve(false));
     const done = (ok: boolean): void => {
@@ -31,7 +31,7 @@ export class Waiters {
       const left = end - this.#clock.monotonic();
       if (left <= 0) return;
       const changed = new Promise<void>((resolve) => this.#waiting.add(resolve));
-      if (!(await within(this.#clock, left, changed))) return;
+      if (!(await doneWithin(this.#clock, left, changed))) return;
     }
   }
 

@@ -14,7 +14,7 @@ import { noNetworks } from '../executor/container-networks.ts';
 import type { EngineResult } from '../executor/engine.ts';
 import { type CallObserver, EngineHttp } from '../executor/engine-http.ts';
 import type { Attachments, Ensured, OverlayPort, OwnHost } from '../network/ports.ts';
-import { within } from '../network/waits.ts';
+import { doneWithin } from '../network/waits.ts';
 import { EngineAudit } from './audit.ts';
 import { BuiltNetworks } from './built-networks.ts';
 import { Commands, type HostNamespace } from './commands.ts';
@@ -183,7 +183,7 @@ export class OverlayDriver implements OverlayPort, ContainerNetworks {
     const work = this.#ensure(networkId).then((done) => {
       ensured = done;
     });
-    await within(this.#options.clock, ensureMsMax, work);
+    await doneWithin(this.#options.clock, ensureMsMax, work);
     return ensured ?? failed(`network ${networkId} could not be built in time`);
   }
 

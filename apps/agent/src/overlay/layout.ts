@@ -83,7 +83,9 @@ export function layoutOf(
     addresses: [...network.balancerAddresses, ...gateways],
     routes: network.subnets
       .map(({ subnet }) => subnet)
-      .filter((subnet) => !network.balancerAddresses.some((address) => within(subnet, address))),
+      .filter(
+        (subnet) => !network.balancerAddresses.some((address) => isInSubnet(subnet, address)),
+      ),
   };
 }
 
@@ -96,7 +98,7 @@ export function hardwareAddress(addresses: readonly string[]): string {
 }
 
 /** Whether an address, with or without prefix length, lies in `subnet`. */
-export function within(subnet: string, address: string): boolean {
+export function isInSubnet(subnet: string, address: string): boolean {
   const cidr = parseCidr(subnet);
   const host = parseAddress(addressOf(address));
   return cidr !== undefined && host !== undefined && contains(rangeOf(cidr), host);

@@ -1,5 +1,5 @@
 import { namespacePath } from '@shoal/overlay';
-import { type Clock, errorMessage, type Logger } from '@shoal/runtime';
+import { type Clock, errorMessage, type Logger, pause } from '@shoal/runtime';
 import type { EndpointRecord } from '@shoal/state';
 import type { CommandOutcome, Commands } from './commands.ts';
 import { bridge, type Layout, plugName, portName } from './layout.ts';
@@ -157,7 +157,7 @@ export class NetworkNamespace {
       const again = await this.#commands.ip(where, lines);
       if (again.kind === 'ok') return ok;
       if (!takenVni.test(again.message)) return again;
-      await new Promise<void>((resolve) => this.#clock.after(takenTries.pauseMs, resolve));
+      await pause(this.#clock, takenTries.pauseMs);
     }
     return { kind: 'failed', message: `VXLAN id ${vni} is taken by another device of this host` };
   }

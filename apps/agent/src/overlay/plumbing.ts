@@ -3,7 +3,7 @@ import { errorMessage } from '@shoal/runtime';
 import { addressOf, familyOf } from '@shoal/state';
 import type { Attachments } from '../network/ports.ts';
 import type { BuiltNetworks } from './built-networks.ts';
-import { hardwareAddress, within } from './layout.ts';
+import { hardwareAddress, isInSubnet } from './layout.ts';
 import type { AddressBook } from './plugin/ipam-driver.ts';
 import type {
   EndpointPlumbing,
@@ -190,7 +190,7 @@ export class Plumbing implements EndpointPlumbing, AddressBook {
     if (given.kind === 'failed') return given;
     const addresses = [...given.addresses];
     this.#given({ networkId: network.id, addresses, endpointId: given.attachmentId });
-    const own = addresses.find((address) => within(subnet, address));
+    const own = addresses.find((address) => isInSubnet(subnet, address));
     if (own === undefined) {
       this.detach(given.attachmentId);
       return failed(`network ${network.name} has no free address in ${subnet}`);
@@ -249,7 +249,7 @@ export class Plumbing implements EndpointPlumbing, AddressBook {
   /** The engine makes one endpoint of a network at a time, its IPv6 address right after the other. */
   #takeOther(networkId: string, subnet: string): string | undefined {
     const waiting = this.#others.get(networkId) ?? [];
-    const taken = waiting.find((address) => within(subnet, address));
+    const taken = waiting.find((address) => isInSubnet(subnet, address));
     if (taken !== undefined) this.#others.delete(networkId);
     return taken === undefined ? undefined : addressOf(taken);
   }
@@ -308,7 +308,7 @@ function otherSubnets(network: NodeNetwork, addresses: readonly string[]): reado
   return network.subnets
     .map(({ subnet }) => subnet)
     .filter((subnet) => families.has(familyOf(subnet)))
-    .filter((subnet) => !addresses.some((address) => within(subnet, address)));
+    .filter((subnet) => !addresses.some((address) => isInSubnet(subnet, address)));
 }
 
 function failed(message: string): { readonly kind: 'failed'; readonly message: string } {

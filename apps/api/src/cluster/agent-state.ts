@@ -1,8 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Clock, isDeadProcess } from '@shoal/runtime';
+import { type Clock, isDeadProcess, pause } from '@shoal/runtime';
 import type { AdminRecord } from '@shoal/runtime/process';
-import { pause } from './within.ts';
 
 /** Longest wait for the agent, milliseconds. */
 const waitMsMax = 20_000;

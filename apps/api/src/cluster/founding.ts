@@ -1,7 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { ApiError, type SwarmInit } from '@shoal/docker-api';
 import { identityDirectory, removeIdentity, setLock, writeIdentity } from '@shoal/pki';
-import { type Clock, errorMessage, newId } from '@shoal/runtime';
+import { type Clock, errorMessage, newId, within } from '@shoal/runtime';
 import {
   defaultListen,
   isUnspecified,
@@ -14,7 +14,6 @@ import { writeFirstMembership } from './first-membership.ts';
 import { conceive, type Genesis } from './genesis.ts';
 import { HostedManager, type HostedManagerOptions } from './hosted-manager.ts';
 import type { MembershipOptions } from './options.ts';
-import { within } from './within.ts';
 
 /** Longest wait of `swarm init` for the log to take the first transaction, milliseconds. */
 const firstWriteMsMax = 15_000;

@@ -11,13 +11,19 @@ import {
   type VoterStatus,
   type VoterTls,
 } from '@shoal/raft/service';
-import { type Clock, invariant, type Logger, type LogLevel, type Random } from '@shoal/runtime';
+import {
+  type Clock,
+  invariant,
+  type Logger,
+  type LogLevel,
+  type Random,
+  within,
+} from '@shoal/runtime';
 import { RemoteReplica } from '@shoal/stage';
 import type { IssuingManager } from './authority/issue.ts';
 import { logDirectory } from './log-directory.ts';
 import { SpecHistory } from './spec-history.ts';
 import { noQuorum } from './standing.ts';
-import { within } from './within.ts';
 
 /** Longest wait for the voter to say how the others are, milliseconds: people wait for the answer. */
 const quorumMsMax = 1_500;

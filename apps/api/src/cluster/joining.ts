@@ -3,7 +3,7 @@ import { ApiError, apiErrors, type SwarmJoin } from '@shoal/docker-api';
 import { type Identity, identityDirectory, isJoinToken, writeIdentity } from '@shoal/pki';
 import type { Member } from '@shoal/raft';
 import { VoterClient } from '@shoal/raft/client';
-import { errorMessage, formatHostPort, newId, parseHostPort } from '@shoal/runtime';
+import { errorMessage, formatHostPort, newId, parseHostPort, within } from '@shoal/runtime';
 import { RemoteReplica, type Replica } from '@shoal/stage';
 import type { Change } from '@shoal/state';
 import {
@@ -21,7 +21,6 @@ import { obtainCertificate } from './join/obtain.ts';
 import { checkOwnPorts, reachManager } from './join/preflight.ts';
 import type { MembershipOptions } from './options.ts';
 import { newVoterId } from './voter-id.ts';
-import { within } from './within.ts';
 
 /** Longest wait of a join that failed for its node to be taken out of the state, milliseconds. */
 const undoMsMax = 5_000;

@@ -1,8 +1,7 @@
 import { apiErrors, type Quorum } from '@shoal/docker-api';
-import { type Clock, type Logger, newId, type Random } from '@shoal/runtime';
+import { type Clock, type Logger, newId, type Random, within } from '@shoal/runtime';
 import type { HostedManager } from './hosted-manager.ts';
 import type { Manager, Standing } from './standing.ts';
-import { within } from './within.ts';
 
 /** Longest wait of a leaving manager for the others to let it go, milliseconds. */
 const releaseMsMax = 5_000;

@@ -12,7 +12,7 @@ import {
   watchIdentity,
 } from '@shoal/pki';
 import type { Voter, VoterExit } from '@shoal/raft/service';
-import { errorMessage, type Timer } from '@shoal/runtime';
+import { errorMessage, pause, type Timer, within } from '@shoal/runtime';
 import { Arrivals, type Arriving } from './arrivals.ts';
 import { askAdmission, ownMember } from './ask-managers.ts';
 import { answerCertificates } from './authority/certificate-service.ts';
@@ -27,7 +27,6 @@ import { askRole } from './role-request.ts';
 import type { Standing, SwarmHost } from './standing.ts';
 import { retryMsFirst, VoterRetries } from './voter-retries.ts';
 import { becomeWorker, prepareManager } from './voter-start.ts';
-import { pause, within } from './within.ts';
 
 /** Longest wait of `swarm join` and `swarm unlock`, milliseconds; the host goes on by itself. */
 const arrivalMsMax = 20_000;

@@ -1,6 +1,6 @@
 import { ApiError, defaultDataPathPort, mergeClusterSpec, type SwarmInit } from '@shoal/docker-api';
 import { type Identity, updateIdentity } from '@shoal/pki';
-import { errorMessage, formatHostPort, newId, parseHostPort } from '@shoal/runtime';
+import { errorMessage, formatHostPort, newId, parseHostPort, within } from '@shoal/runtime';
 import { type Change, type Cluster, canonical, type StateView } from '@shoal/state';
 import {
   defaultListen,
@@ -13,7 +13,6 @@ import { ownMember } from './ask-managers.ts';
 import { writeFirstMembership } from './first-membership.ts';
 import type { HostedManager, VoterStart } from './hosted-manager.ts';
 import type { MembershipOptions } from './options.ts';
-import { within } from './within.ts';
 
 /** Longest wait for the log to take the change, milliseconds. */
 const writeMsMax = 15_000;

@@ -8,6 +8,7 @@ import {
   parseJson,
   type VersionedKind,
 } from '@shoal/docker-api';
+import type { LogIndex } from '@shoal/runtime';
 import { invariant } from '@shoal/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 
@@ -65,11 +66,11 @@ export function refOf(request: FastifyRequest): string {
 }
 
 /** An object's version as `?version=N` names it. @throws ApiError 400 in Docker's words. */
-export function versionOf(request: FastifyRequest, kind: VersionedKind): number {
+export function versionOf(request: FastifyRequest, kind: VersionedKind): LogIndex {
   const given = queryOf(request)['version'] ?? '';
   if (!/^\d+$/.test(given) || !Number.isSafeInteger(Number(given)))
     throw apiErrors.badVersion(kind, given);
-  return Number(given);
+  return Number(given) as LogIndex;
 }
 
 /** JSON as dockerd sends it: this exact content type, and a newline at the end. */

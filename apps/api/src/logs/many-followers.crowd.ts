@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { Agent, type IncomingMessage, request } from 'node:http';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { systemClock } from '@shoal/runtime';
+import { pause, systemClock } from '@shoal/runtime';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { HostAnswer, HostAsk } from '../testing/fake-log-host.ts';
 import type { ProbeData } from '../testing/fake-prober.ts';
@@ -110,7 +110,7 @@ test('a thousand followers hold up nobody, and each gets every line', async () =
   const agent = new Agent({ maxSockets: Number.POSITIVE_INFINITY });
   const path = '/v1.50/services/web/logs?stdout=1&stderr=1&details=1&follow=1&tail=all';
   const stopQuiet = probe('/v1.50/tasks');
-  await new Promise<void>((resolve) => systemClock.after(quietMs, resolve));
+  await pause(systemClock, quietMs);
   const quiet = p99Of(await stopQuiet());
   const before = await load();
   const all: Follower[] = [];

@@ -8,7 +8,7 @@ import {
   nanoTime,
   parseTime,
 } from '@shoal/docker-api';
-import type { Instant } from '@shoal/runtime';
+import { type Instant, later } from '@shoal/runtime';
 import { parseDuration } from '@shoal/state';
 import { requireManager } from '../cluster/access.ts';
 import type { ApiContext } from '../context.ts';
@@ -95,7 +95,7 @@ function untilOf(filters: Filters, now: Instant): NanoTime | undefined {
 /** A duration before now, unix seconds, or a date with as much of the time of day as there is; in UTC where no zone is named. */
 function momentOf(text: string, now: Instant): NanoTime | undefined {
   const duration = parseDuration(text);
-  if (duration.kind === 'duration') return nanoTime((now - duration.ms) as Instant);
+  if (duration.kind === 'duration') return nanoTime(later(now, -duration.ms));
   const parts = /^(\d{4}-\d\d-\d\d)(?:T(\d\d:\d\d)(:\d\d(?:\.\d{1,9})?)?)?(Z|[+-]\d\d:\d\d)?$/.exec(
     text,
   );

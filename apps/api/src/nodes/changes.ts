@@ -1,6 +1,6 @@
 import { apiErrors, type Quorum } from '@shoal/docker-api';
 import { nodeValidityMs } from '@shoal/pki';
-import type { Instant } from '@shoal/runtime';
+import { type Instant, later } from '@shoal/runtime';
 import { type Change, type Cluster, isTerminal, type Node, type StateView } from '@shoal/state';
 
 /** Removed nodes are remembered so long after their last certificate has ended, as by Swarm; milliseconds. */
@@ -47,6 +47,6 @@ function withRemoved(cluster: Cluster, nodeId: string, now: Instant): Cluster {
     .filter(([, end]) => end + graceMs > now)
     .sort(([, a], [, b]) => b - a)
     .slice(0, removedNodesMax - 1);
-  const end = (now + lifeMs) as Instant;
+  const end = later(now, lifeMs);
   return { ...cluster, removedNodes: { ...Object.fromEntries(kept), [nodeId]: end } };
 }

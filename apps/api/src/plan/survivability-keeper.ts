@@ -1,4 +1,4 @@
-import type { Clock, Instant, Logger, Timer } from '@shoal/runtime';
+import { type Clock, type Instant, type Logger, type Timer, within } from '@shoal/runtime';
 import type { Replica } from '@shoal/stage';
 import { inSlices } from './slices.ts';
 import { type Survivability, survivabilityOf } from './survivability.ts';
@@ -44,19 +44,10 @@ export class SurvivabilityKeeper {
     this.#askedAt = this.#clock.now();
     if (replica !== this.#replica) this.#follow(replica);
     if (this.#stale && this.#timer === undefined) this.#inBackground();
-    if (this.#kept === undefined) await this.#first();
+    if (this.#kept === undefined) await within(this.#clock, firstMsMax, this.#compute());
     if (this.#kept === undefined) return undefined;
     const { answer, at } = this.#kept;
     return { ...answer, computedAt: new Date(at).toISOString(), current: !this.#stale };
-  }
-
-  #first(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const timer = this.#clock.after(firstMsMax, resolve);
-      this.#compute()
-        .then(resolve, reject)
-        .finally(() => timer.cancel());
-    });
   }
 
   stop(): void {

@@ -69,7 +69,7 @@ function writeRoutes(app: FastifyInstance, context: ApiContext, kind: DocumentKi
   });
   app.post(`/${kind}s/:ref/update`, async (request, reply) => {
     const body = jsonBody(request);
-    const version = versionOf(request, kind) as LogIndex;
+    const version = versionOf(request, kind);
     const manager = await managerToWrite(context);
     const asked = parseDocument(kind, body);
     const found = resolveDocument(manager.replica.view, kind, refOf(request));

@@ -9,7 +9,6 @@ import {
   parseNodeSpec,
   resolveNode,
 } from '@shoal/docker-api';
-import type { LogIndex } from '@shoal/runtime';
 import { checkDrainLabels } from '@shoal/state';
 import type { FastifyInstance } from 'fastify';
 import { managerToRead, managerToWrite } from '../cluster/access.ts';
@@ -37,7 +36,7 @@ export function nodeRoutes(app: FastifyInstance, context: RouteContext): void {
   });
   app.post('/nodes/:ref/update', async (request, reply) => {
     const body = jsonBody(request);
-    const version = versionOf(request, 'node') as LogIndex;
+    const version = versionOf(request, 'node');
     const manager = await managerToWrite(context);
     const spec = parseNodeSpec(body);
     const fault = checkDrainLabels(spec.Labels);

@@ -13,7 +13,6 @@ import {
   serviceFilter,
   serviceShape,
 } from '@shoal/docker-api';
-import type { LogIndex } from '@shoal/runtime';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { decideToAdd, managerToRead, managerToWrite } from '../cluster/access.ts';
 import { write, writeNewest } from '../cluster/write.ts';
@@ -72,7 +71,7 @@ export function serviceRoutes(app: FastifyInstance, context: RouteContext): void
   app.post('/services/:ref/update', async (request, reply) => {
     const arrival = arrivalOf(request);
     const asked = readServiceSpec(jsonBody(request), arrival.version);
-    const version = versionOf(request, 'service') as LogIndex;
+    const version = versionOf(request, 'service');
     const manager = await managerToWrite(context);
     const { view } = manager.replica;
     const spec = normaliseServiceSpec(await resolveNetworks(context.engine, view, asked));

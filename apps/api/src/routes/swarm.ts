@@ -9,7 +9,6 @@ import {
   parseSwarmUpdate,
   swarmShape,
 } from '@shoal/docker-api';
-import type { LogIndex } from '@shoal/runtime';
 import type { Cluster } from '@shoal/state';
 import type { FastifyInstance } from 'fastify';
 import { managerToRead, managerToWrite } from '../cluster/access.ts';
@@ -59,7 +58,7 @@ export function swarmRoutes(app: FastifyInstance, context: ApiContext): void {
   });
   app.post('/swarm/update', async (request, reply) => {
     const body = jsonBody(request);
-    const version = versionOf(request, 'swarm') as LogIndex;
+    const version = versionOf(request, 'swarm');
     const rotations = {
       rotateWorkerToken: flagOf(request, 'rotateWorkerToken', false),
       rotateManagerToken: flagOf(request, 'rotateManagerToken', false),

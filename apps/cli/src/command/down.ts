@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { systemClock } from '@shoal/runtime';
+import { pause, systemClock } from '@shoal/runtime';
 import { controlSocket, supervisorPidFile } from '../host/layout.ts';
 import { askSupervisor } from '../supervisor/control.ts';
 import { endProcesses, findSupervised, isAlive, signal } from '../supervisor/orphans.ts';
@@ -58,6 +58,6 @@ async function untilDead(supervisor: number, pidFile: string): Promise<void> {
     if (systemClock.monotonic() > deadline) {
       throw new CommandError(`the supervisor does not end; see its pid in ${pidFile}`);
     }
-    await new Promise<void>((resolve) => systemClock.after(pollMs, resolve));
+    await pause(systemClock, pollMs);
   }
 }

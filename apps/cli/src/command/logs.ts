@@ -1,6 +1,6 @@
 import { open, readdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { systemClock } from '@shoal/runtime';
+import { pause, systemClock } from '@shoal/runtime';
 import { logDirectory } from '../host/layout.ts';
 import { CommandError, type Terminal } from '../terminal.ts';
 
@@ -26,7 +26,7 @@ export async function logs(request: LogsRequest, terminal: Terminal): Promise<vo
   if (!request.follow) return;
   const positions = new Map(paths.map((path, at) => [path, tails[at]?.end ?? 0]));
   for (;;) {
-    await new Promise<void>((resolve) => systemClock.after(pollMs, resolve));
+    await pause(systemClock, pollMs);
     for (const [path, from] of positions) {
       const { text, end } = await readFrom(path, from);
       positions.set(path, end);

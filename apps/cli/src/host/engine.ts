@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
-import type { Clock } from '@shoal/runtime';
+import { type Clock, pause } from '@shoal/runtime';
 import { CommandError, type Terminal } from '../terminal.ts';
 import { defaultEngine } from './config.ts';
 import { logDirectory } from './layout.ts';
@@ -65,7 +65,7 @@ export async function ensureEngine(
       const lines = tail.map((line) => `\n  ${line}`).join('');
       throw new CommandError(`the Docker Engine could not be started: ${why}; see ${log}${lines}`);
     }
-    await new Promise<void>((resolve) => clock.after(pollMs, resolve));
+    await pause(clock, pollMs);
   }
 }
 

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { systemClock } from '@shoal/runtime';
+import { pause, systemClock } from '@shoal/runtime';
 import { lastWords } from '../supervisor/last-words.ts';
 import { CommandError } from '../terminal.ts';
 import type { HostConfig } from './config.ts';
@@ -55,7 +55,7 @@ export async function untilHealthy(
         `not up after ${healthyMsMax / 1000} s: ${late.join(', ') || 'the supervisor'}; see ${logDirectory(config.dataDir)}`,
       );
     }
-    await new Promise<void>((resolve) => systemClock.after(pollMs, resolve));
+    await pause(systemClock, pollMs);
   }
 }
 

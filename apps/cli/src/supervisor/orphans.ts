@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import type { Clock } from '@shoal/runtime';
+import { type Clock, pause } from '@shoal/runtime';
 import { supervisedMark } from '../host/plan.ts';
 
 export interface Orphan {
@@ -49,7 +49,7 @@ export async function endProcesses(
     left = left.filter((pid) => isAlive(pid));
     if (left.length === 0) return;
     if (clock.monotonic() > deadline) break;
-    await new Promise<void>((resolve) => clock.after(pollMs, resolve));
+    await pause(clock, pollMs);
   }
   for (const pid of left) signal(pid, 'SIGKILL');
 }

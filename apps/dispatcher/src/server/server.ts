@@ -7,7 +7,7 @@ import {
   type ServerDuplexStream,
   status,
 } from '@grpc/grpc-js';
-import { requireRole } from '@shoal/pki';
+import { closeServer, requireRole } from '@shoal/pki';
 import {
   type AgentMessage,
   type DispatcherMessage,
@@ -16,7 +16,7 @@ import {
   type LogSubscription,
   type PublishLogsResponse,
 } from '@shoal/proto';
-import { formatHostPort, type HostPort, type Logger, statusOf } from '@shoal/runtime';
+import { formatHostPort, type HostPort, type Logger, statusOf, systemClock } from '@shoal/runtime';
 import type { Dispatcher } from '../core/dispatcher.ts';
 import type { LogSubscriber, PublishedLogs } from '../core/log-relay.ts';
 import type { AgentLink, Refusal, Session } from '../core/session.ts';
@@ -69,17 +69,7 @@ export async function serveDispatcher(options: ServeOptions): Promise<Dispatcher
       error === null ? resolve(bound) : reject(error),
     );
   });
-  return { port, close: () => close(server) };
-}
-
-function close(server: Server): Promise<void> {
-  return new Promise((resolve) => {
-    const forced = setTimeout(() => server.forceShutdown(), closeMsMax);
-    server.tryShutdown(() => {
-      clearTimeout(forced);
-      resolve();
-    });
-  });
+  return { port, close: () => closeServer(server, systemClock, closeMsMax) };
 }
 
 const grpcCode: Readonly<Record<Refusal['kind'], number>> = {

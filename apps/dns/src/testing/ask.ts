@@ -1,6 +1,6 @@
 import type { Socket } from 'node:dgram';
 import { once } from 'node:events';
-import { systemClock } from '@shoal/runtime';
+import { pause, systemClock } from '@shoal/runtime';
 import { type DecodedPacket, decode, encode, type RecordType } from 'dns-packet';
 
 const patienceMs = 20_000;
@@ -14,7 +14,7 @@ export async function eventually<T>(what: string, look: () => T | undefined): Pr
     const found = look();
     if (found !== undefined && found !== false) return found;
     if (systemClock.monotonic() > end) throw new Error(`within ${patienceMs} ms: ${what}`);
-    await new Promise<void>((resolve) => systemClock.after(lookMs, resolve));
+    await pause(systemClock, lookMs);
   }
 }
 

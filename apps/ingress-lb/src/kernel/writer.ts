@@ -1,6 +1,6 @@
 import type { HostNetwork } from '@shoal/overlay';
 import type { KernelCommands } from '@shoal/overlay/kernel';
-import type { Clock, Logger, Timer } from '@shoal/runtime';
+import { type Clock, type Logger, pause, type Timer } from '@shoal/runtime';
 import {
   type Backend,
   type Balancing,
@@ -202,7 +202,7 @@ export class NamespaceWriter {
   }
 
   #pause(ms: number): Promise<void> {
-    return new Promise((resolve) => this.#options.clock.after(ms, resolve));
+    return pause(this.#options.clock, ms);
   }
 }
 

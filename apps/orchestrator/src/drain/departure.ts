@@ -1,4 +1,4 @@
-import type { Instant } from '@shoal/runtime';
+import { type Instant, later } from '@shoal/runtime';
 import { isSticky, type Node, type Revision, type StateView, type Task } from '@shoal/state';
 import { type DrainTerms, drainTerms } from './terms.ts';
 
@@ -33,7 +33,7 @@ export function departureOf(view: StateView, task: Task, at: Instant): Departure
   if (terms.order === 'stop-first') return now;
   const { deadlineMs } = terms;
   const since = node.drain?.since ?? at;
-  const until = deadlineMs === undefined ? undefined : ((since + deadlineMs) as Instant);
+  const until = deadlineMs === undefined ? undefined : later(since, deadlineMs);
   if (until !== undefined && until <= at) return now;
   return { kind: 'gently', node, terms, until };
 }

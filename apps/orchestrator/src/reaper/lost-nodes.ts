@@ -1,4 +1,4 @@
-import type { Instant } from '@shoal/runtime';
+import { type Instant, later } from '@shoal/runtime';
 import type { Decision } from '@shoal/stage';
 import {
   type Attachment,
@@ -28,7 +28,7 @@ export function* giveUpLost(view: StateView, nodeId: string, now: Instant): Iter
   const containers = [...view.attachments.byNode(nodeId)].filter(isAskedAgain);
   if (held.length + containers.length === 0) return;
   const key = nodeKey(nodeId);
-  const at = (node.meta.updatedAt + orphanedAfterMs) as Instant;
+  const at = later(node.meta.updatedAt, orphanedAfterMs);
   if (at > now) {
     yield { kind: 'wake', key, at };
     return;

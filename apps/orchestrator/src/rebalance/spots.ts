@@ -1,4 +1,4 @@
-import type { Instant } from '@shoal/runtime';
+import { type Instant, later } from '@shoal/runtime';
 import {
   affinityLabels,
   capacityOf,
@@ -93,7 +93,7 @@ export function barredNodes(
   const barred = new Map<string, Instant>();
   for (const task of view.tasks.byService(serviceId)) {
     if (task.movedFrom === undefined || !hasFailed(task)) continue;
-    const until = (task.meta.createdAt + retryMs) as Instant;
+    const until = later(task.meta.createdAt, retryMs);
     if (until > now && until > (barred.get(task.nodeId) ?? 0)) barred.set(task.nodeId, until);
   }
   return barred;

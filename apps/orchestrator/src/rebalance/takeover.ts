@@ -1,4 +1,4 @@
-import type { Instant } from '@shoal/runtime';
+import { type Instant, later } from '@shoal/runtime';
 import { isBefore, isTerminal, type StateView, type Task } from '@shoal/state';
 import { byAge } from '../slots.ts';
 import type { Subject } from '../subject.ts';
@@ -33,7 +33,7 @@ function isMeantToRun({ desired, status }: Task): boolean {
 }
 
 function overdueAt({ meta }: Task): Instant {
-  return (meta.createdAt + moveMsMax) as Instant;
+  return later(meta.createdAt, moveMsMax);
 }
 
 function isOverdue(task: Task, now: Instant): boolean {

@@ -1,4 +1,4 @@
-import type { Instant } from '@shoal/runtime';
+import { type Instant, later } from '@shoal/runtime';
 import type { Task } from '@shoal/state';
 import { isStopping } from '../restart/restart.ts';
 import { isLive, liveTasks, type Slot } from '../slots.ts';
@@ -106,7 +106,7 @@ function isBusy(subject: Subject, pace: Pace, one: SlotProgress): boolean {
   if (one.first === undefined || isAdded(subject, one.slot)) return false;
   if (findsNoNode(one.first) && !tookPlace(subject, one.slot)) return false;
   if (one.settledAt === undefined) return true;
-  const free = (one.settledAt + pace.delayMs) as Instant;
+  const free = later(one.settledAt, pace.delayMs);
   if (free <= subject.now) return false;
   subject.plan.wake(free);
   return true;

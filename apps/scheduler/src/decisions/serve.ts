@@ -1,5 +1,5 @@
 import { type handleUnaryCall, Server, status } from '@grpc/grpc-js';
-import { type Identity, requireRole, serverCredentials } from '@shoal/pki';
+import { closeServer, type Identity, requireRole, serverCredentials } from '@shoal/pki';
 import {
   type DecisionsRequest,
   type DecisionsResponse,
@@ -51,14 +51,7 @@ export async function serveExplain(options: ExplainOptions): Promise<ExplainServ
   logger.info({ address }, 'explain_listening');
   return {
     address,
-    stop: () =>
-      new Promise((resolve) => {
-        const forced = clock.after(closeMsMax, () => server.forceShutdown());
-        server.tryShutdown(() => {
-          forced.cancel();
-          resolve();
-        });
-      }),
+    stop: () => closeServer(server, clock, closeMsMax),
   };
 }
 

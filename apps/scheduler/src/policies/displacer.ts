@@ -1,4 +1,4 @@
-import type { Instant } from '@shoal/runtime';
+import { type Instant, later } from '@shoal/runtime';
 import { type Change, type Revision, type Task, taskName } from '@shoal/state';
 import type { Board } from '../board.ts';
 import type { Candidate } from '../candidate.ts';
@@ -96,7 +96,7 @@ export class Displacer {
   #displace(revision: Revision, task: Task, found: Found): Displacement {
     if (found.kind !== 'found') return none;
     const { now } = this.#board;
-    const lately = this.#book.displacements.lately((now - victimsWindowMs) as Instant);
+    const lately = this.#book.displacements.lately(later(now, -victimsWindowMs));
     if (lately.count + found.victims.length > victimsPerMinuteMax)
       return { kind: 'later', at: ((lately.oldest ?? now) + victimsWindowMs + 1) as Instant };
     this.#isDone = true;

@@ -1,4 +1,4 @@
-import type { Monotonic } from '@shoal/runtime';
+import { later, type Monotonic } from '@shoal/runtime';
 import { Broadcasts } from '../broadcasts.ts';
 import { digestText } from '../digest.ts';
 import {
@@ -403,7 +403,7 @@ export class EndpointTables {
 
   #keep(network: string, kept: Kept, record: TableRecord, now: Monotonic): void {
     const { owner, id, time, value, ageMs } = record;
-    const entry: Entry = { time, value, writtenAt: (now - ageMs) as Monotonic };
+    const entry: Entry = { time, value, writtenAt: later(now, -ageMs) };
     kept.table.set(owner, id, entry);
     kept.digest = undefined;
     kept.view.refresh(owner, id);

@@ -1,4 +1,11 @@
-import { type Clock, invariant, type Logger, type LogIndex, type Timer } from '@shoal/runtime';
+import {
+  type Clock,
+  invariant,
+  type Logger,
+  type LogIndex,
+  pause,
+  type Timer,
+} from '@shoal/runtime';
 import type { Raft } from '../core/state.ts';
 import type { StateMachine } from '../machine.ts';
 import type { LogStorage, StoreResult } from '../storage.ts';
@@ -158,7 +165,7 @@ export class Snapshots {
   async *#lazily(chunks: Iterable<Uint8Array>): AsyncGenerator<Uint8Array> {
     for (const chunk of chunks) {
       yield chunk;
-      await new Promise<void>((resolve) => this.#clock.after(0, resolve));
+      await pause(this.#clock, 0);
       if (this.#stopped) throw new StoppedError('the node stops');
     }
   }

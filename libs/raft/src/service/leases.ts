@@ -2,6 +2,7 @@ import {
   type Clock,
   type Logger,
   type LogIndex,
+  later,
   type Monotonic,
   newId,
   type Random,
@@ -167,7 +168,7 @@ export class LeaseKeeper {
   }
 
   #freshEnd(): Monotonic {
-    return (this.#options.clock.monotonic() + leaseTtlMs) as Monotonic;
+    return later(this.#options.clock.monotonic(), leaseTtlMs);
   }
 
   #arm(): void {
@@ -220,7 +221,7 @@ export class LeaseKeeper {
       logger.info({ ...about, outcome: outcome.kind }, 'lease_ended');
       return;
     }
-    term.endsAt = (clock.monotonic() + endRetryMs) as Monotonic;
+    term.endsAt = later(clock.monotonic(), endRetryMs);
     logger.warn({ ...about, code: outcome.code, reason: outcome.message }, 'lease_end_failed');
   }
 }

@@ -15,7 +15,14 @@ import {
   type LogClient,
   type VoterMember,
 } from '@shoal/proto';
-import { type Clock, type Logger, type Monotonic, parseHostPort } from '@shoal/runtime';
+import {
+  type Clock,
+  type Logger,
+  later,
+  type Monotonic,
+  parseHostPort,
+  pause,
+} from '@shoal/runtime';
 import type { StateView } from '@shoal/state';
 import { memberOf } from '../core/membership.ts';
 import type { Member, Membership, MembershipChange, VoterId } from '../types.ts';
@@ -142,7 +149,7 @@ export class MembershipCalls {
   /** To the leader; again when it is another one before the work is done. */
   async #route<T>(forwarded: boolean, work: Work<T>): Promise<Done<T>> {
     const { route, clock } = this.#options;
-    const until = (clock.monotonic() + changeMsMax) as Monotonic;
+    const until = later(clock.monotonic(), changeMsMax);
     for (;;) {
       const found = await route.find();
       if (found.kind === 'failed') return refusal(status.UNAVAILABLE, found.message);
@@ -252,7 +259,7 @@ export class MembershipCalls {
   }
 
   #pause(): Promise<void> {
-    return new Promise((resolve) => this.#options.clock.after(retryMs, resolve));
+    return pause(this.#options.clock, retryMs);
   }
 }
 

@@ -3,6 +3,7 @@ import {
   type Clock,
   errorMessage,
   type LogIndex,
+  later,
   type Monotonic,
   type Timer,
 } from '@shoal/runtime';
@@ -76,7 +77,7 @@ export class ProposeForward {
       return Promise.resolve({ kind: 'failed', code: 'busy', message });
     }
     const { clock, route } = this.#options;
-    const until = (clock.monotonic() + route.waitMsMax) as Monotonic;
+    const until = later(clock.monotonic(), route.waitMsMax);
     return new Promise((resolve) => {
       this.#order += 1;
       this.#bytes += bytes;

@@ -2,6 +2,7 @@
 import { setImmediate } from 'node:timers';
 import { parentPort, workerData } from 'node:worker_threads';
 import { Server } from '@grpc/grpc-js';
+import { closeServer } from '@shoal/pki';
 import { errorMessage, invariant, systemClock } from '@shoal/runtime';
 import { createLogger } from '@shoal/runtime/process';
 import { admissionInterceptor } from './admission.ts';
@@ -84,16 +85,7 @@ async function stop(server: Server, voter: RunningVoter): Promise<void> {
   // First what was accepted is stored and answered, and another voter leads.
   await voter.stop();
   listener?.close();
-  await new Promise<void>((resolve) => {
-    const forced = systemClock.after(drainMsMax, () => {
-      server.forceShutdown();
-      resolve();
-    });
-    server.tryShutdown(() => {
-      forced.cancel();
-      resolve();
-    });
-  });
+  await closeServer(server, systemClock, drainMsMax);
 }
 
 function fail(error: unknown): void {

@@ -1,7 +1,7 @@
 import type { NodeNetwork } from '@shoal/overlay';
 import { addressOf, canonical, familyOf } from '@shoal/state';
 import { z } from 'zod';
-import { within } from '../layout.ts';
+import { isInSubnet } from '../layout.ts';
 import { networkOption, type Outcome } from './network-driver.ts';
 import { answered, type Method, type Methods, method, type Reply, refused } from './server.ts';
 
@@ -111,7 +111,7 @@ async function address(book: AddressBook, body: z.output<typeof requestAddress>)
   const prefix = subnet.slice(subnet.indexOf('/') + 1);
   const wanted = body.Address === '' ? '' : canonical(addressOf(body.Address));
   if (wanted === undefined) return refused(`${body.Address} is no address`);
-  if (wanted !== '' && !within(subnet, wanted)) return refused(`${wanted} is not in ${subnet}`);
+  if (wanted !== '' && !isInSubnet(subnet, wanted)) return refused(`${wanted} is not in ${subnet}`);
   if (body.Options[addressType] === gatewayType) {
     const own = book.network(networkId)?.subnets.find((each) => each.subnet === subnet)?.gateway;
     const gateway = wanted === '' ? own : wanted;

@@ -1,9 +1,8 @@
 import { status } from '@grpc/grpc-js';
 import { IssueRequest, IssueResponse, TrustRootResponse } from '@shoal/proto';
 import type { AuthorityAnswer, AuthorityCall } from '@shoal/raft/service';
-import { errorMessage, version } from '@shoal/runtime';
+import { errorMessage, version, within } from '@shoal/runtime';
 import type { MembershipOptions } from '../options.ts';
-import { within } from '../within.ts';
 import { GuessLimit } from './guess-limit.ts';
 import { type Issuance, type IssueOptions, type IssuingManager, issue } from './issue.ts';
 import { type Refusal, refused } from './refusal.ts';

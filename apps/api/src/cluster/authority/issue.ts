@@ -12,12 +12,11 @@ import {
   trustRootsOf,
 } from '@shoal/pki';
 import type { IssueRequest, IssueResponse, ManagerAddress, VoterMember } from '@shoal/proto';
-import { formatHostPort, newId, parseHostPort } from '@shoal/runtime';
+import { formatHostPort, newId, parseHostPort, within } from '@shoal/runtime';
 import { type Cluster, type Node, type NodeSpec, newMeta } from '@shoal/state';
 import type { MembershipOptions } from '../options.ts';
 import { openSealed, sealedPlaces } from '../sealed.ts';
 import type { Manager } from '../standing.ts';
-import { within } from '../within.ts';
 import { type Refusal, refused } from './refusal.ts';
 
 /** Longest wait for the newest state before a renewal is decided on what is in memory, milliseconds. */

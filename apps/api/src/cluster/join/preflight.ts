@@ -1,6 +1,5 @@
 import { ApiError, rpcError } from '@shoal/docker-api';
-import { type Clock, formatHostPort, type HostPort, type Instant } from '@shoal/runtime';
-import { pause } from '../within.ts';
+import { type Clock, formatHostPort, type HostPort, type Instant, pause } from '@shoal/runtime';
 import type { Connected, Probes } from './probes.ts';
 
 /** Longest wait for a manager to accept a connection, milliseconds. */

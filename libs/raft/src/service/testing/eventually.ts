@@ -1,4 +1,4 @@
-import { systemClock } from '@shoal/runtime';
+import { pause, systemClock } from '@shoal/runtime';
 
 /** Resolves once `condition` holds. @throws after `deadlineMs`. */
 export async function eventually(
@@ -9,6 +9,6 @@ export async function eventually(
   const end = systemClock.monotonic() + deadlineMs;
   while (!(await condition())) {
     if (systemClock.monotonic() > end) throw new Error(`not within ${deadlineMs} ms: ${what}`);
-    await new Promise<void>((resolve) => systemClock.after(10, resolve));
+    await pause(systemClock, 10);
   }
 }
