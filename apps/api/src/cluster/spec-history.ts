@@ -32,7 +32,12 @@ export class SpecHistory {
     if (change.table === 'node') this.#keep(change, ({ spec }) => spec);
     else if (change.table === 'service') this.#keep(change, ({ revision }) => revision);
     else if (change.table === 'cluster')
-      this.#keep(change, ({ spec, joinTokens, unlockKey }) => [spec, joinTokens, unlockKey]);
+      this.#keep(change, ({ spec, joinTokens, unlockKey, rootCa }) => [
+        spec,
+        joinTokens,
+        unlockKey,
+        rootCa,
+      ]);
   }
 
   #keep<T extends StateObject>(

@@ -12,6 +12,7 @@ import {
 import { checkDrainLabels } from '@shoal/state';
 import type { FastifyInstance } from 'fastify';
 import { managerToRead, managerToWrite } from '../cluster/access.ts';
+import { noQuorum } from '../cluster/standing.ts';
 import { writeNewest } from '../cluster/write.ts';
 import type { RouteContext } from '../context.ts';
 import { jsonBody, queryOf, refOf, sendEmpty, sendJson, versionOf } from '../http/exchange.ts';
@@ -42,12 +43,14 @@ export function nodeRoutes(app: FastifyInstance, context: RouteContext): void {
     const fault = checkDrainLabels(spec.Labels);
     if (fault !== undefined) throw invalidArgument(fault);
     const node = resolveNode(manager.replica.view, refOf(request));
-    if (node.spec.Role === 'manager' && spec.Role === 'worker')
-      checkDemotion(manager.replica.view, node, await manager.quorum());
     const { id } = node;
+    const isDemotion = node.spec.Role === 'manager' && spec.Role === 'worker';
+    const quorum = isDemotion ? await manager.quorum() : noQuorum;
     await writeNewest(context, manager, 'docker node update', () => {
-      const newest = manager.replica.view.nodes.get(id);
+      const { view } = manager.replica;
+      const newest = view.nodes.get(id);
       if (newest === undefined) throw apiErrors.notFound('node', id);
+      if (isDemotion) checkDemotion(view, newest, quorum);
       manager.specs.checkRead(newest, version);
       return [{ op: 'update', table: 'node', object: { ...newest, spec } }];
     });

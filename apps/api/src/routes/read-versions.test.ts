@@ -1,3 +1,4 @@
+import type { Replica } from '@shoal/stage';
 import type { Change } from '@shoal/state';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { SpecHistory } from '../cluster/spec-history.ts';
@@ -123,3 +124,82 @@ test.each(names)(
     expect(await update(name, after)).toMatchObject({ status: 200 });
   },
 );
+
+/** The first two proposals come just after a stage has written; answers how many there were. */
+function race(written: () => Change): () => number {
+  const { standing, log } = site.host;
+  if (standing.kind !== 'manager') throw new Error('no manager');
+  const { replica } = standing.manager;
+  let times = 0;
+  const raced: Replica = {
+    get view() {
+      return replica.view;
+    },
+    ready: true,
+    propose: (transactions) => {
+      times += 1;
+      if (times <= 2) log.write([written()]);
+      return replica.propose(transactions);
+    },
+    catchUp: () => replica.catchUp(),
+    subscribe: (listener) => replica.subscribe(listener),
+  };
+  site.host.standing = { kind: 'manager', manager: { ...standing.manager, replica: raced } };
+  return () => times;
+}
+
+test.each(names)('what a stage writes to the %s while it is updated is kept', async (name) => {
+  const before = await read(name);
+  const times = race(objects[name].written);
+  expect(await update(name, before)).toMatchObject({ status: 200 });
+  expect(times()).toBe(3);
+  expect(await read(name)).toMatchObject({ Spec: objects[name].changed });
+});
+
+test('what a stage writes to a service while it goes back is kept', async () => {
+  expect(await update('service', await read('service'))).toMatchObject({ status: 200 });
+  const times = race(objects.service.written);
+  expect(await site.ask('POST', '/shoal/v1/services/web/rollback')).toMatchObject({
+    status: 200,
+    json: { From: 2, To: 1 },
+  });
+  expect(times()).toBe(3);
+  expect((await read('service')).Spec).not.toMatchObject(objects.service.changed);
+});
+
+test('two that go back to what was before do not undo each other', async () => {
+  expect(await update('service', await read('service'))).toMatchObject({ status: 200 });
+  race(() => {
+    const service = site.host.log.view.services.byName('web');
+    if (service === undefined) throw new Error('no service');
+    const { revision, previousRevision } = service;
+    const object = { ...service, revision: previousRevision ?? 0, previousRevision: revision };
+    return { op: 'update', table: 'service', object };
+  });
+  expect(await site.ask('POST', '/shoal/v1/services/web/rollback')).toMatchObject(refused);
+});
+
+test('a demotion is judged by what the node is when it is written', async () => {
+  const [first] = site.host.log.view.nodes.values();
+  if (first === undefined) throw new Error('no node');
+  const spec = { ...first.spec, Role: 'manager' } as const;
+  const { manager, ...worker } = first;
+  for (const id of ['second', 'third'])
+    site.host.log.write([{ op: 'create', table: 'node', object: { ...worker, id, spec } }]);
+  const third = site.host.log.view.nodes.get('third');
+  const second = site.host.log.view.nodes.get('second');
+  if (second === undefined || third === undefined) throw new Error('no nodes');
+  site.host.log.write([{ op: 'update', table: 'node', object: { ...second, manager } }]);
+  const { standing } = site.host;
+  if (standing.kind !== 'manager') throw new Error('no manager');
+  const quorum = async () => {
+    site.host.log.write([{ op: 'update', table: 'node', object: { ...third, manager } }]);
+    return standing.manager.quorum();
+  };
+  site.host.standing = { kind: 'manager', manager: { ...standing.manager, quorum } };
+  const url = `/nodes/third/update?version=${third.meta.version}`;
+  expect(await site.ask('POST', url, { ...spec, Role: 'worker' })).toMatchObject({
+    status: 400,
+    json: { message: expect.stringContaining('quorum') },
+  });
+});

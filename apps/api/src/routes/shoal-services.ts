@@ -1,8 +1,8 @@
-import { resolveService, rfc3339Nano, serviceSpecShape } from '@shoal/docker-api';
+import { apiErrors, resolveService, rfc3339Nano, serviceSpecShape } from '@shoal/docker-api';
 import type { Revision, Service, StateView } from '@shoal/state';
 import type { FastifyInstance } from 'fastify';
 import { managerToRead, managerToWrite } from '../cluster/access.ts';
-import { write } from '../cluster/write.ts';
+import { writeNewest } from '../cluster/write.ts';
 import type { ApiContext } from '../context.ts';
 import { queryOf, refOf } from '../http/exchange.ts';
 import { revisions, rollback, rollbackQuery } from '../openapi/answers/services.ts';
@@ -45,11 +45,20 @@ export function shoalServiceRoutes(app: FastifyInstance, context: ApiContext): v
       const manager = await managerToWrite(context);
       const { view } = manager.replica;
       const service = resolveService(view, refOf(request));
-      const object = rolledBack(context.clock, view, service, to);
-      await write(context, manager, 'shoal rollback', [{ op: 'update', table: 'service', object }]);
-      const From = service.revision;
-      const To = object.revision;
-      return sendAnswer(reply, wentBack, { ID: service.id, From, To });
+      const {
+        id,
+        meta: { version: read },
+      } = service;
+      let way = { From: 0, To: 0 };
+      await writeNewest(context, manager, 'shoal rollback', () => {
+        const newest = view.services.get(id);
+        if (newest === undefined) throw apiErrors.notFound('service', id);
+        manager.specs.checkRead(newest, read);
+        const object = rolledBack(context.clock, view, newest, to);
+        way = { From: newest.revision, To: object.revision };
+        return [{ op: 'update', table: 'service', object }];
+      });
+      return sendAnswer(reply, wentBack, { ID: id, ...way });
     },
   );
 }
