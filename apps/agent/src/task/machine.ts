@@ -97,12 +97,12 @@ export function passed(
   move: Move & { readonly kind: 'pass' },
   now: Instant,
 ): TaskStatus {
-  return { ...before, state: move.state, message: move.message, at: later(before, now) };
+  return { ...before, state: move.state, message: move.message, at: notBefore(before, now) };
 }
 
 /** The status after work has ended. */
 export function settle(before: TaskStatus, act: Act, end: ActEnd, now: Instant): TaskStatus {
-  const at = later(before, now);
+  const at = notBefore(before, now);
   switch (end.kind) {
     case 'fatal': {
       const state = isBefore(before.state, 'starting') ? 'rejected' : 'failed';
@@ -159,7 +159,7 @@ function exited(
 }
 
 /** A wall clock that was set back must not make a newer status look older. */
-function later(before: TaskStatus, now: Instant): Instant {
+function notBefore(before: TaskStatus, now: Instant): Instant {
   return now > before.at ? now : before.at;
 }
 
