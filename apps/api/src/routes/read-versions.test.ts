@@ -21,15 +21,22 @@ beforeEach(async () => {
 });
 afterEach(() => site.close());
 
+function there<T>(object: T | undefined): T {
+  if (object === undefined) throw new Error('it is not there');
+  return object;
+}
+const nodeNow = () => there([...site.host.log.view.nodes.values()][0]);
+const serviceNow = () => there(site.host.log.view.services.byName('web'));
+const clusterNow = () => there(site.host.log.view.cluster);
+
 /** What people read, how the stages write to it, and what is unlike the read spec. */
 const objects = {
   node: {
-    path: () => `/nodes/${site.host.log.view.nodes.values().next().value?.id}`,
+    path: () => `/nodes/${nodeNow().id}`,
     written: (): Change => {
-      const [node] = site.host.log.view.nodes.values();
-      if (node === undefined) throw new Error('no node');
-      const status = { ...node.status, message: `${node.meta.version}` };
-      return { op: 'update', table: 'node', object: { ...node, status } };
+      const { status, ...node } = nodeNow();
+      const object = { ...node, status: { ...status, message: `${node.meta.version}` } };
+      return { op: 'update', table: 'node', object };
     },
     changed: { Labels: { disk: 'ssd' } },
     query: '',
@@ -37,11 +44,9 @@ const objects = {
   service: {
     path: () => '/services/web',
     written: (): Change => {
-      const service = site.host.log.view.services.byName('web');
-      if (service === undefined) throw new Error('no service');
-      const message = `${service.meta.version}`;
+      const message = `${serviceNow().meta.version}`;
       const updateStatus = { state: 'updating', startedAt: 0, message } as never;
-      return { op: 'update', table: 'service', object: { ...service, updateStatus } };
+      return { op: 'update', table: 'service', object: { ...serviceNow(), updateStatus } };
     },
     changed: { Labels: { tier: 'front' } },
     query: '',
@@ -49,10 +54,8 @@ const objects = {
   swarm: {
     path: () => '/swarm',
     written: (): Change => {
-      const { cluster } = site.host.log.view;
-      if (cluster === undefined) throw new Error('no cluster');
-      const removedNodes = { [`n${cluster.meta.version}`]: 0 as never };
-      return { op: 'update', table: 'cluster', object: { ...cluster, removedNodes } };
+      const removedNodes = { [`n${clusterNow().meta.version}`]: 0 as never };
+      return { op: 'update', table: 'cluster', object: { ...clusterNow(), removedNodes } };
     },
     changed: { Labels: { room: 'one' } },
     query: '',
@@ -170,9 +173,7 @@ test('what a stage writes to a service while it goes back is kept', async () => 
 test('two that go back to what was before do not undo each other', async () => {
   expect(await update('service', await read('service'))).toMatchObject({ status: 200 });
   race(() => {
-    const service = site.host.log.view.services.byName('web');
-    if (service === undefined) throw new Error('no service');
-    const { revision, previousRevision } = service;
+    const { revision, previousRevision, ...service } = serviceNow();
     const object = { ...service, revision: previousRevision ?? 0, previousRevision: revision };
     return { op: 'update', table: 'service', object };
   });
@@ -180,15 +181,13 @@ test('two that go back to what was before do not undo each other', async () => {
 });
 
 test('a demotion is judged by what the node is when it is written', async () => {
-  const [first] = site.host.log.view.nodes.values();
-  if (first === undefined) throw new Error('no node');
+  const first = nodeNow();
   const spec = { ...first.spec, Role: 'manager' } as const;
   const { manager, ...worker } = first;
   for (const id of ['second', 'third'])
     site.host.log.write([{ op: 'create', table: 'node', object: { ...worker, id, spec } }]);
-  const third = site.host.log.view.nodes.get('third');
-  const second = site.host.log.view.nodes.get('second');
-  if (second === undefined || third === undefined) throw new Error('no nodes');
+  const second = there(site.host.log.view.nodes.get('second'));
+  const third = there(site.host.log.view.nodes.get('third'));
   site.host.log.write([{ op: 'update', table: 'node', object: { ...second, manager } }]);
   const { standing } = site.host;
   if (standing.kind !== 'manager') throw new Error('no manager');
