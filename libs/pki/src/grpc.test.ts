@@ -13,6 +13,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import {
   channelCredentials,
   channelOptions,
+  closeServer,
   peerOf,
   requireRole,
   serverCredentials,
@@ -42,10 +43,10 @@ const ask: handleUnaryCall<string, string> = (call, callback) => {
   callback(null, JSON.stringify(authorised.peer));
 };
 
-async function serve(credential: ServerCredentials): Promise<number> {
+async function serve(credential: ServerCredentials, answer = ask): Promise<number> {
   const server = new Server();
   servers.push(server);
-  server.addService({ Ask: method }, { Ask: ask });
+  server.addService({ Ask: method }, { Ask: answer });
   return new Promise((resolve, reject) =>
     server.bindAsync('127.0.0.1:0', credential, (error, bound) =>
       error === null ? resolve(bound) : reject(error),
@@ -178,4 +179,42 @@ test('a call over no TLS has no peer', async () => {
   );
   expect(error?.code).toBe(status.UNAUTHENTICATED);
   expect(peerOf({ getAuthContext: () => ({}) })).toBeNull();
+});
+
+test.each([
+  ['once its calls are answered', 'answer', status.OK],
+  ['by force when they take too long', 'time is over', status.CANCELLED],
+] as const)('a server ends %s', async (_how, first, code) => {
+  let reply: () => void = () => undefined;
+  const asked = Promise.withResolvers<void>();
+  const hold: handleUnaryCall<string, string> = (_call, callback) => {
+    reply = () => callback(null, 'late');
+    asked.resolve();
+  };
+  const at = await serve(serverCredentials(await cluster.identity('manager')), hold);
+  const server = servers.at(-1);
+  if (server === undefined) throw new Error('no server');
+  const answer = call(await cluster.identity('manager'), at);
+  await asked.promise;
+  let timeIsOver: (() => void) | undefined;
+  let over = false;
+  const after = (ms: number, fire: () => void) => {
+    expect(ms).toBe(70);
+    timeIsOver = fire;
+    return {
+      cancel: () => {
+        timeIsOver = undefined;
+      },
+    };
+  };
+  const closed = closeServer(server, { after }, 70).then(() => {
+    over = true;
+  });
+  expect((await call(await cluster.identity('manager'), at)).code).toBe(status.UNAVAILABLE);
+  expect(over).toBe(false);
+  if (first === 'answer') reply();
+  else timeIsOver?.();
+  expect((await answer).code).toBe(code);
+  await closed;
+  if (first === 'answer') expect(timeIsOver).toBeUndefined();
 });
