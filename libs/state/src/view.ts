@@ -40,6 +40,8 @@ export interface ServiceTableView extends TableView<Service> {
 /** Secrets, or configs. */
 export interface DocumentTableView<T extends Secret | Config> extends TableView<T> {
   byName(name: string): T | undefined;
+  /** The oldest whose name differs in case at most. */
+  byNameAnyCase(name: string): T | undefined;
 }
 
 export interface NodeTableView extends TableView<Node> {
@@ -49,6 +51,8 @@ export interface NodeTableView extends TableView<Node> {
 
 export interface NetworkTableView extends TableView<Network> {
   byName(name: string): Network | undefined;
+  /** The oldest whose name differs in case at most. */
+  byNameAnyCase(name: string): Network | undefined;
   /** The network of the routing mesh; there is one at most. */
   readonly ingress: Network | undefined;
 }

@@ -71,6 +71,11 @@ describe.each(['secret', 'config'] as const)('%s', (kind) => {
     expect(await site.ask('POST', `/${kind}s/create`, again)).toMatchObject(
       fail(409, `rpc error: code = AlreadyExists desc = ${kind} one already exists`),
     );
+    const inCapitals = { Name: 'ONE', Data: base64('x') };
+    expect(await site.ask('POST', `/${kind}s/create`, inCapitals)).toMatchObject(
+      fail(409, `rpc error: code = AlreadyExists desc = ${kind} ONE already exists`),
+    );
+    expect(await site.ask('GET', `/${kind}s/ONE`)).toMatchObject({ status: 404 });
   });
 
   test('stays while a service names it', async () => {

@@ -60,10 +60,14 @@ function writeRoutes(app: FastifyInstance, context: ApiContext, kind: DocumentKi
     checkTemplatingVersion(kind, body, arrivalOf(request).version);
     const manager = await managerToWrite(context);
     const asked = parseNewDocument(kind, body);
+    const { Name } = asked.spec;
+    const { [`${kind}s` as const]: known } = manager.replica.view;
+    // The log refuses the same name alone; Swarm refuses also those that differ in case.
+    if (known.byNameAnyCase(Name) !== undefined) throw apiErrors.documentExists(kind, Name);
     const id = newId(context.random);
     const change = creation(context, manager, kind, { id, asked });
     const refusal = await commit(context, manager, `docker ${kind} create`, [change]);
-    if (refusal?.kind === 'name-conflict') throw apiErrors.documentExists(kind, asked.spec.Name);
+    if (refusal?.kind === 'name-conflict') throw apiErrors.documentExists(kind, Name);
     if (refusal !== undefined) throw refusalError(refusal);
     return sendJson(reply, 201, { ID: id });
   });

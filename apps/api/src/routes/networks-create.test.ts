@@ -74,6 +74,7 @@ describe('a network that is created', () => {
   const config = (...Config: readonly object[]) => ({ IPAM: { Config } });
   test.each<[string, object, number, string]>([
     ['a name of the swarm', { Name: 'taken' }, 409, 'network with name taken already exists'],
+    ['such a name in capitals', { Name: 'TAKEN' }, 409, 'network with name taken already exists'],
     ['a name of this host', { Name: 'mine' }, 409, 'network with name mine already exists'],
     ['a name of every engine', { Name: 'bridge' }, 409, 'network with name bridge already exists'],
     [

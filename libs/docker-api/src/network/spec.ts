@@ -31,6 +31,8 @@ export function networkSpec(
   if (localNames.has(name)) throw apiErrors.networkExists(name);
   checkUnsupported(request);
   checkStored(request, name);
+  const alike = view.networks.byNameAnyCase(name);
+  if (alike !== undefined) throw apiErrors.networkExists(alike.spec.Name);
   const spec = specOf(request, name);
   checkNeighbours(view, spec);
   return spec;

@@ -113,6 +113,7 @@ export class ServiceTable extends Table<Service> implements ServiceTableView {
 export class NetworkTable extends Table<Network> implements NetworkTableView {
   readonly #byName = new UniqueIndex<string, Network>();
   readonly #byRole = new RowIndex<'ingress', Network>(0);
+  readonly #byNameAnyCase = new RowIndex<string, Network>(1);
 
   get ingress(): Network | undefined {
     const [first] = this.#byRole.of('ingress');
@@ -123,12 +124,22 @@ export class NetworkTable extends Table<Network> implements NetworkTableView {
     return this.#byName.get(name);
   }
 
+  byNameAnyCase(name: string): Network | undefined {
+    const [first] = this.#byNameAnyCase.of(foldCase(name));
+    return first;
+  }
+
   protected override moved(
     row: Row<Network>,
     before: Network | undefined,
     after: Network | undefined,
   ): void {
     this.#byName.move(row, before?.spec.Name, after?.spec.Name);
+    this.#byNameAnyCase.move(
+      row,
+      before && foldCase(before.spec.Name),
+      after && foldCase(after.spec.Name),
+    );
     this.#byRole.move(row, roleOf(before), roleOf(after));
   }
 }
@@ -143,13 +154,24 @@ export class DocumentTable<T extends Secret | Config>
   implements DocumentTableView<T>
 {
   readonly #byName = new UniqueIndex<string, T>();
+  readonly #byNameAnyCase = new RowIndex<string, T>(0);
 
   byName(name: string): T | undefined {
     return this.#byName.get(name);
   }
 
+  byNameAnyCase(name: string): T | undefined {
+    const [first] = this.#byNameAnyCase.of(foldCase(name));
+    return first;
+  }
+
   protected override moved(row: Row<T>, before: T | undefined, after: T | undefined): void {
     this.#byName.move(row, before?.spec.Name, after?.spec.Name);
+    this.#byNameAnyCase.move(
+      row,
+      before && foldCase(before.spec.Name),
+      after && foldCase(after.spec.Name),
+    );
   }
 }
 

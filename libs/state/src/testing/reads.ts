@@ -49,7 +49,10 @@ export function readsOf(view: StateView): object {
     homes: services.map((id) => ids(volumeHomes.byService(id))),
     home: services.map((id) => slots.map((slot) => volumeHomes.of(id, slot))),
     service: services.map((name) => view.services.byName(name.toUpperCase())),
-    network: ['w1', 'w2'].map((name) => networks.byName(name)),
+    network: ['w1', 'w2'].map((name) => [
+      networks.byName(name),
+      networks.byNameAnyCase(name.toUpperCase()),
+    ]),
     hosts: ['h1', 'h2', 'host-n1'].map((name) => ids(view.nodes.byHostname(name))),
     usage: nodes.map((id) => ({ ...view.usage(id) })),
     ingress: networks.ingress,
@@ -65,10 +68,12 @@ export function readsOf(view: StateView): object {
     attachments: nodes.map((id) => ids(attachments.byNode(id))),
     secrets: ['x1', 'x2'].map((id) => [
       secrets.byName(id)?.id,
+      secrets.byNameAnyCase(id.toUpperCase())?.id,
       ids(view.services.byDocument('secret', id)),
     ]),
     configs: ['f1', 'f2'].map((id) => [
       configs.byName(id)?.id,
+      configs.byNameAnyCase(id.toUpperCase())?.id,
       ids(view.services.byDocument('config', id)),
     ]),
     ports: ['tcp/8080', 'tcp/8081'].map((port) => view.ingressPorts.get(port)),
