@@ -115,7 +115,7 @@ export function naiveReadsOf(model: NaiveModel, index: number): object {
       (service as Service[]).some((one) => one.id === serviceId && one.revision === number),
     );
     const holder = (model.lists[kind] as Secret[]).find(({ spec }) => spec.Name === id);
-    return [holder?.id, [...new Set(current.map(({ serviceId }) => serviceId))]];
+    return [holder?.id, holder?.id, [...new Set(current.map(({ serviceId }) => serviceId))]];
   };
   return {
     index,
@@ -140,9 +140,10 @@ export function naiveReadsOf(model: NaiveModel, index: number): object {
       slots.map((slot) => homes.find((one) => one.id === `${id}.${slot}`)),
     ),
     service: services.map((name) => service.find(named(name))),
-    network: ['w1', 'w2'].map((name) =>
-      network.find((one) => (one as StateObject & { spec: { Name: string } }).spec.Name === name),
-    ),
+    network: ['w1', 'w2'].map((name) => {
+      const found = (network as Network[]).find(({ spec }) => spec.Name === name);
+      return [found, found];
+    }),
     hosts: ['h1', 'h2', 'host-n1'].map((name) =>
       ids((node as Node[]).filter((one) => one.description?.Hostname === name)),
     ),
