@@ -11,7 +11,9 @@ const swarm = useSwarm();
 const bigMegabytes = 12;
 const lookEveryMs = 20;
 
-const tasksShape = z.array(z.object({ Status: z.object({ Message: z.string() }) }));
+const tasksShape = z.array(
+  z.object({ Status: z.object({ Message: z.string(), Err: z.string().default('') }) }),
+);
 
 afterAll(async () => {
   const { fleet } = swarm();
@@ -42,7 +44,8 @@ async function messages(machine: Machine, ended: Promise<unknown>): Promise<Read
   });
   while (!isOver) {
     const { body } = await machine.http({ method: 'GET', path: '/tasks' });
-    for (const { Status } of tasksShape.parse(JSON.parse(body))) seen.add(Status.Message);
+    for (const { Status } of tasksShape.parse(JSON.parse(body)))
+      seen.add(Status.Message).add(`error: ${Status.Err}`);
     await new Promise((resolve) => setTimeout(resolve, lookEveryMs));
   }
   await over;
@@ -74,6 +77,8 @@ test('an image that was built on one host runs on every host, and the tasks say 
   expect(created).toMatchObject({ code: 0, stderr: '' });
   const said = [...(await messages(m1, runs(m1, 'web', 4)))].join('\n');
   expect(said).toMatch(/^preparing: fetching image built:1 from node \w+: \d+(\.\d)? of 1\d MB$/m);
+  // What the progress bar of the docker command shows.
+  expect(said).toMatch(/^error: fetching image built:1 from node \w+: \d+(\.\d)? of 1\d MB$/m);
   expect(await imagesOf('web')).toEqual(Array(4).fill(first));
   const shown = await w1.engine(
     'ps',

@@ -88,6 +88,18 @@ test.each([
   });
 });
 
+test('what a task waited for in its preparation goes with it; what ended a task that ran stays', () => {
+  const waits = { ...status('preparing'), err: 'fetching image web:1' };
+  expect(settle(waits, 'prepare', { kind: 'done' }, at(5))).toMatchObject({
+    state: 'ready',
+    err: '',
+  });
+  for (const end of [{ kind: 'done' }, { kind: 'exited', container }] as const)
+    expect(settle(waits, 'stop', end, at(5))).toMatchObject({ state: 'shutdown', err: '' });
+  const unhealthy = { ...status('running'), err: 'unhealthy' };
+  expect(settle(unhealthy, 'stop', { kind: 'done' }, at(5))).toMatchObject({ err: 'unhealthy' });
+});
+
 test('whatever happens, the state only grows, time does not go back, and a task that ended rests', () => {
   const ends: fc.Arbitrary<ActEnd> = fc.oneof(
     fc.constant({ kind: 'done' as const }),

@@ -118,6 +118,8 @@ export function settle(before: TaskStatus, act: Act, end: ActEnd, now: Instant):
         ...before,
         state,
         message: messages[state],
+        // What a task waited for in its preparation is no error of it.
+        err: before.state === 'preparing' ? '' : before.err,
         at,
         ...present({ container, ports: end.ports }),
         ...(state === 'running' ? { startedAt: at } : {}),
@@ -149,7 +151,8 @@ function exited(
 ): TaskStatus {
   const { container, reason } = end;
   if (act === 'stop') {
-    return { ...before, state: 'shutdown', message: messages.shutdown, at, container };
+    const err = before.state === 'preparing' ? '' : before.err;
+    return { ...before, state: 'shutdown', message: messages.shutdown, err, at, container };
   }
   if (container.exitCode === 0 && reason === undefined) {
     return { ...before, state: 'complete', message: messages.complete, at, container };

@@ -135,6 +135,7 @@ test('a task waits in PREPARING, with a message, while its network is not there'
     expect(reported.at(-1)).toMatchObject({
       state: 'preparing',
       message: 'preparing: network demo is not built',
+      err: 'network demo is not built',
     }),
   );
   await clock.advance(5 * retryMs);
@@ -144,6 +145,8 @@ test('a task waits in PREPARING, with a message, while its network is not there'
     await clock.advance(retryMs);
     expect(steps).toContain('running');
   });
+  expect(reported.map(({ state, err }) => [state, err])).toContainEqual(['ready', '']);
+  expect(reported.at(-1)).toMatchObject({ err: '' });
 });
 
 test('a network that can never be there rejects the task', async () => {

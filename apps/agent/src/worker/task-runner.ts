@@ -347,7 +347,8 @@ export class TaskRunner {
     if (this.#status.state !== 'preparing' || this.#closed) return;
     const message = beginningOf(`preparing: ${text}`);
     if (message === this.#status.message) return;
-    this.#set({ ...this.#status, message, at: this.#options.clock.now() });
+    // Clients show `err` alone beside a task that is not there yet.
+    this.#set({ ...this.#status, message, err: text, at: this.#options.clock.now() });
   }
 
   #set({ message, err, ...rest }: TaskStatus): void {
