@@ -18,6 +18,7 @@ import { schedulerRecords } from './explain/source.ts';
 import { listenTcp, listenUnix } from './http/listen.ts';
 import { apiMetrics } from './http/metrics.ts';
 import { createApiServer } from './http/server.ts';
+import type { TlsProtection } from './http/tls/door.ts';
 import { LogHub } from './logs/log-hub.ts';
 import { DispatcherLogs } from './logs/log-source.ts';
 import { logMetrics } from './logs/metrics.ts';
@@ -41,6 +42,8 @@ export interface ApiOptions {
   readonly readLeaseMs: number;
   readonly socket: string;
   readonly tcp: HostPort | undefined;
+  /** Of the TCP port. */
+  readonly protection: TlsProtection | undefined;
   readonly listen: HostPort;
   readonly dispatcherListen: HostPort;
   readonly engine: EngineAddress;
@@ -97,7 +100,8 @@ export async function startApi(options: ApiOptions): Promise<Running> {
   const server = await createApiServer(context, apiMetrics(options.metrics));
   await listenUnix(server.server, options.socket);
   logger.info({ socket: options.socket, engine: options.engineText }, 'api_listening');
-  const tcp = options.tcp === undefined ? undefined : await listenTcp(server, options.tcp);
+  const { tcp: at, protection } = options;
+  const tcp = at && (await listenTcp(server.server, { at, protection, clock, logger }));
   await started;
   return {
     async stop() {

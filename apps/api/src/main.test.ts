@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort } from '@shoal/runtime/testing';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type Credentials, TestAuthority, writeTlsFiles } from './http/tls/testing/authority.ts';
 
 const main = new URL('./main.ts', import.meta.url).pathname;
 const hasCli = spawnSync('docker', ['--version']).status === 0;
@@ -133,6 +134,26 @@ test('a manager tells Prometheus how the cluster stands', async () => {
   expect(await gauges()).toEqual([]);
 }, 60_000);
 
+test.each([
+  [
+    { tlsverify: 'true' },
+    '--tlsverify is for the TCP port, and there is none: give --tcp as well, as in --tcp=0.0.0.0:2376, or leave --tlsverify out',
+  ],
+  [
+    { tcp: '127.0.0.1:0', tls: 'true', tlscert: '/nowhere/cert.pem', tlskey: '/nowhere/key.pem' },
+    '--tlscert=/nowhere/cert.pem cannot be read: there is no such file; give the path of a PEM file, seen from this process',
+  ],
+])('with %j it does not start, and says why', (flags, message) => {
+  const where = { 'data-dir': directory, 'run-dir': directory, socket, 'metrics-listen': 'off' };
+  const texts = Object.entries({ ...where, ...flags }).map(([key, value]) => `--${key}=${value}`);
+  const words = ['--conditions=@shoal/source', main, ...texts];
+  const { status, stderr } = spawnSync(process.execPath, words, { encoding: 'utf8' });
+  const [last = ''] = stderr.trim().split('\n').slice(-1);
+  expect(JSON.parse(last)).toMatchObject({ event: 'start_failed', error: { message } });
+  expect(status).toBe(1);
+  expect(existsSync(socket)).toBe(false);
+});
+
 test('it stops in order while clients of its TCP port are connected', async () => {
   const port = await freePort();
   await start({ tcp: `127.0.0.1:${port}` });
@@ -229,5 +250,36 @@ describe.skipIf(!hasCli)('the docker command', () => {
       'Removing the last manager erases all current state of the swarm. Use `--force` to ignore this message.',
     );
     expect(docker('swarm', 'leave', '--force').stdout).toBe('Node left the swarm.\n');
+  }, 60_000);
+
+  /** What the command prints, with a certificate of its own or without, over TLS or not. */
+  function overTcp(port: number, flags: readonly string[]): string {
+    const words = ['-H', `tcp://localhost:${port}`, ...flags, 'node', 'ls', '-q'];
+    // Where a user's own certificates would be looked for.
+    const env = { ...process.env, DOCKER_HOST: undefined, DOCKER_CERT_PATH: directory };
+    const { stdout, stderr } = spawnSync('docker', words, { encoding: 'utf8', env });
+    return stdout + stderr;
+  }
+
+  test('comes over TLS, with a certificate', async () => {
+    const authority = await TestAuthority.create();
+    const files = writeTlsFiles(directory, await authority.issue(), authority);
+    const port = await freePort();
+    await start({ tcp: `127.0.0.1:${port}`, tlsverify: 'true', ...files });
+    const known = await ask('POST', '/swarm/init', init);
+    const flagsOf = ({ cert, key }: Credentials, name: string): readonly string[] => {
+      const paths = { tlscert: `${name}-cert.pem`, tlskey: `${name}-key.pem` };
+      writeFileSync(join(directory, paths.tlscert), cert);
+      writeFileSync(join(directory, paths.tlskey), key);
+      const given = Object.entries(paths).map(([flag, file]) => `--${flag}=${directory}/${file}`);
+      return ['--tlsverify', `--tlscacert=${files.tlscacert}`, ...given];
+    };
+    const member = flagsOf(await authority.issue(), 'client');
+    expect(overTcp(port, member)).toBe(`${known.json}\n`);
+    const stranger = flagsOf(await (await TestAuthority.create()).issue(), 'stranger');
+    expect(overTcp(port, stranger)).toMatch(/^error during connect: /);
+    const nobody = ['--tlsverify', `--tlscacert=${files.tlscacert}`];
+    expect(overTcp(port, nobody)).toContain('remote error: tls: certificate required');
+    expect(overTcp(port, [])).toContain('Client sent an HTTP request to an HTTPS server.');
   }, 60_000);
 });

@@ -3,6 +3,9 @@ import { invariant, parseHostPort, version } from '@shoal/runtime';
 import { hostPort, runProcess } from '@shoal/runtime/process';
 import { z } from 'zod';
 import { startApi } from './api.ts';
+import { readCertificates } from './http/tls/certificates.ts';
+import type { TlsProtection } from './http/tls/door.ts';
+import { chooseTls, type TlsFlags } from './http/tls/flags.ts';
 
 const schema = z.object({
   socket: z
@@ -10,7 +13,24 @@ const schema = z.object({
     .regex(/^\//, 'must be an absolute path')
     .default('/run/shoal/docker.sock')
     .describe('where the Docker API is served'),
-  tcp: hostPort.optional().describe('also serve the Docker API here, without any protection'),
+  tcp: hostPort
+    .optional()
+    .describe('also serve the Docker API here; open to whoever reaches it without --tlsverify'),
+  tls: z
+    .boolean()
+    .optional()
+    .describe('TLS on the TCP port: clients know the server, and need no certificate themselves'),
+  tlsverify: z
+    .boolean()
+    .optional()
+    .describe('TLS on the TCP port, for clients with a certificate of --tlscacert only'),
+  tlscacert: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('PEM file: the authority that issues the certificates of clients'),
+  tlscert: z.string().min(1).optional().describe("PEM file: the server's certificate"),
+  tlskey: z.string().min(1).optional().describe('PEM file: the key of that certificate'),
   listen: hostPort.default('0.0.0.0:2377').describe('cluster port'),
   dispatcherListen: hostPort.default('0.0.0.0:2378').describe("agents' sessions"),
   readLease: z.coerce
@@ -36,8 +56,9 @@ await runProcess({
   name: 'api',
   version,
   schema,
-  start(context) {
+  async start(context) {
     const { config } = context;
+    const protection = await protectionOf(config);
     const engine = parseEngineAddress(config.engine);
     const listen = parseHostPort(config.listen);
     const dispatcherListen = parseHostPort(config.dispatcherListen);
@@ -50,6 +71,7 @@ await runProcess({
       readLeaseMs: config.readLease,
       socket: config.socket,
       tcp: config.tcp === undefined ? undefined : parseHostPort(config.tcp),
+      protection,
       listen,
       dispatcherListen,
       engine,
@@ -57,3 +79,14 @@ await runProcess({
     });
   },
 });
+
+/** Undefined where none is asked for. @throws one sentence for people, when it is and cannot be given. */
+async function protectionOf(flags: TlsFlags): Promise<TlsProtection | undefined> {
+  const choice = chooseTls(flags);
+  if (choice.kind === 'refused') throw new Error(choice.message);
+  if (choice.kind === 'plain') return undefined;
+  const { files } = choice;
+  const found = await readCertificates(files);
+  if (found.kind === 'refused') throw new Error(found.message);
+  return { files, certificates: found.certificates };
+}
