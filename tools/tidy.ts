@@ -1,5 +1,5 @@
 /**
- * Style as a check: layers, first pages, names, exports, ambient time and chance, dependencies, generated code, lock file.
+ * Style as a check: layers, first pages, names, exports, ambient time and chance, dependencies, generated code, protocols, lock file.
  * Ends with 1 when something is wrong; warnings alone do not.
  */
 import { execFileSync } from 'node:child_process';
@@ -7,6 +7,7 @@ import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join, normalize } from 'node:path';
 import { type LockPackages, missingEntries } from './complete-lock.ts';
+import { checkBreaking } from './tidy/breaking.ts';
 import { checkExports } from './tidy/exports.ts';
 import { checkLayers, checkManifests, type Manifest } from './tidy/layers.ts';
 import { checkReadmes } from './tidy/readmes.ts';
@@ -101,6 +102,7 @@ const findings = [
   ...checkExports(written),
   ...checkReadmes(readmes(packages)),
   ...checkGenerated(),
+  ...checkBreaking(root, 'libs/proto'),
   ...checkLock(),
 ];
 for (const { path, message, warning } of findings) {
