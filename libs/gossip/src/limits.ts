@@ -28,6 +28,8 @@ export const suspicionFactorMax = 6;
 export const confirmationsMax = 3;
 /** Upper end of the local health score (Lifeguard, 4.1): how much slower a host that lags itself judges. */
 export const awarenessMax = 8;
+/** Largest incarnation: 32 bits have no larger one. No host gets there, but another may say that it did. */
+export const incarnationMax = 2 ** 32 - 1;
 /** A member that is gone is remembered this long, milliseconds. */
 export const goneKeptMs = 24 * 60 * 60_000;
 /** A member held for dead is still sent news for so long, milliseconds: it may live and object. */

@@ -14,6 +14,7 @@ import {
   confirmationsMax,
   gossipFanOut,
   gossipToGoneMs,
+  incarnationMax,
   packetBytesMax,
   reconnectEveryMs,
   reconnectFanOut,
@@ -173,7 +174,7 @@ export class Membership {
   }
 
   #tellOfSelf(): void {
-    this.#incarnation += 1;
+    this.#incarnation = Math.min(this.#incarnation + 1, incarnationMax);
     this.#digest = undefined;
     this.#tell({ ...this.self, from: this.#options.id });
   }
@@ -282,7 +283,7 @@ export class Membership {
       if (standing !== 'alive') this.#tell({ ...self, from: this.#options.id });
       return;
     }
-    this.#incarnation = incarnation + 1;
+    this.#incarnation = Math.min(incarnation + 1, incarnationMax);
     this.#digest = undefined;
     // Suspected without cause: this host is the slow one.
     if (standing === 'suspect') this.#awareness.note(1);

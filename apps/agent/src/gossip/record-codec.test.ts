@@ -129,3 +129,22 @@ test('what the managers cannot know makes no difference, anything else does', ()
   expect(saysTheSame(encodeRecord({ ...task, serving: false }), told)).toBe(false);
   expect(saysTheSame(encodeRecord(balancer), told)).toBe(false);
 });
+
+const injected = '10.0.9.9/32 dev br0\nnetns exec shoal-4097 reboot\n#';
+test.each([
+  ['an address that is more than one', { addresses: [injected] }],
+  ['an address with a prefix length', { addresses: ['10.0.1.5/24'] }],
+  ['an address with a zone', { addresses: ['fe80::1%eth0'] }],
+  ['no address at all', { addresses: [] }],
+  ['a tunnel to more than an address', { vtep: injected }],
+  [
+    'a virtual address that is more than one',
+    { service: { ...task.service, virtualIps: [injected] } },
+  ],
+])('%s is no record', (_what, bent) => {
+  expect(decodeRecord(Buffer.from(JSON.stringify({ ...task, ...bent })))).toBeUndefined();
+});
+
+test('a host that knows no address of its own yet says so', () => {
+  expect(decodeRecord(encodeRecord({ ...task, vtep: '' }))).toEqual({ ...task, vtep: '' });
+});

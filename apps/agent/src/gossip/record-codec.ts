@@ -1,11 +1,14 @@
 import { isDeepStrictEqual } from 'node:util';
 import { valueBytesMax } from '@shoal/gossip';
-import type { EndpointRecord } from '@shoal/state';
+import { canonical, type EndpointRecord } from '@shoal/state';
 import { z } from 'zod';
 import { packedCharactersMax, packPorts, portsMax, unpackPorts } from './port-runs.ts';
 
 const text = z.string().max(512);
 const texts = z.array(text).max(256);
+/** They become parts of commands and rules of the kernel: nothing but an address, without prefix length or zone. */
+const address = z.string().refine((said) => !said.includes('/') && canonical(said) !== undefined);
+const addressesMax = 256;
 const port = z.number().int().min(0).max(65_535);
 /** One by one, or packed where that would be too long. */
 const ports = z.union([
@@ -34,7 +37,7 @@ const service = z.looseObject({
   name: text,
   aliases: texts,
   mode: z.enum(['vip', 'dnsrr']),
-  virtualIps: texts,
+  virtualIps: z.array(address).max(addressesMax),
   ports,
   sourceAddress: z.enum(['keep', 'masquerade', 'proxy-protocol']).optional(),
   balance: z.enum(['rr', 'lc', 'sh']).optional(),
@@ -46,8 +49,9 @@ const schema: z.ZodType<EndpointRecord> = z.looseObject({
   endpointId: text,
   kind: z.enum(['task', 'container', 'balancer']),
   nodeId: text,
-  vtep: text,
-  addresses: texts,
+  /** Empty where the host has not said it yet. */
+  vtep: z.union([z.literal(''), address]),
+  addresses: z.array(address).min(1).max(addressesMax),
   name: text,
   containerAliases: texts,
   slot: z.number().int().min(0),

@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { incarnationMax } from '../limits.ts';
 import type { Member, Rumour, Standing } from '../member.ts';
 import { type TableNews, type TableRecord, timeMax } from '../tables/record.ts';
 import type { Answer, Frame, Packet, Probe, Question } from '../transport.ts';
@@ -13,7 +14,7 @@ const sequence = fc.integer({ min: 0, max: 2 ** 32 - 1 });
 const member: fc.Arbitrary<Member> = fc.record({
   id,
   addr,
-  incarnation: sequence,
+  incarnation: fc.integer({ min: 0, max: incarnationMax }),
   standing: fc.constantFrom<Standing>('alive', 'suspect', 'dead', 'left'),
 });
 
