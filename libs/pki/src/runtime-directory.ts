@@ -1,8 +1,14 @@
 import { createHash } from 'node:crypto';
-import { readFile, rm } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { replaceFile } from '@shoal/runtime/durable-file';
-import { isInMemory, isOwnFolder, ownFolder, sharedMemory } from '@shoal/runtime/in-memory';
+import {
+  isInMemory,
+  isOwnFolder,
+  ownFolder,
+  removeOwnFolder,
+  sharedMemory,
+} from '@shoal/runtime/in-memory';
 import { z } from 'zod';
 
 const nameDigits = 16;
@@ -51,11 +57,10 @@ export async function writeUnlockKeys(dataDir: string, keys: readonly string[]):
   await ownFolder(directory);
   const text = JSON.stringify(keys.slice(0, unlockKeysMax));
   await replaceFile(unlockFilePath(dataDir), text, 0o600);
-  for (const other of others) await rm(other, { recursive: true, force: true });
+  for (const other of others) await removeOwnFolder(other);
 }
 
 /** Locks the host again, if its keys are wrapped. For its stop. */
 export async function forgetUnlockKeys(dataDir: string): Promise<void> {
-  for (const directory of runtimeDirectories(dataDir))
-    await rm(directory, { recursive: true, force: true });
+  for (const directory of runtimeDirectories(dataDir)) await removeOwnFolder(directory);
 }

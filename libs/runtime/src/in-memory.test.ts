@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { isInMemory, ownFolder, sharedMemory } from './in-memory.ts';
+import { isInMemory, ownFolder, removeOwnFolder, sharedMemory } from './in-memory.ts';
 
 test('shared memory is, and what will be made there', () => {
   expect(isInMemory(sharedMemory)).toBe(true);
@@ -47,6 +47,26 @@ describe('a folder of the own', () => {
     writeFileSync(join(path, 'kept'), '');
     await ownFolder(path);
     expect([mode(), readdirSync(path)]).toEqual([0o700, ['kept']]);
+  });
+
+  test('goes with what is in it; what a link stands for does not', async () => {
+    mkdirSync(path);
+    writeFileSync(join(path, 'kept'), '');
+    const link = join(scratch, 'link');
+    symlinkSync(path, link);
+    await removeOwnFolder(link);
+    expect(readdirSync(path)).toEqual(['kept']);
+    await removeOwnFolder(path);
+    expect(readdirSync(scratch)).toEqual(['link']);
+  });
+
+  test('of somebody else is never entered', async ({ skip }) => {
+    skip(process.getuid?.() !== 0, 'only root can give a folder away');
+    mkdirSync(path);
+    writeFileSync(join(path, 'planted'), '');
+    chownSync(path, 65_534, 65_534);
+    await removeOwnFolder(path);
+    expect(readdirSync(path)).toEqual(['planted']);
   });
 
   test('is no link to one', async () => {

@@ -1,6 +1,6 @@
 import { statfsSync } from 'node:fs';
-import { chmod, lstat, mkdir, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { chmod, lstat, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 
 /** Kinds of file systems that are never on a disk, by their numbers in the kernel's `magic.h`: tmpfs and ramfs. */
 const inMemory: readonly number[] = [0x01021994, 0x858458f6];
@@ -22,7 +22,7 @@ const ownerOnly = 0o700;
 
 /**
  * Makes the folder, or takes the one that is there, for this user alone. What somebody else has put in its place
- * goes: in shared memory anybody may.
+ * is moved aside: in shared memory anybody may.
  * @throws the file system's error, or when somebody else is faster again.
  */
 export async function ownFolder(path: string): Promise<void> {
@@ -35,9 +35,15 @@ export async function ownFolder(path: string): Promise<void> {
     }
     if (await isOwnFolder(path)) return chmod(path, ownerOnly);
     if (isLast) break;
-    await rm(path, { recursive: true, force: true });
+    // Never entered: its owner may turn what is in it into links while it is emptied.
+    await rename(path, join(await mkdtemp(`${path}.foreign-`), 'found'));
   }
   throw new Error(`${path} belongs to somebody else`);
+}
+
+/** Removes the folder with all that is in it, if it is this user's; what is somebody else's stays as it is. */
+export async function removeOwnFolder(path: string): Promise<void> {
+  if (await isOwnFolder(path)) await rm(path, { recursive: true, force: true });
 }
 
 /** Whether it is a folder, no link to one, and this user's. */
