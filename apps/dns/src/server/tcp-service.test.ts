@@ -82,6 +82,10 @@ test('who sends what is no query is let go', async () => {
   const otherEnded = once(other.socket, 'close');
   other.socket.write(Buffer.from([0xff, 0xff]));
   await otherEnded;
+  const empty = await client();
+  const emptyEnded = once(empty.socket, 'close');
+  empty.socket.write(Buffer.from([0, 0]));
+  await emptyEnded;
 });
 
 test('who never reads is let go before much has gathered', async () => {

@@ -44,9 +44,11 @@ function converse(socket: Socket, origin: Origin, serve: Serve, clock: Clock): v
     idle = clock.after(idleMs, () => socket.destroy());
   };
   const next = (): Buffer | undefined => {
-    const length = received.length < 2 ? 0 : received.readUInt16BE(0);
-    if (length > queryBytesMax) socket.destroy();
-    if (length === 0 || received.length < length + 2) return undefined;
+    if (received.length < 2) return undefined;
+    const length = received.readUInt16BE(0);
+    // Of no query nothing would ever be taken off what has come.
+    if (length === 0 || length > queryBytesMax) socket.destroy();
+    if (socket.destroyed || received.length < length + 2) return undefined;
     const packet = received.subarray(2, length + 2);
     received = received.subarray(length + 2);
     return packet;
