@@ -12,6 +12,8 @@ import {
 
 /** Most characters a template may give: what fits into an environment by far. */
 const outputMax = 1_000_000;
+/** Most characters that all its functions may give together. */
+const workMax = 16 * outputMax;
 /** Most rounds of all loops of a template. */
 const roundsMax = 10_000;
 
@@ -42,6 +44,7 @@ export function evaluate(nodes: readonly Node[], root: StructValue, lookups: Loo
 class Run {
   output = '';
   #rounds = 0;
+  #work = 0;
   /** Innermost last; a name may be there more than once. */
   readonly #variables: { readonly name: string; value: Value }[];
 
@@ -164,11 +167,15 @@ class Run {
   }
 
   #called(name: string, values: readonly Value[], at: number): Value {
+    const blamed = { at, text: name };
     try {
-      return call(name, values, this.#lookups);
+      const value = call(name, values, this.#lookups);
+      if (typeof value === 'string') this.#work += value.length;
+      if (this.#work > workMax) throw new EvaluationProblem('too much text', blamed);
+      return value;
     } catch (error) {
       if (!(error instanceof CallProblem)) throw error;
-      throw new EvaluationProblem(error.message, { at, text: name });
+      throw new EvaluationProblem(error.message, blamed);
     }
   }
 

@@ -165,3 +165,20 @@ test('no text makes it throw or give more than it may', () => {
     { numRuns: 3_000 },
   );
 });
+
+test('a template that makes more and more text ends, and so does one of blanks alone', () => {
+  const doubled = `{{$a := "0123456789abcdef"}}${'{{$a = print $a $a}}'.repeat(40)}{{len $a}}`;
+  expect(expandTemplate(doubled, subject)).toMatchObject({
+    kind: 'invalid',
+    message: expect.stringMatching(/too much text$/),
+  });
+  const blanks = ' '.repeat(1_000_000);
+  expect(expandTemplate(`${blanks}x${blanks}{{- .Service.Name}}`, subject)).toMatchObject({
+    kind: 'text',
+    text: expect.stringMatching(/x\S+$/),
+  });
+});
+
+test('half of a character is refused, not thrown', () => {
+  expect(expandTemplate('{{urlquery "\uD800"}}', subject)).toMatchObject({ kind: 'invalid' });
+});

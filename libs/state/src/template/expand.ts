@@ -50,6 +50,9 @@ export function expandTemplate(
 function messageOf(error: unknown, text: string): string | undefined {
   if (error instanceof SyntaxProblem)
     return `template: ${templateName}:${lineOf(text, error.at)}: ${error.message}`;
+  // Too deep for the stack, or half of a character where a whole one is needed.
+  if (error instanceof RangeError || error instanceof URIError)
+    return `template: ${templateName}: ${error.message}`;
   if (!(error instanceof EvaluationProblem)) return undefined;
   const before = text.slice(0, error.at);
   const column = Buffer.byteLength(before.slice(before.lastIndexOf('\n') + 1));

@@ -55,7 +55,7 @@ export function tokens(source: string): readonly Token[] {
     const trimsBefore = open >= 0 && /^-[ \t\r\n]/.test(source.slice(open + 2, open + 4));
     let text = source.slice(at, open < 0 ? undefined : open);
     if (eatSpace) text = text.replace(/^[ \t\r\n]+/, '');
-    if (trimsBefore) text = text.replace(/[ \t\r\n]+$/, '');
+    if (trimsBefore) text = withoutSpaceAtEnd(text);
     if (text !== '') found.push({ kind: 'text', text, at });
     if (open < 0) break;
     const action = scanAction(source, open, open + (trimsBefore ? 4 : 2), found);
@@ -64,6 +64,13 @@ export function tokens(source: string): readonly Token[] {
   }
   found.push({ kind: 'end', text: '', at: source.length });
   return found;
+}
+
+/** A regular expression would try anew at each blank of a long run. */
+function withoutSpaceAtEnd(text: string): string {
+  let end = text.length;
+  while (end > 0 && ' \t\r\n'.includes(text.charAt(end - 1))) end -= 1;
+  return text.slice(0, end);
 }
 
 interface Action {
