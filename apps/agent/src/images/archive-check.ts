@@ -114,6 +114,9 @@ export class ArchiveCheck extends Transform {
     this.#entries += 1;
     if (read === undefined || this.#entries > entriesMax)
       throw wrong('it is no archive of an image');
+    // Engines pass over this size, so that what follows would be theirs to read and not seen here.
+    if (this.#size !== undefined && (read.type === 'link' || read.type === 'directory'))
+      throw wrong('it tells a size of what has none');
     const size = this.#size ?? read.size;
     const entry = { ...read, size, name: posix.normalize(read.name) };
     this.#size = undefined;
