@@ -66,7 +66,6 @@ export class HostLink {
     const { source } = options;
     this.#tls = createTlsServer({
       ...contextOf(source),
-      minVersion: 'TLSv1.3',
       requestCert: true,
       rejectUnauthorized: true,
     });
@@ -215,9 +214,10 @@ type Found =
 /** The first segment of a path, after the version of Docker's API where it has one. */
 const rootForm = /^(?:\/v\d+\.\d+)?\/([^/?]*)/;
 
+/** With the version: a context that is set anew keeps nothing of the one before. */
 function contextOf(source: CertificateSource) {
   const { caCertificate: ca, certificate: cert, key } = source.current();
-  return { ca, cert, key };
+  return { ca, cert, key, minVersion: 'TLSv1.3' as const };
 }
 
 /** Names a connection and the TLS socket made of it alike; undefined when it is gone already. */
