@@ -172,11 +172,9 @@ test('a template that makes more and more text ends, and so does one of blanks a
     kind: 'invalid',
     message: expect.stringMatching(/too much text$/),
   });
-  const blanks = ' '.repeat(1_000_000);
-  expect(expandTemplate(`${blanks}x${blanks}{{- .Service.Name}}`, subject)).toMatchObject({
-    kind: 'text',
-    text: expect.stringMatching(/x\S+$/),
-  });
+  const blanks = ' '.repeat(200_000);
+  const spread = expandTemplate(`${blanks}x${blanks}{{- .Service.Name}}`, subject);
+  expect(spread).toEqual({ kind: 'text', text: `${blanks}x${subject.service.name}` });
 });
 
 test('half of a character is refused, not thrown', () => {
