@@ -218,9 +218,21 @@ function wrongPlace(
     return [`${where} is ${task?.status.state}, desired ${task?.desired}`];
   const state = service.updateStatus?.state;
   const isHalted = state === 'paused' || state === 'rollback_paused';
-  if (!isHalted && !isUpdating(service) && !isUpToDate(view, task))
+  const isSettled = !isHalted && !isUpdating(service);
+  if (isSettled && !isUpToDate(view, task) && !staysForWantOfNew(view, service, revision, tasks))
     return [`${where} is out of date`];
   return leavesItsNode(view, task, revision) ? [`${where} is on a node that is drained`] : [];
+}
+
+/** A start-first update that goes on after failures leaves the old task where the new one has ended for good. */
+function staysForWantOfNew(
+  view: StateView,
+  service: Service,
+  revision: Revision,
+  tasks: readonly Task[],
+): boolean {
+  const made = tasks.filter((task) => task.revision === service.revision);
+  return made.some(hasEndedBadly) && mayRest(view, revision, made);
 }
 
 /** A drained node keeps a running task only while what is to take over waits, or has failed for good. */
