@@ -3,4 +3,4 @@ export { Dispatcher, type DispatcherOptions, type Registration } from './core/di
 export type { LogSubscriber, PublishedLogs } from './core/log-relay.ts';
 export { type DispatcherMetrics, noMetrics } from './core/metrics.ts';
 export type { AgentLink, Refusal, Session } from './core/session.ts';
-export { type DispatcherServer, SessionCall, serveDispatcher } from './server/server.ts';
+export { SessionCall, serveDispatcher } from './server/server.ts';

@@ -1,4 +1,4 @@
-import { type CertificateSource, type Identity, seal, serverCredentials, unseal } from '@shoal/pki';
+import { type CertificateSource, type Identity, type NodeServer, seal, unseal } from '@shoal/pki';
 import { formatHostPort, type HostPort, parseHostPort, pause, type Random } from '@shoal/runtime';
 import { LeaseHolder } from '@shoal/stage';
 import type { ManagerSession, ManagerWork } from '@shoal/stage/host';
@@ -7,7 +7,7 @@ import type { Context } from './config.ts';
 import { Dispatcher } from './core/dispatcher.ts';
 import type { DispatcherMetrics } from './core/metrics.ts';
 import type { KeySeal } from './network/keys.ts';
-import { type DispatcherServer, serveDispatcher } from './server/server.ts';
+import { serveDispatcher } from './server/server.ts';
 
 /** Pause between attempts to listen while another process holds the address, milliseconds. */
 const listenRetryMs = 500;
@@ -20,7 +20,7 @@ export class Serving implements ManagerWork {
   readonly #proof: CertificateSource;
   readonly #lease: LeaseHolder;
   readonly #dispatcher: Dispatcher;
-  #server: Promise<DispatcherServer | undefined>;
+  #server: Promise<NodeServer | undefined>;
   #listening = false;
   #stopped = false;
 
@@ -75,13 +75,13 @@ export class Serving implements ManagerWork {
     return (listen === undefined ? undefined : parseHostPort(listen)) ?? { host: '0.0.0.0', port };
   }
 
-  async #listen(): Promise<DispatcherServer | undefined> {
+  async #listen(): Promise<NodeServer | undefined> {
     const { clock, logger } = this.#context;
     for (let attempt = 1; !this.#stopped; attempt += 1) {
       try {
         const server = await serveDispatcher({
           listen: this.#address(),
-          credentials: serverCredentials(this.#proof),
+          source: this.#proof,
           clusterId: this.#identity.clusterId,
           dispatcher: this.#dispatcher,
           ownAddress: this.#identity.advertiseAddr,

@@ -1,11 +1,12 @@
-import { Dispatcher, type DispatcherServer, noMetrics, serveDispatcher } from '@shoal/dispatcher';
+import { Dispatcher, noMetrics, serveDispatcher } from '@shoal/dispatcher';
 import {
   createClusterCa,
   createNodeKey,
   type Identity,
   issueCertificate,
+  type NodeServer,
   newSealKey,
-  serverCredentials,
+  RenewableProof,
 } from '@shoal/pki';
 import { newId, silentLogger, systemClock, systemRandom } from '@shoal/runtime';
 import { FakeLease, FakeLog, type FakeReplica } from '@shoal/stage/testing';
@@ -30,7 +31,7 @@ export class FakeSwarm {
   readonly #replica: FakeReplica;
   readonly #lease: FakeLease;
   #dispatcher: Dispatcher;
-  #server: DispatcherServer;
+  #server: NodeServer;
 
   private constructor(
     log: FakeLog,
@@ -38,7 +39,7 @@ export class FakeSwarm {
     replica: FakeReplica,
     lease: FakeLease,
     dispatcher: Dispatcher,
-    server: DispatcherServer,
+    server: NodeServer,
   ) {
     this.log = log;
     this.identity = identity;
@@ -175,10 +176,10 @@ function newDispatcher(replica: FakeReplica, lease: FakeLease): Dispatcher {
 }
 
 function serve(dispatcher: Dispatcher, identity: Identity, port: number) {
-  const credentials = serverCredentials(identity);
+  const source = new RenewableProof(identity);
   const listen = { ...loopback, port };
   const { clusterId } = identity;
-  return serveDispatcher({ listen, credentials, clusterId, dispatcher, logger: silentLogger });
+  return serveDispatcher({ listen, source, clusterId, dispatcher, logger: silentLogger });
 }
 
 async function newIdentity(): Promise<Identity> {

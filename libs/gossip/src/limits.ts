@@ -86,6 +86,11 @@ export const seedsEveryMs = 2_000;
 /** A missing seed is asked this often while others are there, milliseconds: a split has sides. */
 export const straySeedsEveryMs = 30_000;
 /**
+ * How far ahead of this host's own time another's may be, milliseconds: ten years. Clocks may be wrong; who is
+ * further off has no certificate that is valid. It keeps times that nobody can outdo out of the tables.
+ */
+export const aheadMsMax = 10 * 365 * 86_400_000;
+/**
  * A new key seals so long after this host has heard of it, milliseconds: by then others have too, also who
  * was cut off from the managers for hours. Keys are made twice a day, and three are kept.
  */

@@ -1,3 +1,4 @@
+import type { TLSSocket } from 'node:tls';
 import {
   type ChannelCredentials,
   type ChannelOptions,
@@ -82,6 +83,13 @@ export function peerOf(call: Call): NodeSubject | null {
   const peer = certificate === undefined ? null : (subjectOf(certificate.raw) ?? null);
   peers.set(call, peer);
   return peer;
+}
+
+/** A connection in the form in which gRPC shows a call of it: only a certificate that was verified counts. */
+export function callOf(socket: TLSSocket): Call {
+  const certificate = socket.authorized ? socket.getPeerCertificate() : undefined;
+  const context = certificate?.raw === undefined ? {} : { sslPeerCertificate: certificate };
+  return { getAuthContext: () => context };
 }
 
 export type Authorised =

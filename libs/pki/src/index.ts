@@ -22,6 +22,7 @@ export {
 } from './external-authority.ts';
 export {
   type Authorised,
+  callOf,
   channelCredentials,
   channelOptions,
   closeServer,
@@ -66,6 +67,8 @@ export {
 } from './rotation.ts';
 export { forgetUnlockKeys } from './runtime-directory.ts';
 export { newSealKey, type Sealed, seal, unseal } from './seal.ts';
+export { listenSecurely, type SecureListener } from './secure-listener.ts';
+export { type NodeServer, serveNodes } from './serve-nodes.ts';
 export { isStrongKey } from './signing-key.ts';
 export { subjectOf } from './subject.ts';
 export { clockProblem, nextRenewal, type Validity, validityOf } from './validity.ts';

@@ -48,6 +48,22 @@ describe('places of connections', () => {
     expect(places.proved('10.0.0.1/0', 'n1')).toBe(true);
   });
 
+  test('a node has no more than its share, and gets it back as its connections end', () => {
+    const places = new ConnectionPlaces<string>({ ...limits, provedPerNodeMax: 2 });
+    begin(places, '10.0.0.1', 5);
+    const prove = (at: number, nodeId: string): boolean => places.proved(`10.0.0.1/${at}`, nodeId);
+    expect([prove(0, 'n1'), prove(1, 'n1'), prove(2, 'n1'), prove(3, 'n2')]).toEqual([
+      true,
+      true,
+      false,
+      true,
+    ]);
+    places.ended('10.0.0.1/0');
+    // Once more is nothing.
+    places.ended('10.0.0.1/0');
+    expect([prove(2, 'n1'), prove(4, 'n1')]).toEqual([true, false]);
+  });
+
   test('one that gave way proves nothing any more', () => {
     const places = new ConnectionPlaces<string>(limits);
     begin(places, '10.0.0.1', strangersPerAddressMax + 1);

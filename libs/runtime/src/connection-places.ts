@@ -2,6 +2,8 @@
 export interface ConnectionLimits {
   /** Connections that have proved which node they belong to. */
   readonly provedMax: number;
+  /** Connections of one node; as many as there are at all by default. */
+  readonly provedPerNodeMax?: number;
   /** Connections that have not yet proved their node; then the oldest gives way. */
   readonly strangersMax: number;
   /** Connections without proof from one address; then the oldest of them gives way. */
@@ -18,6 +20,8 @@ export class ConnectionPlaces<Connection> {
   readonly #strangers = new Map<Connection, string>();
   /** The node of each. */
   readonly #proved = new Map<Connection, string>();
+  /** How many of those each node has. */
+  readonly #held = new Map<string, number>();
 
   constructor(limits: ConnectionLimits) {
     this.#limits = limits;
@@ -33,15 +37,23 @@ export class ConnectionPlaces<Connection> {
 
   /** The connection has proved to be of this node. False when it may not stay. */
   proved(connection: Connection, nodeId: string): boolean {
-    const { provedMax } = this.#limits;
-    if (this.#proved.size >= provedMax || !this.#strangers.delete(connection)) return false;
+    const { provedMax, provedPerNodeMax = provedMax } = this.#limits;
+    const held = this.#held.get(nodeId) ?? 0;
+    if (this.#proved.size >= provedMax || held >= provedPerNodeMax) return false;
+    if (!this.#strangers.delete(connection)) return false;
     this.#proved.set(connection, nodeId);
+    this.#held.set(nodeId, held + 1);
     return true;
   }
 
   ended(connection: Connection): void {
     this.#strangers.delete(connection);
+    const nodeId = this.#proved.get(connection);
+    if (nodeId === undefined) return;
     this.#proved.delete(connection);
+    const held = (this.#held.get(nodeId) ?? 0) - 1;
+    if (held > 0) this.#held.set(nodeId, held);
+    else this.#held.delete(nodeId);
   }
 
   /** The connections of these nodes. */

@@ -2,10 +2,12 @@ import { type Instant, silentLogger, systemRandom } from '@shoal/runtime';
 import { FakeClock, FakeLease, FakeLog, settle } from '@shoal/stage/testing';
 import { type Node, revisionId, type Task, type TaskState, type TaskStatus } from '@shoal/state';
 import { beforeEach, expect, test } from 'vitest';
-import { FakeAgent } from '../testing/fake-agent.ts';
+import { description, FakeAgent } from '../testing/fake-agent.ts';
 import { Dispatcher } from './dispatcher.ts';
 import {
   absencePeriods,
+  descriptionEveryMs,
+  descriptionsMax,
   gracePeriods,
   heartbeatMsDefault,
   registrationsMax,
@@ -135,6 +137,76 @@ test('an unknown node, too many registrations and a dispatcher without lease are
   const other = new FakeAgent('n2');
   await other.register(dispatcher);
   expect(other.refusedBy?.kind).toBe('unavailable');
+});
+
+test('what changes of a host is written as often as hosts change, not as often as one says so', async () => {
+  const { dispatcher } = start();
+  const agent = new FakeAgent('n1');
+  await agent.register(dispatcher);
+  const say = (at: number): void =>
+    agent.describe(dispatcher, { ...description, Hostname: `h${at}` });
+  for (let at = 0; at < descriptionsMax; at += 1) say(at);
+  await settle();
+  expect(log.view.nodes.get('n1')?.description?.Hostname).toBe(`h${descriptionsMax - 1}`);
+  await clock.advance(descriptionEveryMs);
+  say(100);
+  await settle();
+  expect(log.view.nodes.get('n1')?.description?.Hostname).toBe('h100');
+  expect(agent.closedBy).toBeUndefined();
+  say(101);
+  await settle();
+  expect(log.view.nodes.get('n1')?.description?.Hostname).toBe('h100');
+  expect(agent.closedBy?.message).toBe('node n1 exceeded rate limit count of descriptions');
+});
+
+test('a node does not have its tunnels end where those of another do that is there', async () => {
+  addNode('n2');
+  addNode('n3');
+  const { dispatcher } = start();
+  const [first, second, third] = [new FakeAgent('n1'), new FakeAgent('n2'), new FakeAgent('n3')];
+  const at = (DataPathAddr: string) => ({ ...description, DataPathAddr });
+  await first.register(dispatcher, '10.0.0.1', at('172.16.0.1'));
+  await third.register(dispatcher, '10.0.0.3');
+  await settle();
+  for (const [claimed, holder] of [
+    ['172.16.0.1', 'n1'],
+    ['10.0.0.3', 'n3'],
+  ] as const) {
+    await second.register(dispatcher, '10.0.0.2', at(claimed));
+    expect(second.refusedBy).toEqual({
+      kind: 'conflict',
+      message: `the data path address ${claimed} is that of node ${holder} (host), which is ready: join with an address of this host as --data-path-addr`,
+    });
+  }
+  await clock.advance(registrationsMax * 1_000);
+  await second.register(dispatcher, '10.0.0.2', at('172.16.0.2'));
+  expect(second.refusedBy).toBeUndefined();
+  await settle();
+  second.describe(dispatcher, at('10.0.0.3'));
+  await settle();
+  expect(second.closedBy?.kind).toBe('conflict');
+  expect(log.view.nodes.get('n2')?.description?.DataPathAddr).toBe('172.16.0.2');
+  // The same once more is its own.
+  await first.register(dispatcher, '10.0.0.1', at('172.16.0.1'));
+  expect(first.refusedBy).toBeUndefined();
+});
+
+test('an address that a node has proved to be its own, or whose node is gone, is free to take', async () => {
+  addNode('n2');
+  const { dispatcher } = start();
+  const [first, second] = [new FakeAgent('n1'), new FakeAgent('n2')];
+  const described = { ...description, DataPathAddr: '10.0.0.2' };
+  await first.register(dispatcher, '10.0.0.1', described);
+  await settle();
+  await second.register(dispatcher, '10.0.0.2', described);
+  expect(second.refusedBy).toBeUndefined();
+  dispatcher.closed(second.session as never);
+  await clock.advance(graceMs);
+  await settle();
+  expect(node('n2')?.state).toBe('down');
+  expect(node('n1')?.state).toBe('down');
+  await second.register(dispatcher, '10.0.0.9', described);
+  expect(second.refusedBy).toBeUndefined();
 });
 
 test('registrations refused while the dispatcher has no lease do not count against the node', async () => {

@@ -13,14 +13,22 @@ import type { AppliedChange, Node, StateView } from '@shoal/state';
 import type { KeySeal } from '../network/keys.ts';
 import { Networks } from '../network/networks.ts';
 import type { OpenRegistryAuth } from './assignments.ts';
+import { takenDataPath } from './data-path.ts';
 import { type ImageQuestion, imageSources, needsImage } from './image-sources.ts';
 import { LeaseLoss } from './lease-loss.ts';
-import { gracePeriods, reportsPerSessionMax } from './limits.ts';
+import {
+  descriptionEveryMs,
+  descriptionsMax,
+  gracePeriods,
+  registrationEveryMs,
+  registrationsMax,
+  reportsPerSessionMax,
+} from './limits.ts';
 import { LogRelay, type LogSubscriber, type PublishedLogs } from './log-relay.ts';
 import type { DispatcherMetrics } from './metrics.ts';
+import { NodeAllowance } from './node-allowance.ts';
 import { NodeWatch } from './node-watch.ts';
 import { presenceWrite, readDescription } from './node-writes.ts';
-import { RegistrationLimit } from './registration-limit.ts';
 import { type AgentLink, type Refusal, Session } from './session.ts';
 import { takeStatuses } from './status-intake.ts';
 import { swarmView } from './swarm-view.ts';
@@ -51,7 +59,8 @@ export type Registration =
 export class Dispatcher {
   readonly #options: DispatcherOptions;
   readonly #sessions = new Map<string, Session>();
-  readonly #limit = new RegistrationLimit();
+  readonly #registrations = new NodeAllowance(registrationsMax, registrationEveryMs);
+  readonly #descriptions = new NodeAllowance(descriptionsMax, descriptionEveryMs);
   readonly #watch: NodeWatch;
   readonly #writer: Writer;
   readonly #logs: LogRelay;
@@ -150,10 +159,12 @@ export class Dispatcher {
     const swarm = this.knows(nodeId) ? this.#swarmOf(nodeId) : undefined;
     if (swarm === undefined) return this.#refuse('not-found', `node ${nodeId} not found`);
     // Last: what this replica was not able to take is not the node's fault.
-    if (!this.#limit.admit(nodeId, this.#options.clock.monotonic())) {
+    if (!this.#registrations.admit(nodeId, this.#options.clock.monotonic())) {
       const text = `node ${nodeId} exceeded rate limit count of registrations`;
       return this.#refuse('exhausted', text);
     }
+    const taken = takenDataPath(view, { nodeId, addr, description });
+    if (taken !== undefined) return this.#refuse(taken.kind, taken.message);
     const session = this.#open(nodeId, addr, description, link);
     const heartbeatMs = this.#watch.heard(session.nodeId);
     session.sendRegistered(heartbeatMs, swarm);
@@ -188,16 +199,9 @@ export class Dispatcher {
       case 'statuses':
         this.#reports(session, message.body.value);
         return;
-      case 'description': {
-        const description = readDescription(message.body.value);
-        if (description === undefined) {
-          this.#end(session, { kind: 'invalid', message: 'not a node description' });
-          return;
-        }
-        session.description = description;
-        this.#present(session);
+      case 'description':
+        this.#describe(session, message.body.value);
         return;
-      }
       case 'networkDigests':
         this.networks.received(session.nodeId, message.body.value);
         return;
@@ -289,6 +293,29 @@ export class Dispatcher {
     metrics.sessions(this.#sessions.size);
     logger.info({ node: nodeId, addr, session: id }, 'session_opened');
     return session;
+  }
+
+  /** Each one may become an entry of the log. */
+  #describe(session: Session, bytes: Uint8Array): void {
+    const { nodeId, addr } = session;
+    const { clock, replica } = this.#options;
+    const description = readDescription(bytes);
+    if (description === undefined) {
+      this.#end(session, { kind: 'invalid', message: 'not a node description' });
+      return;
+    }
+    if (!this.#descriptions.admit(nodeId, clock.monotonic())) {
+      const message = `node ${nodeId} exceeded rate limit count of descriptions`;
+      this.#end(session, { kind: 'exhausted', message });
+      return;
+    }
+    const taken = takenDataPath(replica.view, { nodeId, addr, description });
+    if (taken !== undefined) {
+      this.#end(session, taken);
+      return;
+    }
+    session.description = description;
+    this.#present(session);
   }
 
   #end(session: Session, reason: Refusal): void {
@@ -403,7 +430,8 @@ export class Dispatcher {
     const session = this.#sessions.get(nodeId);
     if (node === undefined) {
       this.#watch.forget(nodeId);
-      this.#limit.forget(nodeId);
+      this.#registrations.forget(nodeId);
+      this.#descriptions.forget(nodeId);
       if (session !== undefined) {
         this.#end(session, { kind: 'not-found', message: `node ${nodeId} was removed` });
       }

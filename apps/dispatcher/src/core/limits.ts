@@ -1,3 +1,5 @@
+import type { ConnectionLimits } from '@shoal/runtime';
+
 /** Used until the cluster spec says otherwise; Docker's default. Milliseconds. */
 export const heartbeatMsDefault = 5_000;
 /** Longest period: with its jitter it is still one of the wire's 32 bits. Milliseconds, 30 days. */
@@ -10,10 +12,24 @@ export const gracePeriods = 3;
 export const absencePeriods = 6;
 /** After the first so many of them the node counts as unknown: an agent finds another dispatcher long before. */
 export const unknownPeriods = 1;
+/**
+ * Connections at once. A node has one for its session and few others; strangers are handshakes, and who has no
+ * certificate of the cluster.
+ */
+export const connectionLimits: ConnectionLimits = {
+  provedMax: 32_768,
+  provedPerNodeMax: 64,
+  strangersMax: 1_024,
+  strangersPerAddressMax: 64,
+};
 /** Registrations that one node may make in a row. */
 export const registrationsMax = 3;
 /** One more is allowed again so often, milliseconds. */
 export const registrationEveryMs = 1_000;
+/** Descriptions that a session may send in a row; an agent looks at its host every 20 s, and at each change. */
+export const descriptionsMax = 20;
+/** One more is allowed again so often, milliseconds. */
+export const descriptionEveryMs = 1_000;
 /** Longest wait of a report or node write behind another proposal, milliseconds. */
 export const writeHoldMsMax = 100;
 /** Transactions in one proposal. */

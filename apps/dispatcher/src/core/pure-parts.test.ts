@@ -5,11 +5,11 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { registrationEveryMs, registrationsMax } from './limits.ts';
 import { Liveness } from './liveness.ts';
-import { RegistrationLimit } from './registration-limit.ts';
+import { NodeAllowance } from './node-allowance.ts';
 import { Acknowledgements, isNews, readStatus } from './status-reports.ts';
 
 test('three registrations are admitted in a row, then one a second; refused ones cost nothing', () => {
-  const limit = new RegistrationLimit();
+  const limit = new NodeAllowance(registrationsMax, registrationEveryMs);
   const admit = (ms: number): boolean => limit.admit('n', ms as Monotonic);
   for (let turn = 0; turn < registrationsMax; turn += 1) expect(admit(0)).toBe(true);
   expect(admit(10)).toBe(false);

@@ -8,7 +8,7 @@ import { Acknowledgements } from './status-reports.ts';
 
 /** Why a session was refused or ended. */
 export interface Refusal {
-  readonly kind: 'invalid' | 'not-found' | 'exhausted' | 'unavailable' | 'replaced';
+  readonly kind: 'invalid' | 'not-found' | 'conflict' | 'exhausted' | 'unavailable' | 'replaced';
   readonly message: string;
 }
 

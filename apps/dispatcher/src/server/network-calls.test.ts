@@ -7,16 +7,16 @@ import {
   createNodeKey,
   issueCertificate,
   type NodeRole,
+  type NodeServer,
   type Proof,
   RenewableProof,
-  serverCredentials,
 } from '@shoal/pki';
 import { type AttachContainerResponse, DispatcherClient } from '@shoal/proto';
 import { silentLogger, systemClock, systemRandom } from '@shoal/runtime';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { Dispatcher } from '../core/dispatcher.ts';
 import { NetworkSwarm } from '../testing/fake-network-swarm.ts';
-import { type DispatcherServer, serveDispatcher } from './server.ts';
+import { serveDispatcher } from './server.ts';
 
 const clusterId = 'cluster0000000000000000000';
 const patience = { timeout: 5_000, interval: 5 };
@@ -24,7 +24,7 @@ const patience = { timeout: 5_000, interval: 5 };
 let swarm: NetworkSwarm;
 let ca: ClusterCa;
 let dispatcher: Dispatcher;
-let server: DispatcherServer;
+let server: NodeServer;
 let clients: DispatcherClient[];
 
 beforeEach(async () => {
@@ -34,7 +34,7 @@ beforeEach(async () => {
   dispatcher = swarm.start();
   server = await serveDispatcher({
     listen: { host: '127.0.0.1', port: 0 },
-    credentials: serverCredentials(new RenewableProof(await proofOf('n1', 'manager'))),
+    source: new RenewableProof(await proofOf('n1', 'manager')),
     clusterId,
     dispatcher,
     logger: silentLogger,

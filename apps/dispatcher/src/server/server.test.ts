@@ -7,9 +7,9 @@ import {
   createNodeKey,
   issueCertificate,
   type NodeRole,
+  type NodeServer,
   type Proof,
   RenewableProof,
-  serverCredentials,
 } from '@shoal/pki';
 import { type AgentMessage, DispatcherClient, type DispatcherMessage } from '@shoal/proto';
 import { silentLogger, systemClock, systemRandom } from '@shoal/runtime';
@@ -19,7 +19,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Dispatcher } from '../core/dispatcher.ts';
 import { noMetrics } from '../core/metrics.ts';
 import { description } from '../testing/fake-agent.ts';
-import { type DispatcherServer, serveDispatcher } from './server.ts';
+import { serveDispatcher } from './server.ts';
 
 const clusterId = 'cluster0000000000000000000';
 const ownAddress = '10.1.2.3';
@@ -28,7 +28,7 @@ let ca: ClusterCa;
 let log: FakeLog;
 let proof: RenewableProof;
 let dispatcher: Dispatcher;
-let server: DispatcherServer;
+let server: NodeServer;
 let clients: DispatcherClient[];
 
 beforeEach(async () => {
@@ -55,7 +55,7 @@ beforeEach(async () => {
   proof = new RenewableProof(await proofOf('m1', 'manager'));
   server = await serveDispatcher({
     listen: { host: '127.0.0.1', port: 0 },
-    credentials: serverCredentials(proof),
+    source: proof,
     clusterId,
     dispatcher,
     ownAddress,

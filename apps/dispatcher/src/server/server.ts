@@ -3,11 +3,10 @@ import {
   type handleClientStreamingCall,
   type handleServerStreamingCall,
   Server,
-  type ServerCredentials,
   type ServerDuplexStream,
   status,
 } from '@grpc/grpc-js';
-import { closeServer, requireRole } from '@shoal/pki';
+import { type CertificateSource, type NodeServer, requireRole, serveNodes } from '@shoal/pki';
 import {
   type AgentMessage,
   type DispatcherMessage,
@@ -16,8 +15,9 @@ import {
   type LogSubscription,
   type PublishLogsResponse,
 } from '@shoal/proto';
-import { formatHostPort, type HostPort, type Logger, statusOf, systemClock } from '@shoal/runtime';
+import { type HostPort, type Logger, statusOf, systemClock } from '@shoal/runtime';
 import type { Dispatcher } from '../core/dispatcher.ts';
+import { connectionLimits } from '../core/limits.ts';
 import type { LogSubscriber, PublishedLogs } from '../core/log-relay.ts';
 import type { AgentLink, Refusal, Session } from '../core/session.ts';
 import { documentsHandler } from './document-calls.ts';
@@ -26,19 +26,12 @@ import { networkHandlers } from './network-calls.ts';
 
 /** Messages of an agent that may wait while its registration is under way. */
 const earlyMessagesMax = 64;
-/** Time for streams to end by themselves when the server closes, milliseconds. */
-const closeMsMax = 500;
 const keepaliveMs = 10_000;
-
-export interface DispatcherServer {
-  /** Where it really listens. */
-  readonly port: number;
-  close(): Promise<void>;
-}
 
 export interface ServeOptions {
   readonly listen: HostPort;
-  readonly credentials: ServerCredentials;
+  /** What proves this manager, and whom it trusts. */
+  readonly source: CertificateSource;
   readonly clusterId: string;
   readonly dispatcher: Dispatcher;
   /** Where other hosts reach this one, without port: what an agent's address is that comes over loopback. */
@@ -50,7 +43,7 @@ export interface ServeOptions {
  * Serves the sessions of agents and the relay of logs.
  * @throws when the address cannot be listened on.
  */
-export async function serveDispatcher(options: ServeOptions): Promise<DispatcherServer> {
+export async function serveDispatcher(options: ServeOptions): Promise<NodeServer> {
   const server = new Server({
     'grpc.keepalive_time_ms': keepaliveMs,
     'grpc.keepalive_timeout_ms': keepaliveMs,
@@ -64,17 +57,20 @@ export async function serveDispatcher(options: ServeOptions): Promise<Dispatcher
     taskDocuments: documentsHandler(options),
     ...imageHandlers(options),
   });
-  const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync(formatHostPort(options.listen), options.credentials, (error, bound) =>
-      error === null ? resolve(bound) : reject(error),
-    );
+  const { listen: address, source, clusterId } = options;
+  return serveNodes(server, {
+    address,
+    source,
+    clusterId,
+    limits: connectionLimits,
+    clock: systemClock,
   });
-  return { port, close: () => closeServer(server, systemClock, closeMsMax) };
 }
 
 const grpcCode: Readonly<Record<Refusal['kind'], number>> = {
   invalid: statusOf.invalid.grpc,
   'not-found': statusOf['not-found'].grpc,
+  conflict: statusOf.conflict.grpc,
   exhausted: statusOf.unavailable.grpc,
   unavailable: statusOf.unavailable.grpc,
   replaced: status.ABORTED,

@@ -29,7 +29,11 @@ export class FakeAgent implements AgentLink {
     this.nodeId = nodeId;
   }
 
-  async register(dispatcher: Dispatcher, addr = '10.0.0.1'): Promise<void> {
+  async register(
+    dispatcher: Dispatcher,
+    addr = '10.0.0.1',
+    described: NodeDescription = description,
+  ): Promise<void> {
     this.#results = 0;
     this.#sequence = 0;
     this.acknowledged = 0;
@@ -37,12 +41,19 @@ export class FakeAgent implements AgentLink {
     this.refusedBy = undefined;
     const message: Register = {
       previousSession: '',
-      description: Buffer.from(JSON.stringify(description)),
+      description: Buffer.from(JSON.stringify(described)),
       agentVersion: '0',
     };
     const outcome = await dispatcher.register(this.nodeId, addr, message, this);
     if (outcome.kind === 'session') this.session = outcome.session;
     else this.refusedBy = outcome.refusal;
+  }
+
+  describe(dispatcher: Dispatcher, described: NodeDescription): void {
+    const session = this.session;
+    if (session === undefined) throw new Error('no session');
+    const value = Buffer.from(JSON.stringify(described));
+    dispatcher.receive(session, { body: { $case: 'description', value } });
   }
 
   heartbeat(dispatcher: Dispatcher): void {

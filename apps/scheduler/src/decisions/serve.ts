@@ -1,5 +1,5 @@
 import { type handleUnaryCall, Server, status } from '@grpc/grpc-js';
-import { closeServer, type Identity, requireRole, serverCredentials } from '@shoal/pki';
+import { type Identity, requireRole, serveNodes } from '@shoal/pki';
 import {
   type DecisionsRequest,
   type DecisionsResponse,
@@ -8,7 +8,13 @@ import {
   type NodeLook,
   type PlacementDecision,
 } from '@shoal/proto';
-import { type Clock, formatHostPort, type Instant, type Logger } from '@shoal/runtime';
+import {
+  type Clock,
+  type ConnectionLimits,
+  formatHostPort,
+  type Instant,
+  type Logger,
+} from '@shoal/runtime';
 import type { ManagerSession } from '@shoal/stage/host';
 import { currentOf, type StateView } from '@shoal/state';
 import type { GroupDecision, NodeRecord } from './decision.ts';
@@ -19,8 +25,13 @@ import type { DecisionStore } from './store.ts';
 const answerMax = 50;
 /** Placed tasks named in one decision of an answer. */
 const placedMax = 200;
-/** Time for calls to end by themselves when the server closes, milliseconds. */
-const closeMsMax = 500;
+/** Connections at once: managers ask, now and then. */
+const connectionLimits: ConnectionLimits = {
+  provedMax: 1_024,
+  provedPerNodeMax: 32,
+  strangersMax: 256,
+  strangersPerAddressMax: 64,
+};
 
 export interface ExplainServer {
   /** Where the managers reach it, `host:port`. */
@@ -41,18 +52,17 @@ export async function serveExplain(options: ExplainOptions): Promise<ExplainServ
   const { session, clock, logger } = options;
   const server = new Server();
   server.addService(ExplainService, { decisions: decisionsHandler(options) });
-  const port = await new Promise<number>((resolve, reject) => {
-    const listen = formatHostPort({ host: anyHost(session.identity), port: 0 });
-    server.bindAsync(listen, serverCredentials(session.proof), (error, bound) =>
-      error === null ? resolve(bound) : reject(error),
-    );
+  const { identity, proof: source } = session;
+  const { port, close } = await serveNodes(server, {
+    address: { host: anyHost(identity), port: 0 },
+    source,
+    clusterId: identity.clusterId,
+    limits: connectionLimits,
+    clock,
   });
-  const address = formatHostPort({ host: session.identity.advertiseAddr, port });
+  const address = formatHostPort({ host: identity.advertiseAddr, port });
   logger.info({ address }, 'explain_listening');
-  return {
-    address,
-    stop: () => closeServer(server, clock, closeMsMax),
-  };
+  return { address, stop: close };
 }
 
 function anyHost({ advertiseAddr }: Identity): string {

@@ -1,9 +1,9 @@
 import type { Monotonic } from '@shoal/runtime';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { absentKeptMs, inheritedKeptMs, tombstoneKeptMs } from '../limits.ts';
+import { absentKeptMs, aheadMsMax, inheritedKeptMs, tombstoneKeptMs } from '../limits.ts';
 import { EndpointTables } from './endpoint-tables.ts';
-import { hostsTable, type TableNews } from './record.ts';
+import { hostsTable, type TableNews, timeMax } from './record.ts';
 
 const at = (ms: number): Monotonic => ms as Monotonic;
 const value = (text: string): Uint8Array => Buffer.from(text);
@@ -55,6 +55,37 @@ function pair(firstTime = 0): readonly [EndpointTables, EndpointTables] {
   tell(b, a);
   return [a, b];
 }
+
+describe('a time that nobody could outdo', () => {
+  test.each([
+    ['of the host itself', 'h0'],
+    ['of another host', 'h1'],
+    ['of nobody', 'h9'],
+  ])('is not taken over, in a record %s', (_whose, owner) => {
+    const [a, b] = pair();
+    a.put('n', 'web', value('1'), at(0));
+    const forged = { owner, id: 'web', value: value('forged'), ageMs: 0 };
+    for (const network of ['n', hostsTable, 'elsewhere'])
+      for (const time of [timeMax, aheadMsMax + 1])
+        a.receive({ network, records: [{ ...forged, time }] }, at(0));
+    a.put('n', 'web', value('2'), at(0));
+    for (const { records } of news(a))
+      for (const { time } of records) expect(time).toBeLessThan(100);
+    a.put('n', 'web', value('3'), at(0));
+    tell(a, b);
+    expect(shown(b)).toEqual({ web: '3' });
+  });
+
+  test('is further off than a clock that is wrong by years', () => {
+    const [a] = pair();
+    const ahead = host('h1', aheadMsMax - 100);
+    ahead.appeared('h0');
+    ahead.join('n', at(0));
+    ahead.put('n', 'web', value('1'), at(0));
+    tell(ahead, a);
+    expect(shown(a)).toEqual({ web: '1' });
+  });
+});
 
 describe('what a host publishes', () => {
   test('is shown elsewhere, changes and goes', () => {

@@ -3,6 +3,7 @@ import { Broadcasts } from '../broadcasts.ts';
 import { digestText } from '../digest.ts';
 import {
   absentKeptMs,
+  aheadMsMax,
   inheritedKeptMs,
   recordsMax,
   tableBroadcastsMax,
@@ -66,7 +67,10 @@ export class EndpointTables {
   readonly #hosts: Kept;
   readonly #attachments = new Attachments();
   readonly #absentSince = new Map<string, Monotonic>();
+  readonly #firstTime: number;
   #clock: number;
+  /** When this host first heard of another; undefined until then. */
+  #heardAt: Monotonic | undefined;
   /** When this host first said what it has; undefined until then. */
   #beganAt: Monotonic | undefined;
   /** What is heard of this host from before its restart is not its own any more. */
@@ -74,6 +78,7 @@ export class EndpointTables {
 
   constructor({ self, firstTime, same }: EndpointTablesOptions) {
     this.#self = self;
+    this.#firstTime = firstTime;
     this.#clock = firstTime;
     this.#same = same ?? ((value, truth) => Buffer.compare(value, truth) === 0);
     this.#present = new Set([self]);
@@ -124,8 +129,9 @@ export class EndpointTables {
   }
 
   /** What another host said. Nothing comes of records of networks that this host is not in. */
-  receive({ network, records }: TableNews, now: Monotonic): Heard {
+  receive({ network, records: said }: TableNews, now: Monotonic): Heard {
     const kept = this.#tables.get(network);
+    const records = said.filter(({ time }) => time <= this.#latest(now));
     const learned: TableRecord[] = [];
     const corrections = new Map<string, TableRecord[]>();
     for (const { time } of records) this.#clock = Math.max(this.#clock, time);
@@ -287,6 +293,12 @@ export class EndpointTables {
       }
     for (const [owner, since] of this.#absentSince)
       if (isReaped(since, absentKeptMs)) this.#absentSince.delete(owner);
+  }
+
+  /** A record of a later time is none: nobody could write a newer one. */
+  #latest(now: Monotonic): number {
+    this.#heardAt ??= now;
+    return this.#firstTime + (now - this.#heardAt) + aheadMsMax;
   }
 
   #open(network: string): Kept {

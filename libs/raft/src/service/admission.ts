@@ -1,4 +1,3 @@
-import type { TLSSocket } from 'node:tls';
 import {
   ServerInterceptingCall,
   type ServerInterceptingCallInterface,
@@ -15,13 +14,6 @@ export type Admission =
 
 /** Any kind of call; what admission looks at is the connection's certificate. */
 export type AnyCall = Pick<ServerUnaryCall<unknown, unknown>, 'getAuthContext'>;
-
-/** A connection in the form in which gRPC shows a call of it: only a certificate that was verified counts. */
-export function callOf(socket: TLSSocket): AnyCall {
-  const certificate = socket.authorized ? socket.getPeerCertificate() : undefined;
-  const context = certificate?.raw === undefined ? {} : { sslPeerCertificate: certificate };
-  return { getAuthContext: () => context };
-}
 
 /** Admits managers of the cluster that were not removed from it, by their certificate. */
 export function admitManagers(

@@ -1,4 +1,5 @@
 import type { TLSSocket } from 'node:tls';
+import { callOf } from '@shoal/pki';
 import {
   type DeliverOpening,
   type FollowOpening,
@@ -17,7 +18,7 @@ import {
   type ServedFollow,
   type ServedProposals,
 } from '../wire/protocol.ts';
-import { type Admission, type AnyCall, callOf } from './admission.ts';
+import type { Admission, AnyCall } from './admission.ts';
 import { feeding } from './entry-messages.ts';
 
 /** A connection that has not said by then what it is for is closed, milliseconds. */

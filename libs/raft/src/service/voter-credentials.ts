@@ -2,13 +2,6 @@ import type { ChannelCredentials } from '@grpc/grpc-js';
 import { type CertificateSource, channelCredentials, type Proof, RenewableProof } from '@shoal/pki';
 import type { VoterTls } from './worker-protocol.ts';
 
-/** What a TLS server shows and trusts, PEM. */
-export interface ServerContext {
-  readonly ca: string;
-  readonly cert: string;
-  readonly key: string;
-}
-
 /**
  * The voter's proof and the roots it trusts, for both sides of its connections. A renewal counts for
  * every handshake after it; connections that stand are not touched.
@@ -24,11 +17,6 @@ export class VoterCredentials {
 
   get source(): CertificateSource {
     return this.#proof;
-  }
-
-  get server(): ServerContext {
-    const { caCertificate: ca, certificate: cert, key } = this.#proof.current();
-    return { ca, cert, key };
   }
 
   renew(tls: VoterTls): void {

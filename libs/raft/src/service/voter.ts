@@ -2,13 +2,13 @@
 import { setImmediate } from 'node:timers';
 import { parentPort, workerData } from 'node:worker_threads';
 import { Server } from '@grpc/grpc-js';
-import { closeServer } from '@shoal/pki';
+import { closeServer, type SecureListener } from '@shoal/pki';
 import { errorMessage, invariant, systemClock } from '@shoal/runtime';
 import { createLogger } from '@shoal/runtime/process';
 import { admissionInterceptor } from './admission.ts';
 import { AuthorityBridge, isAuthorityPath } from './authority-bridge.ts';
 import { AuthorityPort } from './authority-port.ts';
-import { type Listener, listen } from './listener.ts';
+import { listen } from './listener.ts';
 import { openVoter, type RunningVoter } from './running-voter.ts';
 import type { FromVoter, ToVoter, VoterOptions } from './worker-protocol.ts';
 
@@ -23,7 +23,7 @@ const streamsMax = 512;
 
 invariant(parentPort !== null, 'the voter runs on a worker thread');
 const port = parentPort;
-let listener: Listener | undefined;
+let listener: SecureListener | undefined;
 
 function tell(message: FromVoter): void {
   port.postMessage(message);
