@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
+import { addBackupCommands } from './command/backup.ts';
 import { addDoctorCommand } from './command/doctor.ts';
 import { down } from './command/down.ts';
 import { addExplainCommand } from './command/explain.ts';
@@ -180,6 +181,7 @@ shoal
     process.exitCode = await images(root, engine);
   });
 
+addBackupCommands(shoal, version(), terminal);
 addDoctorCommand(shoal, terminal);
 addExplainCommand(shoal, terminal);
 addNetCommands(shoal, terminal);

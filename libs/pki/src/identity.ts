@@ -1,5 +1,5 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { access, mkdir, readFile, rm } from 'node:fs/promises';
+import { access, copyFile, mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorMessage, invariant } from '@shoal/runtime';
 import { replaceFile, syncDirectory } from '@shoal/runtime/durable-file';
@@ -229,6 +229,25 @@ export async function removeIdentity(dataDir: string): Promise<void> {
         await rm(join(directory, name), { force: true });
     });
   await forgetUnlockKeys(dataDir);
+}
+
+/**
+ * Copies the identity, and whatever else lies in files beside it, as it is at one moment; gives what was copied. Keys
+ * that are locked stay so.
+ * @throws the file system's error
+ */
+export async function copyIdentity(dataDir: string, to: string): Promise<IdentityState> {
+  const state = await loadIdentity(dataDir);
+  if (state.kind === 'none' || state.kind === 'broken') return state;
+  const [from, target] = [identityDirectory(dataDir), identityDirectory(to)];
+  return withFileLock(lockFile(dataDir), async () => {
+    await mkdir(target, { recursive: true, mode: 0o700 });
+    // Names with a dot are locks, and files that are being written.
+    for (const entry of await readdir(from, { withFileTypes: true }))
+      if (entry.isFile() && !entry.name.startsWith('.'))
+        await copyFile(join(from, entry.name), join(target, entry.name));
+    return readIdentity(dataDir);
+  });
 }
 
 function lockFile(dataDir: string): string {

@@ -31,6 +31,7 @@ export {
   serverCredentials,
 } from './grpc.ts';
 export {
+  copyIdentity,
   type Identity,
   type IdentityState,
   identityDirectory,

@@ -2,6 +2,7 @@ import type { Quorum, Reachability } from '@shoal/docker-api';
 import { type Identity, RenewableProof } from '@shoal/pki';
 import type { VoterMember } from '@shoal/proto';
 import type { Membership } from '@shoal/raft';
+import { logDirectory } from '@shoal/raft/backup';
 import { VoterClient } from '@shoal/raft/client';
 import {
   type AuthorityAnswer,
@@ -21,7 +22,6 @@ import {
 } from '@shoal/runtime';
 import { RemoteReplica } from '@shoal/stage';
 import type { IssuingManager } from './authority/issue.ts';
-import { logDirectory } from './log-directory.ts';
 import { SpecHistory } from './spec-history.ts';
 import { noQuorum } from './standing.ts';
 

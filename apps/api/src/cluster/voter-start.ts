@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { type Identity, setLock, updateIdentity } from '@shoal/pki';
+import { logDirectory } from '@shoal/raft/backup';
 import { formatHostPort, parseHostPort } from '@shoal/runtime';
 import { reachedLocally } from './addresses.ts';
 import { askVoters, ownMember } from './ask-managers.ts';
@@ -7,7 +8,6 @@ import { readFirstMembership, writeFirstMembership } from './first-membership.ts
 import { newLogKey } from './genesis.ts';
 import type { VoterStart } from './hosted-manager.ts';
 import { certifyAgain } from './keepers/own-certificate.ts';
-import { logDirectory } from './log-directory.ts';
 import type { MembershipOptions } from './options.ts';
 import { newVoterId } from './voter-id.ts';
 
