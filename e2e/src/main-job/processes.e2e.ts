@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { parse } from 'yaml';
 import { run } from '../host/command.ts';
 import { repository } from '../host/engine.ts';
 import { Host } from '../host/host.ts';
@@ -30,6 +31,22 @@ function adminOf(process_: string): string {
   return (said as { admin: string }).admin;
 }
 
+const monitoring = join(repository, 'deploy/prometheus');
+const hasPromtool = existsSync('/usr/bin/promtool');
+if (!hasPromtool) console.warn('promtool is not on this computer: alerts are not played through');
+
+interface Alert {
+  readonly alert: string;
+  readonly expr: string;
+  readonly annotations: { readonly summary: string };
+}
+
+function alerts(): readonly Alert[] {
+  const text = readFileSync(join(monitoring, 'alerts.yml'), 'utf8');
+  const { groups } = parse(text) as { groups: readonly { readonly rules: readonly Alert[] }[] };
+  return groups.flatMap(({ rules }) => rules);
+}
+
 describe('each process', () => {
   test('has a row in status, with role, health and log position', async () => {
     await eventually('all follow the log', async () => {
@@ -54,6 +71,35 @@ describe('each process', () => {
       const answer = await fetch(`http://${admin}/${path}`);
       expect(answer.status).toBe(200);
       expect(await answer.json()).toMatchObject({ process: process_, healthy: true, ready: true });
+    }
+  });
+
+  test('and what the alerts ask for is served by one of them, under the names they use', async () => {
+    const texts = await Promise.all(
+      processes.map(async (name) => (await fetch(`http://${adminOf(name)}/metrics`)).text()),
+    );
+    const served = texts.join('\n');
+    const rules = alerts();
+    expect(rules.length).toBeGreaterThan(10);
+    for (const rule of rules) {
+      const asked = rule.expr.match(/shoal_\w+/g) ?? [];
+      expect(asked, rule.alert).not.toEqual([]);
+      for (const name of asked) expect(served).toMatch(new RegExp(`^# TYPE ${name} `, 'm'));
+      const samples = asked.flatMap(
+        (name) => served.match(new RegExp(`^${name}\\{.*`, 'gm')) ?? [],
+      );
+      for (const [, label] of rule.annotations.summary.matchAll(/\$labels\.(\w+)/g))
+        for (const sample of samples) expect(sample, rule.alert).toContain(`${label}="`);
+    }
+  });
+
+  test.runIf(hasPromtool)('and the alerts come when they should', async () => {
+    for (const args of [
+      ['check', 'rules', join(monitoring, 'alerts.yml')],
+      ['test', 'rules', join(monitoring, 'alerts.test.yml')],
+    ]) {
+      const outcome = await run('promtool', args);
+      expect(outcome, outcome.stdout + outcome.stderr).toMatchObject({ code: 0 });
     }
   });
 
