@@ -1,8 +1,10 @@
+import type { Instant } from '@shoal/runtime';
 import type { Stage } from '@shoal/stage';
 import { rebalanceKey } from '@shoal/state';
 import { lostNodeOfKey, movesOf } from './drain/lost.ts';
 import { nodeKey, nodeOfKey, tendNode } from './drain/progress.ts';
 import type { Moves } from './plan.ts';
+import { absentNodeOfKey, removeAbsent } from './reaper/absent-nodes.ts';
 import { giveUpLost } from './reaper/lost-nodes.ts';
 import { Rebalancer } from './rebalance/rebalancer.ts';
 import { orphanedServices, reconcile } from './reconcile.ts';
@@ -14,16 +16,19 @@ import { concerned } from './relevance.ts';
  */
 export function createOrchestrator(): Stage {
   const rebalancer = new Rebalancer();
+  /** When this replica looked for the first time. */
+  let begun: Instant | undefined;
   return {
     name: 'orchestrator',
     *step(view, changed, now, mine) {
+      begun ??= now;
       rebalancer.note(view, changed);
       const { services, nodes } = concerned(view, changed.changes, now);
       // A move of a whole node that was refused is tried again service by service.
       const apart = new Set<string>();
       for (const key of changed.due) {
         const lost = lostNodeOfKey(key);
-        const node = nodeOfKey(key);
+        const node = nodeOfKey(key) ?? absentNodeOfKey(key);
         if (lost !== undefined)
           for (const { serviceId } of view.tasks.byNode(lost)) apart.add(serviceId);
         else if (node !== undefined) nodes.add(node);
@@ -42,7 +47,10 @@ export function createOrchestrator(): Stage {
       for (const id of nodes) {
         if (!mine(nodeKey(id))) continue;
         yield* tendNode(view, id, now);
-        yield* giveUpLost(view, id, now);
+        const removal = [...removeAbsent(view, id, now, begun)];
+        yield* removal;
+        // With the node goes what it had.
+        if (removal.every(({ kind }) => kind === 'wake')) yield* giveUpLost(view, id, now);
       }
       if (mine(rebalanceKey)) yield* rebalancer.decide(view, changed, now);
     },

@@ -4,6 +4,7 @@ import { isBefore, isTerminal } from '@shoal/state';
 import { turnsOf } from './drain/turns.ts';
 import { isOverCommitted } from './enforce/enforce.ts';
 import { isDrained, isOnLostNode, isUnreachable } from './node-fitness.ts';
+import { absentNodes } from './reaper/absent-nodes.ts';
 import { findsNoNode } from './update/progress.ts';
 
 /** What the changes may give something to do. Says too much rather than too little. */
@@ -29,9 +30,10 @@ export function concerned(
   return { services, nodes };
 }
 
-/** Nodes that are drained or down, or were, and that the change may bring forward. */
+/** Nodes that are drained or down, or were, and that the change may bring forward, or end. */
 function* nodesOf(view: StateView, change: AppliedChange): Iterable<string> {
   if (change.table === 'node') yield change.id;
+  yield* absentNodes(view, change);
   if (change.table === 'attachment' && change.after?.kind === 'container')
     yield change.after.nodeId;
   if (change.table !== 'task') return;

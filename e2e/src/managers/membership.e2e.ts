@@ -151,8 +151,13 @@ describe('leaving', () => {
       async () => (await w2.containers('web')).size === 0,
     );
     await eventually('w2 is down', async () => (await nodeRow(m1, 'w2')).status === 'Down');
-    await m1.docker('node', 'rm', 'w2');
-    expect((await nodeRows(m2)).map(({ hostname }) => hostname)).not.toContain('w2');
+    const w2Id = (await m1.docker('node', 'inspect', '--format', '{{.ID}}', 'w2')).trim();
+    await m2.shoal('settings', 'set', 'shoal.nodes.remove-after=10s');
+    await eventually('w2 is removed', async () => {
+      return !(await nodeRows(m2)).some(({ hostname }) => hostname === 'w2');
+    });
+    await m2.shoal('settings', 'set', 'shoal.nodes.remove-after=');
+    expect(await complaintOf(m1, 'node', 'rm', w2Id)).toContain(`node ${w2Id} not found`);
   });
 
   test('a manager that leaves by force is a voter no more', async () => {

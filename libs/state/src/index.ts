@@ -107,6 +107,7 @@ export {
 } from './labels/drain.ts';
 export { formatDuration, type ParsedDuration, parseDuration } from './labels/duration.ts';
 export { unknownLabels } from './labels/known.ts';
+export { checkNodeLabels, removeAfterLabel, removeAfterMs } from './labels/nodes.ts';
 export {
   checkPlacementLabels,
   flagOf,
@@ -141,6 +142,7 @@ export {
   vniOption,
   vxlanIds,
 } from './network-spec.ts';
+export { nodeRemoval } from './node-removal.ts';
 export * from './objects.ts';
 export * from './policy.ts';
 export { missingReference, type Reference } from './references.ts';

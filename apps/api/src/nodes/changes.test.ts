@@ -1,8 +1,16 @@
 import { clusterDefaults, type Reachability } from '@shoal/docker-api';
 import type { Instant, LogIndex } from '@shoal/runtime';
-import { type Change, type Cluster, type Node, newMeta, State, type Task } from '@shoal/state';
+import {
+  type Change,
+  type Cluster,
+  type Node,
+  newMeta,
+  nodeRemoval,
+  State,
+  type Task,
+} from '@shoal/state';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { checkDemotion, removal } from './changes.ts';
+import { checkDemotion } from './changes.ts';
 
 const now = 1_800_000_000_000 as Instant;
 const day = 86_400_000;
@@ -123,7 +131,7 @@ describe('a removal', () => {
     );
     const gone = state.view.nodes.get('w1');
     if (gone === undefined) throw new Error('no such node');
-    commit(...removal(state.view, gone, now));
+    commit(...nodeRemoval(state.view, gone, now));
     expect(state.view.nodes.size).toBe(0);
     expect(state.view.tasks.get('runs')?.status).toMatchObject({
       state: 'orphaned',

@@ -1,13 +1,5 @@
 import { apiErrors, type Quorum } from '@shoal/docker-api';
-import { nodeValidityMs } from '@shoal/pki';
-import { type Instant, later } from '@shoal/runtime';
-import { type Change, type Cluster, isTerminal, type Node, type StateView } from '@shoal/state';
-
-/** Removed nodes are remembered so long after their last certificate has ended, as by Swarm; milliseconds. */
-const graceMs = 7 * 86_400_000;
-/** Of more, those whose certificates end first are forgotten first: the node is gone from the state anyway. */
-const removedNodesMax = 10_000;
-const nanosPerMilli = 1_000_000;
+import type { Node, StateView } from '@shoal/state';
 
 /**
  * Refuses a demotion that would cost the swarm its last manager, or the majority of those that stay.
@@ -19,34 +11,4 @@ export function checkDemotion(view: StateView, node: Node, { reachability }: Quo
   const staying = managers.filter(({ id, manager }) => id !== node.id && manager !== undefined);
   const heard = staying.filter(({ id }) => reachability.get(id) === 'reachable').length;
   if (node.manager !== undefined && heard <= staying.length / 2) throw apiErrors.quorumLoss();
-}
-
-/**
- * What makes a node be gone: its tasks free what they held, nothing proves it any more, and it is deleted.
- * One transaction.
- */
-export function removal(view: StateView, node: Node, now: Instant): readonly Change[] {
-  const changes: Change[] = [];
-  for (const task of view.tasks.byNode(node.id)) {
-    if (isTerminal(task.status.state)) continue;
-    const message = 'Task belonged to a node that has been deleted';
-    const status = { ...task.status, state: 'orphaned', at: now, message } as const;
-    changes.push({ op: 'update', table: 'task', object: { ...task, status } });
-  }
-  const { cluster } = view;
-  if (cluster !== undefined)
-    changes.push({ op: 'update', table: 'cluster', object: withRemoved(cluster, node.id, now) });
-  const { id, meta } = node;
-  return [...changes, { op: 'delete', table: 'node', id, version: meta.version }];
-}
-
-/** The node's newest certificate ends at the latest when one issued now would. */
-function withRemoved(cluster: Cluster, nodeId: string, now: Instant): Cluster {
-  const lifeMs = Math.max(cluster.spec.CAConfig.NodeCertExpiry / nanosPerMilli, nodeValidityMs);
-  const kept = Object.entries(cluster.removedNodes ?? {})
-    .filter(([, end]) => end + graceMs > now)
-    .sort(([, a], [, b]) => b - a)
-    .slice(0, removedNodesMax - 1);
-  const end = later(now, lifeMs);
-  return { ...cluster, removedNodes: { ...Object.fromEntries(kept), [nodeId]: end } };
 }

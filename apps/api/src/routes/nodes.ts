@@ -9,14 +9,14 @@ import {
   parseNodeSpec,
   resolveNode,
 } from '@shoal/docker-api';
-import { checkDrainLabels } from '@shoal/state';
+import { checkDrainLabels, nodeRemoval } from '@shoal/state';
 import type { FastifyInstance } from 'fastify';
 import { managerToRead, managerToWrite } from '../cluster/access.ts';
 import { noQuorum } from '../cluster/standing.ts';
 import { writeNewest } from '../cluster/write.ts';
 import type { RouteContext } from '../context.ts';
 import { jsonBody, queryOf, refOf, sendEmpty, sendJson, versionOf } from '../http/exchange.ts';
-import { checkDemotion, removal } from '../nodes/changes.ts';
+import { checkDemotion } from '../nodes/changes.ts';
 
 export function nodeRoutes(app: FastifyInstance, context: RouteContext): void {
   app.get('/nodes', async (request, reply) => {
@@ -67,7 +67,7 @@ export function nodeRoutes(app: FastifyInstance, context: RouteContext): void {
     await writeNewest(context, manager, 'docker node rm', () => {
       const current = view.nodes.get(node.id);
       if (current === undefined) throw apiErrors.notFound('node', node.id);
-      return removal(view, current, context.clock.now());
+      return nodeRemoval(view, current, context.clock.now());
     });
     return sendEmpty(reply);
   });

@@ -1,5 +1,6 @@
 import {
   type Cluster,
+  checkNodeLabels,
   checkPlacementLabels,
   checkRebalanceLabels,
   type Labels,
@@ -7,6 +8,7 @@ import {
   movesPerHourLabel,
   placementLabels,
   rebalanceLabel,
+  removeAfterLabel,
 } from '@shoal/state';
 
 /** A label of the cluster that counts for all services that do not say otherwise. */
@@ -43,6 +45,11 @@ export const settings: readonly Setting[] = [
     fallback: String(movesPerHourDefault),
     about: 'moves of rebalancing in an hour, in the whole cluster',
   },
+  {
+    name: removeAfterLabel,
+    fallback: 'never',
+    about: 'workers that are down for so long are removed, such as 72h',
+  },
 ];
 
 /** What is set, and what holds. */
@@ -71,7 +78,7 @@ export function changedLabels(
     if (value === null) delete next[name];
     else next[name] = value;
   }
-  const fault = checkPlacementLabels(next) ?? checkRebalanceLabels(next);
+  const fault = checkPlacementLabels(next) ?? checkRebalanceLabels(next) ?? checkNodeLabels(next);
   return fault === undefined
     ? { kind: 'labels', labels: next }
     : { kind: 'refused', reason: fault };
