@@ -14,13 +14,14 @@ export const absencePeriods = 6;
 export const unknownPeriods = 1;
 /**
  * Connections at once. A node has one for its session and few others; strangers are handshakes, and who has no
- * certificate of the cluster.
+ * certificate of the cluster. When a manager comes back all agents shake hands with it at once, some of them from
+ * one address: enough of them for that, as each that gives way has to begin anew.
  */
 export const connectionLimits: ConnectionLimits = {
   provedMax: 32_768,
   provedPerNodeMax: 64,
-  strangersMax: 1_024,
-  strangersPerAddressMax: 64,
+  strangersMax: 4_096,
+  strangersPerAddressMax: 512,
 };
 /** Registrations that one node may make in a row. */
 export const registrationsMax = 3;
