@@ -9,6 +9,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
@@ -210,6 +211,18 @@ describe('refused, with nothing changed', () => {
         spawnSync('tar', ['-C', inside, '-czf', file, 'backup.json', 'swarm']);
       },
       /is damaged/,
+    ],
+    [
+      'links in place of files',
+      (file: string) => {
+        const inside = path('inside');
+        mkdirSync(inside);
+        spawnSync('tar', ['-C', inside, '-xzf', file]);
+        rmSync(join(inside, 'swarm/ca.crt'));
+        symlinkSync('/etc/hostname', join(inside, 'swarm/ca.crt'));
+        spawnSync('tar', ['-C', inside, '-czf', file, 'backup.json', 'swarm']);
+      },
+      /ca\.crt in it is no plain file/,
     ],
   ])('%s', async (_what, spoil, complaint) => {
     await makeManager();

@@ -1,12 +1,19 @@
 import { spawn } from 'node:child_process';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { chmod, mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { copyIdentity, identityDirectory, loadIdentity } from '@shoal/pki';
 import { CorruptStorageError, fileSystem } from '@shoal/raft';
 import { type CopiedState, copyLog, logDirectory, readLog } from '@shoal/raft/backup';
-import { errorMessage, pause, silentLogger, systemClock, systemRandom } from '@shoal/runtime';
+import {
+  errorMessage,
+  newId,
+  pause,
+  silentLogger,
+  systemClock,
+  systemRandom,
+} from '@shoal/runtime';
 import { replaceFile, syncDirectory } from '@shoal/runtime/durable-file';
 import { StateFormatError } from '@shoal/state';
 import type { Command } from 'commander';
@@ -110,6 +117,7 @@ export async function restore(request: RestoreRequest, terminal: Terminal): Prom
     );
   await withWorkFolder(dataDir, async (work) => {
     await unpack(file, work);
+    await refuseOddFiles(work, file);
     const told = await readLabel(work);
     const identity = await loadIdentity(work);
     if (identity.kind === 'none' || identity.kind === 'broken')
@@ -232,6 +240,13 @@ function describe({ clusterId, logIndex, time, summary }: Label): string {
   return `swarm ${clusterId} at index ${logIndex}${when}: ${summary}`;
 }
 
+/** Links and devices are no part of a backup: what reads or moves them would touch something else. */
+async function refuseOddFiles(work: string, file: string): Promise<void> {
+  for (const entry of await readdir(work, { recursive: true, withFileTypes: true }))
+    if (!entry.isFile() && !entry.isDirectory())
+      throw new CommandError(`${file} is no backup: ${entry.name} in it is no plain file`);
+}
+
 async function readLabel(work: string): Promise<Label> {
   try {
     return label.parse(JSON.parse(await readFile(join(work, labelName), 'utf8')));
@@ -266,10 +281,11 @@ async function pack(work: string, file: string): Promise<void> {
   const tar = ['-C', work, '-czf', '-', ...members];
   if (file === standard) return runTar(tar, { from: undefined, to: process.stdout });
   const path = resolve(file);
-  const partial = `${path}.partial`;
+  // Where others may write too, nothing of theirs is written to, and no link of theirs followed.
+  const partial = `${path}.${newId(systemRandom)}`;
+  const to = createWriteStream(partial, { mode: 0o600, flags: 'wx' });
   try {
-    await runTar(tar, { from: undefined, to: createWriteStream(partial, { mode: 0o600 }) });
-    await chmod(partial, 0o600);
+    await runTar(tar, { from: undefined, to });
     const handle = await open(partial, 'r');
     await handle.sync().finally(() => handle.close());
     await rename(partial, path);
