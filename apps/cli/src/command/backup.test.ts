@@ -175,12 +175,23 @@ describe('refused, with nothing changed', () => {
     '%s',
     async (_what, make, complaint) => {
       await make();
+      const before = readdirSync(dataDir);
       await expect(save()).rejects.toThrow(complaint);
       expect(existsSync(path('backup.tar.gz'))).toBe(false);
+      expect(readdirSync(dataDir)).toEqual(before);
       expect(readdirSync(dataDir).filter((name) => name.startsWith('.'))).toEqual([]);
     },
     30_000,
   );
+
+  test('a folder of nobody, which is not made', async () => {
+    const request = { dataDir: path('nothing'), socket: path('none.sock'), version: '0.1.0' };
+    await expect(backup({ ...request, file: path('b') }, fakeTerminal)).rejects.toThrow(
+      /belongs to no swarm/,
+    );
+    expect(readdirSync(directory)).toEqual(['data']);
+    expect(said).toEqual([]);
+  });
 
   test('a file that is there', async () => {
     await makeManager();

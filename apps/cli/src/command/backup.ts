@@ -3,7 +3,13 @@ import { createReadStream, createWriteStream } from 'node:fs';
 import { mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { copyIdentity, identityDirectory, loadIdentity } from '@shoal/pki';
+import {
+  copyIdentity,
+  type Identity,
+  type IdentityState,
+  identityDirectory,
+  loadIdentity,
+} from '@shoal/pki';
 import { CorruptStorageError, fileSystem } from '@shoal/raft';
 import { type CopiedState, copyLog, logDirectory, readLog } from '@shoal/raft/backup';
 import {
@@ -80,6 +86,7 @@ export async function backup(request: BackupRequest, terminal: Terminal): Promis
   const { dataDir, file } = request;
   if (file !== standard && (await exists(file)))
     throw new CommandError(`${file} is there already: name a new file, or remove that one`);
+  managerIn(await loadIdentity(dataDir), dataDir);
   const wanted = await acknowledged(request.socket, terminal);
   await withWorkFolder(dataDir, async (work) => {
     const { copied, locked, ...whose } = await copyUntilWhole(dataDir, work, wanted);
@@ -182,15 +189,8 @@ async function copyUntilWhole(dataDir: string, work: string, wanted: number): Pr
 
 /** A copy that was read, or why this one does not do. @throws CommandError when none would */
 async function copyOnce(dataDir: string, work: string): Promise<Copied | string> {
-  const state = await copyIdentity(dataDir, work);
-  if (state.kind === 'none')
-    throw new CommandError(`${dataDir} belongs to no swarm; is it the --data-dir of this host?`);
-  if (state.kind === 'broken') throw new CommandError(`the identity is broken: ${state.reason}`);
-  if (state.kind === 'locked')
-    throw new CommandError('the keys of this host are locked: docker swarm unlock first');
-  const { role, clusterId, nodeId, logKeys } = state.identity;
-  if (role !== 'manager')
-    throw new CommandError('this host is a worker, which has nothing to back up: ask a manager');
+  const identity = managerIn(await copyIdentity(dataDir, work), dataDir);
+  const { clusterId, nodeId, logKeys } = identity;
   if ((await copyLog(fileSystem, logDirectory(dataDir), logDirectory(work))) === 'changed')
     return 'the log was compacted all the time';
   try {
@@ -201,6 +201,21 @@ async function copyOnce(dataDir: string, work: string): Promise<Copied | string>
   } catch (error) {
     if (error instanceof CorruptStorageError) return error.message;
     throw error;
+  }
+}
+
+/** @throws CommandError where there is nothing to back up, or nobody could read it. */
+function managerIn(state: IdentityState, dataDir: string): Identity {
+  switch (state.kind) {
+    case 'none':
+      throw new CommandError(`${dataDir} belongs to no swarm; is it the --data-dir of this host?`);
+    case 'broken':
+      throw new CommandError(`the identity is broken: ${state.reason}`);
+    case 'locked':
+      throw new CommandError('the keys of this host are locked: docker swarm unlock first');
+    case 'complete':
+      if (state.identity.role === 'manager') return state.identity;
+      throw new CommandError('this host is a worker, which has nothing to back up: ask a manager');
   }
 }
 
@@ -224,11 +239,13 @@ async function readWhole(work: string, keys: LogKeys, file: string): Promise<voi
 
 /** Counts of what people know. */
 function summaryOf({ view }: CopiedState): string {
+  // What each node has of its own, such as `bridge`, is not what people made.
+  const networks = [...view.networks.values()].filter(({ spec }) => !spec.Predefined).length;
   const counts = [
     ['node', view.nodes],
     ['service', view.services],
     ['task', view.tasks],
-    ['network', view.networks],
+    ['network', { size: networks }],
     ['secret', view.secrets],
     ['config', view.configs],
   ] as const;
