@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
+import { addAuditCommand } from './command/audit.ts';
 import { addBackupCommands } from './command/backup.ts';
 import { addDoctorCommand } from './command/doctor.ts';
 import { down } from './command/down.ts';
@@ -181,6 +182,7 @@ shoal
     process.exitCode = await images(root, engine);
   });
 
+addAuditCommand(shoal, terminal);
 addBackupCommands(shoal, version(), terminal);
 addDoctorCommand(shoal, terminal);
 addExplainCommand(shoal, terminal);

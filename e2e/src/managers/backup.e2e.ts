@@ -1,5 +1,5 @@
 // A swarm is copied while it is at work; all that is left of it afterwards is the copy.
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { eventually } from '../host/wait.ts';
 import { Fleet } from '../hosts/fleet.ts';
@@ -74,6 +74,9 @@ test('when all managers are lost, a new host goes on with it', async () => {
   rmSync(m2.path('/var/lib/shoal/swarm'), { recursive: true });
   rmSync(m2.path('/var/lib/shoal/agent'), { recursive: true });
   writeFileSync(m2.path(archive), copy);
+  const refused = await m2.tryExec(['shoal', 'restore', archive]);
+  expect(refused.stderr).toMatch(/audit\/\w+ tells of what happened after the backup/);
+  renameSync(m2.path('/var/lib/shoal/audit'), m2.path('/var/lib/shoal/audit-of-before'));
   const { code, stderr } = await m2.tryExec(['shoal', 'restore', archive]);
   expect(stderr).toMatch(/restored to \/var\/lib\/shoal/);
   expect(code).toBe(0);

@@ -8,6 +8,8 @@ export {
   needsAllocation,
   publishesIngress,
 } from './attached-networks.ts';
+export { type AuditedChange, type AuditRecord, auditRecords } from './audit/audit-record.ts';
+export type { ChangedField } from './audit/changed-fields.ts';
 export {
   type Decoded,
   decodeAll,
@@ -150,7 +152,7 @@ export { describeRefusal } from './refusal-text.ts';
 export { sameTask } from './same-task.ts';
 export { isSeenRunning } from './seen-running.ts';
 export * from './spec.ts';
-export { type Restore, State } from './state.ts';
+export { decodeEntry, type EntryContent, type Restore, State } from './state.ts';
 export { type SubnetBlock, subnetBlocks } from './subnet-blocks.ts';
 export {
   attachmentsOf,

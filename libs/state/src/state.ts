@@ -10,6 +10,12 @@ import type { AppliedEntry, Transaction } from './transaction.ts';
 import type { StateView } from './view.ts';
 import { Watchers, type WatchListener, type WatchSelector } from './watchers.ts';
 
+/** One entry of the log, decoded. */
+export interface EntryContent {
+  readonly time: Instant;
+  readonly transactions: readonly Transaction[];
+}
+
 /** Rebuilds the state from a snapshot; the old state stands until `finish`. */
 export interface Restore {
   /** Chunks in order, cut anywhere. @throws StateFormatError */
@@ -50,14 +56,8 @@ export class State {
    * checked what it accepted, so the replica must stop: going on would let it differ from others.
    */
   apply(index: LogIndex, payload: Uint8Array): AppliedEntry {
-    const decoded = decodePayload(payload);
-    if (decoded.kind !== 'ok')
-      throw new StateFormatError(decoded.kind, `entry ${index}: ${decoded.message}`);
-    return this.applyTransactions(
-      index,
-      decoded.time,
-      decoded.transactions.map((bytes) => transactionOf(index, bytes)),
-    );
+    const { time, transactions } = decodeEntry(index, payload);
+    return this.applyTransactions(index, time, transactions);
   }
 
   /** Applies a decoded entry at `index`. The transactions are not changed and may be shared. */
@@ -112,6 +112,15 @@ export class State {
     this.#index = index;
     this.#time = time;
   }
+}
+
+/** What an entry of the log holds. @throws StateFormatError as {@link State.apply} does */
+export function decodeEntry(index: LogIndex, payload: Uint8Array): EntryContent {
+  const decoded = decodePayload(payload);
+  if (decoded.kind !== 'ok')
+    throw new StateFormatError(decoded.kind, `entry ${index}: ${decoded.message}`);
+  const { time, transactions } = decoded;
+  return { time, transactions: transactions.map((bytes) => transactionOf(index, bytes)) };
 }
 
 function transactionOf(index: LogIndex, bytes: Uint8Array): Transaction {

@@ -33,6 +33,10 @@ export interface Actor {
   readonly kind: 'user' | 'stage' | 'agent' | 'system';
   /** For example `docker service create`, `scheduler`, a node id. */
   readonly name: string;
+  /** The manager that a person asked. */
+  readonly node?: string | undefined;
+  /** How that manager knows who asked: `local socket`, `10.0.0.9`, `alice at 10.0.0.9`. */
+  readonly client?: string | undefined;
 }
 
 /** A set of changes that commits whole or is refused whole. */

@@ -75,7 +75,7 @@ async function write(
     hosted = await HostedManager.open(hosting, identity, { membership });
     const first = {
       id: newId(random),
-      actor: { kind: 'user', name: 'docker swarm init' },
+      actor: { kind: 'user', name: 'docker swarm init', node: identity.nodeId },
       reason: 'the swarm is made',
       decidedAt: hosted.replica.view.index,
       changes,

@@ -2,6 +2,7 @@ import type { Quorum, Reachability } from '@shoal/docker-api';
 import { type Identity, RenewableProof } from '@shoal/pki';
 import type { VoterMember } from '@shoal/proto';
 import type { Membership } from '@shoal/raft';
+import { auditDirectory } from '@shoal/raft/audit';
 import { logDirectory } from '@shoal/raft/backup';
 import { VoterClient } from '@shoal/raft/client';
 import {
@@ -85,6 +86,7 @@ export class HostedManager implements IssuingManager {
     let opened: HostedManager | undefined;
     const voter = await startVoter({
       dataDir: logDirectory(options.dataDir),
+      auditDir: auditDirectory(options.dataDir, identity.clusterId),
       listen: identity.listenAddr,
       voterId: identity.voterId,
       nodeId: identity.nodeId,
@@ -146,6 +148,10 @@ export class HostedManager implements IssuingManager {
       () => undefined,
     );
     return status === undefined ? noQuorum : quorumOf(status);
+  }
+
+  async flushAudit(): Promise<void> {
+    await this.voter.flushAudit();
   }
 
   async voters(): Promise<readonly VoterMember[]> {

@@ -145,7 +145,7 @@ async function removeNode(
   ];
   const undo = {
     id: newId(random),
-    actor: { kind: 'user', name: 'docker swarm join' },
+    actor: { kind: 'user', name: 'docker swarm join', node: nodeId },
     reason: 'the managers did not take this one in',
     decidedAt: replica.view.index,
     changes,

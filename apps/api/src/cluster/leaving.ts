@@ -70,7 +70,7 @@ export async function askRelease(
   const object = { ...node, spec: { ...node.spec, Role: 'worker' } } as const;
   const demotion = {
     id: newId(random),
-    actor: { kind: 'user', name: 'docker swarm leave' },
+    actor: { kind: 'user', name: 'docker swarm leave', node: identity.nodeId },
     reason: 'a manager that leaves votes no more',
     decidedAt: replica.view.index,
     changes: [{ op: 'update', table: 'node', object }],

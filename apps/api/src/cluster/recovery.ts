@@ -106,7 +106,11 @@ async function forgetOthers(
     const spec = mergeClusterSpec(view.cluster.spec, request.requested);
     const transaction = {
       id: newId(random),
-      actor: { kind: 'user', name: 'docker swarm init --force-new-cluster' },
+      actor: {
+        kind: 'user',
+        name: 'docker swarm init --force-new-cluster',
+        node: identity.nodeId,
+      },
       reason: 'the swarm is made anew of one manager',
       decidedAt: view.index,
       changes: recoveryChanges(

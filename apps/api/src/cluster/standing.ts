@@ -21,6 +21,8 @@ export interface Manager {
   readonly specs: SpecHistory;
   /** Who leads and who can be reached, as the leader last heard; empty when nobody can say. */
   quorum(): Promise<Quorum>;
+  /** Resolves when the files of who changed what hold all that was acknowledged before, if the disk takes it. */
+  flushAudit(): Promise<void>;
 }
 
 /** Where this host stands. */

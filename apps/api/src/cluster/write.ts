@@ -3,6 +3,7 @@ import { newId } from '@shoal/runtime';
 import type { ProposalFailure } from '@shoal/stage';
 import { type Change, describeRefusal, type Refusal } from '@shoal/state';
 import type { ApiContext } from '../context.ts';
+import type { Caller } from '../http/caller.ts';
 import { noteConfirmed } from './freshness.ts';
 import type { Manager } from './standing.ts';
 
@@ -16,10 +17,10 @@ const attemptsMax = 5;
 export async function write(
   context: ApiContext,
   manager: Manager,
-  command: string,
+  caller: Caller,
   changes: readonly Change[],
 ): Promise<void> {
-  const refusal = await commit(context, manager, command, changes);
+  const refusal = await commit(context, manager, caller, changes);
   if (refusal !== undefined) throw refusalError(refusal);
 }
 
@@ -30,11 +31,11 @@ export async function write(
 export async function writeNewest(
   context: ApiContext,
   manager: Manager,
-  command: string,
+  caller: Caller,
   changes: () => readonly Change[] | Promise<readonly Change[]>,
 ): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
-    const refusal = await commit(context, manager, command, await changes());
+    const refusal = await commit(context, manager, caller, await changes());
     if (refusal === undefined) return;
     if (refusal.kind !== 'version-conflict' || attempt >= attemptsMax) throw refusalError(refusal);
   }
@@ -44,13 +45,14 @@ export async function writeNewest(
 export async function commit(
   context: ApiContext,
   manager: Manager,
-  command: string,
+  caller: Caller,
   changes: readonly Change[],
 ): Promise<Refusal | undefined> {
+  const { command, client } = caller;
   const result = await manager.replica.propose([
     {
       id: newId(context.random),
-      actor: { kind: 'user', name: command },
+      actor: { kind: 'user', name: command, node: manager.identity.nodeId, client },
       reason: 'asked for through the API',
       decidedAt: manager.replica.view.index,
       changes,

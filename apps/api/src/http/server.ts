@@ -12,6 +12,7 @@ import { documentRoutes } from '../routes/documents.ts';
 import { networkRoutes } from '../routes/networks.ts';
 import { nodeRoutes } from '../routes/nodes.ts';
 import { serviceRoutes } from '../routes/services.ts';
+import { shoalAuditRoutes } from '../routes/shoal-audit.ts';
 import { shoalExplainRoutes } from '../routes/shoal-explain.ts';
 import { shoalNetRoutes } from '../routes/shoal-net.ts';
 import { shoalOpenApiRoutes } from '../routes/shoal-openapi.ts';
@@ -114,6 +115,7 @@ export async function createApiServer(
     shoalExplainRoutes,
     shoalNetRoutes,
     shoalSettingsRoutes,
+    shoalAuditRoutes,
   ])
     register(app, routeContext);
   await app.ready();

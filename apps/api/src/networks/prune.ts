@@ -12,6 +12,7 @@ import { type Instant, later } from '@shoal/runtime';
 import { parseDuration } from '@shoal/state';
 import { requireManager } from '../cluster/access.ts';
 import type { ApiContext } from '../context.ts';
+import type { Caller } from '../http/caller.ts';
 import { ownNetworks } from './find.ts';
 import { tryRemoval } from './removal.ts';
 import { isInUse } from './shown.ts';
@@ -47,6 +48,7 @@ export async function pruneEngine(
 export async function pruneSwarm(
   context: ApiContext,
   filters: Filters,
+  caller: Caller,
 ): Promise<readonly string[]> {
   const manager = requireManager(context.host);
   const { view } = manager.replica;
@@ -61,7 +63,7 @@ export async function pruneSwarm(
   const removed: string[] = [];
   for (const { id, spec } of unused) {
     try {
-      const attempt = await tryRemoval(context, manager, id, 'docker network prune');
+      const attempt = await tryRemoval(context, manager, id, caller);
       if (attempt.kind === 'gone') removed.push(spec.Name);
     } catch (error) {
       // Somebody began to use it, or removed it, in this moment.

@@ -12,6 +12,7 @@ import {
 import type { Manager } from '../cluster/standing.ts';
 import { commit, refusalError } from '../cluster/write.ts';
 import type { ApiContext } from '../context.ts';
+import type { Caller } from '../http/caller.ts';
 
 /**
  * Longest wait for containers that are stopping, milliseconds: `docker stack rm` removes the networks right
@@ -79,12 +80,12 @@ export async function removeNetwork(
   context: ApiContext,
   manager: Manager,
   id: string,
-  command: string,
+  caller: Caller,
 ): Promise<void> {
   const { clock } = context;
   const until = clock.monotonic() + stoppingMsMax;
   while (clock.monotonic() < until) {
-    const attempt = await tryRemoval(context, manager, id, command);
+    const attempt = await tryRemoval(context, manager, id, caller);
     if (attempt.kind === 'gone') return;
     if (attempt.kind === 'again') continue;
     const left = until - clock.monotonic();
@@ -106,7 +107,7 @@ export async function tryRemoval(
   context: ApiContext,
   manager: Manager,
   id: string,
-  command: string,
+  caller: Caller,
 ): Promise<Attempt> {
   const { replica } = manager;
   const network = replica.view.networks.get(id);
@@ -119,14 +120,14 @@ export async function tryRemoval(
   const ended = now.lost.slice(0, lostAtOnceMax).map((task) => orphaned(task, context.clock.now()));
   const removed: readonly Change[] = [{ op: 'delete', table: 'network', id, version }];
   const changes = isLast ? [...ended, ...removed] : ended;
-  const refusal = await commit(context, manager, command, changes);
+  const refusal = await commit(context, manager, caller, changes);
   if (refusal === undefined) return { kind: isLast ? 'gone' : 'again' };
   if (refusal.kind === 'version-conflict') return { kind: 'again' };
   // A task that has no address yet is not among those of the network.
   const holder = refusal.kind === 'in-use' ? replica.view.tasks.get(refusal.byId) : undefined;
   if (holder === undefined || !isLeaving(replica.view, holder)) throw refusalError(refusal);
   if (!isLost(replica.view, holder)) return { kind: 'stopping', task: holder.id };
-  await commit(context, manager, command, [orphaned(holder, context.clock.now())]);
+  await commit(context, manager, caller, [orphaned(holder, context.clock.now())]);
   return { kind: 'again' };
 }
 

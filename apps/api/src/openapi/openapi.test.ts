@@ -50,6 +50,8 @@ const requests = (): readonly (readonly [string, string, string, object?])[] => 
   ['get', '/shoal/v1/net/verify', '/shoal/v1/net/verify?network=front'],
   ['post', '/shoal/v1/net/check', '', { timeoutMs: 100 }],
   ['get', '/shoal/v1/settings', ''],
+  ['get', '/shoal/v1/audit', '/shoal/v1/audit?since=2026-11-23T14:00:00Z&name=web&limit=5'],
+  ['get', '/shoal/v1/audit/verify', ''],
   ['put', '/shoal/v1/settings', '', { 'shoal.rebalance': 'true' }],
   ['post', '/shoal/v1/services/{ref}/rollback', '/shoal/v1/services/web/rollback?to=1'],
 ];

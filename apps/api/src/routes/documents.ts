@@ -22,6 +22,7 @@ import { openSealedBytes, sealedPlaces } from '../cluster/sealed.ts';
 import type { Manager } from '../cluster/standing.ts';
 import { commit, refusalError, write, writeNewest } from '../cluster/write.ts';
 import type { ApiContext } from '../context.ts';
+import { callerOf } from '../http/caller.ts';
 import {
   arrivalOf,
   jsonBody,
@@ -66,7 +67,9 @@ function writeRoutes(app: FastifyInstance, context: ApiContext, kind: DocumentKi
     if (known.byNameAnyCase(Name) !== undefined) throw apiErrors.documentExists(kind, Name);
     const id = newId(context.random);
     const change = creation(context, manager, kind, { id, asked });
-    const refusal = await commit(context, manager, `docker ${kind} create`, [change]);
+    const refusal = await commit(context, manager, callerOf(request, `docker ${kind} create`), [
+      change,
+    ]);
     if (refusal?.kind === 'name-conflict') throw apiErrors.documentExists(kind, Name);
     if (refusal !== undefined) throw refusalError(refusal);
     return sendJson(reply, 201, { ID: id });
@@ -79,14 +82,14 @@ function writeRoutes(app: FastifyInstance, context: ApiContext, kind: DocumentKi
     const found = resolveDocument(manager.replica.view, kind, refOf(request));
     if (!isSame(manager, found, asked)) throw invalidArgument('only updates to Labels are allowed');
     const change = relabelled(found, asked.spec.Labels, version);
-    await write(context, manager, `docker ${kind} update`, [change]);
+    await write(context, manager, callerOf(request, `docker ${kind} update`), [change]);
     return sendEmpty(reply);
   });
   app.delete(`/${kind}s/:ref`, async (request, reply) => {
     const manager = await managerToWrite(context);
     const { view } = manager.replica;
     const { id } = resolveDocument(view, kind, refOf(request));
-    await writeNewest(context, manager, `docker ${kind} rm`, () => {
+    await writeNewest(context, manager, callerOf(request, `docker ${kind} rm`), () => {
       const found = resolveDocument(view, kind, id);
       const users = view.services.byDocument(kind, id).map(({ name }) => name);
       if (users.length > 0) throw apiErrors.documentInUse(kind, found.spec.Name, users);

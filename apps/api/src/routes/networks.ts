@@ -18,6 +18,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { managerToRead, managerToWrite } from '../cluster/access.ts';
 import { write } from '../cluster/write.ts';
 import type { ApiContext } from '../context.ts';
+import { type Caller, callerOf } from '../http/caller.ts';
 import { arrivalOf, flagOf, jsonBody, queryOf, refOf, sendJson } from '../http/exchange.ts';
 import {
   type EngineNetwork,
@@ -64,7 +65,10 @@ export function networkRoutes(app: FastifyInstance, context: ApiContext): void {
     const asked = parseNetworkRequest(jsonBody(request));
     if (isForSwarm(asked)) {
       if (host.standing.kind !== 'manager') throw apiErrors.notManagerForNetwork();
-      return sendJson(reply, 201, { Id: await create(context, asked), Warning: '' });
+      return sendJson(reply, 201, {
+        Id: await create(context, asked, callerOf(request, 'docker network create')),
+        Warning: '',
+      });
     }
     if (host.standing.kind === 'manager') {
       const { view } = (await managerToRead(context, reply)).replica;
@@ -84,14 +88,22 @@ export function networkRoutes(app: FastifyInstance, context: ApiContext): void {
     }
     const found = await findToChange(context, ref);
     if (found.kind === 'engine') return toEngine(context, request, reply);
-    await removeNetwork(context, found.manager, found.network.id, 'docker network rm');
+    await removeNetwork(
+      context,
+      found.manager,
+      found.network.id,
+      callerOf(request, 'docker network rm'),
+    );
     return reply.code(204).send();
   });
   app.post('/networks/prune', async (request, reply) => {
     if (!isMember(context)) return toEngineRead(context, request, reply, arrivalOf(request).url);
     const filters = parseFilters(queryOf(request)['filters'], filterKeys.networksPrune);
     const local = await pruneEngine(context, filters);
-    const shared = host.standing.kind === 'manager' ? await pruneSwarm(context, filters) : [];
+    const shared =
+      host.standing.kind === 'manager'
+        ? await pruneSwarm(context, filters, callerOf(request, 'docker network prune'))
+        : [];
     const removed = [...local, ...shared];
     return sendJson(reply, 200, { NetworksDeleted: removed.length === 0 ? null : removed });
   });
@@ -164,7 +176,7 @@ async function inspect(
 }
 
 /** @throws ApiError */
-async function create(context: ApiContext, asked: NetworkRequest): Promise<string> {
+async function create(context: ApiContext, asked: NetworkRequest, caller: Caller): Promise<string> {
   const manager = await managerToWrite(context);
   const local = new Set((await ownNetworks(context.engine)).map(({ Name }) => Name));
   const object: Network = {
@@ -172,9 +184,7 @@ async function create(context: ApiContext, asked: NetworkRequest): Promise<strin
     meta: newMeta,
     spec: networkSpec(manager.replica.view, asked, local),
   };
-  await write(context, manager, 'docker network create', [
-    { op: 'create', table: 'network', object },
-  ]);
+  await write(context, manager, caller, [{ op: 'create', table: 'network', object }]);
   return object.id;
 }
 

@@ -15,6 +15,7 @@ import { managerToRead, managerToWrite } from '../cluster/access.ts';
 import { noQuorum } from '../cluster/standing.ts';
 import { writeNewest } from '../cluster/write.ts';
 import type { RouteContext } from '../context.ts';
+import { callerOf } from '../http/caller.ts';
 import { jsonBody, queryOf, refOf, sendEmpty, sendJson, versionOf } from '../http/exchange.ts';
 import { checkDemotion } from '../nodes/changes.ts';
 
@@ -46,7 +47,7 @@ export function nodeRoutes(app: FastifyInstance, context: RouteContext): void {
     const { id } = node;
     const isDemotion = node.spec.Role === 'manager' && spec.Role === 'worker';
     const quorum = isDemotion ? await manager.quorum() : noQuorum;
-    await writeNewest(context, manager, 'docker node update', () => {
+    await writeNewest(context, manager, callerOf(request, 'docker node update'), () => {
       const { view } = manager.replica;
       const newest = view.nodes.get(id);
       if (newest === undefined) throw apiErrors.notFound('node', id);
@@ -64,7 +65,7 @@ export function nodeRoutes(app: FastifyInstance, context: RouteContext): void {
       throw apiErrors.nodeIsManager(node.id);
     if (node.status.state === 'ready' && !isTrue(queryOf(request)['force']))
       throw apiErrors.nodeNotDown(node.id);
-    await writeNewest(context, manager, 'docker node rm', () => {
+    await writeNewest(context, manager, callerOf(request, 'docker node rm'), () => {
       const current = view.nodes.get(node.id);
       if (current === undefined) throw apiErrors.notFound('node', node.id);
       return nodeRemoval(view, current, context.clock.now());

@@ -17,6 +17,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { decideToAdd, managerToRead, managerToWrite } from '../cluster/access.ts';
 import { write, writeNewest } from '../cluster/write.ts';
 import type { RouteContext } from '../context.ts';
+import { callerOf } from '../http/caller.ts';
 import {
   arrivalOf,
   flagOf,
@@ -65,7 +66,7 @@ export function serviceRoutes(app: FastifyInstance, context: RouteContext): void
       return { created, warnings: withLabels(pinned.spec, warnings) };
     });
     const { created, warnings } = decided;
-    await write(context, manager, 'docker service create', created.changes);
+    await write(context, manager, callerOf(request, 'docker service create'), created.changes);
     return sendJson(reply, 201, { ID: created.id, Warnings: warnings });
   });
   app.post('/services/:ref/update', async (request, reply) => {
@@ -85,7 +86,7 @@ export function serviceRoutes(app: FastifyInstance, context: RouteContext): void
     const { engine } = context;
     const { pinned, warnings } = await pinImage(engine, arrival.version, spec, registryAuth);
     const asking = { spec: pinned, rollback, registryAuth };
-    await writeNewest(context, manager, 'docker service update', () => {
+    await writeNewest(context, manager, callerOf(request, 'docker service update'), () => {
       const newest = view.services.get(id);
       if (newest === undefined) throw apiErrors.notFound('service', id);
       const changes = update(context, manager, newest, asking);
@@ -98,7 +99,7 @@ export function serviceRoutes(app: FastifyInstance, context: RouteContext): void
     const manager = await managerToWrite(context);
     const { view } = manager.replica;
     const { id } = resolveService(view, refOf(request));
-    await writeNewest(context, manager, 'docker service rm', () => {
+    await writeNewest(context, manager, callerOf(request, 'docker service rm'), () => {
       const service = view.services.get(id);
       if (service === undefined) throw apiErrors.notFound('service', id);
       return [{ op: 'delete', table: 'service', id, version: service.meta.version }];

@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify';
 import { managerToRead, managerToWrite } from '../cluster/access.ts';
 import { writeNewest } from '../cluster/write.ts';
 import type { ApiContext } from '../context.ts';
+import { callerOf } from '../http/caller.ts';
 import { queryOf, refOf } from '../http/exchange.ts';
 import { revisions, rollback, rollbackQuery } from '../openapi/answers/services.ts';
 import { answering, sendAnswer } from '../openapi/operation.ts';
@@ -50,7 +51,7 @@ export function shoalServiceRoutes(app: FastifyInstance, context: ApiContext): v
         meta: { version: read },
       } = service;
       let way = { From: 0, To: 0 };
-      await writeNewest(context, manager, 'shoal rollback', () => {
+      await writeNewest(context, manager, callerOf(request, 'shoal rollback'), () => {
         const newest = view.services.get(id);
         if (newest === undefined) throw apiErrors.notFound('service', id);
         manager.specs.checkRead(newest, read);

@@ -5,6 +5,7 @@ import { managerToRead, managerToWrite } from '../cluster/access.ts';
 import type { Manager } from '../cluster/standing.ts';
 import { writeNewest } from '../cluster/write.ts';
 import type { ApiContext } from '../context.ts';
+import { callerOf } from '../http/caller.ts';
 import { jsonBody } from '../http/exchange.ts';
 import { settings, settingsChange } from '../openapi/answers/services.ts';
 import { answering, sendAnswer } from '../openapi/operation.ts';
@@ -29,7 +30,7 @@ export function shoalSettingsRoutes(app: FastifyInstance, context: ApiContext): 
     if (!parsed.success)
       throw new ApiError(400, 'settings are an object of names and texts; null takes one back');
     const manager = await managerToWrite(context);
-    await writeNewest(context, manager, 'shoal settings', () => {
+    await writeNewest(context, manager, callerOf(request, 'shoal settings'), () => {
       const cluster = clusterOf(manager);
       const next = changedLabels(cluster.spec.Labels, parsed.data);
       if (next.kind === 'refused') throw new ApiError(400, next.reason);

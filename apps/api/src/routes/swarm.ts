@@ -17,6 +17,7 @@ import type { Manager } from '../cluster/standing.ts';
 import { clusterTls } from '../cluster/trust.ts';
 import { writeNewest } from '../cluster/write.ts';
 import type { ApiContext } from '../context.ts';
+import { callerOf } from '../http/caller.ts';
 import {
   arrivalOf,
   flagOf,
@@ -67,7 +68,7 @@ export function swarmRoutes(app: FastifyInstance, context: ApiContext): void {
     const manager = await managerToWrite(context);
     const change = { ...parseSwarmUpdate(body), ...rotations };
     const ports = { sealKey: manager.sealKey, clock: context.clock, random: context.random };
-    await writeNewest(context, manager, 'docker swarm update', async () => {
+    await writeNewest(context, manager, callerOf(request, 'docker swarm update'), async () => {
       const cluster = clusterOf(manager);
       const object = await changedCluster(cluster, change, ports);
       manager.specs.checkRead(cluster, version);

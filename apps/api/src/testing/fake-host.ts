@@ -66,7 +66,8 @@ export class FakeHost implements SwarmHost {
       subscribe: (listener) => replica.subscribe(listener),
     };
     const specs = new SpecHistory(watched);
-    const manager = { identity, sealKey, replica: watched, specs, quorum };
+    const flushAudit = async (): Promise<void> => undefined;
+    const manager = { identity, sealKey, replica: watched, specs, quorum, flushAudit };
     this.standing = { kind: 'manager', manager };
     return nodeId;
   }

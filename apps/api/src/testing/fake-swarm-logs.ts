@@ -86,7 +86,15 @@ export class FakeSwarmLogs {
     const replica = this.log.replica();
     const quorum = async () => noQuorum;
     const specs = new SpecHistory(replica);
-    this.#manager = { identity: {} as never, sealKey: Buffer.alloc(0), replica, specs, quorum };
+    const flushAudit = async () => undefined;
+    this.#manager = {
+      identity: {} as never,
+      sealKey: Buffer.alloc(0),
+      replica,
+      specs,
+      quorum,
+      flushAudit,
+    };
     this.hub = new LogHub({
       source: this.nodes,
       isCurrent: () => this.isManager,

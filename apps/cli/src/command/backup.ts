@@ -11,6 +11,7 @@ import {
   loadIdentity,
 } from '@shoal/pki';
 import { CorruptStorageError, fileSystem } from '@shoal/raft';
+import { auditDirectory } from '@shoal/raft/audit';
 import { type CopiedState, copyLog, logDirectory, readLog } from '@shoal/raft/backup';
 import {
   errorMessage,
@@ -132,6 +133,12 @@ export async function restore(request: RestoreRequest, terminal: Terminal): Prom
         `${file} is damaged: ${identity.kind === 'broken' ? identity.reason : 'it has no identity'}`,
       );
     if (identity.kind === 'complete') await readWhole(work, identity.identity.logKeys, file);
+    const audit = auditDirectory(dataDir, told.clusterId);
+    // It would be taken to be ahead of the log, and what comes now would not be noted.
+    if (await exists(audit))
+      throw new CommandError(
+        `${audit} tells of what happened after the backup: move it away, and keep it`,
+      );
     await rm(identityDirectory(dataDir), { recursive: true, force: true });
     await rename(identityDirectory(work), identityDirectory(dataDir));
     await syncDirectory(dataDir);

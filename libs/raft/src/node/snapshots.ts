@@ -134,6 +134,7 @@ export class Snapshots {
     invariant(term !== undefined, 'an image of what is in the log', { index });
     const startedAt = this.#clock.monotonic();
     const { membership } = this.#raft.memberships.at(index);
+    await this.#machine.settle?.();
     const saved = await this.#save({ index, term, membership }, chunks);
     if (this.#stopped || saved === undefined) return;
     const done = saved.kind === 'stored' ? await this.#storage.compact(index) : saved;

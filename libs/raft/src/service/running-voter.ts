@@ -7,6 +7,7 @@ import { channelOptions } from '@shoal/pki';
 import { LogClient, VotersClient } from '@shoal/proto';
 import { type Clock, type Logger, type Random, systemClock, systemRandom } from '@shoal/runtime';
 import type { StateView } from '@shoal/state';
+import { AuditJournal } from '../audit/audit-journal.ts';
 import { type RecordCipher, recordCipher } from '../cipher.ts';
 import { fileSystem } from '../disk/file-system.ts';
 import { completeOptions } from '../node/options.ts';
@@ -31,6 +32,7 @@ import { VoterMachine } from './voter-machine.ts';
 import { VoterService, type VoterServiceOptions } from './voter-service.ts';
 import type {
   LogKey,
+  VoterFigures,
   VoterOptions,
   VoterOrder,
   VoterOutcome,
@@ -93,7 +95,8 @@ export async function openVoter(options: VoterOptions, logger: Logger): Promise<
   const cipher = cipherOf(options.keys);
   const sealing = cipher === undefined ? {} : { cipher };
   const storage = await openLogStorage({ directory, disk: fileSystem, ...sealing, ...parts });
-  const machine = new VoterMachine();
+  const audit = await openAudit(options, parts);
+  const machine = new VoterMachine(audit);
   const credentials = new VoterCredentials(tls);
   const isRemoved = (nodeId: string): boolean =>
     machine.view.cluster?.removedNodes?.[nodeId] !== undefined;
@@ -120,10 +123,10 @@ export async function openVoter(options: VoterOptions, logger: Logger): Promise<
     admit,
     status: async () => ({
       ...(await served.service.status()),
-      figures: figuresOf(log, served.service.forwarded),
+      figures: { ...figuresOf(log, served.service.forwarded), audit: auditFigures(audit) },
       oldestLogKey: await oldestLogKey(storage),
     }),
-    obey: (order) => obey(order, { node: log.node, credentials }),
+    obey: (order) => obey(order, { node: log.node, credentials, audit }),
     onRemoved: (listener) => void log.node.onRemoved(listener),
     onNodesOut: (listener) => {
       watchRemovals(log.node, machine, () => listener(isRemoved));
@@ -134,8 +137,22 @@ export async function openVoter(options: VoterOptions, logger: Logger): Promise<
       await log.node.stop();
       served.service.stop();
       log.route.stop();
+      await audit?.stop();
     },
   };
+}
+
+/** None where nobody said where: a voter of a test. @throws when its files cannot be read. */
+async function openAudit(
+  { auditDir: directory }: VoterOptions,
+  { clock, logger }: Parts,
+): Promise<AuditJournal | undefined> {
+  if (directory === undefined) return undefined;
+  return AuditJournal.open({ directory, disk: fileSystem, clock, logger });
+}
+
+function auditFigures(audit: AuditJournal | undefined): VoterFigures['audit'] {
+  return audit?.figures ?? { records: 0, failures: 0 };
 }
 
 /** A disk that does not say leaves the question open until the next time. */
@@ -302,7 +319,15 @@ function cipherOf(keys: readonly LogKey[]): RecordCipher | undefined {
 
 async function obey(
   order: VoterOrder,
-  { node, credentials }: { readonly node: RaftNode; readonly credentials: VoterCredentials },
+  {
+    node,
+    credentials,
+    audit,
+  }: {
+    readonly node: RaftNode;
+    readonly credentials: VoterCredentials;
+    readonly audit: AuditJournal | undefined;
+  },
 ): Promise<VoterOutcome> {
   switch (order.kind) {
     case 'renew':
@@ -312,6 +337,9 @@ async function obey(
       return rotate(node, cipherOf(order.keys));
     case 'change-membership':
       return outcomeOf(await node.changeMembership(order.change));
+    case 'flush-audit':
+      await audit?.flush();
+      return { kind: 'done' };
     case 'transfer-leadership':
       return outcomeOf(await node.transferLeadership());
   }

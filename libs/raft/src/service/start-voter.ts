@@ -46,6 +46,8 @@ export interface Voter {
   changeMembership(change: MembershipChange): Promise<VoterOutcome>;
   /** On the leader only: to the voter that is furthest. */
   transferLeadership(): Promise<VoterOutcome>;
+  /** Done when the audit's files hold what was applied, or the disk has refused it. */
+  flushAudit(): Promise<VoterOutcome>;
   /** Calls `listener` once when this voter is no member any more, at once if it is so already. */
   onRemoved(listener: () => void): void;
   /** Hands leadership over, stores what was accepted, closes the log and ends the thread. */
@@ -141,6 +143,10 @@ class VoterThread implements Voter {
 
   transferLeadership(): Promise<VoterOutcome> {
     return this.#order({ kind: 'transfer-leadership' });
+  }
+
+  flushAudit(): Promise<VoterOutcome> {
+    return this.#order({ kind: 'flush-audit' });
   }
 
   onRemoved(listener: () => void): void {

@@ -26,7 +26,7 @@ export function figuresOf(
     readonly writes: WriteTimes;
   },
   proposalsForwarded: number,
-): VoterFigures {
+): Omit<VoterFigures, 'audit'> {
   const { node, transport, roles } = log;
   const { counts, sumMs } = log.writes;
   const { role, membership, peers, writes, entriesWritten, last, id } = node.status;

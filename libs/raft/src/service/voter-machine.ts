@@ -1,26 +1,29 @@
 import type { Instant, LogIndex } from '@shoal/runtime';
 import {
   type AppliedEntry,
+  decodeEntry,
+  type EntryContent,
   type Outcome,
   State,
   type StateView,
   type Transaction,
 } from '@shoal/state';
+import type { Audit } from '../audit/audit.ts';
 import type { StateMachine } from '../machine.ts';
 import type { Entry } from '../types.ts';
-
-interface KnownPayload {
-  readonly time: Instant;
-  readonly transactions: readonly Transaction[];
-}
 
 /** The voter's own copy of the state: what its log drives, its snapshots, and its view of the leases. */
 export class VoterMachine implements StateMachine {
   readonly #state = new State();
   readonly #awaited = new Map<string, (outcome: Outcome) => void>();
   /** Content of payloads that this voter proposed itself; gone once applied or given up. */
-  readonly #known = new WeakMap<Uint8Array, KnownPayload>();
+  readonly #known = new WeakMap<Uint8Array, EntryContent>();
   readonly #listeners: ((applied: AppliedEntry) => void)[] = [];
+  readonly #audit: Audit | undefined;
+
+  constructor(audit?: Audit) {
+    this.#audit = audit;
+  }
 
   get view(): StateView {
     return this.#state.view;
@@ -32,15 +35,14 @@ export class VoterMachine implements StateMachine {
   }
 
   apply(entry: Entry): void {
-    const known = this.#known.get(entry.data);
-    const applied =
-      known === undefined
-        ? this.#state.apply(entry.index, entry.data)
-        : this.#state.applyTransactions(entry.index, known.time, known.transactions);
+    const { time, transactions } =
+      this.#known.get(entry.data) ?? decodeEntry(entry.index, entry.data);
+    const applied = this.#state.applyTransactions(entry.index, time, transactions);
     // The log keeps the payload for its followers; the decoded form is not to live as long.
     this.#known.delete(entry.data);
     if (this.#awaited.size > 0) for (const outcome of applied.outcomes) this.#settle(outcome);
     for (const listener of this.#listeners) listener(applied);
+    this.#audit?.applied(this.view, applied, transactions);
   }
 
   snapshot(): { readonly index: LogIndex; readonly chunks: Iterable<Uint8Array> } {
@@ -51,6 +53,11 @@ export class VoterMachine implements StateMachine {
     const restore = this.#state.restore();
     for await (const chunk of chunks) restore.push(chunk);
     restore.finish();
+    this.#audit?.restored(this.view.index);
+  }
+
+  async settle(): Promise<void> {
+    await this.#audit?.settle();
   }
 
   /** `payload` is known to hold this; when it is applied it need not be decoded again. */

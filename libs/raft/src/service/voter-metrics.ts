@@ -64,6 +64,12 @@ const shown: readonly Shown[] = [
     'Proposals passed on to the leader.',
     ({ figures }) => figures.proposalsForwarded,
   ),
+  total('audit_records', 'Changes noted in the audit.', ({ figures }) => figures.audit.records),
+  total(
+    'audit_failed_writes',
+    'Writes of the audit that the disk refused.',
+    ({ figures }) => figures.audit.failures,
+  ),
   {
     name: 'write_seconds_bucket',
     help: 'Durable writes that took at most `le` seconds.',

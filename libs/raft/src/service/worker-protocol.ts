@@ -25,6 +25,8 @@ export interface LogKey {
 export interface VoterOptions {
   /** Where the log is kept, a folder of its own: nothing else may write there. Made if missing. */
   readonly dataDir: string;
+  /** Where who changed what is kept, for this swarm alone; absent: nowhere. Made if missing. */
+  readonly auditDir?: string | undefined;
   /** `host:port` to listen on; port 0 for any free one. */
   readonly listen: string;
   /** This voter's number in the cluster: random, never 0, never used again. */
@@ -54,6 +56,8 @@ export interface VoterFigures {
   readonly electionsWon: number;
   /** Proposals passed on to the leader. */
   readonly proposalsForwarded: number;
+  /** What was noted of who changed what since the start, and the writes that the disk refused. */
+  readonly audit: { readonly records: number; readonly failures: number };
   readonly role: 'leader' | 'follower' | 'candidate' | 'pre-candidate';
   readonly peers: readonly VoterPeer[];
 }
@@ -106,7 +110,9 @@ export type VoterOrder =
   | { readonly kind: 'renew'; readonly tls: VoterTls }
   | { readonly kind: 'rotate-keys'; readonly keys: readonly LogKey[] }
   | { readonly kind: 'change-membership'; readonly change: MembershipChange }
-  | { readonly kind: 'transfer-leadership' };
+  | { readonly kind: 'transfer-leadership' }
+  /** Done when the audit's files hold what was applied, or the disk has refused it. */
+  | { readonly kind: 'flush-audit' };
 
 /** Parent to worker. */
 export type ToVoter =

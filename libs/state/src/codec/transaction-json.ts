@@ -76,7 +76,9 @@ function transactionFault(value: unknown): Fault {
   if (!isId(id)) return `a transaction has an id of 1 to ${idCharsMax} characters`;
   if (!isFields(actor) || !isOneOf(actor['kind'], 'user', 'stage', 'agent', 'system'))
     return 'actor.kind is user, stage, agent or system';
-  if (!isText(actor['name'])) return 'actor.name is a text';
+  const { name, node = '', client = '' } = actor;
+  if (!isText(name) || !isText(node) || !isText(client))
+    return 'actor.name, actor.node and actor.client are texts';
   if (!isText(reason)) return 'reason is a text';
   if (!isCount(decidedAt)) return 'decidedAt is a log index';
   if (lease !== undefined && !(isFields(lease) && isId(lease['id']) && isCount(lease['epoch'])))

@@ -62,6 +62,7 @@ beforeEach(async () => {
     replica,
     specs: new SpecHistory(replica),
     quorum: async () => noQuorum,
+    flushAudit: async () => undefined,
     voters: async () => voters,
   };
   outcomes = [];

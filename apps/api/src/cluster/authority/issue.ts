@@ -93,7 +93,12 @@ async function join(
   const result = await replica.propose([
     {
       id: newId(options.random),
-      actor: { kind: 'user', name: 'docker swarm join' },
+      actor: {
+        kind: 'user',
+        name: 'docker swarm join',
+        node: manager.identity.nodeId,
+        client: address,
+      },
       reason: `${request.hostname === '' ? address : request.hostname} joins as ${role}`,
       decidedAt: replica.view.index,
       changes: [{ op: 'create', table: 'node', object: node }],

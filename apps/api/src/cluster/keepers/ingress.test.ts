@@ -43,6 +43,7 @@ function keep(): void {
     replica: log.replica(),
     identity: genesis.identity,
     quorum: async () => ({ leader, reachability: new Map() }),
+    flushAudit: async () => undefined,
   };
   stop = keepIngress(manager as unknown as Parameters<typeof keepIngress>[0], {
     clock,
