@@ -23,6 +23,7 @@ let authority: FakeAuthority;
 let engine: FakeEngine;
 let dispatchers: FakeDispatcher[];
 let identity: Identity;
+let registry: Registry;
 let agent: Agent;
 
 beforeEach(async () => {
@@ -45,6 +46,7 @@ beforeEach(async () => {
     dispatcherAddr: address,
   }));
   identity = await authority.worker(clock.now(), managers);
+  registry = new Registry();
   const store = await StatusStore.open(statusFile(dataDir), silentLogger, clock);
   agent = new Agent({
     identity,
@@ -61,7 +63,7 @@ beforeEach(async () => {
     clock,
     random: systemRandom,
     logger: silentLogger,
-    metrics: agentMetrics(new Registry()),
+    metrics: agentMetrics(registry),
   });
 });
 afterEach(async () => {
@@ -113,6 +115,19 @@ async function running(): Promise<void> {
 }
 
 describe('a session', () => {
+  test('is shown to be there or not, only where the host is in a swarm', async () => {
+    const shown = async (): Promise<string | undefined> =>
+      /^shoal_agent_session_up .*$/m.exec(await registry.metrics())?.[0];
+    expect(await shown()).toBe('shoal_agent_session_up 0');
+    await running();
+    expect(await shown()).toBe('shoal_agent_session_up 1');
+    for (const dispatcher of dispatchers) dispatcher.kill();
+    await until('the session is lost', () => !agent.health.ready);
+    expect(await shown()).toBe('shoal_agent_session_up 0');
+    await agent.stop();
+    expect(await shown()).toBeUndefined();
+  });
+
   test('moves to another dispatcher soon after its own is killed', async () => {
     await running();
     const [before, started] = [held(), engine.started];

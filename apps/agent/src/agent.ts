@@ -130,6 +130,7 @@ export class Agent {
       random: options.random,
       logger: options.logger,
     });
+    options.metrics.sessionUp(false);
     void this.#describe();
     options.images?.onChange(() => void this.#look());
   }
@@ -181,6 +182,7 @@ export class Agent {
     this.#options.images?.stop();
     this.#session?.end('the agent stops');
     await this.#worker?.stop();
+    this.#options.metrics.sessionUp(undefined);
   }
 
   #configureDispatchers(): void {

@@ -8,7 +8,8 @@ export interface AgentMetrics {
   /** `states` is asked whenever somebody looks; the newest counts. */
   tasks(states: () => Iterable<TaskState>): void;
   sessionOpened(): void;
-  sessionUp(up: boolean): void;
+  /** `undefined`: the host is in no swarm, and nothing is shown. */
+  sessionUp(up: boolean | undefined): void;
   containerRemoved(why: 'deleted' | 'unassigned' | 'left'): void;
   logLines(count: number): void;
   /** Lines of a task could not be had, which its followers are told. */
@@ -59,9 +60,10 @@ export function agentMetrics(registry: Registry): AgentMetrics {
   });
   const up = new Gauge({
     name: 'shoal_agent_session_up',
-    help: '1 while a session with a dispatcher is open.',
+    help: '1 while a session with a dispatcher is open; absent on a host that is in no swarm.',
     registers,
   });
+  up.remove();
   return {
     engineCall: (call, outcome, ms) => {
       calls.inc({ call, outcome });
@@ -71,7 +73,7 @@ export function agentMetrics(registry: Registry): AgentMetrics {
       tasks = states;
     },
     sessionOpened: () => sessions.inc(),
-    sessionUp: (open) => up.set(open ? 1 : 0),
+    sessionUp: (open) => (open === undefined ? up.remove() : up.set(open ? 1 : 0)),
     containerRemoved: (reason) => removed.inc({ reason }),
     logLines: (count) => lines.inc(count),
     logGap: () => gaps.inc(),

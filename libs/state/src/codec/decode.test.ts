@@ -133,6 +133,22 @@ describe('what lacks a field that somebody needs is refused, with the name of it
     [decodeEndpointRecord, { ...record, addresses: [1] }, 'the record.addresses.0'],
     [
       decodeEndpointRecord,
+      { ...record, addresses: ['10.0.1.5', '10.0.1.6\nlink del eth0'] },
+      'the record.addresses.1',
+    ],
+    [decodeEndpointRecord, { ...record, vtep: '192.0.2.1 dev eth0' }, 'the record.vtep'],
+    [
+      decodeEndpointRecord,
+      { ...record, service: { ...record.service, virtualIps: ['10.0.1.4/24'] } },
+      'the record.service.virtualIps.0',
+    ],
+    [
+      decodeAssignment,
+      { ...assignment, networks: [{ ...assignment.networks?.[0], addresses: ['10.0.1.5/33'] }] },
+      'the assignment.networks.0.addresses.0',
+    ],
+    [
+      decodeEndpointRecord,
       { ...record, service: { ...record.service, ports: [{ protocol: 'tcp', targetPort: 1 }] } },
       'the record.service.ports.0.publishedPort',
     ],

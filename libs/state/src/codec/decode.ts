@@ -1,5 +1,6 @@
 import { errorMessage } from '@shoal/runtime';
 import { z } from 'zod';
+import { canonical, parseAddress } from '../address/address.ts';
 import type { TaskAssignment } from '../assignment.ts';
 import type { EndpointRecord } from '../endpoint-record.ts';
 import type { Node, NodeStatus } from '../objects.ts';
@@ -30,6 +31,10 @@ const id = text.min(1);
 const texts = z.array(text);
 const words = z.record(text, text);
 const count = z.int().nonnegative();
+/** What becomes of these are arguments and lines of input for programs of root: nothing else passes. */
+const address = text.refine((value) => parseAddress(value) !== undefined, 'no address');
+const addressOrNone = z.union([z.literal(''), address]);
+const addressWithPrefix = text.refine((value) => canonical(value) !== undefined, 'no address');
 
 /** Whoever reads such a word compares it with those it knows, and takes others for none of them. */
 function openWord<T extends string>(): z.ZodType<T> {
@@ -41,7 +46,7 @@ const recordService: z.ZodType<NonNullable<EndpointRecord['service']>> = z.loose
   name: text,
   aliases: texts,
   mode: openWord<'vip' | 'dnsrr'>(),
-  virtualIps: texts,
+  virtualIps: z.array(address),
   ports: z.array(
     z.looseObject({
       protocol: openWord<'tcp' | 'udp' | 'sctp'>(),
@@ -58,8 +63,8 @@ export const endpointRecordShape: z.ZodType<EndpointRecord> = z.looseObject({
   endpointId: id,
   kind: openWord<EndpointRecord['kind']>(),
   nodeId: text,
-  vtep: text,
-  addresses: texts,
+  vtep: addressOrNone,
+  addresses: z.array(address),
   name: text,
   containerAliases: texts,
   slot: count,
@@ -105,7 +110,7 @@ const assignmentShape: z.ZodType<TaskAssignment> = z.looseObject({
     .array(
       z.looseObject({
         networkId: id,
-        addresses: texts,
+        addresses: z.array(addressWithPrefix),
         driverOptions: words,
         record: endpointRecordShape,
       }),
