@@ -2,6 +2,7 @@ import { type LogIndex, type Random, silentLogger } from '@shoal/runtime';
 import { type AppliedEntry, type AuditRecord, State, type Transaction } from '@shoal/state';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { type Disk, DiskError, type DiskFile } from '../disk/disk.ts';
 import { FakeClock } from '../testing/fake-clock.ts';
 import { FaultyDisk } from '../testing/faulty-disk.ts';
 import { AuditJournal } from './audit-journal.ts';
@@ -30,30 +31,51 @@ beforeEach(() => {
   disk = new FaultyDisk(seeded(1));
 });
 
-function open(sizes: { bytesMax?: number; segmentBytes?: number } = {}): Promise<AuditJournal> {
-  return AuditJournal.open({ directory, disk, clock, logger: silentLogger, ...sizes });
+function open(
+  more: { bytesMax?: number; segmentBytes?: number; disk?: Disk } = {},
+): Promise<AuditJournal> {
+  return AuditJournal.open({ directory, disk, clock, logger: silentLogger, ...more });
 }
 
-/** The log's entry at `index`: every third one changes nothing that people ask for. */
+/** An object with the methods of a class instance, to be spread. */
+function forwarding<T extends Disk | DiskFile>(target: T): T {
+  const methods = Object.getOwnPropertyNames(Object.getPrototypeOf(target)) as (keyof T)[];
+  const bound = methods.flatMap((name) => {
+    const own = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(target), name)?.value;
+    return typeof own === 'function' ? [[name, own.bind(target)]] : [];
+  });
+  return Object.fromEntries(bound) as T;
+}
+
+/** The log's entry at `index`: every third one changes nothing that people ask for, every fifth is of three people. */
 function note(journal: AuditJournal, index: number, reason = 'because'): void {
   const table = index % 3 === 0 ? 'lease' : 'config';
-  const object = { id: `c${index}`, spec: { Name: `config-${index}` } };
+  const people = Array.from({ length: peopleOf(index) }, (_, at) => at);
   const applied = {
     index,
     time: 1_000 * index,
-    outcomes: [{ kind: 'committed' }],
-    changes: [{ table, id: object.id, before: undefined, after: object }],
+    outcomes: people.map(() => ({ kind: 'committed' })),
+    changes: people.map((at) => {
+      const object = { id: `c${index}.${at}`, spec: { Name: `config-${index}.${at}` } };
+      return { table, id: object.id, before: undefined, after: object };
+    }),
   } as unknown as AppliedEntry;
   const actor = { kind: 'user', name: 'docker config create' };
-  journal.applied(view, applied, [{ actor, reason, changes: [{}] } as unknown as Transaction]);
+  const asked = people.map(() => ({ actor, reason, changes: [{}] }) as unknown as Transaction);
+  journal.applied(view, applied, asked);
 }
+
+const peopleOf = (index: number): number => (index % 5 === 0 ? 3 : 1);
 
 function noteAll(journal: AuditJournal, from: number, to: number): void {
   for (let index = from; index <= to; index += 1) note(journal, index);
 }
 
+/** Indices of the records of these entries. */
 const noted = (to: number, from = 1): readonly number[] =>
-  Array.from({ length: to - from + 1 }, (_, at) => from + at).filter((index) => index % 3 !== 0);
+  Array.from({ length: Math.max(0, to - from + 1) }, (_, at) => from + at)
+    .filter((index) => index % 3 !== 0)
+    .flatMap((index) => Array.from({ length: peopleOf(index) }, () => index));
 
 async function read(limit = 100_000, over: (record: AuditRecord) => boolean = () => false) {
   const found = await readAudit(disk, directory, { limit, over, wants: () => true });
@@ -84,7 +106,7 @@ describe('the audit’s files', () => {
     const journal = await open({ segmentBytes: 500 });
     noteAll(journal, 1, 50);
     await journal.stop();
-    expect((await read(4)).indices).toEqual([46, 47, 49, 50]);
+    expect((await read(4)).indices).toEqual([49, 50, 50, 50]);
     expect((await read(100, ({ index }) => index < 40)).indices).toEqual(noted(50, 40));
   });
 
@@ -122,7 +144,8 @@ describe('the audit’s files', () => {
     const files = await names();
     const bytes = files.reduce((sum, path) => sum + disk.bytes(path).length, 0);
     expect(files.length).toBeLessThanOrEqual(5);
-    expect(bytes).toBeLessThan(6_500);
+    // A file ends with the entry that fills it.
+    expect(bytes).toBeLessThan(5 * (1_000 + 800));
     const { indices } = await read();
     expect(indices).toEqual(noted(200, indices[0]));
     expect(await verifyAudit(disk, directory)).toMatchObject({
@@ -145,6 +168,58 @@ describe('a disk that refuses', () => {
     await clock.advance(5_000);
     expect((await read()).indices).toEqual(noted(11));
     expect(await verifyAudit(disk, directory)).toMatchObject({ kind: 'whole' });
+  });
+
+  test('in the middle of a write: what it left of it does not count', async () => {
+    const journal = await open();
+    noteAll(journal, 1, 5);
+    await journal.flush();
+    disk.refuseWrites('ENOSPC');
+    for (let index = 6; index <= 20; index += 1) note(journal, index, 'x'.repeat(1 << 20));
+    await journal.flush();
+    disk.acceptWrites();
+    const [path = ''] = await names();
+    const end = disk.bytes(path).length;
+    const file = await disk.open(path, 'write-durably');
+    const part = `{"index":7,"time":7000,"half":"${'y'.repeat(4_000)}"}\n`;
+    await file.write(Buffer.from(part.repeat(2)), end);
+    note(journal, 22);
+    await journal.flush();
+    expect(await verifyAudit(disk, directory)).toMatchObject({ kind: 'whole', through: 22 });
+  });
+
+  test('when a file is to be begun: no other one is left behind', async () => {
+    let hasSpace = true;
+    const journal = await open({
+      segmentBytes: 300,
+      disk: {
+        ...forwarding<Disk>(disk),
+        // What is made takes no space yet.
+        open: async (path, mode) => {
+          const file = await disk.open(path, mode);
+          if (mode !== 'create') return file;
+          return {
+            ...forwarding<DiskFile>(file),
+            write: async (data, position) => {
+              if (!hasSpace) throw new DiskError('ENOSPC', 'no space');
+              await file.write(data, position);
+            },
+          };
+        },
+      },
+    });
+    noteAll(journal, 1, 2);
+    await journal.flush();
+    hasSpace = false;
+    noteAll(journal, 3, 10);
+    for (let at = 0; at < 5; at += 1) await journal.flush();
+    expect(journal.figures.failures).toBe(5);
+    hasSpace = true;
+    await journal.stop();
+    expect((await read()).indices).toEqual(noted(10));
+    expect(await verifyAudit(disk, directory)).toMatchObject({ kind: 'whole' });
+    const numbers = (await names()).map((path) => Number(/(\d+)\.jsonl$/.exec(path)?.[1]));
+    expect(numbers).toEqual(numbers.map((_, at) => at + 1));
   });
 
   test('for too long: what is missing is named', async () => {
@@ -264,7 +339,7 @@ describe('whoever writes to the files by hand is found out', () => {
     const lines = disk.bytes(path).toString().split('\n');
     const forged = lines.map((line, at) => (at < 2 ? line : line.replace('because', 'by nobody')));
     const file = await disk.open(path, 'create');
-    await file.write(Buffer.from(forged.join('\n')), 0);
+    await file.write(Buffer.from(forged.join('\n') + '{"more":1}\n'.repeat(200)), 0);
     expect(await verifyAudit(disk, directory)).toMatchObject({
       kind: 'damaged',
       file: path,

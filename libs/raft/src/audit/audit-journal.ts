@@ -6,9 +6,10 @@ import {
   chainAfter,
   chained,
   chainStart,
+  isLastOfEntry,
   type Line,
+  lineIndex,
   lineText,
-  lineThrough,
   readLine,
   unchained,
 } from './line.ts';
@@ -38,8 +39,9 @@ interface JournalOptions {
   readonly segmentBytes?: number | undefined;
 }
 
+/** Lines that are written together or not at all: those of one entry. */
 interface Waiting {
-  readonly text: string;
+  readonly texts: readonly string[];
   readonly through: number;
 }
 
@@ -50,7 +52,6 @@ interface Written {
 }
 
 interface OpenSegment {
-  readonly number: number;
   readonly file: DiskFile;
   readonly bytes: number;
 }
@@ -68,7 +69,12 @@ export class AuditJournal implements Audit {
   /** Of the newest entry that was looked at. */
   #through: number;
   #written: Written;
+  /** Absent before the first line, and where the file could not be made. */
   #open: OpenSegment | undefined;
+  /** Of the newest file that has its first line. */
+  #number: number;
+  /** A write was refused: any part of it may stand behind what counts. */
+  #torn = false;
   #timer: Timer | undefined;
   #flushing: Promise<void> = Promise.resolve();
   #stopped = false;
@@ -76,11 +82,12 @@ export class AuditJournal implements Audit {
   #records = 0;
   #failures = 0;
 
-  private constructor(options: JournalOptions, written: Written, open: OpenSegment | undefined) {
+  private constructor(options: JournalOptions, end?: End) {
     this.#options = options;
-    this.#written = written;
-    this.#through = written.through;
-    this.#open = open;
+    this.#written = end?.written ?? { chain: chainStart, through: 0 };
+    this.#through = this.#written.through;
+    this.#open = end?.open;
+    this.#number = end?.number ?? 0;
   }
 
   /** @throws DiskError when the files there cannot be read. */
@@ -91,12 +98,12 @@ export class AuditJournal implements Audit {
     let newest = segments.pop();
     while (newest !== undefined) {
       const end = await endOf(disk, newest, options.logger);
-      if (end !== undefined) return new AuditJournal(options, end.written, end.open);
+      if (end !== undefined) return new AuditJournal(options, end);
       // Begun, and never given its first line.
       await disk.remove(newest.path);
       newest = segments.pop();
     }
-    return new AuditJournal(options, { chain: chainStart, through: 0 }, undefined);
+    return new AuditJournal(options);
   }
 
   /** Records since the start, and writes that the disk refused. */
@@ -107,22 +114,22 @@ export class AuditJournal implements Audit {
   applied(view: StateView, applied: AppliedEntry, transactions: readonly Transaction[]): void {
     if (applied.index <= this.#through) return;
     this.#through = applied.index;
-    for (const record of auditRecords(view, applied, transactions)) {
-      this.#records += 1;
-      this.#add({ kind: 'record', record });
-    }
+    const records = auditRecords(view, applied, transactions);
+    if (records.length === 0) return;
+    this.#records += records.length;
+    this.#add(records.map((record) => ({ kind: 'record', record })));
   }
 
   restored(index: LogIndex): void {
     if (index <= this.#through) return;
     const gap = { kind: 'gap', after: this.#through, through: index } as const;
     this.#through = index;
-    this.#add(gap);
+    this.#add([gap]);
   }
 
   settle(): Promise<void> {
     const through = this.#waiting.at(-1)?.through ?? this.#written.through;
-    if (this.#through > through) this.#add({ kind: 'through', through: this.#through });
+    if (this.#through > through) this.#add([{ kind: 'through', through: this.#through }]);
     return this.flush();
   }
 
@@ -142,10 +149,10 @@ export class AuditJournal implements Audit {
     this.#open = undefined;
   }
 
-  #add(line: Line): void {
-    const text = lineText(line);
-    this.#waitingBytes += text.length;
-    this.#waiting.push({ text, through: lineThrough(line) });
+  #add(lines: readonly Line[]): void {
+    const texts = lines.map(lineText);
+    this.#waitingBytes += bytesOf(texts);
+    this.#waiting.push({ texts, through: this.#through });
     if (this.#waitingBytes > waitingBytesMax) this.#dropWaiting();
     this.#flushAfter(flushMs);
   }
@@ -153,9 +160,9 @@ export class AuditJournal implements Audit {
   #dropWaiting(): void {
     const gap = { kind: 'gap', after: this.#written.through, through: this.#through } as const;
     this.#options.logger.error({ ...gap }, 'audit_dropped');
-    const text = lineText(gap);
-    this.#waiting = [{ text, through: gap.through }];
-    this.#waitingBytes = text.length;
+    const texts = [lineText(gap)];
+    this.#waiting = [{ texts, through: gap.through }];
+    this.#waitingBytes = bytesOf(texts);
   }
 
   #flushAfter(delayMs: number): void {
@@ -180,40 +187,44 @@ export class AuditJournal implements Audit {
     }
   }
 
-  /** As many lines as the newest file has room for; one at least. */
+  /** As many entries as the newest file has room for; one at least. */
   async #writeSome(): Promise<void> {
     const max = this.#options.segmentBytes ?? segmentBytes;
     if (this.#open === undefined || this.#open.bytes >= max) await this.#beginSegment();
     const open = this.#open;
     if (open === undefined) return;
+    if (this.#torn) await open.file.truncate(open.bytes);
+    this.#torn = true;
     const lines: string[] = [];
     let { chain } = this.#written;
-    let bytes = open.bytes;
-    const taken: Waiting[] = [];
+    let { bytes } = open;
+    const taken = new Set<Waiting>();
     for (const waiting of this.#waiting) {
       if (bytes >= max) break;
-      chain = chainAfter(chain, waiting.text);
-      const line = `${chained(waiting.text, chain)}\n`;
-      lines.push(line);
-      taken.push(waiting);
-      bytes += Buffer.byteLength(line);
+      for (const text of waiting.texts) {
+        chain = chainAfter(chain, text);
+        lines.push(`${chained(text, chain)}\n`);
+        bytes += Buffer.byteLength(lines.at(-1) ?? '');
+      }
+      taken.add(waiting);
     }
+    const through = [...taken].at(-1)?.through ?? this.#written.through;
     await open.file.write(Buffer.from(lines.join('')), open.bytes);
+    this.#torn = false;
     this.#open = { ...open, bytes };
-    this.#written = { chain, through: taken.at(-1)?.through ?? this.#written.through };
-    const done = new Set(taken);
+    this.#written = { chain, through };
     // What came meanwhile is behind; what was dropped meanwhile is told of as a gap.
-    this.#waiting = this.#waiting.filter((waiting) => !done.has(waiting));
-    this.#waitingBytes = this.#waiting.reduce((sum, { text }) => sum + text.length, 0);
+    this.#waiting = this.#waiting.filter((waiting) => !taken.has(waiting));
+    this.#waitingBytes = this.#waiting.reduce((sum, { texts }) => sum + bytesOf(texts), 0);
   }
 
+  /** What could not be made whole is made again under the same name. */
   async #beginSegment(): Promise<void> {
     const { disk, directory } = this.#options;
-    await this.#open?.file.close();
-    const before = this.#open?.number ?? 0;
+    const before = this.#open;
     this.#open = undefined;
-    const segments = await listSegments(disk, directory);
-    const number = Math.max(before, segments.at(-1)?.number ?? 0) + 1;
+    await before?.file.close();
+    const number = this.#number + 1;
     const { path } = segmentOf(directory, number);
     const { chain: follows, through } = this.#written;
     const text = lineText({ kind: 'opening', follows, through });
@@ -227,45 +238,61 @@ export class AuditJournal implements Audit {
       await created.close();
     }
     await disk.syncDirectory(directory);
-    this.#open = { number, file: await disk.open(path, 'write-durably'), bytes: line.length };
+    const file = await disk.open(path, 'write-durably');
+    this.#torn = false;
+    this.#number = number;
+    this.#open = { file, bytes: line.length };
     this.#written = { chain, through };
-    await this.#forget(segments);
+    await this.#forget(await listSegments(disk, directory));
   }
 
   /** The oldest files go: so many that the rest has room. */
-  async #forget(older: readonly Segment[]): Promise<void> {
+  async #forget(all: readonly Segment[]): Promise<void> {
     const { disk, bytesMax = auditBytesMax, segmentBytes: each = segmentBytes } = this.#options;
-    const kept = Math.max(1, Math.floor(bytesMax / each) - 1);
-    for (const { path } of older.slice(0, Math.max(0, older.length - kept)))
-      await disk.remove(path);
+    const kept = Math.max(2, Math.floor(bytesMax / each));
+    for (const { path } of all.slice(0, Math.max(0, all.length - kept))) await disk.remove(path);
   }
 }
 
+function bytesOf(texts: readonly string[]): number {
+  return texts.reduce((sum, { length }) => sum + length, 0);
+}
+
+/** Where writing goes on. */
+interface End {
+  readonly number: number;
+  readonly written: Written;
+  readonly open: OpenSegment;
+}
+
 /**
- * The end of what a file holds as it was written, where writing goes on; undefined when that is nothing. A crash leaves
- * any part of its last write: that is cut off, for the log has it still. So is what somebody else wrote there.
+ * The end of what a file holds as it was written; undefined when that is nothing. A crash leaves any part of its last
+ * write: that is cut off, with all lines of an entry that is not whole, for the log has it still. So is what somebody
+ * else wrote there.
  */
-async function endOf(
-  disk: Disk,
-  segment: Segment,
-  logger: Logger,
-): Promise<{ readonly written: Written; readonly open: OpenSegment } | undefined> {
+async function endOf(disk: Disk, segment: Segment, logger: Logger): Promise<End | undefined> {
   const { lines, size } = await readSegment(disk, segment);
+  let chain: string | undefined;
   let written: Written | undefined;
+  /** Of all lines so far, and of those up to `written`. */
+  let read = 0;
   let bytes = 0;
   for (const text of lines) {
     const found = unchained(text);
     const line = found === undefined ? undefined : readLine(found.text);
     if (found === undefined || line === undefined) break;
-    if ((line.kind === 'opening') !== (written === undefined)) break;
-    const before = line.kind === 'opening' ? line.follows : (written?.chain ?? '');
+    if ((line.kind === 'opening') !== (chain === undefined)) break;
+    const before = line.kind === 'opening' ? line.follows : (chain ?? '');
     if (chainAfter(before, found.text) !== found.chain) break;
-    written = { chain: found.chain, through: lineThrough(line) };
-    bytes += Buffer.byteLength(text) + 1;
+    chain = found.chain;
+    read += Buffer.byteLength(text) + 1;
+    if (!isLastOfEntry(line)) continue;
+    written = { chain, through: lineIndex(line) };
+    bytes = read;
   }
   if (bytes < size) logger.warn({ file: segment.path, bytes: size - bytes }, 'audit_cut');
   if (written === undefined) return undefined;
   const file = await disk.open(segment.path, 'write-durably');
   if (bytes < size) await file.truncate(bytes);
-  return { written, open: { number: segment.number, file, bytes } };
+  return { number: segment.number, written, open: { file, bytes } };
 }

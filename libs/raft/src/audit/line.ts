@@ -27,6 +27,7 @@ const record = z.looseObject({
   time: z.number(),
   actor: z.looseObject({ kind: z.string(), name: z.string() }),
   reason: z.string(),
+  more: index.optional(),
   changes: z.array(
     z.looseObject({
       op: z.string(),
@@ -85,18 +86,30 @@ export function readLine(text: string): Line | undefined {
   } catch {
     return undefined;
   }
-  const first = opening.safeParse(found);
-  if (first.success) return { kind: 'opening', ...first.data.opening };
-  const hole = gap.safeParse(found);
-  if (hole.success) return { kind: 'gap', ...hole.data.gap };
-  const mark = through.safeParse(found);
-  if (mark.success) return { kind: 'through', ...mark.data };
-  return record.safeParse(found).success
-    ? { kind: 'record', record: found as AuditRecord }
-    : undefined;
+  // By what it has: to try one shape after the other costs ten times as much, and there are many lines.
+  if (typeof found !== 'object' || found === null) return undefined;
+  if ('index' in found)
+    return record.safeParse(found).success
+      ? { kind: 'record', record: found as AuditRecord }
+      : undefined;
+  if ('opening' in found) {
+    const { data } = opening.safeParse(found);
+    return data === undefined ? undefined : { kind: 'opening', ...data.opening };
+  }
+  if ('gap' in found) {
+    const { data } = gap.safeParse(found);
+    return data === undefined ? undefined : { kind: 'gap', ...data.gap };
+  }
+  const { data } = through.safeParse(found);
+  return data === undefined ? undefined : { kind: 'through', ...data };
 }
 
-/** Up to which entry the audit goes with this line. */
-export function lineThrough(line: Line): number {
+/** The entry that the line is of, or up to which it speaks. */
+export function lineIndex(line: Line): number {
   return line.kind === 'record' ? line.record.index : line.through;
+}
+
+/** Whether all that is to be said up to its entry is said with this line. */
+export function isLastOfEntry(line: Line): boolean {
+  return line.kind !== 'record' || (line.record.more ?? 0) === 0;
 }

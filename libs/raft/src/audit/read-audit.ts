@@ -1,7 +1,11 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { AuditRecord } from '@shoal/state';
 import { type Disk, DiskError } from '../disk/disk.ts';
-import { chainAfter, lineThrough, readLine, unchained } from './line.ts';
+import { chainAfter, lineIndex, readLine, unchained } from './line.ts';
 import { listSegments, readSegment, type Segment } from './segments.ts';
+
+/** Lines that are looked at before everything else that the process does gets its turn. */
+const linesPerTurn = 256;
 
 /** Entries, after the first up to the second, that never passed this manager one by one. */
 export interface AuditGap {
@@ -35,7 +39,8 @@ export async function readAudit(
   const segments = await listSegments(disk, directory);
   for (const segment of segments.toReversed()) {
     const { lines } = await readKept(disk, segment);
-    for (const written of lines.toReversed()) {
+    for (const [at, written] of lines.toReversed().entries()) {
+      if (at % linesPerTurn === 0) await nextTurn();
       const line = readLine(unchained(written)?.text ?? '');
       if (line?.kind === 'gap') gaps.push({ after: line.after, through: line.through });
       if (line?.kind !== 'record') continue;
@@ -78,6 +83,7 @@ export async function verifyAudit(disk: Disk, directory: string): Promise<AuditV
   for (const [at, segment] of segments.entries()) {
     const { lines, torn } = await readKept(disk, segment);
     for (const [place, written] of lines.entries()) {
+      if (place % linesPerTurn === 0) await nextTurn();
       const damage = (message: string): AuditVerdict => {
         return { kind: 'damaged', file: segment.path, line: place + 1, message };
       };
@@ -91,10 +97,10 @@ export async function verifyAudit(disk: Disk, directory: string): Promise<AuditV
       const before = line.kind === 'opening' ? line.follows : (chain ?? '');
       if (chainAfter(before, found.text) !== found.chain)
         return damage('the line, or one before it, is not as it was written');
-      if (lineThrough(line) < through) return damage('it is older than the line before it');
+      if (lineIndex(line) < through) return damage('it is older than the line before it');
       chain = found.chain;
-      after ??= lineThrough(line);
-      through = lineThrough(line);
+      after ??= lineIndex(line);
+      through = lineIndex(line);
       if (line.kind === 'record') records += 1;
     }
     // The newest file may be in the middle of being written.

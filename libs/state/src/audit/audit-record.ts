@@ -30,6 +30,8 @@ export interface AuditRecord {
   readonly changes: readonly AuditedChange[];
   /** Changes and fields beyond those listed. */
   readonly leftOut?: number | undefined;
+  /** Records of the same entry that follow this one. */
+  readonly more?: number | undefined;
 }
 
 /** How a table of the audit shows an object. */
@@ -80,7 +82,10 @@ export function auditRecords(
     const noted = own.flatMap((change) => noteOf(view, change) ?? []);
     if (noted.length > 0) records.push({ index, time, actor, reason, ...bounded(noted) });
   }
-  return records;
+  return records.map((record, place) => {
+    const more = records.length - 1 - place;
+    return more === 0 ? record : { ...record, more };
+  });
 }
 
 function noteOf(view: StateView, change: AppliedChange): AuditedChange | undefined {
