@@ -175,7 +175,7 @@ describe('a disk that refuses', () => {
     noteAll(journal, 1, 5);
     await journal.flush();
     disk.refuseWrites('ENOSPC');
-    for (let index = 6; index <= 20; index += 1) note(journal, index, 'x'.repeat(1 << 20));
+    noteAll(journal, 6, 9);
     await journal.flush();
     disk.acceptWrites();
     const [path = ''] = await names();
