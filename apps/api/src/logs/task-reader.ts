@@ -49,11 +49,32 @@ export interface TaskReaderOptions {
   readonly clock: Clock;
 }
 
-/** A read of the log for this client alone. */
-interface Read {
-  readonly stream: LogStream;
-  paused: boolean;
-}
+/** The log as it is read from the node, for this client alone. */
+type Reading =
+  | { readonly kind: 'none' }
+  /** For its turn among the client's reads, then for that among all. */
+  | { readonly kind: 'waiting'; readonly turns: readonly Turn[] }
+  | {
+      readonly kind: 'open';
+      readonly turns: readonly Turn[];
+      readonly stream: LogStream;
+      readonly isPaused: boolean;
+    }
+  /** The client takes nothing, and is to say when it does. */
+  | { readonly kind: 'parked' }
+  /** The node is asked again after a pause. */
+  | { readonly kind: 'later'; readonly retry: Timer };
+
+/** Where the reader stands with its feed. */
+type Following =
+  /** `isAgain`: the log got more since its end was read, and nothing else will tell it. */
+  | { readonly kind: 'none'; readonly isAgain: boolean }
+  /** What comes first is read from the node. */
+  | { readonly kind: 'behind'; readonly feed: LogFeed }
+  /** The own read was faster: the feed has to come that far. */
+  | { readonly kind: 'joining'; readonly feed: LogFeed; readonly patience: Timer }
+  /** `next` is the number of the line that comes next. */
+  | { readonly kind: 'live'; readonly feed: LogFeed; readonly next: number };
 
 /**
  * The log of one task for one client: what was written before is read from the node, at the client's pace;
@@ -66,25 +87,19 @@ export class TaskReader implements FeedReader {
   /** From here on all lines were had; undefined where `tail` cut them. */
   #floor: NanoTime | undefined;
   readonly #range: TimeRange;
-  #feed: LogFeed | undefined;
-  /** Number of the line that comes next from the feed; undefined while the log is read from the node. */
-  #cursor: number | undefined;
-  #joining: Timer | undefined;
-  #turns: Turn[] = [];
-  #read: Read | undefined;
+  #following: Following;
+  #reading: Reading = { kind: 'none' };
   /** What the client asked for at first was read: what comes after that is wanted whatever `tail` says. */
   #asked = false;
-  /** The log got more since its end was read, and nothing else will tell it. */
-  #again = false;
-  #parked = false;
   #over = false;
   readonly #failures = new ReadFailures();
-  #retry: Timer | undefined;
 
   constructor(options: TaskReaderOptions) {
     this.#options = options;
-    this.#feed = options.feed;
-    const { tail, since, until } = options.wanted;
+    const { feed, wanted } = options;
+    this.#following =
+      feed === undefined ? { kind: 'none', isAgain: false } : { kind: 'behind', feed };
+    const { tail, since, until } = wanted;
     this.#range = new TimeRange(since, until);
     if (tail < 0) this.#floor = since ?? firstTime;
   }
@@ -94,14 +109,13 @@ export class TaskReader implements FeedReader {
   }
 
   start(): void {
-    if (this.#feed === undefined) this.#readLog();
-    else this.#feed.add(this);
+    if (this.#following.kind === 'none') this.#readLog();
+    else this.#following.feed.add(this);
   }
 
   stop(): void {
     this.#over = true;
-    this.#retry?.cancel();
-    this.#leaveFeed();
+    this.#leaveFeed(false);
     this.#endRead();
   }
 
@@ -117,8 +131,8 @@ export class TaskReader implements FeedReader {
   }
 
   feedGrew(): void {
-    if (this.#cursor !== undefined) this.#options.output.ready(this);
-    else if (this.#joining !== undefined) this.#join();
+    if (this.#following.kind === 'live') this.#options.output.ready(this);
+    else if (this.#following.kind === 'joining') this.#join(this.#following);
   }
 
   feedLost(reason: string): void {
@@ -126,7 +140,7 @@ export class TaskReader implements FeedReader {
   }
 
   feedEnded(reason: string): void {
-    if (this.#cursor !== undefined) {
+    if (this.#following.kind === 'live') {
       this.#options.output.ready(this);
     } else if (reason !== '') {
       this.#giveUp(reason);
@@ -138,45 +152,41 @@ export class TaskReader implements FeedReader {
 
   /** The next lines from the feed; undefined when there are none. */
   pull(): Chunk | undefined {
-    const feed = this.#feed;
-    const from = this.#cursor;
-    if (feed === undefined || from === undefined) return undefined;
-    if (from < feed.ring.first) {
-      this.#cursor = undefined;
+    if (this.#following.kind !== 'live') return undefined;
+    const { feed, next } = this.#following;
+    if (next < feed.ring.first) {
+      this.#following = { kind: 'behind', feed };
       this.#options.output.fellBehind();
       this.#readLog();
       return undefined;
     }
-    if (from === feed.ring.next) {
+    if (next === feed.ring.next) {
       if (feed.ended !== undefined) this.#giveUp(feed.ended.reason);
       return undefined;
     }
-    const chunk = this.#chunk(feed, from);
-    this.#note(feed.ring, from, chunk.to);
-    this.#cursor = chunk.to;
+    const chunk = this.#chunk(feed, next);
+    this.#note(feed.ring, next, chunk.to);
+    this.#following = { kind: 'live', feed, next: chunk.to };
     return chunk;
   }
 
   /** The client takes lines again. */
   drained(): void {
-    if (this.#parked) {
-      this.#parked = false;
+    const reading = this.#reading;
+    if (reading.kind === 'parked') {
+      this.#reading = { kind: 'none' };
       this.#readLog();
-    } else if (this.#read?.paused === true) {
-      this.#read.paused = false;
-      this.#read.stream.resume();
+    } else if (reading.kind === 'open' && reading.isPaused) {
+      this.#reading = { ...reading, isPaused: false };
+      reading.stream.resume();
     }
   }
 
   /** The client takes nothing: what is held for it elsewhere is let go. */
   park(): void {
-    if (this.#read === undefined) return;
+    if (this.#reading.kind !== 'open') return;
     this.#endRead();
-    this.#parked = true;
-  }
-
-  get #isReading(): boolean {
-    return this.#turns.length > 0 || this.#parked || this.#retry !== undefined;
+    this.#reading = { kind: 'parked' };
   }
 
   #chunk(feed: LogFeed, from: number): Chunk {
@@ -206,37 +216,39 @@ export class TaskReader implements FeedReader {
     this.#options.output.done(this);
   }
 
-  #leaveFeed(): void {
-    this.#joining?.cancel();
-    this.#joining = undefined;
-    this.#cursor = undefined;
-    this.#feed?.remove(this);
-    this.#feed = undefined;
+  #leaveFeed(isAgain: boolean): void {
+    const before = this.#following;
+    this.#following = { kind: 'none', isAgain };
+    if (before.kind === 'joining') before.patience.cancel();
+    if (before.kind !== 'none') before.feed.remove(this);
   }
 
   /** Reads what the feed will not tell, or not tell any more, and is done. */
   #readWithoutFeed(): void {
-    this.#leaveFeed();
-    this.#again = this.#isReading;
+    this.#leaveFeed(this.#reading.kind !== 'none');
     this.#readLog();
   }
 
   /** Waits for its turn, then reads the log from the node: from where this reader is to the end. */
   #readLog(): void {
-    this.#joining?.cancel();
-    this.#joining = undefined;
-    if (this.#over || this.#isReading) return;
+    if (this.#following.kind === 'joining') {
+      this.#following.patience.cancel();
+      this.#following = { kind: 'behind', feed: this.#following.feed };
+    }
+    if (this.#over || this.#reading.kind !== 'none') return;
     const { own, all } = this.#options.turns;
+    const turns: Turn[] = [];
     const later = () => this.#yield();
-    const ofAll = { begin: () => this.#openRead(), yield: later };
-    this.#turns.push(own.take({ begin: () => this.#turns.push(all.take(ofAll)), yield: later }));
+    const ofAll = { begin: () => this.#openRead(turns), yield: later };
+    this.#reading = { kind: 'waiting', turns };
+    turns.push(own.take({ begin: () => turns.push(all.take(ofAll)), yield: later }));
   }
 
-  #openRead(): void {
+  #openRead(turns: readonly Turn[]): void {
     const { upstream, wanted, output } = this.#options;
     if (output.isBlocked) {
       this.#endRead();
-      this.#parked = true;
+      this.#reading = { kind: 'parked' };
       return;
     }
     const overlap = this.#position.resume(this.#floor);
@@ -252,13 +264,13 @@ export class TaskReader implements FeedReader {
     };
     const stream = upstream.read(this.task, range, {
       lines: (lines) => {
-        this.#turns.at(-1)?.count();
+        turns.at(-1)?.count();
         const fresh = overlap ? lines.filter(({ time }) => overlap.isNew(time)) : lines;
         this.#took(fresh, isHidden);
       },
       end: (end) => this.#readEnded(end),
     });
-    this.#read = { stream, paused: false };
+    this.#reading = { kind: 'open', turns, stream, isPaused: false };
   }
 
   #took(lines: readonly LogLine[], isHidden: boolean): void {
@@ -266,9 +278,9 @@ export class TaskReader implements FeedReader {
     if (lines.length > 0) this.#failures.end();
     if (isHidden || lines.length === 0) return;
     const wanted = lines.filter((line) => this.#range.has(line));
-    if (this.#options.output.lines(wanted) || this.#read === undefined) return;
-    this.#read.paused = true;
-    this.#read.stream.pause();
+    if (this.#options.output.lines(wanted) || this.#reading.kind !== 'open') return;
+    this.#reading.stream.pause();
+    this.#reading = { ...this.#reading, isPaused: true };
   }
 
   #readEnded(end: ReadEnd): void {
@@ -281,10 +293,10 @@ export class TaskReader implements FeedReader {
     this.#failures.end();
     if (end.reason !== '') {
       this.#giveUp(end.reason);
-    } else if (this.#feed !== undefined) {
-      this.#join();
-    } else if (this.#again) {
-      this.#again = false;
+    } else if (this.#following.kind !== 'none') {
+      this.#join(this.#following);
+    } else if (this.#following.isAgain) {
+      this.#following = { kind: 'none', isAgain: false };
       this.#readLog();
     } else {
       this.#done();
@@ -294,85 +306,91 @@ export class TaskReader implements FeedReader {
   /** A follower waits for the node, as its feed does; others are told that lines are missing. */
   #readBroke({ reason, isDown }: Extract<ReadEnd, { kind: 'broken' }>): void {
     const { isLong, delayMs } = this.#failures.add(this.#options.clock.monotonic());
-    if ((isDown || isLong) && this.#feed === undefined) this.#giveUp(reason);
+    if ((isDown || isLong) && this.#following.kind === 'none') this.#giveUp(reason);
     else this.#readLater(delayMs);
   }
 
   #readLater(delayMs: number): void {
-    this.#retry = this.#options.clock.after(delayMs, () => {
-      this.#retry = undefined;
+    const retry = this.#options.clock.after(delayMs, () => {
+      this.#reading = { kind: 'none' };
       this.#readLog();
     });
+    this.#reading = { kind: 'later', retry };
   }
 
   #yield(): void {
-    if (this.#read === undefined) return;
+    if (this.#reading.kind !== 'open') return;
     this.#endRead();
     this.#readLog();
   }
 
   #endRead(): void {
-    this.#read?.stream.cancel();
-    this.#read = undefined;
-    const turns = this.#turns;
-    this.#turns = [];
-    for (const turn of turns.reverse()) turn.giveBack();
+    const before = this.#reading;
+    this.#reading = { kind: 'none' };
+    if (before.kind === 'later') before.retry.cancel();
+    if (before.kind === 'open') before.stream.cancel();
+    if (before.kind === 'open' || before.kind === 'waiting')
+      for (const turn of before.turns.toReversed()) turn.giveBack();
   }
 
   /** Whether the feed has all that is wanted, so that nothing need be read from the node. */
   #joinWithoutReading(): boolean {
-    const feed = this.#feed;
+    const following = this.#following;
     const { tail, since } = this.#options.wanted;
-    if (feed === undefined || this.#asked || this.#position.last !== undefined) return false;
+    if (following.kind === 'none' || this.#asked || this.#position.last !== undefined) return false;
+    const { feed } = following;
     const { ring } = feed;
     const isWhole = feed.whole && ring.first === 0;
     const kept = ring.next - ring.first;
     // The first one that is here may be the end of a line that the engine had to split.
     if (tail >= 0 && (isWhole || kept > tail))
-      return this.#goLive(ring.next - Math.min(tail, kept));
+      return this.#goLive(feed, ring.next - Math.min(tail, kept));
     const oldest = ring.oldest?.time;
     const isSinceHere = since !== undefined && oldest !== undefined && isTimeBefore(oldest, since);
-    return tail < 0 && (isWhole || isSinceHere) && this.#goLive(ring.first);
+    return tail < 0 && (isWhole || isSinceHere) && this.#goLive(feed, ring.first);
   }
 
   /** Goes on from the feed with the line after the last one that was read. */
-  #join(): void {
-    const feed = this.#feed;
-    if (feed === undefined) return;
+  #join(following: Exclude<Following, { kind: 'none' }>): void {
+    const { feed } = following;
     const { ring } = feed;
     const { last } = this.#position;
     const found = last === undefined ? undefined : ring.find(last);
     if (last === undefined) this.#joinEmpty(feed);
-    else if (found !== undefined) this.#goLive(found + 1);
+    else if (found !== undefined) this.#goLive(feed, found + 1);
     else if (feed.ended !== undefined) this.#readWithoutFeed();
     else if (ring.oldest !== undefined && isBefore(last, ring.oldest)) this.#readLog();
     // The own read was faster than the feed.
-    else this.#joining ??= this.#options.clock.after(joinMsMax, () => this.#joinedNot(feed, last));
+    else if (following.kind !== 'joining') {
+      const patience = this.#options.clock.after(joinMsMax, () => this.#joinedNot(feed, last));
+      this.#following = { kind: 'joining', feed, patience };
+    }
   }
 
   /** The feed has passed the last line without telling it, or does not come that far. */
-  #joinedNot({ ring }: LogFeed, last: LineMark): void {
+  #joinedNot(feed: LogFeed, last: LineMark): void {
+    const { ring } = feed;
     if (ring.newest === undefined || isBefore(ring.newest, last)) this.#readLog();
-    else this.#goLive(ring.after(last.time));
+    else this.#goLive(feed, ring.after(last.time));
   }
 
   /** The log had nothing that is wanted when it was read: all of that came later. */
-  #joinEmpty({ ring, ended }: LogFeed): void {
+  #joinEmpty(feed: LogFeed): void {
+    const { ring, ended } = feed;
     const { since } = this.#options.wanted;
     const oldest = ring.oldest?.time;
     const isSinceHere = since !== undefined && oldest !== undefined && isTimeBefore(oldest, since);
-    if (ring.first === 0 || isSinceHere) this.#goLive(ring.first);
+    if (ring.first === 0 || isSinceHere) this.#goLive(feed, ring.first);
     else if (ended !== undefined) this.#readWithoutFeed();
     else this.#readLater(retryMs.first);
   }
 
-  #goLive(from: number): true {
-    this.#joining?.cancel();
-    this.#joining = undefined;
+  #goLive(feed: LogFeed, next: number): true {
+    if (this.#following.kind === 'joining') this.#following.patience.cancel();
     this.#asked = true;
-    const ring = this.#feed?.ring;
-    if (this.#position.last === undefined && ring !== undefined) this.#note(ring, ring.first, from);
-    this.#cursor = from;
+    const { ring } = feed;
+    if (this.#position.last === undefined) this.#note(ring, ring.first, next);
+    this.#following = { kind: 'live', feed, next };
     this.#options.output.ready(this);
     return true;
   }
