@@ -25,7 +25,7 @@ import { systemRoutes } from '../routes/system.ts';
 import { taskRoutes } from '../routes/tasks.ts';
 import { volumeRoutes } from '../routes/volumes.ts';
 import { Bodies } from './bodies.ts';
-import { errorBody, noteArrival, sendJson } from './exchange.ts';
+import { errorBody, noteArrival, sendEmpty, sendJson } from './exchange.ts';
 import { routedHeaders } from './headers.ts';
 import { Lists } from './lists.ts';
 import type { ApiMetrics } from './metrics.ts';
@@ -186,6 +186,8 @@ function setUp(app: FastifyInstance, { host, clock, logger }: ApiContext): void 
     reply.headers(routedHeaders);
     if (host.takingUp !== undefined) await untilTakenUp(host, clock);
   });
+  // The engine has this for browsers, and for every path.
+  app.options('*', async (_request, reply) => sendEmpty(reply));
   app.setNotFoundHandler((_request, reply) => sendJson(reply, 404, { message: 'page not found' }));
   app.setErrorHandler((given, request, reply) => {
     const error = isMediaType(given) ? apiErrors.contentType(typeOf(request)) : given;

@@ -158,6 +158,15 @@ describe('the edge', () => {
     expect(answer.headers['content-type']).toBe('application/json');
   });
 
+  test.each(['/services', '/v1.41/swarm/init', '/tasks/nope/logs'])(
+    'OPTIONS %s is answered without content, as by the engine',
+    async (path) => {
+      const answer = await site.ask('OPTIONS', path);
+      expect(answer).toMatchObject({ status: 200, text: '' });
+      expect(answer.headers['api-version']).toBe('1.50');
+    },
+  );
+
   test('versions', async () => {
     const tooNew = 'client version 1.99 is too new. Maximum supported API version is 1.50';
     expect(await site.ask('GET', '/v1.99/info')).toMatchObject(fail(400, tooNew));

@@ -222,6 +222,37 @@ describe('a disk that refuses', () => {
     expect(numbers).toEqual(numbers.map((_, at) => at + 1));
   });
 
+  test('and a slow one: what comes during a write waits for its end', async () => {
+    let write = Promise.withResolvers<void>();
+    write.resolve();
+    const journal = await open({
+      disk: {
+        ...forwarding<Disk>(disk),
+        open: async (path, mode) => {
+          const file = await disk.open(path, mode);
+          const slowly = async (data: Uint8Array, position: number): Promise<void> => {
+            await write.promise;
+            await file.write(data, position);
+          };
+          return { ...forwarding<DiskFile>(file), write: slowly };
+        },
+      },
+    });
+    noteAll(journal, 1, 2);
+    await journal.flush();
+    write = Promise.withResolvers<void>();
+    note(journal, 4);
+    const flushed = journal.flush();
+    await clock.advance(0);
+    for (let index = 7; index <= 22; index += 3) note(journal, index, 'x'.repeat(2 << 20));
+    write.resolve();
+    await flushed;
+    const { indices, gaps } = await read();
+    expect(indices).toContain(4);
+    expect(gaps).toEqual([{ after: 4, through: 22 }]);
+    expect(await verifyAudit(disk, directory)).toMatchObject({ kind: 'whole', through: 22 });
+  });
+
   test('for too long: what is missing is named', async () => {
     const journal = await open();
     noteAll(journal, 1, 5);

@@ -75,6 +75,7 @@ export class AuditJournal implements Audit {
   #number: number;
   /** A write was refused: any part of it may stand behind what counts. */
   #torn = false;
+  #isWriting = false;
   #timer: Timer | undefined;
   #flushing: Promise<void> = Promise.resolve();
   #stopped = false;
@@ -153,11 +154,13 @@ export class AuditJournal implements Audit {
     const texts = lines.map(lineText);
     this.#waitingBytes += bytesOf(texts);
     this.#waiting.push({ texts, through: this.#through });
-    if (this.#waitingBytes > waitingBytesMax) this.#dropWaiting();
+    if (!this.#isWriting) this.#dropIfTooMuch();
     this.#flushAfter(flushMs);
   }
 
-  #dropWaiting(): void {
+  /** Not while some of it is being written: that may be kept yet. */
+  #dropIfTooMuch(): void {
+    if (this.#waitingBytes <= waitingBytesMax) return;
     const gap = { kind: 'gap', after: this.#written.through, through: this.#through } as const;
     this.#options.logger.error({ ...gap }, 'audit_dropped');
     const texts = [lineText(gap)];
@@ -175,6 +178,7 @@ export class AuditJournal implements Audit {
 
   async #writeWaiting(): Promise<void> {
     while (this.#waiting.length > 0 && !this.#stopped) {
+      this.#isWriting = true;
       try {
         await this.#writeSome();
       } catch (error) {
@@ -183,6 +187,9 @@ export class AuditJournal implements Audit {
         this.#options.logger.warn({ reason: errorMessage(error) }, 'audit_write_failed');
         this.#flushAfter(retryMs);
         return;
+      } finally {
+        this.#isWriting = false;
+        this.#dropIfTooMuch();
       }
     }
   }
@@ -198,7 +205,7 @@ export class AuditJournal implements Audit {
     const lines: string[] = [];
     let { chain } = this.#written;
     let { bytes } = open;
-    const taken = new Set<Waiting>();
+    const taken: Waiting[] = [];
     for (const waiting of this.#waiting) {
       if (bytes >= max) break;
       for (const text of waiting.texts) {
@@ -206,15 +213,15 @@ export class AuditJournal implements Audit {
         lines.push(`${chained(text, chain)}\n`);
         bytes += Buffer.byteLength(lines.at(-1) ?? '');
       }
-      taken.add(waiting);
+      taken.push(waiting);
     }
-    const through = [...taken].at(-1)?.through ?? this.#written.through;
+    const through = taken.at(-1)?.through ?? this.#written.through;
     await open.file.write(Buffer.from(lines.join('')), open.bytes);
     this.#torn = false;
     this.#open = { ...open, bytes };
     this.#written = { chain, through };
-    // What came meanwhile is behind; what was dropped meanwhile is told of as a gap.
-    this.#waiting = this.#waiting.filter((waiting) => !taken.has(waiting));
+    // What came meanwhile is behind.
+    this.#waiting = this.#waiting.slice(taken.length);
     this.#waitingBytes = this.#waiting.reduce((sum, { texts }) => sum + bytesOf(texts), 0);
   }
 
