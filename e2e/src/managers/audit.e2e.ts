@@ -1,5 +1,5 @@
 // Who changed what stands in files beside the log, on every manager, through crashes and snapshots.
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { eventually } from '../host/wait.ts';
@@ -105,12 +105,15 @@ test('a manager that joins later has what the log still had, and names the rest'
 
 test('a line that somebody changed by hand is found', async () => {
   const [path = ''] = filesOf(m2);
-  const text = readFileSync(path, 'utf8');
-  writeFileSync(path, text.replace('docker service update', 'docker service create'));
+  const name = 'docker service update';
+  const at = readFileSync(path).indexOf(name);
+  expect(at).toBeGreaterThan(0);
+  // In place: the manager goes on writing behind it.
+  writeAt(path, at, 'docker service create');
   const changed = await m2.tryExec(['shoal', 'audit', '--verify']);
   expect(changed.code).toBe(1);
   expect(changed.stderr).toMatch(/audit-00000001\.jsonl, line \d+: the line, or one before it/);
-  writeFileSync(path, text);
+  writeAt(path, at, name);
   expect(await m2.shoal('audit', '--verify')).toMatch(/as they were written/);
 });
 
@@ -120,4 +123,10 @@ function filesOf(machine: Machine): readonly string[] {
     .filter((name) => name.endsWith('.jsonl'))
     .map((name) => join(root, name))
     .sort();
+}
+
+function writeAt(path: string, position: number, text: string): void {
+  const file = openSync(path, 'r+');
+  writeSync(file, text, position);
+  closeSync(file);
 }
