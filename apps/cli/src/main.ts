@@ -10,6 +10,7 @@ import { bench, images, runOne, simulate } from './command/foreground.ts';
 import { logs } from './command/logs.ts';
 import { addNetCommands } from './command/net.ts';
 import { addPlanCommands } from './command/plan.ts';
+import { addPruneCommand } from './command/prune.ts';
 import { addRevisionCommands } from './command/revisions.ts';
 import { addSettingsCommands } from './command/settings.ts';
 import { status } from './command/status.ts';
@@ -188,6 +189,7 @@ addDoctorCommand(shoal, terminal);
 addExplainCommand(shoal, terminal);
 addNetCommands(shoal, terminal);
 addPlanCommands(shoal, terminal);
+addPruneCommand(shoal, terminal);
 addRevisionCommands(shoal, terminal);
 addSettingsCommands(shoal, terminal);
 

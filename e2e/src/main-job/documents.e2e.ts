@@ -129,9 +129,13 @@ describe('a task that is given them', () => {
       const listed = await inside('reader', 'sh', '-c', 'ls /run/secrets 2>/dev/null || true');
       return !listed.includes('password');
     });
+    // A rollback would need them.
+    expect((await host.shoal('prune', '--force')).stderr).toContain('nothing to remove');
     await host.docker('service', 'rm', 'reader');
+    expect((await host.shoal('prune')).stdout).toMatch(/^secret +password +.*\nconfig +page +/m);
     await host.docker('secret', 'rm', 'password');
-    await host.docker('config', 'rm', 'page');
-    expect(await host.docker('secret', 'ls', '--quiet')).toBe('');
+    expect((await host.shoal('prune', '--force')).stderr).toContain('config page is removed');
+    for (const kind of ['secret', 'config'])
+      expect(await host.docker(kind, 'ls', '--quiet')).toBe('');
   });
 });

@@ -165,6 +165,7 @@ export * from './task-state.ts';
 export { type Expansion, expandTemplate, type TemplateSubject } from './template/expand.ts';
 export { CallProblem, type Lookups } from './template/functions.ts';
 export * from './transaction.ts';
+export { type UnusedDocuments, unusedDocuments } from './unused.ts';
 export { isUpToDate, meetsPlacement, type TaskAge, taskAge } from './up-to-date.ts';
 export * from './view.ts';
 export { type WatchListener, type WatchSelector, watchersMax } from './watchers.ts';

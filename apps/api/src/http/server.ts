@@ -20,6 +20,7 @@ import { shoalPlanRoutes } from '../routes/shoal-plan.ts';
 import { shoalServiceRoutes } from '../routes/shoal-services.ts';
 import { shoalSettingsRoutes } from '../routes/shoal-settings.ts';
 import { shoalStatusRoutes } from '../routes/shoal-status.ts';
+import { shoalUnusedRoutes } from '../routes/shoal-unused.ts';
 import { swarmRoutes } from '../routes/swarm.ts';
 import { systemRoutes } from '../routes/system.ts';
 import { taskRoutes } from '../routes/tasks.ts';
@@ -116,6 +117,7 @@ export async function createApiServer(
     shoalNetRoutes,
     shoalSettingsRoutes,
     shoalAuditRoutes,
+    shoalUnusedRoutes,
   ])
     register(app, routeContext);
   await app.ready();

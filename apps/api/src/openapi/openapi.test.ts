@@ -52,6 +52,7 @@ const requests = (): readonly (readonly [string, string, string, object?])[] => 
   ['get', '/shoal/v1/settings', ''],
   ['get', '/shoal/v1/audit', '/shoal/v1/audit?since=2026-11-23T14:00:00Z&name=web&limit=5'],
   ['get', '/shoal/v1/audit/verify', ''],
+  ['get', '/shoal/v1/unused', ''],
   ['put', '/shoal/v1/settings', '', { 'shoal.rebalance': 'true' }],
   ['post', '/shoal/v1/services/{ref}/rollback', '/shoal/v1/services/web/rollback?to=1'],
 ];
