@@ -43,7 +43,12 @@ test('a line says when, who, and what', () => {
       Changes: [{ ...web, Op: 'update' as const, Fields: fields.slice(0, 1) }],
     },
     {
-      ...{ Time, Actor: { ...user, Node: { ID: 'n2', Hostname: '' } }, Reason: '', LeftOut: 0 },
+      ...{
+        Time,
+        Actor: { ...user, Node: { ID: 'n2\u001b[2J', Hostname: '' } },
+        Reason: '',
+        LeftOut: 0,
+      },
       Changes: [
         { ...web, Op: 'create' as const, Fields: [] },
         { Kind: 'node', ID: 'n9', Name: '', Op: 'delete' as const, Fields: [] },
@@ -63,7 +68,7 @@ test('a line says when, who, and what', () => {
     ['2026-11-23T14:00:00Z', 'orchestrator', 'rolling back: service web: revision 1 → 2'],
     [
       '2026-11-23T14:00:00Z',
-      'alice at 10.0.0.9 of n2',
+      'alice at 10.0.0.9 of n2?[2J',
       'docker service update: service web created; node n9 removed',
     ],
   ]);

@@ -107,8 +107,17 @@ export function momentOf(text: string, now: number): string {
 export function auditTable(records: readonly AuditRecord[]): string {
   return formatTable([
     ['TIME', 'WHO', 'WHAT'],
-    ...records.map((one) => [one.Time.replace(/\.\d+/, ''), who(one), what(one)]),
+    ...records.map((one) => [
+      one.Time.replace(/\.\d+/, ''),
+      printable(who(one)),
+      printable(what(one)),
+    ]),
   ]);
+}
+
+/** Hosts name themselves: what they say is not for the terminal to obey. */
+function printable(text: string): string {
+  return text.replace(/\p{C}/gu, '?');
 }
 
 function who({ Actor: { Kind, Name, Client = '', Node } }: AuditRecord): string {
