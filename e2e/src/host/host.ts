@@ -68,6 +68,11 @@ export class Host {
     return run(join(repository, 'shoal'), [...args, `--run-dir=${this.runDirectory}`]);
   }
 
+  /** A command of ours that asks this host's api. */
+  asking(...args: readonly string[]): Promise<CommandResult> {
+    return run(join(repository, 'shoal'), [...args, `--socket=${this.socket}`]);
+  }
+
   /** A swarm of one on a host that is up. */
   async init(): Promise<string> {
     return this.docker('swarm', 'init', '--advertise-addr=127.0.0.1');

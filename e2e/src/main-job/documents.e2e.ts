@@ -130,11 +130,11 @@ describe('a task that is given them', () => {
       return !listed.includes('password');
     });
     // A rollback would need them.
-    expect((await host.shoal('prune', '--force')).stderr).toContain('nothing to remove');
+    expect((await host.asking('prune', '--force')).stderr).toContain('nothing to remove');
     await host.docker('service', 'rm', 'reader');
-    expect((await host.shoal('prune')).stdout).toMatch(/^secret +password +.*\nconfig +page +/m);
+    expect((await host.asking('prune')).stdout).toMatch(/^secret +password +.*\nconfig +page +/m);
     await host.docker('secret', 'rm', 'password');
-    expect((await host.shoal('prune', '--force')).stderr).toContain('config page is removed');
+    expect((await host.asking('prune', '--force')).stderr).toContain('config page is removed');
     for (const kind of ['secret', 'config'])
       expect(await host.docker(kind, 'ls', '--quiet')).toBe('');
   });

@@ -84,6 +84,9 @@ describe('what nothing needs', () => {
     expect(asked.slice(1)).toEqual(['DELETE /configs/c1']);
     await prune({ ...options, socket, label, olderThan: '1000000h' }, fakeTerminal);
     expect(said.at(-1)).toBe('nothing to remove');
+    said = [];
+    await prune({ ...options, socket, force: true, olderThan: '1000000h' }, fakeTerminal);
+    expect(said).toEqual(['nothing to remove']);
     await expect(prune({ ...options, socket, olderThan: 'old' }, fakeTerminal)).rejects.toThrow(
       '--older-than is a duration such as 720h, not old',
     );

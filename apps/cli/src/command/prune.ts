@@ -47,16 +47,14 @@ export async function prune(options: PruneOptions, terminal: Terminal): Promise<
   ];
   const meant = all.filter((one) => isMeant(one, { createdBefore, labels: label }));
   if (json) terminal.print(JSON.stringify(meant, undefined, 2));
-  else if (!force && meant.length > 0) terminal.print(unusedTable(meant));
-  if (!force) {
+  if (meant.length === 0) terminal.say('nothing to remove');
+  else if (force) for (const one of meant) await remove(socket, one, terminal);
+  else {
+    if (!json) terminal.print(unusedTable(meant));
     terminal.say(
-      meant.length === 0
-        ? 'nothing to remove'
-        : `${meant.length} that are used by no service, nor by a revision that one could go back to: the same with --force removes them`,
+      `${meant.length} that are used by no service, nor by a revision that one could go back to: the same with --force removes them`,
     );
-    return;
   }
-  for (const one of meant) await remove(socket, one, terminal);
 }
 
 async function remove(
