@@ -1,13 +1,19 @@
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type RequestListener, request, type Server } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  request,
+  type Server,
+} from 'node:http';
 import { createServer as createTls, request as requestTls } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { FastifyRequest } from 'fastify';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type Caller, callerOf } from './caller.ts';
+import { type Caller, callerOf, noteClient } from './caller.ts';
 import { TestAuthority } from './tls/testing/authority.ts';
 
 let directory: string;
@@ -50,6 +56,21 @@ describe('who asks is known', () => {
     const port = portOf(await listening(createServer(answer), 0));
     await once(request({ port, host: '127.0.0.1', agent: false }).end(), 'response');
     expect(seen?.client).toBe('127.0.0.1');
+  });
+
+  test('also when they are gone by the time they are asked for', async () => {
+    const server = createServer();
+    server.on('connection', noteClient);
+    const late = new Promise<Caller>((resolve) => {
+      server.on('request', (raw: IncomingMessage) => {
+        raw.socket.once('close', () => resolve(callerOf({ raw } as FastifyRequest, 'x')));
+      });
+    });
+    const port = portOf(await listening(server, 0));
+    const call = request({ port, host: '127.0.0.1', agent: false }).end();
+    call.on('error', () => undefined);
+    call.on('socket', (socket) => socket.once('connect', () => setImmediate(() => call.destroy())));
+    expect((await late).client).toBe('127.0.0.1');
   });
 
   test.each([

@@ -13,8 +13,17 @@ export interface Caller {
   readonly client: string;
 }
 
+/** By connection, from its first moment: who has gone has no address, and no certificate. */
+const clients = new WeakMap<Socket, string>();
+
+/** Notes who is at the other end of a connection that has just come. */
+export function noteClient(socket: Socket): void {
+  clients.set(socket, clientOf(socket));
+}
+
 export function callerOf(request: FastifyRequest, command: string): Caller {
-  return { command, client: clientOf(request.raw.socket) };
+  const { socket } = request.raw;
+  return { command, client: clients.get(socket) ?? clientOf(socket) };
 }
 
 /** Node.js does not say which process is at the other end of a unix socket. */
@@ -27,8 +36,8 @@ function clientOf(socket: Socket): string {
 
 /** The subject's common name, as the authority has written it. */
 function nameIn(socket: TLSSocket): string {
-  // An empty object without a certificate, whatever the types say; a list where there are several names.
-  const { subject }: { subject?: { CN?: unknown } } = socket.getPeerCertificate();
-  const name = subject?.CN;
-  return typeof name === 'string' ? name.replace(/\p{C}/gu, '').slice(0, nameCharsMax) : '';
+  // Nothing without a certificate, whatever the types say; a list where there are several names.
+  const certificate: { subject?: { CN?: unknown } } | null = socket.getPeerCertificate();
+  const name = certificate?.subject?.CN;
+  return typeof name === 'string' ? name.replace(/[\p{C}\p{Z}]/gu, ' ').slice(0, nameCharsMax) : '';
 }

@@ -26,6 +26,7 @@ import { systemRoutes } from '../routes/system.ts';
 import { taskRoutes } from '../routes/tasks.ts';
 import { volumeRoutes } from '../routes/volumes.ts';
 import { Bodies } from './bodies.ts';
+import { noteClient } from './caller.ts';
 import { errorBody, noteArrival, sendEmpty, sendJson } from './exchange.ts';
 import { routedHeaders } from './headers.ts';
 import { Lists } from './lists.ts';
@@ -77,6 +78,7 @@ export async function createApiServer(
   const sockets = new Set<Socket>();
   server.on('connection', (socket) => {
     sockets.add(socket);
+    noteClient(socket);
     socket.once('close', () => sockets.delete(socket));
   });
   server.on('upgrade', (request, socket, head) => {

@@ -73,7 +73,7 @@ async function showAudit(
   terminal.print(auditTable(Records));
   for (const { After, Through } of Gaps)
     terminal.say(
-      `entries ${After + 1} to ${Through} of the log never passed this manager: ask another one for them`,
+      `entries ${After + 1} to ${Through} of the log are not kept here: ask another manager for them`,
     );
 }
 

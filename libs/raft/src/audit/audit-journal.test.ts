@@ -83,7 +83,8 @@ async function read(limit = 100_000, over: (record: AuditRecord) => boolean = ()
 }
 
 async function names(): Promise<readonly string[]> {
-  return (await disk.list(directory)).map((name) => `${directory}/${name}`);
+  const all = await disk.list(directory);
+  return all.filter((name) => name.endsWith('.jsonl')).map((name) => `${directory}/${name}`);
 }
 
 describe('the audit’s files', () => {
@@ -152,6 +153,31 @@ describe('the audit’s files', () => {
       ...{ kind: 'whole', records: indices.length, through: 200 },
     });
   });
+});
+
+test('what people call things does not end a line', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.string({ unit: 'binary' }), async (reason) => {
+      disk = new FaultyDisk(seeded(1));
+      const journal = await open();
+      const others = ['\u2028', '\u2029\u0085\n\r', '","chain":"'];
+      for (const [at, told] of [reason, ...others].entries()) note(journal, 3 * at + 1, told);
+      await journal.stop();
+      const { records } = await readAudit(disk, directory, {
+        ...{ limit: 10, over: () => false, wants: () => true },
+      });
+      expect(records.map((one) => one.reason)).toContain(reason);
+      const [path = ''] = await names();
+      expect(
+        disk
+          .bytes(path)
+          .toString()
+          .split(/[\u0085\u2028\u2029\r\n]/),
+      ).toHaveLength(8);
+      await (await open()).stop();
+      expect(await verifyAudit(disk, directory)).toMatchObject({ kind: 'whole', through: 10 });
+    }),
+  );
 });
 
 describe('a disk that refuses', () => {
@@ -377,6 +403,7 @@ describe('whoever writes to the files by hand is found out', () => {
       line: 3,
     });
     const journal = await open();
+    expect(disk.bytes(`${path}.cut`).toString()).toContain('by nobody');
     journal.restored(29 as LogIndex);
     noteAll(journal, 30, 32);
     await journal.stop();

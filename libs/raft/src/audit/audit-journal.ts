@@ -257,7 +257,10 @@ export class AuditJournal implements Audit {
   async #forget(all: readonly Segment[]): Promise<void> {
     const { disk, bytesMax = auditBytesMax, segmentBytes: each = segmentBytes } = this.#options;
     const kept = Math.max(2, Math.floor(bytesMax / each));
-    for (const { path } of all.slice(0, Math.max(0, all.length - kept))) await disk.remove(path);
+    for (const { path } of all.slice(0, Math.max(0, all.length - kept))) {
+      await disk.remove(path);
+      await disk.remove(asideOf(path));
+    }
   }
 }
 
@@ -274,8 +277,8 @@ interface End {
 
 /**
  * The end of what a file holds as it was written; undefined when that is nothing. A crash leaves any part of its last
- * write: that is cut off, with all lines of an entry that is not whole, for the log has it still. So is what somebody
- * else wrote there.
+ * write: that is cut off and put aside, with all lines of an entry that is not whole, for the log has it still. So is what
+ * somebody else wrote there.
  */
 async function endOf(disk: Disk, segment: Segment, logger: Logger): Promise<End | undefined> {
   const { lines, size } = await readSegment(disk, segment);
@@ -297,9 +300,33 @@ async function endOf(disk: Disk, segment: Segment, logger: Logger): Promise<End 
     written = { chain, through: lineIndex(line) };
     bytes = read;
   }
-  if (bytes < size) logger.warn({ file: segment.path, bytes: size - bytes }, 'audit_cut');
+  if (bytes < size) await putAside(disk, segment, { from: bytes, to: size }, logger);
   if (written === undefined) return undefined;
   const file = await disk.open(segment.path, 'write-durably');
   if (bytes < size) await file.truncate(bytes);
   return { number: segment.number, written, open: { file, bytes } };
+}
+
+/** What is cut off a file may be somebody's work, and is left for people to look at, as long as the file is there. */
+async function putAside(
+  disk: Disk,
+  { path }: Segment,
+  { from, to }: { readonly from: number; readonly to: number },
+  logger: Logger,
+): Promise<void> {
+  const aside = asideOf(path);
+  logger.error({ file: path, bytes: to - from, aside }, 'audit_cut');
+  const file = await disk.open(path, 'read');
+  const cut = await file.read(from, to - from).finally(() => file.close());
+  const copy = await disk.open(aside, 'create');
+  try {
+    await copy.write(cut, 0);
+    await copy.sync();
+  } finally {
+    await copy.close();
+  }
+}
+
+function asideOf(path: string): string {
+  return `${path}.cut`;
 }

@@ -42,8 +42,18 @@ const opening = z.object({ opening: z.object({ follows: chain, through: index })
 const gap = z.object({ gap: z.object({ after: index, through: index }) });
 const through = z.object({ through: index });
 
+/** What JSON leaves as it is, and other readers of lines take for the end of one. */
+const otherLineEnds = /[\u0085\u2028\u2029]/g;
+
 /** The line's text without its chain. */
 export function lineText(line: Line): string {
+  return jsonOf(line).replace(
+    otherLineEnds,
+    (end) => `\\u${end.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
+function jsonOf(line: Line): string {
   switch (line.kind) {
     case 'opening':
       return JSON.stringify({ opening: { follows: line.follows, through: line.through } });
@@ -66,7 +76,7 @@ export function chained(text: string, link: string): string {
   return `${text.slice(0, -1)},"chain":"${link}"}`;
 }
 
-const written = /^(\{.*),"chain":"([0-9a-f]{64})"\}$/;
+const written = /^(\{.*),"chain":"([0-9a-f]{64})"\}$/s;
 
 /** A written line, taken apart; undefined when it is none. */
 export function unchained(

@@ -38,7 +38,7 @@ export async function readAudit(
   const gaps: AuditGap[] = [];
   const segments = await listSegments(disk, directory);
   for (const segment of segments.toReversed()) {
-    const { lines } = await readKept(disk, segment);
+    const lines = (await readKept(disk, segment))?.lines ?? [];
     for (const [at, written] of lines.toReversed().entries()) {
       if (at % linesPerTurn === 0) await nextTurn();
       const line = readLine(unchained(written)?.text ?? '');
@@ -81,7 +81,10 @@ export async function verifyAudit(disk: Disk, directory: string): Promise<AuditV
   let through = 0;
   let chain: string | undefined;
   for (const [at, segment] of segments.entries()) {
-    const { lines, torn } = await readKept(disk, segment);
+    const content = await readKept(disk, segment);
+    // The oldest went since they were listed.
+    if (content === undefined && chain === undefined) continue;
+    const { lines, torn } = content ?? { lines: [], torn: false };
     for (const [place, written] of lines.entries()) {
       if (place % linesPerTurn === 0) await nextTurn();
       const damage = (message: string): AuditVerdict => {
@@ -115,13 +118,15 @@ export async function verifyAudit(disk: Disk, directory: string): Promise<AuditV
   return { kind: 'whole', records, after: after ?? 0, through, chain: chain ?? '' };
 }
 
-/** A file that was the oldest may be gone by now. */
-async function readKept(disk: Disk, segment: Segment): ReturnType<typeof readSegment> {
+/** Undefined where the file is gone by now. */
+async function readKept(
+  disk: Disk,
+  segment: Segment,
+): Promise<Awaited<ReturnType<typeof readSegment>> | undefined> {
   try {
     return await readSegment(disk, segment);
   } catch (error) {
-    if (error instanceof DiskError && error.code === 'ENOENT')
-      return { lines: [], size: 0, torn: false };
+    if (error instanceof DiskError && error.code === 'ENOENT') return undefined;
     throw error;
   }
 }

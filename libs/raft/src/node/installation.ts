@@ -37,6 +37,7 @@ export class Installation {
   ): Promise<void> {
     const { index, term } = meta;
     const chunks: Uint8Array[] = [];
+    await this.#machine.settle?.();
     const result = content && (await this.#save(meta, keep(content, chunks)));
     if (result?.kind !== 'stored') {
       this.#logger.warn({ index, result }, 'log_install_failed');

@@ -9,6 +9,7 @@ import { type Clock, type Logger, type Random, systemClock, systemRandom } from 
 import type { StateView } from '@shoal/state';
 import { AuditJournal } from '../audit/audit-journal.ts';
 import { type RecordCipher, recordCipher } from '../cipher.ts';
+import { DiskError } from '../disk/disk.ts';
 import { fileSystem } from '../disk/file-system.ts';
 import { completeOptions } from '../node/options.ts';
 import type { ChangeOutcome, TransferOutcome } from '../node/outcomes.ts';
@@ -142,13 +143,19 @@ export async function openVoter(options: VoterOptions, logger: Logger): Promise<
   };
 }
 
-/** None where nobody said where: a voter of a test. @throws when its files cannot be read. */
+/** None where nobody said where, as in tests, and where its files cannot be read: the log does not wait for that. */
 async function openAudit(
   { auditDir: directory }: VoterOptions,
   { clock, logger }: Parts,
 ): Promise<AuditJournal | undefined> {
   if (directory === undefined) return undefined;
-  return AuditJournal.open({ directory, disk: fileSystem, clock, logger });
+  try {
+    return await AuditJournal.open({ directory, disk: fileSystem, clock, logger });
+  } catch (error) {
+    if (!(error instanceof DiskError)) throw error;
+    logger.error({ directory, reason: error.message }, 'audit_unreadable');
+    return undefined;
+  }
 }
 
 function auditFigures(audit: AuditJournal | undefined): VoterFigures['audit'] {

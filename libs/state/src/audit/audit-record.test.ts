@@ -157,6 +157,18 @@ describe('what the audit notes', () => {
 test.each([
   ['the same lists', { a: [1, { b: 2 }] }, { a: [1, { b: 2 }] }, []],
   ['a longer list', { a: [1] }, { a: [1, 2] }, [{ path: 'a' }]],
+  [
+    'labels of which one is called so',
+    { Labels: { sealed: 'x', zone: 'a' } },
+    { Labels: { sealed: 'x', zone: 'b', more: '1' } },
+    [{ path: 'Labels.zone' }, { path: 'Labels.more' }],
+  ],
+  [
+    'labels of which the only one is called so',
+    { Labels: { sealed: 'x' } },
+    { Labels: { sealed: 'x', zone: 'b' } },
+    [{ path: 'Labels' }],
+  ],
   ['what is sealed alike', { k: { sealed: 'x' } }, { k: { sealed: 'x' } }, []],
   ['what is sealed', { k: { sealed: 'x' } }, { k: { sealed: 'y' } }, [{ path: 'k' }]],
   ['an object instead of a number', { a: 1 }, { a: { b: 2 } }, [{ path: 'a', from: 1 }]],

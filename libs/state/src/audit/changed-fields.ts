@@ -59,7 +59,8 @@ function isPlain(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !isSealed(value);
 }
 
-/** One value: that it is another one says enough. */
+/** One value: that it is another one says enough. A map in which people named something so has more, or is one. */
 function isSealed(value: unknown): value is Sealed {
-  return typeof value === 'object' && value !== null && 'sealed' in value;
+  if (typeof value !== 'object' || value === null || !('sealed' in value)) return false;
+  return typeof value.sealed === 'string' && Object.keys(value).length === 1;
 }
