@@ -21,7 +21,7 @@ const packages: Readonly<Record<string, string>> = {
 
 /** Programs in the machine beside Node. */
 const programs = [
-  ...['ip', 'bridge', 'nft', 'ipvsadm', 'conntrack', 'nsenter', 'dash', 'grep', 'modprobe'],
+  ...['ip', 'bridge', 'nft', 'ipvsadm', 'conntrack', 'nsenter', 'dash', 'grep'],
   ...['wg', 'unshare', 'tcpdump', 'socat'],
 ];
 const applets = [
@@ -100,6 +100,7 @@ export async function suiteEntries(suite: MachineSuite): Promise<readonly Archiv
   for (const applet of [...applets, ...(suite.extra?.applets ?? [])])
     add(link(`bin/${applet}`, 'busybox'));
   for (const name of ['bin/sh', 'bin/dash']) add(link(name, '/usr/sbin/dash'));
+  // Busybox's, for the kernel too: that of kmod reads lists in binary form, which `moduleEntries` does not make.
   add(link('sbin/modprobe', '/bin/busybox'));
   for (const name of ['protocols', 'services']) {
     if (existsSync(`/etc/${name}`)) add(file(`etc/${name}`, readFileSync(`/etc/${name}`)));

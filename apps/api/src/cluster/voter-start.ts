@@ -1,6 +1,5 @@
-import { rename, rm, stat } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { type Identity, setLock, updateIdentity } from '@shoal/pki';
-import { auditDirectory } from '@shoal/raft/audit';
 import { logDirectory } from '@shoal/raft/backup';
 import { formatHostPort, parseHostPort } from '@shoal/runtime';
 import { reachedLocally } from './addresses.ts';
@@ -45,7 +44,6 @@ export async function prepareManager(
 async function promote(identity: Identity, options: MembershipOptions): Promise<Identity> {
   const { dataDir, random, dispatcherListen, listen, logger } = options;
   await rm(logDirectory(dataDir), { recursive: true, force: true });
-  await putAuditAside(auditDirectory(dataDir, identity.clusterId));
   logger.info({ node: identity.nodeId }, 'manager_begins');
   const voterId = newVoterId(random);
   const logKeys = [{ number: 1, key: newLogKey(random) }];
@@ -60,21 +58,6 @@ async function promote(identity: Identity, options: MembershipOptions): Promise<
       dispatcherAddr: reachedLocally(dispatcherListen),
     };
   });
-}
-
-/**
- * What this host noted when it was a manager before may be of a history that the swarm has given up since, by
- * `--force-new-cluster` or a backup: its entries say nothing of those that have the same places now.
- */
-async function putAuditAside(directory: string): Promise<void> {
-  const aside = `${directory}.before`;
-  try {
-    await stat(directory);
-  } catch {
-    return;
-  }
-  await rm(aside, { recursive: true, force: true });
-  await rename(directory, aside);
 }
 
 /** Takes from a worker what it had as a manager: the log, its keys, and the cluster's seal key. */

@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises';
 import type {
   ChannelOptions,
   ServiceDefinition,
@@ -96,7 +97,9 @@ export async function openVoter(options: VoterOptions, logger: Logger): Promise<
   const cipher = cipherOf(options.keys);
   const sealing = cipher === undefined ? {} : { cipher };
   const storage = await openLogStorage({ directory, disk: fileSystem, ...sealing, ...parts });
-  const audit = await openAudit(options, parts);
+  const { snapshot, entries } = storage.recovered;
+  const isNew = snapshot === undefined && entries.length === 0;
+  const audit = await openAudit(options, isNew, parts);
   const machine = new VoterMachine(audit);
   const credentials = new VoterCredentials(tls);
   const isRemoved = (nodeId: string): boolean =>
@@ -146,16 +149,30 @@ export async function openVoter(options: VoterOptions, logger: Logger): Promise<
 /** None where nobody said where, as in tests, and where its files cannot be read: the log does not wait for that. */
 async function openAudit(
   { auditDir: directory }: VoterOptions,
+  isNew: boolean,
   { clock, logger }: Parts,
 ): Promise<AuditJournal | undefined> {
   if (directory === undefined) return undefined;
   try {
+    if (isNew) await putAside(directory);
     return await AuditJournal.open({ directory, disk: fileSystem, clock, logger });
   } catch (error) {
     if (!(error instanceof DiskError)) throw error;
     logger.error({ directory, reason: error.message }, 'audit_unreadable');
     return undefined;
   }
+}
+
+/**
+ * What this host noted before it had this log may be of a history that the swarm has given up since, by
+ * `--force-new-cluster` or a backup: its entries say nothing of those that have the same places now.
+ */
+async function putAside(directory: string): Promise<void> {
+  const aside = `${directory}.before`;
+  if ((await fileSystem.list(directory).catch(() => [])).length === 0) return;
+  // What cannot be removed is in the way of the next step, which says so.
+  await rm(aside, { recursive: true, force: true }).catch(() => undefined);
+  await fileSystem.rename(directory, aside);
 }
 
 function auditFigures(audit: AuditJournal | undefined): VoterFigures['audit'] {

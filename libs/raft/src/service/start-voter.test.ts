@@ -1,4 +1,4 @@
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, expect, test, vi } from 'vitest';
@@ -34,6 +34,25 @@ test('a damaged log is reported with file and offset, and not served', async () 
   bytes.fill(0xff, 0, 16);
   await writeFile(path, bytes);
   await expect(startVoter(harness.options)).rejects.toThrow(`${path} is damaged at byte`);
+});
+
+test('an audit of before belongs to no new log, and to one that goes on', async () => {
+  harness = await VoterHarness.start();
+  const auditDir = join(harness.options.dataDir, 'audit');
+  const told = async (directory: string): Promise<boolean> =>
+    (await readdir(directory).catch((): string[] => [])).includes('note.txt');
+  await mkdir(auditDir);
+  await writeFile(join(auditDir, 'note.txt'), 'of another life');
+  await harness.voter.stop();
+  harness.voter = await startVoter({ ...harness.options, auditDir });
+  expect(await told(auditDir)).toBe(true);
+  await harness.voter.stop();
+  harness.voter = await startVoter({
+    ...harness.options,
+    auditDir,
+    dataDir: join(harness.options.dataDir, 'anew'),
+  });
+  expect([await told(auditDir), await told(`${auditDir}.before`)]).toEqual([false, true]);
 });
 
 test('a new key of the log is soon the only one that is needed, though nothing is written', async () => {
