@@ -139,3 +139,49 @@ describe('a task that is given them', () => {
       expect(await host.docker(kind, 'ls', '--quiet')).toBe('');
   });
 });
+
+describe('a config whose content may change', () => {
+  const composition = (page: string): string =>
+    JSON.stringify({
+      version: '3.8',
+      services: {
+        web: {
+          image: 'busybox',
+          command: ['sleep', '1d'],
+          stop_signal: 'KILL',
+          configs: [{ source: 'page', target: '/page' }],
+          networks: ['outside'],
+        },
+      },
+      networks: { outside: { external: true, name: 'host' } },
+      configs: { page: { file: page, labels: { 'shoal.versioned': 'true' } } },
+    });
+
+  test('reaches tasks with the next deploy of the stack, and goes back with a rollback', async () => {
+    const deploy = async (content: string): Promise<void> => {
+      const stack = fileWith('stack.json', composition(fileWith('page', content)));
+      await host.docker('stack', 'deploy', '--detach=true', '-c', stack, 'shop');
+    };
+    const shown = async (content: string): Promise<void> => {
+      await eventually(`a task that has ${content}`, async () => {
+        const ids = [...(await host.containers('shop_web')).values()];
+        const [id = ''] = ids;
+        if (ids.length !== 1) return false;
+        return (await host.tryDocker(['exec', id, 'cat', '/page'])).stdout === content;
+      });
+    };
+    await deploy('first');
+    await shown('first');
+    await deploy('second');
+    await shown('second');
+    const names = ['config', 'ls', '--format', '{{.Name}}'];
+    expect((await host.docker(...names)).trim().split('\n').sort()).toEqual([
+      'shop_page',
+      'shop_page.1',
+    ]);
+    await host.docker('service', 'rollback', '--detach', 'shop_web');
+    await shown('first');
+    await host.docker('stack', 'rm', 'shop');
+    expect(await host.docker(...names)).toBe('');
+  });
+});

@@ -309,4 +309,43 @@ describe('what a task reports', () => {
     );
     await host.docker('service', 'rm', 'hp');
   });
+
+  test('labels of its container say what docker run has flags for', async () => {
+    const labels = (...pairs: readonly string[]): string[] =>
+      pairs.map((pair) => `--container-label=shoal.${pair}`);
+    const basics = ['--detach', '--name=bare', '--stop-signal=KILL'];
+    await host.docker(
+      ...['service', 'create', ...basics],
+      ...labels('shm-size=8m', 'devices=/dev/null:/dev/nothing', 'pid=host'),
+      ...labels('security-opt=seccomp=unconfined'),
+      ...['busybox', 'sleep', '1d'],
+    );
+    await host.converged('bare', '1/1');
+    const inside = async (...command: readonly string[]): Promise<string> => {
+      const [id = ''] = [...(await host.containers('bare')).values()];
+      return (await host.tryDocker(['exec', id, ...command])).stdout;
+    };
+    expect(await inside('df', '-k', '/dev/shm')).toMatch(/^shm +8192 /m);
+    expect(await inside('stat', '-c', '%F', '/dev/nothing')).toBe('character special file\n');
+    expect(await inside('grep', 'Seccomp:', '/proc/self/status')).toBe('Seccomp:\t0\n');
+    expect(await inside('sh', '-c', 'test $$ -gt 100 && echo many')).toBe('many\n');
+    const smaller = [
+      '--container-label-rm=shoal.shm-size',
+      '--container-label-add=shoal.shm-size=4m',
+    ];
+    await host.docker('service', 'update', '--detach', ...smaller, 'bare');
+    await eventually('a task with less memory to share', async () =>
+      /^shm +4096 /m.test(await inside('df', '-k', '/dev/shm')),
+    );
+    const wrong = await host.tryDocker([
+      ...['service', 'create', ...labels('shm-size=much'), 'busybox'],
+    ]);
+    expect(wrong.stderr).toContain('must be a size above 0 such as 256m or 1g');
+    const misplaced = await host.docker(
+      ...['service', 'create', '--detach', '--name=idle', '--replicas=0'],
+      ...['--label=shoal.privileged=true', 'busybox'],
+    );
+    expect(misplaced).not.toBe('');
+    await host.docker('service', 'rm', 'bare', 'idle');
+  });
 });

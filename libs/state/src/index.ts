@@ -57,6 +57,13 @@ export {
   replicasOnNode,
 } from './demand.ts';
 export { checkDependencyCycle, cycleSearchMax, dependencyCycle } from './dependency-cycle.ts';
+export {
+  checkDocumentLabels,
+  documentLabels,
+  isVersioned,
+  unusedVersions,
+  versionName,
+} from './document-versions.ts';
 export type { EndpointRecord, RecordPort, RecordService } from './endpoint-record.ts';
 export { Fork, forkOf, forkSliceObjects } from './fork.ts';
 export { hasImage, imageKey } from './image-name.ts';
@@ -84,6 +91,11 @@ export {
   itself,
 } from './labels/affinity.ts';
 export { balancingLabels, balancingOf, checkBalancingLabels } from './labels/balancing.ts';
+export {
+  type ContainerOptions,
+  checkContainerLabels,
+  containerOptions,
+} from './labels/container.ts';
 export {
   checkCronLabels,
   checkCronMode,

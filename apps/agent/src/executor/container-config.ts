@@ -1,6 +1,8 @@
 import { searchDomain } from '@shoal/overlay';
 import {
+  type ContainerOptions,
   type ContainerSpec,
+  containerOptions,
   familyOf,
   type Mount,
   type NodeDescription,
@@ -142,6 +144,7 @@ function hostConfig(
   const { template } = task;
   const spec = template.ContainerSpec;
   const log = template.LogDriver;
+  const extra = containerOptions(spec.Labels ?? {});
   return withoutAbsent({
     NetworkMode: networks[0]?.name ?? task.localNetworks[0] ?? 'default',
     PortBindings: portBindings(task.hostPorts),
@@ -158,12 +161,49 @@ function hostConfig(
     Sysctls: spec.Sysctls,
     CapAdd: nonEmpty(spec.CapabilityAdd),
     CapDrop: nonEmpty(spec.CapabilityDrop),
-    SecurityOpt: nonEmpty(securityOptions(spec.Privileges ?? {})),
+    SecurityOpt: nonEmpty([...securityOptions(spec.Privileges ?? {}), ...kernelOptions(extra)]),
     Ulimits: nonEmpty(spec.Ulimits),
     OomScoreAdj: spec.OomScoreAdj,
     LogConfig: log === undefined ? undefined : { Type: log.Name, Config: log.Options ?? {} },
     ...limits(template.Resources?.Limits),
+    ...runOptions(extra),
   });
+}
+
+/** In the form of the engine's API, which has no word for this one: its client takes the lists of paths away. */
+const systemPathsUnconfined = 'systempaths=unconfined';
+
+function kernelOptions({ securityOptions: options = [] }: ContainerOptions): readonly string[] {
+  return options.filter((option) => option !== systemPathsUnconfined);
+}
+
+/** What services have no fields for: labels say it, with the meaning of the flags of `docker run`. */
+function runOptions(options: ContainerOptions): object {
+  const { devices, gpus, securityOptions: security } = options;
+  return {
+    Privileged: options.privileged,
+    Devices: devices?.map(({ onHost, inContainer, permissions }) => ({
+      PathOnHost: onHost,
+      PathInContainer: inContainer,
+      CgroupPermissions: permissions,
+    })),
+    DeviceCgroupRules: options.deviceRules,
+    DeviceRequests: gpus === undefined ? undefined : [gpuRequest(gpus)],
+    ShmSize: options.shmBytes,
+    IpcMode: options.ipc,
+    PidMode: options.pid,
+    UTSMode: options.uts,
+    UsernsMode: options.userNamespace,
+    CgroupnsMode: options.cgroupNamespace,
+    CgroupParent: options.cgroupParent,
+    Runtime: options.runtime,
+    ...(security?.includes(systemPathsUnconfined) ? { MaskedPaths: [], ReadonlyPaths: [] } : {}),
+  };
+}
+
+function gpuRequest(gpus: NonNullable<ContainerOptions['gpus']>): object {
+  const which = gpus.kind === 'count' ? { Count: gpus.count } : { DeviceIDs: gpus.ids };
+  return { ...which, Capabilities: [['gpu']] };
 }
 
 /**

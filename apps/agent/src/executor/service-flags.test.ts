@@ -222,6 +222,37 @@ const shown: readonly (readonly [string, Sent, object])[] = [
   ],
 ];
 
+/** Flags of `docker run` that services have not, said by labels of the container. */
+const labelled: readonly (readonly [label: string, value: string, HostConfig: object])[] = [
+  ['privileged', 'true', { Privileged: true }],
+  [
+    'devices',
+    '/dev/fuse,/dev/sda:/dev/a:r',
+    {
+      Devices: [
+        { PathOnHost: '/dev/fuse', PathInContainer: '/dev/fuse', CgroupPermissions: 'rwm' },
+        { PathOnHost: '/dev/sda', PathInContainer: '/dev/a', CgroupPermissions: 'r' },
+      ],
+    },
+  ],
+  ['device-cgroup-rules', 'c 13:* rmw', { DeviceCgroupRules: ['c 13:* rmw'] }],
+  ['gpus', 'all', { DeviceRequests: [{ Count: -1, Capabilities: [['gpu']] }] }],
+  ['gpus', 'device=0', { DeviceRequests: [{ DeviceIDs: ['0'], Capabilities: [['gpu']] }] }],
+  [
+    'security-opt',
+    'seccomp=unconfined,systempaths=unconfined',
+    { SecurityOpt: ['seccomp=unconfined'], MaskedPaths: [], ReadonlyPaths: [] },
+  ],
+  ['shm-size', '1m', { ShmSize: 1_048_576 }],
+  ['ipc', 'host', { IpcMode: 'host' }],
+  ['pid', 'host', { PidMode: 'host' }],
+  ['uts', 'host', { UTSMode: 'host' }],
+  ['userns', 'host', { UsernsMode: 'host' }],
+  ['cgroupns', 'host', { CgroupnsMode: 'host' }],
+  ['cgroup-parent', '/fast', { CgroupParent: '/fast' }],
+  ['runtime', 'runsc', { Runtime: 'runsc' }],
+];
+
 /** Flags that the swarm itself acts on: they are kept as they were sent. */
 const kept: readonly (readonly [string, Sent])[] = [
   ['--label', { service: { Labels: { a: 'b' } } }],
@@ -316,6 +347,20 @@ const kept: readonly (readonly [string, Sent])[] = [
 describe('a flag of docker service create and update', () => {
   test.each(shown)('%s reaches the container', (_flag, sent, created) => {
     expect(createdBy(sent)).toMatchObject(created);
+  });
+
+  test.each(labelled)('or label shoal.%s=%s', (name, value, HostConfig) => {
+    const Labels = { [`shoal.${name}`]: value };
+    expect(createdBy(container({ Labels }))).toMatchObject({ Labels, HostConfig });
+    expect(createdBy(container({}))).not.toMatchObject({ HostConfig });
+  });
+
+  test('and labels add to what Privileges say', () => {
+    const Privileges = { NoNewPrivileges: true };
+    const Labels = { 'shoal.security-opt': 'apparmor=mine' };
+    expect(createdBy(container({ Labels, Privileges }))).toMatchObject(
+      host({ SecurityOpt: ['no-new-privileges=true', 'apparmor=mine'] }),
+    );
   });
 
   test.each(kept)('%s is kept for the swarm', (_flag, { container: spec, template, service }) => {

@@ -127,3 +127,89 @@ test('the content of a secret is in no answer and in nothing that is stored; tha
     Spec: { Data: base64('aloud') },
   });
 });
+
+describe.each(['secret', 'config'] as const)('a %s whose content may change', (kind) => {
+  const versioned = { 'shoal.versioned': 'true' };
+  const [list, idKey, nameKey] =
+    kind === 'secret'
+      ? (['Secrets', 'SecretID', 'SecretName'] as const)
+      : (['Configs', 'ConfigID', 'ConfigName'] as const);
+  const read = async (ref: string): Promise<Read> =>
+    (await site.ask('GET', `/${kind}s/${ref}`)).json as Read;
+  const update = async (ref: string, body: object) => {
+    const { ID, Version } = await read(ref);
+    return site.ask('POST', `/${kind}s/${ID}/update?version=${Version.Index}`, body);
+  };
+  const content = (text: string, Labels: object = versioned) => ({
+    ...{ Name: 'page', Labels },
+    Data: base64(text),
+  });
+  const names = async (): Promise<readonly string[]> =>
+    ((await site.ask('GET', `/${kind}s`)).json as { readonly Spec: { readonly Name: string } }[])
+      .map(({ Spec }) => Spec.Name)
+      .sort();
+  const give = async (ref: string) => {
+    const { ID } = await read(ref);
+    const File = { Name: 'page', UID: '0', GID: '0', Mode: 0o444 };
+    const reference = { [idKey]: ID, [nameKey]: 'page', File };
+    const ContainerSpec = { Image: 'busybox', [list]: [reference] };
+    return { Name: 'web', TaskTemplate: { ContainerSpec } };
+  };
+
+  test('gives its name to the new one, and goes on under another', async () => {
+    const first = await create(kind, 'page');
+    expect(await site.ask('POST', '/services/create', await give('page'))).toMatchObject({
+      status: 201,
+    });
+    expect(await update('page', content('second'))).toMatchObject({ status: 200, text: '' });
+    const second = await read('page');
+    expect(second).toMatchObject({ Spec: { Name: 'page', Labels: versioned } });
+    expect(second.ID).not.toBe(first);
+    expect(await read(first)).toMatchObject({
+      Spec: { Name: 'page.1', Labels: { 'shoal.version-of': 'page' } },
+    });
+    if (kind === 'config') {
+      expect(await read('page')).toMatchObject({ Spec: { Data: base64('second') } });
+      expect(await read('page.1')).toMatchObject({ Spec: { Data: base64('content') } });
+    }
+    // What is there already is no new content.
+    expect((await update('page', content('second'))).status).toBe(200);
+    expect((await read('page')).ID).toBe(second.ID);
+    expect(await site.ask('DELETE', `/${kind}s/page.1`)).toMatchObject({ status: 400 });
+  });
+
+  test('keeps what a service and its revisions need, and no more', async () => {
+    await create(kind, 'page');
+    await site.ask('POST', '/services/create', await give('page'));
+    for (const text of ['second', 'third', 'fourth']) await update('page', content(text));
+    expect(await names()).toEqual(['page', 'page.1', 'page.3']);
+    await update('page', content('fifth'));
+    expect(await names()).toEqual(['page', 'page.1', 'page.4']);
+  });
+
+  test('is refused what would be wrong of a new one, and changes nothing', async () => {
+    const id = await create(kind, 'page');
+    const refused = async (ref: string, body: object, message: string) => {
+      expect(await update(ref, body)).toMatchObject({
+        status: 400,
+        json: { message: expect.stringContaining(message) },
+      });
+    };
+    const labelsOnly = 'only updates to Labels are allowed';
+    await refused('page', content('second', {}), labelsOnly);
+    await refused('page', content('second', { 'shoal.versioned': 'false' }), labelsOnly);
+    await refused('page', { ...content('second'), Name: 'other' }, labelsOnly);
+    await refused('page', content('second', { 'shoal.versioned': 'on' }), 'true or false');
+    const large = 'x'.repeat(1_024_000);
+    await refused('page', content(large), `${kind} data must be larger than 0 and less than`);
+    expect(await names()).toEqual(['page']);
+    expect((await read('page')).ID).toBe(id);
+    await update('page', content('second'));
+    await refused('page.1', { ...content('third'), Name: 'page.1' }, labelsOnly);
+    const late = await site.ask('POST', `/${kind}s/page/update?version=1`, content('third'));
+    expect(late).toMatchObject(
+      fail(500, 'rpc error: code = Unknown desc = update out of sequence'),
+    );
+    expect(await names()).toEqual(['page', 'page.1']);
+  });
+});

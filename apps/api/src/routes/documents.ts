@@ -32,6 +32,13 @@ import {
   sendJson,
   versionOf,
 } from '../http/exchange.ts';
+import {
+  checkVersionLabels,
+  documentUpdate,
+  isSecret,
+  replaced,
+  takesContent,
+} from './document-versions.ts';
 
 /** Secrets and configs: what tasks are given to read. A secret's content comes in here and never out. */
 export function documentRoutes(app: FastifyInstance, context: ApiContext): void {
@@ -61,7 +68,8 @@ function writeRoutes(app: FastifyInstance, context: ApiContext, kind: DocumentKi
     checkTemplatingVersion(kind, body, arrivalOf(request).version);
     const manager = await managerToWrite(context);
     const asked = parseNewDocument(kind, body);
-    const { Name } = asked.spec;
+    const { Name, Labels } = asked.spec;
+    checkVersionLabels(Labels);
     const { [`${kind}s` as const]: known } = manager.replica.view;
     // The log refuses the same name alone; Swarm refuses also those that differ in case.
     if (known.byNameAnyCase(Name) !== undefined) throw apiErrors.documentExists(kind, Name);
@@ -79,10 +87,22 @@ function writeRoutes(app: FastifyInstance, context: ApiContext, kind: DocumentKi
     const version = versionOf(request, kind);
     const manager = await managerToWrite(context);
     const asked = parseDocument(kind, body);
-    const found = resolveDocument(manager.replica.view, kind, refOf(request));
-    if (!isSame(manager, found, asked)) throw invalidArgument('only updates to Labels are allowed');
-    const change = relabelled(found, asked.spec.Labels, version);
-    await write(context, manager, callerOf(request, `docker ${kind} update`), [change]);
+    const { view } = manager.replica;
+    const found = resolveDocument(view, kind, refOf(request));
+    const { Labels } = asked.spec;
+    checkVersionLabels(Labels);
+    const caller = callerOf(request, `docker ${kind} update`);
+    if (isSame(manager, found, asked)) {
+      await write(context, manager, caller, [relabelled(found, Labels, version)]);
+    } else {
+      if (asked.spec.Name !== found.spec.Name || !takesContent(found, Labels))
+        throw invalidArgument('only updates to Labels are allowed');
+      const newest = { id: newId(context.random), asked: parseNewDocument(kind, body) };
+      await write(context, manager, caller, [
+        ...replaced(view, kind, found, version),
+        creation(context, manager, kind, newest),
+      ]);
+    }
     return sendEmpty(reply);
   });
   app.delete(`/${kind}s/:ref`, async (request, reply) => {
@@ -101,10 +121,6 @@ function writeRoutes(app: FastifyInstance, context: ApiContext, kind: DocumentKi
 
 function allOf(view: StateView, kind: DocumentKind): Iterable<Secret | Config> {
   return kind === 'secret' ? view.secrets.values() : view.configs.values();
-}
-
-function isSecret(document: Secret | Config): document is Secret {
-  return typeof document.data !== 'string';
 }
 
 function shapeOf(document: Secret | Config) {
@@ -148,8 +164,5 @@ function relabelled(
   version: LogIndex,
 ): Change {
   const spec = { ...found.spec, Labels };
-  const meta = { ...found.meta, version };
-  return isSecret(found)
-    ? { op: 'update', table: 'secret', object: { ...found, meta, spec } }
-    : { op: 'update', table: 'config', object: { ...found, meta, spec } };
+  return documentUpdate({ ...found, meta: { ...found.meta, version }, spec });
 }

@@ -2,6 +2,7 @@ import { invalidArgument } from '@shoal/docker-api';
 import {
   checkAffinityLabels,
   checkBalancingLabels,
+  checkContainerLabels,
   checkCronLabels,
   checkCronMode,
   checkDependencyCycle,
@@ -39,7 +40,7 @@ export function checkClusterLabels(labels: Labels): void {
 }
 
 /**
- * Refuses what a service's labels say wrong of how it is to be placed, started and run.
+ * Refuses what labels of a service and of its containers say wrong of how it is to be placed, started and run.
  *
  * @throws ApiError 400
  */
@@ -49,6 +50,8 @@ export function checkLabels(view: StateView, spec: ServiceSpec): void {
     const fault = check(Labels);
     if (fault !== undefined) throw invalidArgument(fault);
   }
+  const fault = checkContainerLabels(spec.TaskTemplate.ContainerSpec.Labels ?? {});
+  if (fault !== undefined) throw invalidArgument(fault);
   const misplaced = checkCronMode(spec);
   if (misplaced !== undefined) throw invalidArgument(misplaced);
   const circle = checkDependencyCycle(view, { name: Name, labels: Labels });
@@ -57,9 +60,12 @@ export function checkLabels(view: StateView, spec: ServiceSpec): void {
 
 /** The warnings of an answer, null for none, with those about labels that look like ours and do nothing. */
 export function withLabels(
-  { Labels }: ServiceSpec,
+  { Labels, TaskTemplate }: ServiceSpec,
   warnings: readonly string[] | null,
 ): readonly string[] | null {
-  const unknown = unknownLabels(Labels);
+  const unknown = [
+    ...unknownLabels(Labels, 'service'),
+    ...unknownLabels(TaskTemplate.ContainerSpec.Labels ?? {}, 'container'),
+  ];
   return unknown.length === 0 ? warnings : [...(warnings ?? []), ...unknown];
 }

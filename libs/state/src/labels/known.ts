@@ -1,6 +1,7 @@
 import type { Labels } from '../spec.ts';
 import { affinityLabels } from './affinity.ts';
 import { balancingLabels } from './balancing.ts';
+import { containerLabels } from './container.ts';
 import { cronLabels } from './cron.ts';
 import { dependencyLabels } from './dependencies.ts';
 import { drainLabels } from './drain.ts';
@@ -10,36 +11,46 @@ import { restartBackoffLabel } from './restart.ts';
 
 const prefix = 'shoal.';
 
-/** Every label of a service that means something. */
-const known: readonly string[] = [
-  affinityLabels,
-  balancingLabels,
-  cronLabels,
-  dependencyLabels,
-  drainLabels,
-  placementLabels,
-  { rebalanceLabel, movesPerHourLabel, restartBackoffLabel },
-].flatMap((labels) => Object.values(labels));
+/** Every label that means something, by what carries it. */
+const known = {
+  service: [
+    affinityLabels,
+    balancingLabels,
+    cronLabels,
+    dependencyLabels,
+    drainLabels,
+    placementLabels,
+    { rebalanceLabel, movesPerHourLabel, restartBackoffLabel },
+  ].flatMap((labels): string[] => Object.values(labels)),
+  container: containerLabels,
+} as const;
+
+/** What can carry labels of ours, with the flag of `docker service create` that gives it one. */
+const carriers = { service: '--label', container: '--container-label' } as const;
+type Carrier = keyof typeof carriers;
 
 /** Changes of one letter after which a name is no slip any more. */
 const slipsMax = 3;
 /** Characters; longer names are nobody's slip. */
 const nameMax = 48;
 
-/** One sentence for each label that looks like one of ours and is none: it would do nothing, unseen. */
-export function unknownLabels(labels: Labels): readonly string[] {
+/** One sentence for each label that looks like one of ours and is none there: it would do nothing, unseen. */
+export function unknownLabels(labels: Labels, carrier: Carrier): readonly string[] {
+  const other: Carrier = carrier === 'service' ? 'container' : 'service';
   return Object.keys(labels)
-    .filter((name) => name.startsWith(prefix) && !known.includes(name))
+    .filter((name) => name.startsWith(prefix) && !known[carrier].includes(name))
     .map((name) => {
-      const meant = nearest(name);
+      if (known[other].includes(name))
+        return `label ${name} does nothing on a ${carrier}: give it to the ${other}, with ${carriers[other]}`;
+      const meant = nearest(name, known[carrier]);
       const advice = meant === undefined ? '' : `; did you mean ${meant}?`;
       return `label ${name} is not known and does nothing${advice}`;
     });
 }
 
-function nearest(name: string): string | undefined {
+function nearest(name: string, names: readonly string[]): string | undefined {
   if (name.length > nameMax) return undefined;
-  const ranked = known
+  const ranked = names
     .map((one) => ({ one, slips: distance(name, one) }))
     .sort((a, b) => a.slips - b.slips);
   const [first] = ranked;

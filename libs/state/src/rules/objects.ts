@@ -180,19 +180,18 @@ export const attachmentRules: TableRules<Attachment> = {
 };
 
 function documentRules<T extends 'secret' | 'config'>(kind: T): TableRules<Secret | Config> {
+  const nameTaken = (tables: StateTables, { id, spec }: Secret | Config): Refusal | undefined => {
+    const holder = tables[kind].byName(spec.Name);
+    return holder === undefined || holder.id === id
+      ? undefined
+      : { kind: 'name-conflict', table: kind, name: spec.Name, holder: holder.id };
+  };
   return {
-    create(tables, { spec }) {
-      const holder = tables[kind].byName(spec.Name);
-      return holder === undefined
-        ? undefined
-        : { kind: 'name-conflict', table: kind, name: spec.Name, holder: holder.id };
-    },
-    update(_tables, before, after) {
-      if (before.spec.Name !== after.spec.Name) return immutable(kind, before.id, 'name');
-      return JSON.stringify(before.data) === JSON.stringify(after.data)
-        ? undefined
-        : immutable(kind, before.id, 'data');
-    },
+    create: nameTaken,
+    update: (tables, before, after) =>
+      JSON.stringify(before.data) === JSON.stringify(after.data)
+        ? nameTaken(tables, after)
+        : immutable(kind, before.id, 'data'),
     remove(tables, { id }) {
       const [user] = tables.service.byDocument(kind, id);
       return user === undefined ? undefined : inUse(kind, id, 'service', user.id);

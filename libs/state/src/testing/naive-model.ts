@@ -204,9 +204,7 @@ export class NaiveModel {
       return this.#nameRefused(table, after) ?? addressVerdict(this.lists, table, after, before);
     if (table === 'attachment') return addressVerdict(this.lists, table, after, before);
     if (table === 'secret' || table === 'config')
-      return nameOf(before) === nameOf(after) && contentOf(before) === contentOf(after)
-        ? undefined
-        : 'immutable';
+      return contentOf(before) === contentOf(after) ? this.#nameRefused(table, after) : 'immutable';
     if (table !== 'task') return undefined;
     const [old, task] = [before as Task, after as Task];
     const same =
@@ -235,7 +233,10 @@ export class NaiveModel {
     return before.spec.Role === 'manager' && wanted.length === 0 ? 'last-manager' : undefined;
   }
 
-  #nameRefused(table: 'service' | 'network', object: StateObject): 'name-conflict' | undefined {
+  #nameRefused(
+    table: 'service' | 'network' | 'secret' | 'config',
+    object: StateObject,
+  ): 'name-conflict' | undefined {
     const nameOf = (other: StateObject): string =>
       table === 'service'
         ? (other as Service).name.toLowerCase()
