@@ -6,7 +6,7 @@ import { silentLogger, systemRandom } from '@shoal/runtime';
 import { FakeClock } from '@shoal/stage/testing';
 import type { TaskAssignment } from '@shoal/state';
 import { Registry } from 'prom-client';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Agent, statusFile } from './agent.ts';
 import { agentMetrics } from './metrics.ts';
 import { FakeDispatcher } from './testing/fake-dispatcher.ts';
@@ -264,6 +264,21 @@ describe('an engine that is stopped', () => {
     await until('what ended is told', () => heard('a') === 'failed' && heard('b') === 'failed');
   }, 60_000);
 });
+
+test('an engine that hangs is missed as one that is away is, and found again', async () => {
+  await running();
+  const calls = ['describe', 'create', 'start', 'inspect', 'stop', 'remove', 'list'] as const;
+  const hang = () => new Promise<never>(() => undefined);
+  const hung = calls.map((call) => vi.spyOn(engine, call).mockImplementation(hang));
+  await until('a minute', elapsed(60_000));
+  expect(hasSession()).toBe(true);
+  const tookMs = await until('the session ends', () => !hasSession());
+  expect(tookMs).toBeLessThan(35_000);
+  expect(agent.health.ready).toBe(false);
+  for (const call of hung) call.mockRestore();
+  await until('a session', hasSession);
+  await until('the engine is seen', () => agent.health.ready);
+}, 120_000);
 
 test('cut off for a minute the containers run on, and what happened is reported afterwards', async () => {
   await running();

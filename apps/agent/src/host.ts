@@ -22,6 +22,8 @@ import { removeAll } from './worker/worker.ts';
 
 /** Pause before containers of a left swarm are looked for again, milliseconds. */
 const leaveRetryMs = 1_000;
+/** So long a host that leaves insists where its engine refuses to remove a container, milliseconds. */
+const leaveRefusedMsMax = 120_000;
 
 const bytesPerMegabyte = 1_000_000;
 
@@ -226,11 +228,17 @@ export class Host {
     const engine = this.#engine;
     const metrics = this.#metrics;
     const store = this.#store;
-    while (!this.#identity.stopped && !(await removeAll(engine, files, nodeId, metrics, store))) {
-      logger.warn({ node: nodeId }, 'containers_not_removed');
+    const end = clock.monotonic() + leaveRefusedMsMax;
+    for (;;) {
+      if (this.#identity.stopped) return;
+      const left = await removeAll(engine, files, nodeId, metrics, store);
+      if (left.kind === 'nothing') break;
+      logger.warn({ node: nodeId, ...left }, 'containers_not_removed');
+      if (left.kind === 'refused' && clock.monotonic() >= end) break;
       await pause(clock, leaveRetryMs);
     }
     if (this.#identity.stopped) return;
+    await files.keepOnly(new Set());
     await this.#networks.remove(nodeId);
     await this.#store.clear();
     this.#leaving = false;

@@ -29,9 +29,12 @@ export class Datagrams {
   async open(listen: HostPort): Promise<HostPort> {
     const socket = createSocket(isIPv6(listen.host) ? 'udp6' : 'udp4');
     await new Promise<void>((resolve, reject) => {
-      socket.once('error', reject);
+      socket.once('error', (error) => {
+        socket.close();
+        reject(error);
+      });
       socket.bind(listen.port, listen.host, () => {
-        socket.off('error', reject);
+        socket.removeAllListeners('error');
         resolve();
       });
     });

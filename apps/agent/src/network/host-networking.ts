@@ -210,6 +210,12 @@ export class HostNetworking implements TaskNetworking {
   }
 
   drain(taskId: string, pid = 0): Promise<void> {
+    // Of one that is to stop no networks are told any more: what was served before the restart counts.
+    const records = this.#tables
+      .networksOf(taskId)
+      .flatMap((networkId) => this.#tables.record(networkId, taskId) ?? [])
+      .filter(({ nodeId }) => nodeId === this.#options.nodeId);
+    this.#own.resume(taskId, records);
     return this.#serving.drain(taskId, pid);
   }
 

@@ -65,6 +65,14 @@ export class OwnEndpoints {
     });
   }
 
+  /** A task of before the restart of which nothing was told since, as its hosts know it. */
+  resume(taskId: string, records: readonly EndpointRecord[]): void {
+    const [first] = records;
+    if (first === undefined || this.#tasks.has(taskId)) return;
+    const { containerAliases: aliases, serving } = first;
+    this.#tasks.set(taskId, { records, aliases, serving });
+  }
+
   /** The records of a known task may be others now. True if they are. */
   assigned({ taskId, networks = [] }: TaskAssignment): boolean {
     const own = this.#tasks.get(taskId);

@@ -3,15 +3,22 @@ import { containerStatus, type EngineResult, type TaskContainer } from '../execu
 import type { ActEnd } from '../task/machine.ts';
 
 /** How work ended, or that it has to be tried again, or that something else is wanted meanwhile. */
-export type Attempt =
-  | ActEnd
-  | { readonly kind: 'retry'; readonly message: string }
-  | { readonly kind: 'overtaken' };
+export type Attempt = ActEnd | { readonly kind: 'retry'; readonly message: string } | Overtaken;
+
+export interface Overtaken {
+  readonly kind: 'overtaken';
+}
 
 /** Only an engine that could not be asked may say something else later. */
 export function failed(result: EngineResult<unknown> & { readonly kind: 'failed' }): Attempt {
   const { kind, message } = result.failure;
   return kind === 'unreachable' ? { kind: 'retry', message } : { kind: 'fatal', message };
+}
+
+/** A look at a container that may run: only that it is not there ends anything. */
+export function unseen(result: EngineResult<unknown> & { readonly kind: 'failed' }): Attempt {
+  const { kind, message } = result.failure;
+  return kind === 'not-found' ? { kind: 'fatal', message } : { kind: 'retry', message };
 }
 
 /** Whatever the engine said, it is asked again. */

@@ -12,16 +12,11 @@ let engine: FakeEngine;
 let reported: TaskStatus[];
 let runner: TaskRunner;
 let stop: AbortController;
+let clock: FakeClock;
 
-const assignment = checkedAssignment('t');
-
-beforeEach(async () => {
-  engine = new FakeEngine();
-  reported = [];
-  stop = new AbortController();
-  await engine.watch('n', stop.signal, (_task, event) => runner.noticed(event));
-  runner = new TaskRunner({
-    assignment,
+function begin(taskId: string): TaskRunner {
+  return new TaskRunner({
+    assignment: checkedAssignment(taskId),
     status: { state: 'assigned', at: 0 as Instant, message: '', err: '' },
     engine,
     networking: noNetworking,
@@ -31,11 +26,20 @@ beforeEach(async () => {
     }),
     node: () => sampleNode,
     pull: async () => ({ kind: 'ok', value: undefined }),
-    clock: new FakeClock(1),
+    clock,
     logger: silentLogger,
     onStatus: (_task, status) => reported.push(status),
     durable: async () => undefined,
   });
+}
+
+beforeEach(async () => {
+  engine = new FakeEngine();
+  reported = [];
+  clock = new FakeClock(1);
+  stop = new AbortController();
+  await engine.watch('n', stop.signal, (_task, event) => runner.noticed(event));
+  runner = begin('t');
   await vi.waitFor(() => expect(engine.runs('t')).toBe(true));
 });
 afterEach(async () => {
@@ -70,4 +74,37 @@ describe('a container with a health check', () => {
     expect(runner.status.err).toContain('dockerexec: unhealthy container');
     expect(engine.runs('t')).toBe(false);
   });
+
+  test('that is unhealthy has not failed while the engine cannot stop it', async () => {
+    await vi.waitFor(() => expect(states()).toContain('starting'));
+    engine.becomes('t', 'healthy');
+    await vi.waitFor(() => expect(states()).toContain('running'));
+    const message = 'tried to kill container, but did not receive an exit event';
+    vi.spyOn(engine, 'stop').mockResolvedValueOnce({
+      kind: 'failed',
+      failure: { kind: 'refused', message },
+    });
+    engine.becomes('t', 'unhealthy');
+    await vi.waitFor(() => expect(engine.stop).toHaveBeenCalledTimes(1));
+    expect([runner.status.state, engine.runs('t')]).toEqual(['running', true]);
+    await vi.waitFor(async () => {
+      await clock.advance(1_000);
+      expect([runner.status.state, engine.runs('t')]).toEqual(['failed', false]);
+    });
+  });
+});
+
+test('a container that cannot be looked at after its start is looked at again', async () => {
+  await runner.close();
+  const beginning = begin('u');
+  vi.spyOn(engine, 'inspect').mockResolvedValueOnce({
+    kind: 'failed',
+    failure: { kind: 'refused', message: 'context deadline exceeded' },
+  });
+  runner = beginning;
+  await vi.waitFor(async () => {
+    await clock.advance(1_000);
+    expect(engine.inspect).toHaveBeenCalledTimes(2);
+  });
+  expect([runner.status.state, engine.runs('u')]).toEqual(['starting', true]);
 });

@@ -4,12 +4,11 @@ import { containerName, graceSeconds } from '../executor/container-config.ts';
 import {
   type ContainerEvent,
   containerStatus,
-  type EngineFailure,
   type EngineResult,
   type TaskContainer,
 } from '../executor/engine.ts';
 import { type Act, type ActEnd, nextMove, passed, settle } from '../task/machine.ts';
-import { type Attempt, failed, retried, startFailed, stopped } from './attempt.ts';
+import { type Attempt, type Overtaken, retried, startFailed, stopped, unseen } from './attempt.ts';
 import { removeContainer } from './container-removal.ts';
 import { type PreparationParts, prepare } from './preparation.ts';
 
@@ -17,7 +16,6 @@ import { type PreparationParts, prepare } from './preparation.ts';
 const retryMs = 1_000;
 /** Of a longer sentence of the engine's the beginning counts. */
 const sentenceCharsMax = 4_096;
-const released: EngineFailure = { kind: 'unreachable', message: 'the agent ends' };
 const unhealthyReason = 'dockerexec: unhealthy container';
 
 /** `isPassing`: as {@link TaskRunner.isPassing}. */
@@ -47,7 +45,7 @@ export class TaskRunner {
   #mayRunAgain = false;
   #wake: (() => void) | undefined;
   #work: AbortController | undefined;
-  readonly #released = Promise.withResolvers<EngineResult<undefined>>();
+  readonly #released = Promise.withResolvers<Overtaken>();
   readonly #running: Promise<void>;
 
   constructor(options: TaskRunnerOptions) {
@@ -121,11 +119,11 @@ export class TaskRunner {
   }
 
   /**
-   * Closes without waiting for a container to stop, which may take its whole grace period: the engine
-   * goes on with that by itself, and the next agent looks what came of it.
+   * Closes without waiting for the engine, which may take the whole grace period of a container, or for ever where
+   * the server of a volume is away: it goes on by itself, and the next agent looks what came of it.
    */
   async release(): Promise<void> {
-    this.#released.resolve({ kind: 'failed', failure: released });
+    this.#released.resolve({ kind: 'overtaken' });
     await this.close();
   }
 
@@ -164,7 +162,10 @@ export class TaskRunner {
   async #act(act: Act): Promise<void> {
     const work = new AbortController();
     this.#work = work;
-    const attempt = await this.#attempt(act, work.signal, this.#takeResumed());
+    const attempt = await Promise.race([
+      this.#attempt(act, work.signal, this.#takeResumed()),
+      this.#released.promise,
+    ]);
     this.#work = undefined;
     if (this.#closed) return;
     switch (attempt.kind) {
@@ -213,17 +214,18 @@ export class TaskRunner {
     if (signal.aborted) return { kind: 'overtaken' };
     const container = this.#status.container?.id ?? this.#name;
     const looked = isResumed ? await engine.inspect(container) : undefined;
-    if (looked?.kind === 'failed') return failed(looked);
+    if (looked?.kind === 'failed') return unseen(looked);
     const id = this.#status.container?.id ?? '';
     this.#options.networking.joined(this.#assignment, id, this.#options.node());
     if (looked === undefined || looked.value.state === 'created') {
       const started = await engine.start(container);
       if (started.kind === 'failed') return startFailed(started);
     }
+    if (this.#closed) return { kind: 'overtaken' };
     const running = looked?.value.state === 'running' ? looked : await engine.inspect(container);
     if (running.kind === 'failed') {
       const died = this.#takeDeath();
-      return died ?? failed(running);
+      return died ?? unseen(running);
     }
     const end = await this.#untilHealthy(running.value, signal);
     if (end.kind === 'done') await this.#options.networking.serve(this.#assignment.taskId);
@@ -281,19 +283,21 @@ export class TaskRunner {
       this.#set({ ...this.#status, err: unhealthyReason, at: clock.now() });
     }
     const ended = await this.#stopContainer(containerId);
-    if (ended.kind === 'failed' && ended.failure.kind === 'unreachable') return failed(ended);
+    if (ended.kind === 'failed' && ended.failure.kind !== 'not-found') return retried(ended);
     const found = await engine.inspect(containerId);
-    if (found.kind === 'failed') return this.#exit(containerId, killedExitCode, unhealthyReason);
+    if (found.kind === 'failed') {
+      return found.failure.kind === 'not-found'
+        ? this.#exit(containerId, killedExitCode, unhealthyReason)
+        : retried(found);
+    }
     return this.#exit(containerId, found.value.exitCode, unhealthyReason);
   }
 
   /** First nobody sends to it any more. */
-  #stopContainer(container: string): Promise<EngineResult<undefined>> {
+  async #stopContainer(container: string): Promise<EngineResult<undefined>> {
     const { engine, networking } = this.#options;
-    const ended = networking
-      .drain(this.#assignment.taskId, this.#status.container?.pid)
-      .then(() => engine.stop(container, graceOf(this.#assignment)));
-    return Promise.race([ended, this.#released.promise]);
+    await networking.drain(this.#assignment.taskId, this.#status.container?.pid);
+    return engine.stop(container, graceOf(this.#assignment));
   }
 
   async #stop(): Promise<Attempt> {
@@ -319,7 +323,7 @@ export class TaskRunner {
     this.#mayRunAgain = false;
     const { engine, logger } = this.#options;
     const container = this.#status.container?.id ?? this.#name;
-    const found = await engine.inspect(container);
+    const found = await Promise.race([engine.inspect(container), this.#released.promise]);
     if (found.kind === 'ok') {
       if (found.value.state !== 'running') return;
       logger.warn({ task: this.#assignment.taskId, container }, 'ended_task_runs_again');
@@ -327,7 +331,8 @@ export class TaskRunner {
     while (!this.#closed) {
       const stopped = engine.stop(container, graceOf(this.#assignment));
       const ended = await Promise.race([stopped, this.#released.promise]);
-      if (ended.kind === 'ok' || ended.failure.kind === 'not-found') return;
+      if (ended.kind === 'ok') return;
+      if (ended.kind === 'failed' && ended.failure.kind === 'not-found') return;
       if (!this.#closed) await this.#pause(retryMs);
     }
     this.#mayRunAgain = true;

@@ -134,12 +134,27 @@ test('a host that left has neither containers nor files of tasks', async () => {
   const metrics = agentMetrics(new Registry());
   const leave = () => removeAll(engine, files, 'n', metrics, statuses);
   vi.spyOn(engine, 'stop').mockResolvedValueOnce(unreachable);
-  expect(await leave()).toBe(false);
+  expect(await leave()).toEqual({ kind: 'unknown' });
+  vi.spyOn(engine, 'remove').mockResolvedValueOnce(refused);
+  expect(await leave()).toEqual({ kind: 'refused', containers: ['container-of-t'] });
   expect(await readdir(folder)).toEqual(['t']);
-  expect(await leave()).toBe(true);
+  expect(await leave()).toEqual({ kind: 'nothing' });
   expect([[...engine.containers.keys()], await readdir(folder)]).toEqual([
     ['container-of-by-hand'],
     [],
   ]);
   await rm(folder, { recursive: true });
+});
+
+test('who stops does not wait for a start that hangs, and does nothing more when it ends', async () => {
+  const start = Promise.withResolvers<EngineResult<undefined>>();
+  vi.spyOn(engine, 'start').mockReturnValueOnce(start.promise);
+  worker.assignAll([checkedAssignment('t')]);
+  await vi.waitFor(() => expect(engine.start).toHaveBeenCalled());
+  await worker.stop();
+  const inspections = vi.spyOn(engine, 'inspect');
+  start.resolve({ kind: 'ok', value: undefined });
+  await new Promise(setImmediate);
+  expect(inspections).not.toHaveBeenCalled();
+  expect(worker.statuses.get('t')?.state).toBe('starting');
 });

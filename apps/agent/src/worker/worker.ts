@@ -9,6 +9,7 @@ import {
   type ContainerEvent,
   containerStatus,
   type Engine,
+  type EngineResult,
   type ListedContainer,
   type TaskContainer,
 } from '../executor/engine.ts';
@@ -25,6 +26,10 @@ import { TaskRunner } from './task-runner.ts';
 
 /** Pause before the engine is looked for again, milliseconds: doubled each time up to the longest. */
 const reconnectMs = { first: 50, most: 2_000 } as const;
+/** How often an engine that says nothing is asked what it has, milliseconds. */
+const lookEveryMs = 10_000;
+/** An engine that takes longer to say what it has hangs, and is as good as away; milliseconds. */
+const answerMsMax = 60_000;
 /** Pause before containers that could not be removed are looked for again, milliseconds: doubled likewise. */
 const listAgainMs = { first: 1_000, most: 60_000 } as const;
 
@@ -69,6 +74,7 @@ export class Worker {
   #retry: Timer | undefined;
   #retries = 0;
   #listing: Timer | undefined;
+  #pulse: Timer | undefined;
   /** Removals, and looks for what they left, in a row that came to nothing. */
   #failedRemovals = 0;
 
@@ -135,6 +141,7 @@ export class Worker {
     this.#end.abort();
     this.#retry?.cancel();
     this.#listing?.cancel();
+    this.#pulse?.cancel();
     this.#pulls.stop();
     await Promise.all([...this.#runners.values()].map((runner) => runner.release()));
     await this.#options.store.durable().catch(() => undefined);
@@ -223,6 +230,8 @@ export class Worker {
 
   async #removeStray(taskId: string, containers: readonly TaskContainer[]): Promise<void> {
     const { engine, networking, logger, metrics } = this.#options;
+    const running = containers.find(({ state }) => state === 'running');
+    if (running !== undefined) await networking.drain(taskId, running.pid);
     networking.gone(taskId);
     let allGone = true;
     for (const { id, state } of containers) {
@@ -313,16 +322,18 @@ export class Worker {
       stream.abort();
       this.#lookAgain(reason);
     };
-    const watched = await engine.watch(
+    const watching = engine.watch(
       nodeId,
       stream.signal,
       (taskId, event) => this.#happened(taskId, event),
       () => again('the event stream ended'),
     );
+    const watched = await this.#inTime(watching);
     if (watched.kind === 'failed') return again(watched.failure.message);
-    const listed = await engine.list(nodeId);
+    const listed = await this.#inTime(engine.list(nodeId));
     if (listed.kind === 'failed') return again(listed.failure.message);
     if (over || this.#end.signal.aborted) return;
+    this.#lookLater(stream.signal, again);
     const wasLost = this.#retries > 0;
     this.#retries = 0;
     this.#seen(listed.value);
@@ -331,7 +342,32 @@ export class Worker {
     this.#options.onEngine?.(true);
   }
 
+  /** A stream that says nothing may be that of an engine that hangs. */
+  #lookLater(stream: AbortSignal, lost: (reason: string) => void): void {
+    const { engine, nodeId, clock } = this.#options;
+    this.#pulse = clock.after(lookEveryMs, async () => {
+      const listed = await this.#inTime(engine.list(nodeId));
+      if (stream.aborted) return;
+      if (listed.kind === 'failed') lost(listed.failure.message);
+      else this.#lookLater(stream, lost);
+    });
+  }
+
+  /** The engine's answer, or that it has not come for too long. */
+  async #inTime<T>(answer: Promise<EngineResult<T>>): Promise<EngineResult<T>> {
+    const { clock } = this.#options;
+    const late = Promise.withResolvers<EngineResult<T>>();
+    const message = `the engine has not answered for ${answerMsMax / 1_000} seconds`;
+    const timer = clock.after(answerMsMax, () =>
+      late.resolve({ kind: 'failed', failure: { kind: 'unreachable', message } }),
+    );
+    const answered = await Promise.race([answer, late.promise]);
+    timer.cancel();
+    return answered;
+  }
+
   #lookAgain(reason: string): void {
+    this.#pulse?.cancel();
     const delayMs = pauseMs(reconnectMs, this.#retries);
     if (this.#retries === 0) this.#options.onEngine?.(false);
     this.#retries += 1;
@@ -366,25 +402,32 @@ function pauseMs(
   return Math.min(first * 2 ** Math.min(times, 10), most);
 }
 
-/**
- * Stops and removes every container of tasks of the node, and the files they were given: it has left the
- * swarm. False when the engine could not be asked for all of them.
- */
+/** What is left of the containers of a node. */
+export type Left =
+  | { readonly kind: 'nothing' }
+  | { readonly kind: 'unknown' }
+  /** The engine refuses to remove these. */
+  | { readonly kind: 'refused'; readonly containers: readonly string[] };
+
+/** Stops and removes every container of tasks of the node, and the files they were given: it has left the swarm. */
 export async function removeAll(
   engine: Engine,
   files: TaskFiles,
   nodeId: string,
   metrics: AgentMetrics,
   statuses: Pick<StatusStore, 'get'>,
-): Promise<boolean> {
+): Promise<Left> {
   const listed = await engine.list(nodeId);
-  if (listed.kind === 'failed') return false;
+  if (listed.kind === 'failed') return { kind: 'unknown' };
   const removals = ownContainers(listed.value, statuses).map(async ({ id, state }) => {
     const removal = await removeContainer(engine, id, state !== 'running');
     if (removal === 'gone') metrics.containerRemoved('left');
-    return removal;
+    return { id, removal };
   });
-  if ((await Promise.all(removals)).includes('unreachable')) return false;
+  const removed = await Promise.all(removals);
+  if (removed.some(({ removal }) => removal === 'unreachable')) return { kind: 'unknown' };
+  const containers = removed.filter(({ removal }) => removal === 'refused').map(({ id }) => id);
+  if (containers.length > 0) return { kind: 'refused', containers };
   await files.keepOnly(new Set());
-  return true;
+  return { kind: 'nothing' };
 }

@@ -10,10 +10,8 @@ import {
   type Value,
 } from './value.ts';
 
-/** Most characters a template may give: what fits into an environment by far. */
-const outputMax = 1_000_000;
-/** Most characters that all its functions may give together. */
-const workMax = 16 * outputMax;
+/** Most characters a template may give, and all its functions together: more than any secrets and configs of a task. */
+const outputMax = 16_000_000;
 /** Most rounds of all loops of a template. */
 const roundsMax = 10_000;
 
@@ -62,12 +60,12 @@ class Run {
   #node(node: Node, dot: Value): void {
     switch (node.kind) {
       case 'text':
-        this.#write(node.text);
+        this.#write(node.text, { at: node.at, text: '' });
         return;
       case 'action': {
         const value = this.#pipeline(node.pipeline, dot);
         if (node.pipeline.variables.length === 0)
-          this.#write(value === nil ? '<no value>' : describe(value));
+          this.#write(value === nil ? '<no value>' : describe(value), node.pipeline);
         return;
       }
       case 'if':
@@ -83,8 +81,10 @@ class Run {
     }
   }
 
-  #write(text: string): void {
-    this.output += text.slice(0, outputMax - this.output.length);
+  #write(text: string, from: { readonly at: number; readonly text: string }): void {
+    if (this.output.length + text.length > outputMax)
+      throw new EvaluationProblem('too much text', from);
+    this.output += text;
   }
 
   #scoped(body: () => void): void {
@@ -171,7 +171,7 @@ class Run {
     try {
       const value = call(name, values, this.#lookups);
       if (typeof value === 'string') this.#work += value.length;
-      if (this.#work > workMax) throw new EvaluationProblem('too much text', blamed);
+      if (this.#work > outputMax) throw new EvaluationProblem('too much text', blamed);
       return value;
     } catch (error) {
       if (!(error instanceof CallProblem)) throw error;

@@ -172,6 +172,16 @@ test('a template that makes more and more text ends, and so does one of blanks a
     kind: 'invalid',
     message: expect.stringMatching(/too much text$/),
   });
+  const printed = `{{$a := "0123456789abcdef"}}${'{{$a = print $a $a}}'.repeat(18)}{{$a}}{{$a}}{{$a}}{{$a}}`;
+  expect(expandTemplate(printed, subject)).toMatchObject({
+    kind: 'invalid',
+    message: expect.stringMatching(/at <\$a>: too much text$/),
+  });
+  const large = 'x'.repeat(1_100_000);
+  expect(expandTemplate(`${large}{{.Service.Name}}`, subject)).toEqual({
+    kind: 'text',
+    text: `${large}${subject.service.name}`,
+  });
   const blanks = ' '.repeat(200_000);
   const spread = expandTemplate(`${blanks}x${blanks}{{- .Service.Name}}`, subject);
   expect(spread).toEqual({ kind: 'text', text: `${blanks}x${subject.service.name}` });

@@ -50,7 +50,7 @@ class Parser {
       const token = this.#take();
       if (token.kind === 'end') return { nodes, closedBy: 'end of text' };
       if (token.kind === 'text') {
-        nodes.push({ kind: 'text', text: token.text });
+        nodes.push({ kind: 'text', at: token.at, text: token.text });
         continue;
       }
       const word = this.#takeKeyword();

@@ -1,6 +1,6 @@
 /** What a template consists of once it is parsed. `at` is an offset in its text. */
 export type Node =
-  | { readonly kind: 'text'; readonly text: string }
+  | { readonly kind: 'text'; readonly at: number; readonly text: string }
   | { readonly kind: 'action'; readonly pipeline: Pipeline }
   | {
       readonly kind: 'if' | 'with' | 'range';
