@@ -14,6 +14,7 @@ import { addPruneCommand } from './command/prune.ts';
 import { addRevisionCommands } from './command/revisions.ts';
 import { addSettingsCommands } from './command/settings.ts';
 import { status } from './command/status.ts';
+import { addStopCommands } from './command/stop.ts';
 import { test } from './command/test.ts';
 import { up } from './command/up.ts';
 import { defaultRunDir, type HostConfig, hostFlags, readHostConfig } from './host/config.ts';
@@ -190,6 +191,7 @@ addExplainCommand(shoal, terminal);
 addNetCommands(shoal, terminal);
 addPlanCommands(shoal, terminal);
 addPruneCommand(shoal, terminal);
+addStopCommands(shoal, terminal);
 addRevisionCommands(shoal, terminal);
 addSettingsCommands(shoal, terminal);
 

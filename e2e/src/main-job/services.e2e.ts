@@ -176,6 +176,20 @@ describe('a service', () => {
     expect([...(await host.containers('web')).keys()].sort()).toEqual([...before.keys()].sort());
   });
 
+  test('stop takes its tasks away, and start brings them back', async () => {
+    const { stdout: replicas } = await host.tryDocker([
+      ...['service', 'inspect', '--format', '{{.Spec.Mode.Replicated.Replicas}}', 'web'],
+    ]);
+    expect((await host.asking('stop', 'web')).stdout).toBe('web stops\n');
+    await host.converged('web', '0/0');
+    await eventually('no container', async () => (await host.containers('web')).size === 0);
+    expect((await host.asking('stop', 'web')).stderr).toContain('web is stopped already');
+    // Nobody waits for tasks that are not to come.
+    await host.docker('service', 'update', '--label-add', 'a=b', 'web');
+    expect((await host.asking('start', 'web')).stdout).toBe('web starts\n');
+    await host.converged('web', `${replicas.trim()}/${replicas.trim()}`);
+  });
+
   test('a container removed by hand is replaced within seconds', async () => {
     await host.docker('service', 'update', '-d', '--restart-delay=1s', 'web');
     await host.converged('web', '2/2');

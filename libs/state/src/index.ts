@@ -146,6 +146,7 @@ export {
   checkRestartLabels,
   restartBackoffLabel,
 } from './labels/restart.ts';
+export { checkStoppedLabel, isStopped, replicasOf, stoppedLabel } from './labels/stopped.ts';
 export { isLocalVolume, isSticky, localVolumes } from './local-volumes.ts';
 export { LogClock } from './log-clock.ts';
 export {

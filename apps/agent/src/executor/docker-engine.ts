@@ -38,9 +38,9 @@ import { TemplateError } from './template.ts';
  * time unused, four hardly any; with eight each container costs a twentieth more. Swarm mode sets no bound.
  */
 const worksAtOnce = { perProcessor: 4, least: 8, most: 128 } as const;
-/** A work that takes longer, such as a start whose volume's server is away, no longer counts; milliseconds. */
+/** What takes longer, such as a start whose volume's server is away or a stop with its grace, no longer counts; milliseconds. */
 const workMsMax = 5_000;
-/** Stops at the same time: they spend their time waiting for the grace period. */
+/** Stops begun at the same time: they spend their time waiting for the grace period. */
 const stopsMax = 128;
 /** How often progress of a pull is told, milliseconds. */
 const progressEveryMs = 1_000;
@@ -86,7 +86,7 @@ export class DockerEngine implements Engine {
   readonly #monotonic: () => Monotonic;
   readonly #networks: ContainerNetworks;
   readonly #works: Limiter;
-  readonly #stops = new Limiter(stopsMax);
+  readonly #stops: Limiter;
 
   constructor(options: DockerEngineOptions) {
     const { clock } = options;
@@ -96,6 +96,7 @@ export class DockerEngine implements Engine {
     const works = perProcessor * options.processors;
     const atOnce = Math.min(Math.max(works, least), most);
     this.#works = new Limiter(atOnce, { clock, msMax: workMsMax });
+    this.#stops = new Limiter(stopsMax, { clock, msMax: workMsMax });
     this.#http = new EngineHttp(options.address, options.observe, this.#monotonic);
     const notes = options.imageNotes ?? new ImageMemory();
     this.images = new EngineImages({ http: this.#http, notes, monotonic: this.#monotonic });

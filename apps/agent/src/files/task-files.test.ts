@@ -174,6 +174,19 @@ describe('what a task is given', () => {
   });
 });
 
+test.each([
+  ['4294967295', '0'],
+  ['0', '5000000000'],
+])('a file for user %s and group %s can never be there', async (UID, GID) => {
+  const File = { Name: '/page', UID, GID, Mode: 0o444 };
+  const Configs = [{ ConfigID: 'c', ConfigName: 'c', File }];
+  const files = filesWith([documentOf('config', 'c', 'text')]);
+  expect(await files.prepare(assignment({ Configs }), node)).toEqual({
+    kind: 'impossible',
+    message: `config c cannot belong to ${UID}:${GID}: ids of users and groups end at 4294967294`,
+  });
+});
+
 test('files of tasks that are no more are removed', async () => {
   const files = filesWith([
     documentOf('secret', 'x1', 'hush'),

@@ -88,6 +88,9 @@ export class TaskFiles {
 
 const unfinishedEnd = '.new';
 
+/** Largest id of a user or group that the kernel takes for one; the next means nobody. */
+const ownerMax = 2 ** 32 - 2;
+
 /** Where files are written before they are all there. */
 function unfinished(place: string): string {
   return place + unfinishedEnd;
@@ -109,11 +112,14 @@ async function layOut(
   for (const [at, { kind, id, target }] of files.entries()) {
     const document = surroundings.documents.find((one) => one.kind === kind && one.id === id);
     if (document === undefined) return `${kind} ${id} was not given to this node`;
+    const [uid, gid] = [numberOf(target.UID), numberOf(target.GID)];
+    if (Math.max(uid, gid) > ownerMax)
+      return `${kind} ${document.name} cannot belong to ${target.UID}:${target.GID}: ids of users and groups end at ${ownerMax}`;
     const content = contentOf(document, surroundings);
     if (content.kind === 'invalid') return content.message;
     const path = join(fresh, String(at));
     await writeFile(path, content.bytes, { mode: 0o600 });
-    await chown(path, numberOf(target.UID), numberOf(target.GID));
+    await chown(path, uid, gid);
     await chmod(path, target.Mode & 0o7777);
   }
   await removeAll(place);

@@ -11,7 +11,15 @@ const running: TaskStatus = {
   container: { id: 'container-of-t', pid: 1, exitCode: 0 },
 };
 
+const checkedTask = assignment('t', {
+  template: {
+    ContainerSpec: { Image: 'i', Healthcheck: { Test: ['CMD', 'x'] } },
+    ForceUpdate: 0,
+  },
+});
+
 test.each<[what: string, assigned: readonly TaskAssignment[], kept: TaskStatus | undefined]>([
+  ['is unhealthy', [checkedTask], running],
   ['is to stop', [{ ...assignment('t', { desired: 'shutdown' }), networks: [] }], running],
   ['is no longer assigned', [], running],
   ['nobody knows of', [], undefined],
@@ -28,6 +36,7 @@ test.each<[what: string, assigned: readonly TaskAssignment[], kept: TaskStatus |
     const engine = new FakeEngine();
     await engine.create(assignment('t'));
     await engine.start('container-of-t');
+    if (assigned[0] === checkedTask) engine.becomes('t', 'unhealthy');
     const drain = vi.spyOn(host.networking, 'drain');
     const seen: unknown[] = [];
     const stop = engine.stop.bind(engine);

@@ -6,6 +6,7 @@ import { TaskFiles } from '../files/task-files.ts';
 import { noNetworking } from '../network/task-networking.ts';
 import { FakeEngine } from '../testing/fake-engine.ts';
 import { checkedAssignment, sampleNode } from '../testing/sample-task.ts';
+import { sampleWorker, storeOf } from '../testing/sample-worker.ts';
 import { TaskRunner } from './task-runner.ts';
 
 let engine: FakeEngine;
@@ -107,4 +108,25 @@ test('a container that cannot be looked at after its start is looked at again', 
     expect(engine.inspect).toHaveBeenCalledTimes(2);
   });
   expect([runner.status.state, engine.runs('u')]).toEqual(['starting', true]);
+});
+
+test('a task that was unhealthy has failed, also when the agent is restarted while its container stops', async () => {
+  const statuses = new Map<string, TaskStatus>();
+  const engine = new FakeEngine();
+  const before = sampleWorker({ engine, store: storeOf(statuses) });
+  await vi.waitFor(() => expect(before.worker.engineSeen).toBe(true));
+  before.worker.assignAll([checkedAssignment('t')]);
+  await vi.waitFor(() => expect(engine.runs('t')).toBe(true));
+  engine.becomes('t', 'healthy');
+  await vi.waitFor(() => expect(before.worker.statuses.get('t')?.state).toBe('running'));
+  const stop = vi.spyOn(engine, 'stop').mockReturnValue(new Promise(() => undefined));
+  engine.becomes('t', 'unhealthy');
+  await vi.waitFor(() => expect(stop).toHaveBeenCalled());
+  await before.worker.stop();
+  stop.mockRestore();
+  engine.die('t', 0);
+  const { worker } = sampleWorker({ engine, store: storeOf(statuses) });
+  worker.assignAll([checkedAssignment('t')]);
+  await vi.waitFor(() => expect(worker.statuses.get('t')?.state).toBe('failed'));
+  await worker.stop();
 });

@@ -1,5 +1,5 @@
 import type { TaskAssignment } from '@shoal/state';
-import { beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, test, vi } from 'vitest';
 import type { Engine, EngineResult } from '../executor/engine.ts';
 import type { Fetched } from '../images/image-fetcher.ts';
 import { FakeEngine } from '../testing/fake-engine.ts';
@@ -90,4 +90,27 @@ test('a task that stops waiting does not stop it for the others', async () => {
   fetched({ kind: 'fetched' });
   expect(await stays).toEqual({ kind: 'ok' });
   expect(calls).toEqual(['fetch web:1']);
+});
+
+test('a pull that hangs ends with the last task that waits for it, and the next one begins anew', async () => {
+  const signals: AbortSignal[] = [];
+  const hang: Engine['pull'] = (_image, _auth, signal) => {
+    signals.push(signal);
+    return new Promise(() => undefined);
+  };
+  pulls = new ImagePulls(Object.assign(new FakeEngine(), { pull: hang }));
+  const waiters = [new AbortController(), new AbortController()];
+  const waiting = waiters.map(({ signal }) => pull([], signal));
+  await vi.waitFor(() => expect(signals).toHaveLength(1));
+  const [first, second] = waiters;
+  first?.abort();
+  expect(signals[0]?.aborted).toBe(false);
+  second?.abort();
+  expect(signals[0]?.aborted).toBe(true);
+  await Promise.all(waiting);
+  void pull();
+  await vi.waitFor(() => expect(signals).toHaveLength(2));
+  expect(signals[1]?.aborted).toBe(false);
+  pulls.stop();
+  expect(signals[1]?.aborted).toBe(true);
 });

@@ -15,6 +15,8 @@ export type PullResult =
 interface Pull {
   readonly result: Promise<PullResult>;
   readonly listeners: Set<(text: string) => void>;
+  /** Gives it up. */
+  readonly end: AbortController;
 }
 
 const cancelled: PullResult = {
@@ -26,13 +28,14 @@ const nobody: FetchImage = async () => ({ kind: 'none', reasons: [] });
 
 /**
  * Gets each image once for all tasks that wait for it, from another node that has it, else from its registry;
- * a task that stops waiting does not stop that.
+ * a task that stops waiting does not stop that for the others. What nobody waits for any more ends: it may hang,
+ * and the engine keeps what it has got.
  */
 export class ImagePulls {
   readonly #engine: Engine;
   readonly #fetch: FetchImage;
   readonly #pulls = new Map<string, Pull>();
-  readonly #end = new AbortController();
+  #stopped = false;
 
   /** Without `fetch` there are only registries. */
   constructor(engine: Engine, fetch: FetchImage = nobody) {
@@ -56,14 +59,23 @@ export class ImagePulls {
         signal.removeEventListener('abort', abort);
         resolve(result);
       };
-      const abort = (): void => settle(cancelled);
+      const abort = (): void => {
+        settle(cancelled);
+        if (pull.listeners.size === 0) this.#giveUp(key, pull);
+      };
       signal.addEventListener('abort', abort);
       void pull.result.then(settle);
     });
   }
 
   stop(): void {
-    this.#end.abort();
+    this.#stopped = true;
+    for (const { end } of this.#pulls.values()) end.abort();
+  }
+
+  #giveUp(key: string, pull: Pull): void {
+    if (this.#pulls.get(key) === pull) this.#pulls.delete(key);
+    pull.end.abort();
   }
 
   #begin(key: string, image: string, registryAuth: string | undefined): Pull {
@@ -71,8 +83,12 @@ export class ImagePulls {
     const tell = (text: string): void => {
       for (const listener of listeners) listener(text);
     };
-    const result = this.#get(image, registryAuth, tell).finally(() => this.#pulls.delete(key));
-    const pull = { result, listeners };
+    const end = new AbortController();
+    if (this.#stopped) end.abort();
+    const result = this.#get(image, registryAuth, end.signal, tell).finally(() => {
+      if (this.#pulls.get(key)?.end === end) this.#pulls.delete(key);
+    });
+    const pull = { result, listeners, end };
     this.#pulls.set(key, pull);
     return pull;
   }
@@ -80,9 +96,9 @@ export class ImagePulls {
   async #get(
     image: string,
     registryAuth: string | undefined,
+    signal: AbortSignal,
     tell: (text: string) => void,
   ): Promise<PullResult> {
-    const { signal } = this.#end;
     const request = { reference: image, signal, progress: tell };
     const fetched = await this.#fetch({ ...request, isLast: false });
     if (fetched.kind === 'fetched') return { kind: 'ok' };

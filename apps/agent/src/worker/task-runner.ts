@@ -233,14 +233,14 @@ export class TaskRunner {
   }
 
   async #untilHealthy(started: TaskContainer, signal: AbortSignal): Promise<Attempt> {
-    if (started.state !== 'running') return stopped(started);
+    if (started.state !== 'running') return this.#stopped(started);
     const end: ActEnd = {
       kind: 'done',
       container: containerStatus(started),
       ...(started.ports.length === 0 ? {} : { ports: started.ports }),
     };
+    if (this.#isToStop(started)) return this.#unhealthy(started.id);
     if (started.health === 'none' || started.health === 'healthy') return end;
-    if (started.health === 'unhealthy') return this.#unhealthy(started.id);
     for (;;) {
       const event = await this.#nextEvent(signal);
       if (event === 'overtaken') return { kind: 'overtaken' };
@@ -262,8 +262,8 @@ export class TaskRunner {
           ? (this.#takeDeath() ?? { kind: 'fatal', message: `No such container: ${this.#name}` })
           : { kind: 'retry', message: found.failure.message };
       }
-      if (found.value.state !== 'running') return stopped(found.value);
-      if (found.value.health === 'unhealthy') return this.#unhealthy(found.value.id);
+      if (found.value.state !== 'running') return this.#stopped(found.value);
+      if (this.#isToStop(found.value)) return this.#unhealthy(found.value.id);
       this.#options.networking.restored(this.#assignment, found.value.id, this.#options.node());
     }
     for (;;) {
@@ -276,10 +276,15 @@ export class TaskRunner {
     }
   }
 
+  /** Also what was unhealthy when it was last looked at, and could not be stopped then. */
+  #isToStop({ health }: TaskContainer): boolean {
+    return health === 'unhealthy' || this.#status.err === unhealthyReason;
+  }
+
   async #unhealthy(containerId: string): Promise<Attempt> {
     const { engine, clock } = this.#options;
-    // The log must not imply that others send to it while it stops.
-    if (this.#status.state === 'running' && this.#status.err === '') {
+    // The log must not imply that others send to it while it stops; and a restart must not forget why it does.
+    if (this.#status.err === '') {
       this.#set({ ...this.#status, err: unhealthyReason, at: clock.now() });
     }
     const ended = await this.#stopContainer(containerId);
@@ -336,6 +341,13 @@ export class TaskRunner {
       if (!this.#closed) await this.#pause(retryMs);
     }
     this.#mayRunAgain = true;
+  }
+
+  /** Whoever stopped it for being unhealthy may not have lived to see the end. */
+  #stopped(container: TaskContainer): ActEnd {
+    const end = stopped(container);
+    const isUnhealthy = this.#status.err === unhealthyReason && end.kind === 'exited';
+    return isUnhealthy ? { ...end, reason: unhealthyReason } : end;
   }
 
   #exit(id: string, exitCode: number, reason?: string): ActEnd {

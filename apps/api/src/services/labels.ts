@@ -11,6 +11,7 @@ import {
   checkPlacementLabels,
   checkRebalanceLabels,
   checkRestartLabels,
+  checkStoppedLabel,
   type Labels,
   type ServiceSpec,
   type StateView,
@@ -52,7 +53,7 @@ export function checkLabels(view: StateView, spec: ServiceSpec): void {
   }
   const fault = checkContainerLabels(spec.TaskTemplate.ContainerSpec.Labels ?? {});
   if (fault !== undefined) throw invalidArgument(fault);
-  const misplaced = checkCronMode(spec);
+  const misplaced = checkCronMode(spec) ?? checkStoppedLabel(spec);
   if (misplaced !== undefined) throw invalidArgument(misplaced);
   const circle = checkDependencyCycle(view, { name: Name, labels: Labels });
   if (circle !== undefined) throw invalidArgument(circle);

@@ -2,11 +2,14 @@ import { currentRevision, modeName } from '@shoal/docker-api';
 import {
   isBefore,
   isJob,
+  isStopped,
   isTerminal,
   jobCounts,
   jobRun,
+  replicasOf,
   type Service,
   type StateView,
+  stoppedLabel,
   type Task,
 } from '@shoal/state';
 
@@ -29,13 +32,15 @@ export function convergenceOf(view: StateView, service: Service): Convergence {
   // A task that replaces one that ended is to be ready at first, and to run once its delay is over.
   const wanted = tasks.filter(isWanted);
   const running = new Set(wanted.filter(isRunning).map(placeOf));
-  const desired = spec.Mode.Replicated?.Replicas ?? new Set(wanted.map(placeOf)).size;
+  const desired = replicasOf(spec) ?? new Set(wanted.map(placeOf)).size;
   const said = () => saidOf(tasks, placeOf);
   return {
     mode,
     running: running.size,
     desired,
-    reason: reasonOf(service, running.size, desired, said),
+    reason: isStopped(spec.Labels)
+      ? stoppedReason(running.size)
+      : reasonOf(service, running.size, desired, said),
   };
 }
 
@@ -51,6 +56,10 @@ function isWanted({ desired }: Task): boolean {
 
 function isRunning({ status }: Task): boolean {
   return status.state === 'running';
+}
+
+function stoppedReason(running: number): string {
+  return running === 0 ? `it is stopped (label ${stoppedLabel})` : `${running} are to stop`;
 }
 
 function reasonOf(

@@ -41,6 +41,21 @@ function at(swarm: FakeSwarm, time: number): void {
 const everyHour = { 'shoal.cron': '0 * * * *' };
 
 describe('a job with a schedule', () => {
+  it('does not run while it is stopped, and makes up for nothing', () => {
+    const swarm = swarmAtNoon({
+      ...everyHour,
+      'shoal.cron.missed': 'run-once',
+      'shoal.stopped': 'true',
+    });
+    at(swarm, noon + 2 * hour);
+    expect(swarm.tasks('job')).toEqual([]);
+    swarm.update('job', (spec) => ({ ...spec, Labels: everyHour }));
+    at(swarm, noon + 2.5 * hour);
+    expect(swarm.tasks('job')).toEqual([]);
+    at(swarm, noon + 3 * hour);
+    expect(swarm.tasks('job')).toHaveLength(1);
+  });
+
   it('does not run before its time', () => {
     const swarm = swarmAtNoon(everyHour);
     at(swarm, noon + hour - 1);

@@ -3,6 +3,7 @@ import {
   type CronStatus,
   isJob,
   isRunOver,
+  isStopped,
   isTerminal,
   jobRun,
   lastTime,
@@ -33,7 +34,7 @@ const lookBackMs = 86_400_000;
  */
 export function tendCron(subject: Subject, tasks: readonly Task[]): boolean {
   const { service, revision, plan } = subject;
-  const schedule = scheduleOf(revision);
+  const schedule = isStopped(revision.spec.Labels) ? undefined : scheduleOf(revision);
   if (schedule === undefined) {
     if (service.cron === undefined) return false;
     plan.updateService('schedule is gone', { ...service, cron: undefined });

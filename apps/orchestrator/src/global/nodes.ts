@@ -1,4 +1,5 @@
-import type { Node } from '@shoal/state';
+import { isStopped, type Node } from '@shoal/state';
+import { markForRemoval } from '../replicated/scale.ts';
 import { shouldRestart } from '../restart/policy.ts';
 import { isStopping } from '../restart/restart.ts';
 import { liveTasks, newestTask, type Slot } from '../slots.ts';
@@ -6,7 +7,7 @@ import type { Subject } from '../subject.ts';
 import { newTask } from '../task.ts';
 
 /**
- * One task on each fit node. Stops those elsewhere, creates what is missing, returns the slots to look
+ * One task on each fit node, none where the service is stopped. Stops those elsewhere, creates what is missing, returns the slots to look
  * after, and those on paused nodes, where nothing new is begun. Of a node, availability, state and constraints count here; the rest is the scheduler's.
  */
 export function spreadOverNodes(
@@ -15,6 +16,11 @@ export function spreadOverNodes(
 ): { readonly kept: readonly Slot[]; readonly resting: readonly Slot[] } {
   const kept: Slot[] = [];
   const resting: Slot[] = [];
+  if (isStopped(subject.revision.spec.Labels)) {
+    for (const slot of slots.values())
+      for (const task of slot.tasks) markForRemoval(subject.plan, task);
+    return { kept, resting };
+  }
   for (const slot of slots.values()) {
     const node = subject.view.nodes.get(slot.nodeId);
     if (node === undefined) retire(subject, slot, 'remove');

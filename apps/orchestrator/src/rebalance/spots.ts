@@ -14,6 +14,7 @@ import {
   type Revision,
   rankOf,
   rebalanceLabel,
+  replicasOf,
   type Service,
   type StateView,
   serviceLabels,
@@ -47,7 +48,7 @@ export function calmTasks(
   if (state !== undefined && state !== 'completed' && state !== 'rollback_completed')
     return undefined;
   const live = [...view.tasks.byService(service.id)].filter(isLive);
-  if (live.length !== revision.spec.Mode.Replicated?.Replicas) return undefined;
+  if (live.length !== replicasOf(revision.spec)) return undefined;
   const calm = live.every(
     (task) =>
       task.desired === 'running' &&

@@ -1,6 +1,6 @@
 import { invariant } from '@shoal/runtime';
 import type { Task } from '@shoal/state';
-import { isBefore } from '@shoal/state';
+import { isBefore, replicasOf } from '@shoal/state';
 import { shouldRestart } from '../restart/policy.ts';
 import { isStopping } from '../restart/restart.ts';
 import { liveTasks, newestTask, type Slot } from '../slots.ts';
@@ -13,7 +13,7 @@ export const createsPerStepMax = 20_000;
 
 /** Makes the slots as many as asked for; returns those that stay. */
 export function scale(subject: Subject, slots: ReadonlyMap<number, Slot>): readonly Slot[] {
-  const replicas = subject.revision.spec.Mode.Replicated?.Replicas;
+  const replicas = replicasOf(subject.revision.spec);
   invariant(replicas !== undefined, 'a service that is not replicated', { id: subject.service.id });
   const filled: Slot[] = [];
   const dead: Slot[] = [];

@@ -36,6 +36,14 @@ describe('a dependency to be started', () => {
     expect(standing(made, web)).toBe('node1');
   });
 
+  it('is not met by one that is stopped', () => {
+    const made = board();
+    made.service('db', {}, { Labels: { 'shoal.stopped': 'true' } });
+    made.service('web', {}, dependent('db'));
+    const [web = ''] = made.tasks('web', 1);
+    expect(standing(made, web)).toBe('waits for db to be started (it is stopped)');
+  });
+
   it('is met by a container that is up and not healthy yet', () => {
     const made = board();
     made.service('db');

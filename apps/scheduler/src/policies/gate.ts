@@ -7,6 +7,7 @@ import {
   hasJobTaskFailed,
   isBefore,
   isJob,
+  isStopped,
   jobRun,
   type Labels,
   type Revision,
@@ -91,9 +92,10 @@ function sentenceFor(
 function standingOfService(
   view: StateView,
   service: Service,
-  { Mode }: ServiceSpec,
+  { Mode, Labels }: ServiceSpec,
   condition: DependencyCondition,
 ): string | undefined {
+  if (isStopped(Labels)) return 'it is stopped';
   const tasks = [...view.tasks.byService(service.id)];
   const live = tasks.filter(({ desired }) => !isBefore('complete', desired));
   const replicas = Mode.Replicated?.Replicas;

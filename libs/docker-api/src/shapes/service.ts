@@ -1,16 +1,19 @@
-import { invariant } from '@shoal/runtime';
+import { type Instant, invariant } from '@shoal/runtime';
 import {
   isJob,
   isRunOver,
   isSeenRunning,
+  isStopped,
   jobCounts,
   jobRun,
   nextTime,
   parseSchedule,
   type Revision,
+  replicasOf,
   type Service,
   type ServiceSpec,
   type StateView,
+  stoppedLabel,
 } from '@shoal/state';
 import { type Filters, hasStoredLabels, passes } from '../filters.ts';
 import { rfc3339Nano } from '../time.ts';
@@ -53,13 +56,14 @@ export function gatherService(
     previous: previousRevision === undefined ? undefined : view.revisions.of(id, previousRevision),
     allocatedFor,
     hostNetworks: hostNetworksOf(view, allocatedFor),
-    schedule: isJob(spec) ? scheduleShape(view, service, current) : undefined,
+    resting:
+      isJob(spec) || isStopped(spec.Labels) ? restingShape(view, service, current) : undefined,
     status: status ? serviceStatus(view, service, spec) : undefined,
   };
 }
 
 export function gatheredServiceShape(
-  { service, current, previous, allocatedFor, hostNetworks, schedule, status }: GatheredService,
+  { service, current, previous, allocatedFor, hostNetworks, resting, status }: GatheredService,
   { insertDefaults }: Pick<ServiceShapeOptions, 'insertDefaults'>,
 ) {
   return {
@@ -67,7 +71,7 @@ export function gatheredServiceShape(
     Spec: serviceSpecShape(current.spec, insertDefaults),
     PreviousSpec: previous === undefined ? undefined : serviceSpecShape(previous.spec, false),
     Endpoint: endpointShape(service, allocatedFor, hostNetworks),
-    UpdateStatus: updateStatusShape(service) ?? schedule,
+    UpdateStatus: updateStatusShape(service) ?? resting,
     ServiceStatus: status,
     JobStatus: isJob(current.spec) ? jobStatusShape(service) : undefined,
   };
@@ -83,10 +87,20 @@ function jobStatusShape({ jobStatus }: Service) {
 }
 
 /**
- * What a job that waits for its schedule shows for an update: as it says `completed`, `docker service create`
- * and `update` do not wait for tasks that are not due.
+ * What a service that has nothing to do shows for an update: as it says `completed`, `docker service create` and
+ * `update` do not wait for tasks that are not to come.
  */
-function scheduleShape(view: StateView, service: Service, { spec }: Revision) {
+function restingShape(view: StateView, service: Service, { spec }: Revision) {
+  const done = (at: Instant, Message: string) => {
+    return {
+      State: 'completed',
+      StartedAt: rfc3339Nano(at),
+      CompletedAt: rfc3339Nano(at),
+      Message,
+    };
+  };
+  if (isStopped(spec.Labels))
+    return done(service.meta.updatedAt, `stopped by label ${stoppedLabel}`);
   const parsed = parseSchedule(spec.Labels);
   if (parsed.kind !== 'schedule') return undefined;
   const run = jobRun(view, service);
@@ -94,12 +108,7 @@ function scheduleShape(view: StateView, service: Service, { spec }: Revision) {
   const since = service.jobStatus?.lastExecution ?? service.meta.createdAt;
   const next = nextTime(parsed.schedule, service.cron?.servedUntil ?? service.meta.updatedAt);
   const at = next === undefined ? '' : `, next run at ${new Date(next).toISOString()}`;
-  return {
-    State: 'completed',
-    StartedAt: rfc3339Nano(since),
-    CompletedAt: rfc3339Nano(since),
-    Message: `waits for its schedule${at}`,
-  };
+  return done(since, `waits for its schedule${at}`);
 }
 
 /** Empty until something is allocated: names that need neither ports nor addresses never get that far. */
@@ -156,7 +165,7 @@ function serviceStatus(view: StateView, service: Service, spec: ServiceSpec) {
   }
   return {
     RunningTasks: running,
-    DesiredTasks: spec.Mode.Replicated?.Replicas ?? wanted,
+    DesiredTasks: replicasOf(spec) ?? wanted,
     CompletedTasks: 0,
   };
 }

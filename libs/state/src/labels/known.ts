@@ -8,6 +8,7 @@ import { drainLabels } from './drain.ts';
 import { placementLabels } from './placement.ts';
 import { movesPerHourLabel, rebalanceLabel } from './rebalance.ts';
 import { restartBackoffLabel } from './restart.ts';
+import { stoppedLabel } from './stopped.ts';
 
 const prefix = 'shoal.';
 
@@ -20,7 +21,7 @@ const known = {
     dependencyLabels,
     drainLabels,
     placementLabels,
-    { rebalanceLabel, movesPerHourLabel, restartBackoffLabel },
+    { rebalanceLabel, movesPerHourLabel, restartBackoffLabel, stoppedLabel },
   ].flatMap((labels): string[] => Object.values(labels)),
   container: containerLabels,
 } as const;
