@@ -225,6 +225,20 @@ describe('a session', () => {
     expect(engine.touched).toEqual([]);
   }, 60_000);
 
+  test('that ends each time it has begun is tried again more and more seldom', async () => {
+    await running();
+    for (const dispatcher of dispatchers) dispatcher.endsSessions = true;
+    const registrations = () => dispatchers.reduce((sum, each) => sum + each.registrations, 0);
+    const before = registrations();
+    held().kill();
+    await until('a minute', elapsed(60_000));
+    expect(registrations() - before).toBeGreaterThan(5);
+    expect(registrations() - before).toBeLessThan(30);
+    for (const dispatcher of dispatchers) dispatcher.endsSessions = false;
+    await until('a session', () => hasSession() && agent.health.ready);
+    expect(engine.touched).toEqual([]);
+  }, 60_000);
+
   test('tells all statuses again: the log may have lost what it acknowledged', async () => {
     await running();
     for (const dispatcher of dispatchers) {

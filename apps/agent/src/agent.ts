@@ -10,7 +10,14 @@ import {
   type TlsInfo,
 } from '@shoal/pki';
 import type { PathCheck, PathResults, SwarmView } from '@shoal/proto';
-import { type Clock, type Logger, parseHostPort, type Random, type Timer } from '@shoal/runtime';
+import {
+  type Clock,
+  type Logger,
+  type Monotonic,
+  parseHostPort,
+  type Random,
+  type Timer,
+} from '@shoal/runtime';
 import type { HostEncryption, NodeDescription, OwnNode } from '@shoal/state';
 import { followAddress, namedPlaces } from './advertised.ts';
 import { CertificateKeeper } from './certificate/keeper.ts';
@@ -40,6 +47,9 @@ const describeRetryMs = 500;
 const backoffMs = { first: 100, mostToOwn: 1_000, most: 8_000 } as const;
 /** A session that ended over what cannot be read counts as so many that came to nothing: it waits the longest. */
 const failuresOfUnreadable = 10;
+
+/** A session that ends sooner was none: of two hosts with one identity each ends that of the other; milliseconds. */
+const settledMs = 5_000;
 
 /** Time between heartbeats until a dispatcher has said it, milliseconds. */
 const heartbeatMsDefault = 5_000;
@@ -315,6 +325,7 @@ export class Agent {
       this.#openLater('no dispatcher is known');
       return;
     }
+    let registeredAt: Monotonic | undefined;
     this.#session = new Session({
       client: dispatcherClient(address, channelCredentials(this.#identity)),
       previousSession: this.#sessionId,
@@ -327,7 +338,7 @@ export class Agent {
         registered: (sessionId, client, heartbeatMs) => {
           this.#sessionId = sessionId;
           this.#heartbeatMs = heartbeatMs;
-          this.#failures = 0;
+          registeredAt = clock.monotonic();
           this.#up = true;
           this.#dispatchers.worked();
           metrics.sessionOpened();
@@ -357,6 +368,9 @@ export class Agent {
           metrics.sessionUp(false);
           this.#logs.cancelAll();
           this.#dispatchers.failed(address);
+          const wasSettled =
+            registeredAt !== undefined && clock.monotonic() - registeredAt >= settledMs;
+          if (wasSettled) this.#failures = 0;
           // It registered, and would at once again.
           if (unreadable) this.#failures = Math.max(this.#failures, failuresOfUnreadable);
           this.#openLater(reason, address);

@@ -123,9 +123,9 @@ export class NetworkHost {
       this.#driver = undefined;
     }
     this.#networking = undefined;
-    const overlay = this.#driver ?? (await this.#openDriver().catch(() => undefined));
-    if (overlay === undefined) return undefined;
     const { clock, random, logger } = this.#options;
+    const overlay = this.#driver ?? (await this.#openAgain());
+    if (overlay === undefined) return undefined;
     const log = logger.child({ node: nodeId });
     const gossip = new HostGossip({
       nodeId,
@@ -203,6 +203,15 @@ export class NetworkHost {
     const metrics = this.#metrics.overlay;
     this.#driver = await OverlayDriver.open({ ...options, socket, metrics });
     return this.#driver;
+  }
+
+  async #openAgain(): Promise<OverlayDriver | undefined> {
+    try {
+      return await this.#openDriver();
+    } catch (error) {
+      this.#options.logger.error({ reason: errorMessage(error) }, 'networks_unavailable');
+      return undefined;
+    }
   }
 
   async #announce(network: string): Promise<AttachResponse> {

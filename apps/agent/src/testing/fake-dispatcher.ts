@@ -30,6 +30,9 @@ export class FakeDispatcher {
   /** Newest status of each task, as reported. */
   readonly statuses = new Map<string, TaskStatus>();
 
+  /** Each session ends as soon as it is registered. */
+  endsSessions = false;
+
   constructor(proof: Proof) {
     this.#proof = proof;
   }
@@ -105,6 +108,7 @@ export class FakeDispatcher {
     }));
     const all = { complete: true, appliesTo: 0, resultsIn: 1, assignments, removed: [] };
     call.write({ body: { $case: 'assignments', value: all } });
+    if (this.endsSessions) call.end();
   }
 }
 
