@@ -60,8 +60,9 @@ export function shoalAuditRoutes(app: FastifyInstance, context: ApiContext): voi
         after: After,
         through: Through,
         chain: Chain,
+        aside: Aside,
       } = verdict;
-      return sendAnswer(reply, verified, { Kind, Records, After, Through, Chain });
+      return sendAnswer(reply, verified, { Kind, Records, After, Through, Chain, Aside });
     },
   );
 }

@@ -37,6 +37,7 @@ const verdict = z.discriminatedUnion('Kind', [
     After: z.number(),
     Through: z.number(),
     Chain: z.string(),
+    Aside: z.array(z.string()),
   }),
   z.object({ Kind: z.literal('damaged'), File: z.string(), Line: z.number(), Message: z.string() }),
 ]);
@@ -88,9 +89,13 @@ async function verifyAudit(
   if (found.Kind === 'damaged')
     throw new CommandError(`${found.File}, line ${found.Line}: ${found.Message}`);
   if (json) return;
-  const { Records, After, Through, Chain } = found;
+  const { Records, After, Through, Chain, Aside } = found;
   terminal.print(`${Records} records of entries ${After + 1} to ${Through}, as they were written`);
   terminal.print(`chain ${Chain}`);
+  for (const file of Aside)
+    terminal.say(
+      `${file} holds what did not fit the chain when this manager started: look at it, then remove it`,
+    );
 }
 
 /** A time as it is, or so long ago. @throws CommandError for what is neither */

@@ -410,6 +410,9 @@ describe('whoever writes to the files by hand is found out', () => {
     const { indices, gaps } = await read();
     expect(gaps).toMatchObject([{ through: 29 }]);
     expect(indices).toEqual([...noted(gaps[0]?.after ?? 0), ...noted(32, 30)]);
-    expect(await verifyAudit(disk, directory)).toMatchObject({ kind: 'whole', through: 32 });
+    expect(await verifyAudit(disk, directory)).toMatchObject({
+      ...{ kind: 'whole', through: 32 },
+      aside: [`${path}.cut`],
+    });
   });
 });

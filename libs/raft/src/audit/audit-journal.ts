@@ -14,6 +14,7 @@ import {
   unchained,
 } from './line.ts';
 import {
+  asideOf,
   auditBytesMax,
   listSegments,
   readSegment,
@@ -325,8 +326,4 @@ async function putAside(
   } finally {
     await copy.close();
   }
-}
-
-function asideOf(path: string): string {
-  return `${path}.cut`;
 }

@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { AuditRecord } from '@shoal/state';
 import { type Disk, DiskError } from '../disk/disk.ts';
 import { chainAfter, lineIndex, readLine, unchained } from './line.ts';
-import { listSegments, readSegment, type Segment } from './segments.ts';
+import { listAside, listSegments, readSegment, type Segment } from './segments.ts';
 
 /** Lines that are looked at before everything else that the process does gets its turn. */
 const linesPerTurn = 256;
@@ -64,6 +64,8 @@ export type AuditVerdict =
       readonly through: number;
       /** Of the newest line. */
       readonly chain: string;
+      /** Files of what a start found behind or beside the chain, cut off and put aside. */
+      readonly aside: readonly string[];
     }
   | {
       readonly kind: 'damaged';
@@ -115,7 +117,8 @@ export async function verifyAudit(disk: Disk, directory: string): Promise<AuditV
         message: torn ? 'the last line has no end' : 'the file has no lines',
       };
   }
-  return { kind: 'whole', records, after: after ?? 0, through, chain: chain ?? '' };
+  const aside = await listAside(disk, directory);
+  return { kind: 'whole', records, after: after ?? 0, through, chain: chain ?? '', aside };
 }
 
 /** Undefined where the file is gone by now. */

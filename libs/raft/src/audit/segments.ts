@@ -6,6 +6,9 @@ import { DiskError } from '../disk/disk.ts';
 export const segmentBytes = 1 << 20;
 export const auditBytesMax = 64 * segmentBytes;
 
+/** Of the name of what is put aside, behind that of its file. */
+const cutEnd = '.cut';
+
 const named = /^audit-(\d{8})\.jsonl$/;
 
 /** A file of the audit. */
@@ -18,15 +21,20 @@ export function segmentOf(directory: string, number: number): Segment {
   return { number, path: join(directory, `audit-${String(number).padStart(8, '0')}.jsonl`) };
 }
 
+/** Where what is cut off a file is put aside. */
+export function asideOf(path: string): string {
+  return path + cutEnd;
+}
+
+/** What was put aside; none where there is no directory. @throws DiskError */
+export async function listAside(disk: Disk, directory: string): Promise<readonly string[]> {
+  const names = await namesIn(disk, directory);
+  return names.filter((name) => name.endsWith(cutEnd)).map((name) => join(directory, name));
+}
+
 /** All files, oldest first; none where there is no directory. @throws DiskError */
 export async function listSegments(disk: Disk, directory: string): Promise<readonly Segment[]> {
-  let names: readonly string[];
-  try {
-    names = await disk.list(directory);
-  } catch (error) {
-    if (error instanceof DiskError && error.code === 'ENOENT') return [];
-    throw error;
-  }
+  const names = await namesIn(disk, directory);
   return names.flatMap((name) => {
     const number = named.exec(name)?.[1];
     return number === undefined ? [] : [segmentOf(directory, Number(number))];
@@ -50,3 +58,12 @@ export async function readSegment(
 }
 
 const newline = 0x0a;
+
+async function namesIn(disk: Disk, directory: string): Promise<readonly string[]> {
+  try {
+    return await disk.list(directory);
+  } catch (error) {
+    if (error instanceof DiskError && error.code === 'ENOENT') return [];
+    throw error;
+  }
+}

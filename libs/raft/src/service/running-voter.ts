@@ -176,7 +176,9 @@ async function putAside(directory: string): Promise<void> {
 }
 
 function auditFigures(audit: AuditJournal | undefined): VoterFigures['audit'] {
-  return audit?.figures ?? { records: 0, failures: 0 };
+  return audit === undefined
+    ? { kept: false, records: 0, failures: 0 }
+    : { kept: true, ...audit.figures };
 }
 
 /** A disk that does not say leaves the question open until the next time. */

@@ -64,6 +64,9 @@ const shown: readonly Shown[] = [
     'Proposals passed on to the leader.',
     ({ figures }) => figures.proposalsForwarded,
   ),
+  gauge('audit_kept', '1 while who changed what is noted.', ({ figures }) =>
+    figures.audit.kept ? 1 : 0,
+  ),
   total('audit_records', 'Changes noted in the audit.', ({ figures }) => figures.audit.records),
   total(
     'audit_failed_writes',

@@ -56,8 +56,8 @@ export interface VoterFigures {
   readonly electionsWon: number;
   /** Proposals passed on to the leader. */
   readonly proposalsForwarded: number;
-  /** What was noted of who changed what since the start, and the writes that the disk refused. */
-  readonly audit: { readonly records: number; readonly failures: number };
+  /** Whether who changed what is noted, how much was since the start, and the writes that the disk refused. */
+  readonly audit: { readonly kept: boolean; readonly records: number; readonly failures: number };
   readonly role: 'leader' | 'follower' | 'candidate' | 'pre-candidate';
   readonly peers: readonly VoterPeer[];
 }

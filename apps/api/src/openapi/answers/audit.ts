@@ -67,6 +67,9 @@ export const auditVerdict = z.discriminatedUnion('Kind', [
     After: count.describe('The oldest file begins behind this entry.'),
     Through: count,
     Chain: z.string().describe('Of the newest line; it stands for all lines before.'),
+    Aside: list(z.string()).describe(
+      'Files of what a start of this manager found behind or beside the chain, and cut off.',
+    ),
   }),
   z.object({
     Kind: z.literal('damaged'),
