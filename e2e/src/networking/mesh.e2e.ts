@@ -76,6 +76,28 @@ describe('a published port', () => {
     });
   });
 
+  test('is open to the clients that the service names, on every machine, and to no others', async () => {
+    const { m1, w1 } = swarm();
+    await serve(swarm(), 'web', 1, ['--publish=8000:8000'], fileServer);
+    const allow = (subnets: string) =>
+      m1.docker(
+        ...['service', 'update', '--detach', `--label-add=shoal.ingress.allow=${subnets}`, 'web'],
+      );
+    const answers = (address: string) => tally(1, () => get(address, 8_000, 1_000));
+    const isOpen = async (address: string) => (await answers(address)).failures.length === 0;
+    const isClosed = async (address: string) =>
+      (await answers(address)).failures.some((failure) => !failure.includes('ECONNREFUSED'));
+    for (const { name, address } of [m1, w1])
+      await eventually(`${name} is open`, () => isOpen(address));
+    await allow('192.0.2.0/24,2001:db8::/32');
+    for (const { name, address } of [m1, w1])
+      await eventually(`${name} is closed`, () => isClosed(address));
+    await allow(`192.0.2.0/24,${outsideAddress}`);
+    for (const { name, address } of [m1, w1])
+      await eventually(`${name} is open again`, () => isOpen(address));
+    expect((await m1.docker('service', 'ps', '--quiet', 'web')).trim().split('\n')).toHaveLength(1);
+  });
+
   test('loses no request while all tasks are replaced', async () => {
     const { m1, w1 } = swarm();
     const flags = [

@@ -26,6 +26,8 @@ export interface RecordService {
   readonly sourceAddress?: 'keep' | 'masquerade' | 'proxy-protocol' | undefined;
   /** How a task is chosen: in turn (default), the one with the fewest connections, by client address. */
   readonly balance?: 'rr' | 'lc' | 'sh' | undefined;
+  /** Subnets, canonical and apart, from which alone clients may come to the published ports; absent: from anywhere. */
+  readonly allowed?: readonly string[] | undefined;
 }
 
 /**

@@ -100,6 +100,10 @@ test.each([
   { what: 'a field that is missing', bent: { vtep: undefined } },
   { what: 'a field of another type', bent: { serving: 'yes' } },
   { what: 'an unknown kind', bent: { kind: 'volume' } },
+  ...['10.0.0.1', '10.0.0.0/8; flush ruleset', '::ffff/129'].map((subnet) => ({
+    what: `clients of ${subnet}`,
+    bent: { service: { ...task.service, allowed: [subnet] } },
+  })),
   { what: 'a list without end', bent: { addresses: Array(1_000).fill('10.0.1.5') } },
 ])('$what makes it no record', ({ bent }) => {
   expect(decodeRecord(Buffer.from(JSON.stringify({ ...task, ...bent })))).toBeUndefined();

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { valueBytesMax } from '@shoal/gossip';
-import { canonical, type EndpointRecord } from '@shoal/state';
+import { canonical, type EndpointRecord, parseCidr } from '@shoal/state';
 import { z } from 'zod';
 import { packedCharactersMax, packPorts, portsMax, unpackPorts } from './port-runs.ts';
 
@@ -8,7 +8,11 @@ const text = z.string().max(512);
 const texts = z.array(text).max(256);
 /** They become parts of commands and rules of the kernel: nothing but an address, without prefix length or zone. */
 const address = z.string().refine((said) => !said.includes('/') && canonical(said) !== undefined);
+const subnet = z
+  .string()
+  .refine((said) => parseCidr(said) !== undefined && canonical(said) === said);
 const addressesMax = 256;
+const allowedMax = 256;
 const port = z.number().int().min(0).max(65_535);
 /** One by one, or packed where that would be too long. */
 const ports = z.union([
@@ -41,6 +45,7 @@ const service = z.looseObject({
   ports,
   sourceAddress: z.enum(['keep', 'masquerade', 'proxy-protocol']).optional(),
   balance: z.enum(['rr', 'lc', 'sh']).optional(),
+  allowed: z.array(subnet).max(allowedMax).optional(),
 });
 
 /** A record as another host says it: whatever has another form is none. Newer hosts may say more. */

@@ -132,6 +132,20 @@ test('without a balancer address of its family a service waits, and that is told
   expect(problems).toEqual(['service whoami waits for a balancer address in network demo']);
 });
 
+test('ports are open to the subnets that any record of the service says', () => {
+  const ports = (['tcp', 'udp'] as const).map((protocol) => ({ ...port, protocol }));
+  const allowing = (at: number, allowed?: readonly string[]) =>
+    taskOf(at, { service: serviceOf({ ports, ...(allowed && { allowed }) }) });
+  const table = tableOf(
+    [allowing(11), allowing(12, ['10.0.0.0/8']), allowing(13, ['10.0.0.0/8', '192.0.2.1/32'])],
+    { ingress: true },
+  );
+  const from = ['10.0.0.0/8', '192.0.2.1/32'];
+  const guards = ports.map(({ protocol, publishedPort: port }) => ({ protocol, port, from }));
+  expect([...desiredNetwork(table, options).guards.values()]).toEqual(guards);
+  expect(desiredNetwork(tableOf([allowing(11)], { ingress: true }), options).guards.size).toBe(0);
+});
+
 test('published TCP ports of services that ask for a header are told', () => {
   const ports = (['tcp', 'udp'] as const).map((protocol) => ({ ...port, protocol }));
   const service = serviceOf({ virtualIps: [], ports, sourceAddress: 'proxy-protocol' });

@@ -13,6 +13,7 @@ import {
   type Front,
   frontKey,
   hasKnownProtocol,
+  type Protocol,
   scheduleOf,
   type VirtualServer,
 } from './balancing.ts';
@@ -24,8 +25,18 @@ export interface DesiredNetwork {
   readonly virtualIps: readonly string[];
   /** Published TCP ports whose connections begin with a header that names the client. */
   readonly proxied: ReadonlySet<number>;
+  /** Published ports that clients of these subnets alone may come to, by protocol and port. */
+  readonly guards: ReadonlyMap<string, Guard>;
   /** One sentence each. */
   readonly problems: readonly string[];
+}
+
+/** From where clients may come to a published port. */
+export interface Guard {
+  readonly protocol: Protocol;
+  readonly port: number;
+  /** Canonical, in order. */
+  readonly from: readonly string[];
 }
 
 export interface DesireOptions {
@@ -45,6 +56,7 @@ export function desiredNetwork(table: HostTable, options: DesireOptions): Desire
   const virtualIps = new Set<string>();
   const masqueraded = new Set<string>();
   const proxied = new Set<number>();
+  const guards = new Map<string, Guard>();
   const waiting = new Set<string>();
   const refused = new Set<string>();
   for (const record of table.records.values()) {
@@ -68,6 +80,7 @@ export function desiredNetwork(table: HostTable, options: DesireOptions): Desire
       if (front.kind === 'address') virtualIps.add(front.address);
       servers.add(front, service, { address, port: targetOf(front), open: record.serving });
       if (front.kind !== 'port') continue;
+      if (service.allowed !== undefined) guard(guards, front, service.allowed);
       if (isMasqueraded(record, service, options)) masqueraded.add(address);
       if (front.protocol === 'tcp' && isProxied(service)) proxied.add(front.port);
     }
@@ -81,6 +94,7 @@ export function desiredNetwork(table: HostTable, options: DesireOptions): Desire
     },
     virtualIps: [...virtualIps].sort(),
     proxied,
+    guards,
     problems: [
       ...[...waiting]
         .sort()
@@ -88,6 +102,17 @@ export function desiredNetwork(table: HostTable, options: DesireOptions): Desire
       ...[...refused].sort(),
     ],
   };
+}
+
+/** Records differ while a label changes: who says where clients may come from counts, and of several all together. */
+function guard(
+  guards: Map<string, Guard>,
+  { protocol, port }: { readonly protocol: Protocol; readonly port: number },
+  allowed: readonly string[],
+): void {
+  const key = `${port}/${protocol}`;
+  const from = [...new Set([...(guards.get(key)?.from ?? []), ...allowed])].sort();
+  guards.set(key, { protocol, port, from });
 }
 
 type PortedFront = Front & { readonly target?: number };

@@ -44,7 +44,7 @@ function publishing(...ports: readonly (readonly [Protocol, number, 4 | 6])[]): 
     { front: { kind: 'port', protocol, port, family }, label: 'a', schedule: 'rr', backends: [] },
   ]);
   const balancing = { ...emptyBalancing, servers: new Map(servers) };
-  return { balancing, virtualIps: [], proxied: new Set(), problems: [] };
+  return { balancing, virtualIps: [], proxied: new Set(), guards: new Map(), problems: [] };
 }
 
 const network = networkOf({ ingress: true });

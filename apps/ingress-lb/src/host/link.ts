@@ -8,7 +8,14 @@ import { applyRules } from '../nftables/backend.ts';
 import { allowForwarding, forbidForwarding } from './forwarding.ts';
 import { ensureLeg, type LegPlan, removeLeg } from './leg.ts';
 import { type HeldPort, type PortHolder, type PublishedPort, portText } from './ports.ts';
-import { type HostPorts, hostTable, noPorts, readHostPorts, renderHostTable } from './table.ts';
+import {
+  type HostGuard,
+  type HostPorts,
+  hostTable,
+  noPorts,
+  readHostPorts,
+  renderHostTable,
+} from './table.ts';
 
 export interface HostLinkOptions {
   readonly commands: KernelCommands;
@@ -170,8 +177,12 @@ export class HostLink {
   }
 }
 
-function publishedPorts({ balancing, proxied }: DesiredNetwork): WantedPorts {
-  const kernel: { v4: PublishedPort[]; v6: PublishedPort[] } = { v4: [], v6: [] };
+function publishedPorts({ balancing, proxied, guards }: DesiredNetwork): WantedPorts {
+  const kernel = {
+    v4: [] as PublishedPort[],
+    v6: [] as PublishedPort[],
+    guards: [...guards.values()],
+  };
   const held = new Map<string, HeldPort>();
   for (const { front } of balancing.servers.values()) {
     if (front.kind !== 'port') continue;
@@ -183,18 +194,23 @@ function publishedPorts({ balancing, proxied }: DesiredNetwork): WantedPorts {
   return { kernel, held: [...held.values()] };
 }
 
-function without({ v4, v6 }: HostPorts, refused: ReadonlySet<string>): HostPorts {
+function without({ v4, v6, guards }: HostPorts, refused: ReadonlySet<string>): HostPorts {
   const keep = (port: PublishedPort): boolean => !refused.has(portText(port));
-  return { v4: v4.filter(keep), v6: v6.filter(keep) };
+  return { v4: v4.filter(keep), v6: v6.filter(keep), guards: guards.filter(keep) };
 }
 
-function sorted({ v4, v6 }: HostPorts): readonly (readonly string[])[] {
-  return [v4, v6].map((ports) => ports.map(portText).sort());
+function sorted({ v4, v6, guards }: HostPorts): readonly (readonly string[])[] {
+  return [...[v4, v6].map((ports) => ports.map(portText).sort()), guards.map(guardText).sort()];
+}
+
+function guardText(guard: HostGuard): string {
+  return `${portText(guard)} from ${guard.from.join()}`;
 }
 
 /**
  * UDP flows to a port that began before it was published must find the way as well; those to one that no longer
- * is must come to whoever has it on the host now, and would go the old way for as long as their client sends.
+ * is must come to whoever has it on the host now, and would go the old way for as long as their client sends. So
+ * would those of clients that may not come any more.
  */
 function changedFlows(before: HostPorts, now: HostPorts): readonly PortFlow[] {
   const flowsOf = (
@@ -207,7 +223,11 @@ function changedFlows(before: HostPorts, now: HostPorts): readonly PortFlow[] {
       .filter((each) => each.protocol === 'udp' && !known.has(portText(each)))
       .map(({ port }): PortFlow => ({ kind: 'front', protocol: 'udp', port, family }));
   };
+  const known = new Set(before.guards.map(guardText));
+  const guarded = now.guards.filter((guard) => !known.has(guardText(guard)));
   return [
+    ...flowsOf(4, guarded, []),
+    ...flowsOf(6, guarded, []),
     ...flowsOf(4, now.v4, before.v4),
     ...flowsOf(4, before.v4, now.v4),
     ...flowsOf(6, now.v6, before.v6),

@@ -246,6 +246,32 @@ export const cases: readonly Case[] = [
     },
   },
   {
+    name: 'a service that names its clients is closed to all others, and to no host',
+    async run(world) {
+      const outside = [`${hostAddress('outside')}/32`, `${hostAddress('outside', 6)}/128`];
+      const others = ['192.0.2.0/24', '2001:db8::/32'];
+      const address = (family: 4 | 6): string => hostAddress('c', family);
+      await world.change(taskNames, { allowed: [...outside, ...others].sort() });
+      for (const family of [4, 6] as const)
+        assertEven(await askPublished(world, 'outside', address(family), 20));
+      strictEqual(await world.balancer('c').audit(), false);
+      for (const sourceAddress of ['keep', 'proxy-protocol'] as const) {
+        await world.change(taskNames, { allowed: others, sourceAddress });
+        for (const family of [4, 6] as const) {
+          const { names } = await askPublished(world, 'outside', address(family), 1);
+          deepStrictEqual(names, {}, `${sourceAddress}, IPv${family}`);
+        }
+      }
+      await world.change(taskNames, { allowed: others });
+      const flow = { socket: 40, host: address(4), port: publishedPort };
+      strictEqual((await world.peer('outside').call('send', flow)).name, 'timeout');
+      const { errors } = await askPublished(world, 'c', address(4), 4);
+      deepStrictEqual(errors, {});
+      await world.change(taskNames, {});
+      assertEven(await askPublished(world, 'outside', address(4), 20));
+    },
+  },
+  {
     name: 'clients of a service that hashes them always come to the same task',
     async run(world) {
       await world.change(taskNames, { balance: 'sh' });

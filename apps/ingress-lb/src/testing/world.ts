@@ -43,7 +43,9 @@ interface Host {
   balancer: HostBalancer;
 }
 
-export type Change = Partial<Pick<RecordService, 'sourceAddress' | 'balance' | 'ports'>> & {
+export type Change = Partial<
+  Pick<RecordService, 'sourceAddress' | 'balance' | 'ports' | 'allowed'>
+> & {
   readonly serving?: boolean;
 };
 

@@ -1,6 +1,7 @@
 import { errorMessage } from '@shoal/runtime';
 import { z } from 'zod';
 import { canonical, parseAddress } from '../address/address.ts';
+import { parseCidr } from '../address/cidr.ts';
 import type { TaskAssignment } from '../assignment.ts';
 import type { EndpointRecord } from '../endpoint-record.ts';
 import type { Node, NodeStatus } from '../objects.ts';
@@ -34,6 +35,7 @@ const count = z.int().nonnegative();
 /** What becomes of these are arguments and lines of input for programs of root: nothing else passes. */
 const address = text.refine((value) => parseAddress(value) !== undefined, 'no address');
 const addressOrNone = z.union([z.literal(''), address]);
+const subnet = text.refine((value) => parseCidr(value) !== undefined, 'no subnet');
 const addressWithPrefix = text.refine((value) => canonical(value) !== undefined, 'no address');
 
 /** Whoever reads such a word compares it with those it knows, and takes others for none of them. */
@@ -56,6 +58,7 @@ const recordService: z.ZodType<NonNullable<EndpointRecord['service']>> = z.loose
   ),
   sourceAddress: openWord<'keep' | 'masquerade' | 'proxy-protocol'>().optional(),
   balance: openWord<'rr' | 'lc' | 'sh'>().optional(),
+  allowed: z.array(subnet).optional(),
 });
 
 export const endpointRecordShape: z.ZodType<EndpointRecord> = z.looseObject({
