@@ -155,7 +155,8 @@ export class Host {
     const { nodeId } = identity;
     const log = logger.child({ node: nodeId });
     const { dataDir, runDir } = this.#context.config;
-    const update: AgentOptions['updateIdentity'] = (change) => updateIdentity(dataDir, change);
+    const update: AgentOptions['updateIdentity'] = (change) =>
+      updateIdentity(dataDir, identity, change);
     const networking = await this.#networks.begin(identity);
     if (this.#identity.stopped) return;
     const link = this.#openLink(identity);

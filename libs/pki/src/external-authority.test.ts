@@ -165,6 +165,17 @@ describe('a node certificate', () => {
     expect((await ask([`http://localhost:${broken}`, await serve()])).kind).toBe('issued');
   });
 
+  test('does not wait for authorities that are silent', async () => {
+    let silent = 2;
+    respond = async (body, response, socket) => {
+      if (silent > 0) silent -= 1;
+      else await signs(body, response, socket);
+    };
+    const url = await serve();
+    expect((await ask([url, url, url])).kind).toBe('issued');
+    expect(asked).toHaveLength(3);
+  });
+
   test('without an authority is not to be had for now', async () => {
     expect(await ask([])).toMatchObject({ kind: 'unavailable' });
     expect(await ask(['ftp://u:secret@host'])).toMatchObject({ kind: 'refused' });

@@ -1,5 +1,5 @@
 import { createPublicKey, type KeyObject, X509Certificate } from 'node:crypto';
-import type { Clock } from '@shoal/runtime';
+import { type Clock, within } from '@shoal/runtime';
 import type { ExternalCa } from '@shoal/state';
 import {
   badRequest,
@@ -20,6 +20,8 @@ import { loadX509 } from './x509.ts';
 /** The profile that CFSSL is asked for when it certifies a root; Swarm's. */
 const crossSignProfile = 'CA';
 const basicConstraints = '2.5.29.19';
+/** So long one authority may say nothing before the next is asked beside it, milliseconds. */
+const silentMsMax = 1_000;
 
 export type ExternallyIssued =
   | Issued
@@ -108,22 +110,35 @@ export async function crossSignExternally(options: {
   );
 }
 
-/** One after the other; what the last one said counts when none signs. */
+const nobody: ExternallyIssued = {
+  kind: 'unavailable',
+  reason: 'no external CA signs for this root',
+};
+
+/**
+ * In order, the next one as soon as the one before does not sign, or says nothing for a while: who asks for a
+ * certificate does not wait for several that are silent. What the last one said counts when none signs.
+ */
 async function askAll(
   { urls, proof, clock }: ExternalAuthorities,
   body: SignRequest,
   problem: (certificate: string) => string | undefined,
 ): Promise<ExternallyIssued> {
-  let last: ExternallyIssued = {
-    kind: 'unavailable',
-    reason: 'no external CA signs for this root',
-  };
-  for (const url of urls) {
-    const answer = await askToSign(url, body, proof, clock);
-    last = judged(answer, problem);
-    if (last.kind === 'issued') return last;
+  const issued = Promise.withResolvers<ExternallyIssued>();
+  const asked: Promise<ExternallyIssued>[] = [];
+  for (const [at, url] of urls.entries()) {
+    const answer = askToSign(url, body, proof, clock).then((told) => judged(told, problem));
+    asked.push(answer);
+    answer.then(
+      (outcome) => outcome.kind === 'issued' && issued.resolve(outcome),
+      () => undefined,
+    );
+    if (at === urls.length - 1) break;
+    const early = await Promise.race([within(clock, silentMsMax, answer), issued.promise]);
+    if (early?.kind === 'issued') return early;
   }
-  return last;
+  const all = Promise.all(asked).then((outcomes) => outcomes.at(-1) ?? nobody);
+  return Promise.race([issued.promise, all]);
 }
 
 function judged(

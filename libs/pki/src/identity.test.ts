@@ -128,7 +128,7 @@ describe('a change of the role', () => {
         role === 'worker' ? { ...renewed, sealKey: newSealKey(systemRandom) } : rest;
       for (const stop of ['keys.json', 'ca.crt', 'node.crt', 'node.json']) {
         await writeIdentity(dataDir, before);
-        await stopAt(stop, () => updateIdentity(dataDir, () => after));
+        await stopAt(stop, () => updateIdentity(dataDir, before, () => after));
         const state = await loadIdentity(dataDir);
         const expected = stop === 'node.json' ? after : before;
         expect(state).toMatchObject({
@@ -137,7 +137,7 @@ describe('a change of the role', () => {
         });
         if (expected.role === 'manager' && state.kind === 'complete')
           expect(state.identity.sealKey).toEqual(expected.sealKey);
-        await updateIdentity(dataDir, () => after);
+        await updateIdentity(dataDir, before, () => after);
         expect(await loadIdentity(dataDir)).toEqual({ kind: 'complete', identity: after });
         const keys = await readFile(path('keys.json'), 'utf8');
         expect(keys).not.toContain('previousKey');
@@ -160,15 +160,25 @@ test('an update that is under way does not bring back what was removed', async (
   await writeIdentity(dataDir, identity);
   const moved = { ...identity, advertiseAddr: '10.0.0.7' };
   let removal: Promise<void> | undefined;
-  await updateIdentity(dataDir, () => {
+  await updateIdentity(dataDir, identity, () => {
     removal = removeIdentity(dataDir);
     return moved;
   });
   await removal;
   expect(await loadIdentity(dataDir)).toEqual({ kind: 'none' });
   expect(await readdir(identityDirectory(dataDir))).toEqual([]);
-  await expect(updateIdentity(dataDir, () => moved)).rejects.toThrow('is none');
+  await expect(updateIdentity(dataDir, identity, () => moved)).rejects.toThrow('is none');
 });
+
+test.each(['clusterId', 'nodeId'] as const)(
+  'what was begun for another %s changes nothing',
+  async (name) => {
+    await writeIdentity(dataDir, identity);
+    const other = { ...identity, [name]: 'another' };
+    await expect(updateIdentity(dataDir, other, () => other)).rejects.toThrow('by now');
+    expect(await loadIdentity(dataDir)).toEqual({ kind: 'complete', identity });
+  },
+);
 
 describe('keys in their old place', () => {
   /** As the first version wrote it. */
@@ -203,7 +213,10 @@ describe('keys in their old place', () => {
   test('are moved by an update, and after a crash while they were moved', async () => {
     await writeOld(identity);
     await writeKeys(identityDirectory(dataDir), { ...identity, logKeys: [] }, null);
-    const updated = await updateIdentity(dataDir, (old) => ({ ...old, advertiseAddr: '10.0.0.7' }));
+    const updated = await updateIdentity(dataDir, identity, (old) => ({
+      ...old,
+      advertiseAddr: '10.0.0.7',
+    }));
     expect(updated).toMatchObject({
       advertiseAddr: '10.0.0.7',
       voterId: voterId(identity.nodeId),

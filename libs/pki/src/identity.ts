@@ -254,18 +254,26 @@ function lockFile(dataDir: string): string {
   return join(identityDirectory(dataDir), lockFileName);
 }
 
+/** Which node of which swarm a host is. */
+export type NodeName = Pick<Identity, 'clusterId' | 'nodeId'>;
+
 /**
  * Reads, changes and writes the identity with nobody in between: agent and api both do so.
- * @throws when there is no complete identity, or the file system's error.
+ * @param of whose identity is to be changed: what was begun for one node may end when the host is another.
+ * @throws when there is no complete identity, or that of another node, or the file system's error.
  */
 export function updateIdentity(
   dataDir: string,
+  of: NodeName,
   change: (identity: Identity) => Identity,
 ): Promise<Identity> {
   return withFileLock(lockFile(dataDir), async () => {
     await moveOldKeys(identityDirectory(dataDir), identityFile(dataDir));
     const state = await readIdentity(dataDir);
     if (state.kind !== 'complete') throw new Error(`the identity of this host is ${state.kind}`);
+    const { clusterId, nodeId } = state.identity;
+    if (clusterId !== of.clusterId || nodeId !== of.nodeId)
+      throw new Error(`this host is node ${nodeId} by now, and no more ${of.nodeId}`);
     const identity = change(state.identity);
     if (identity !== state.identity) await writeIdentity(dataDir, identity);
     return identity;

@@ -1,5 +1,5 @@
 import { hkdfSync } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { invariant, type Random, systemRandom } from '@shoal/runtime';
 import { replaceFile } from '@shoal/runtime/durable-file';
@@ -104,7 +104,7 @@ function checked<T>(schema: z.ZodType<T>, content: unknown, directory: string): 
   throw new Error(`${path(directory)} is damaged: ${about.join('; ')}`);
 }
 
-/** Replaces the file; wrapped when a lock is given. @throws the file system's error. */
+/** Replaces the file, by the one process that has the lock on it; wrapped when a lock is given. @throws the file system's error. */
 export async function writeKeys(
   directory: string,
   keys: HostKeys,
@@ -128,6 +128,15 @@ export async function writeKeys(
             .sealed,
         };
   await replaceFile(path(directory), `${JSON.stringify(content, undefined, 2)}\n`, 0o600);
+  await removeUnfinished(directory);
+}
+
+/** What a process that crashed while it wrote has left behind holds keys too, and they may lie open there. */
+async function removeUnfinished(directory: string): Promise<void> {
+  const own = `.${keysFileName}.${process.pid}`;
+  for (const name of await readdir(directory))
+    if (name.startsWith(`.${keysFileName}.`) && name !== own)
+      await rm(join(directory, name), { recursive: true, force: true });
 }
 
 /** The unlock key has all the randomness there is: no slow derivation is needed (RFC 5869). */

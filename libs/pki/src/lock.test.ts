@@ -1,4 +1,12 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemRandom } from '@shoal/runtime';
@@ -79,7 +87,7 @@ describe('a lock', () => {
 
   test('stays on through a renewal, takes another key, and goes', async () => {
     await setLock(dataDir, { unlockKey, version: 1 });
-    await updateIdentity(dataDir, () => renewed);
+    await updateIdentity(dataDir, identity, () => renewed);
     expect(await lockOf(dataDir)).toEqual({ version: 1 });
     const other = newUnlockKey(systemRandom);
     await setLock(dataDir, { unlockKey: other, version: 2 });
@@ -121,6 +129,13 @@ describe('a lock', () => {
     expect(await loadIdentity(dataDir)).toMatchObject({ kind: 'complete' });
   });
 
+  test('takes away what a writer left open that crashed', async () => {
+    const left = join(identityDirectory(dataDir), '.keys.json.1');
+    writeFileSync(left, '{"key":"open"}');
+    await setLock(dataDir, { unlockKey, version: 1 });
+    expect(existsSync(left)).toBe(false);
+  });
+
   test('goes with the identity', async () => {
     await setLock(dataDir, { unlockKey, version: 1 });
     await removeIdentity(dataDir);
@@ -138,7 +153,7 @@ test('a crash in the middle of a renewal leaves a certificate with its key', asy
 
 test('updates do not overwrite each other', async () => {
   const bump = (before: Identity): Identity => ({ ...before, voterId: before.voterId + 1 });
-  await Promise.all(Array.from({ length: 10 }, () => updateIdentity(dataDir, bump)));
+  await Promise.all(Array.from({ length: 10 }, () => updateIdentity(dataDir, identity, bump)));
   expect(await loadIdentity(dataDir)).toMatchObject({
     identity: { voterId: identity.voterId + 10 },
   });

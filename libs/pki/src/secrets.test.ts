@@ -102,7 +102,7 @@ test('a damaged file of keys is told of without what is in it', async () => {
       const state = await loadIdentity(dataDir);
       if (state.kind !== 'complete') expectSilent(state);
       if (state.kind === 'broken')
-        expectSilent(await thrown(updateIdentity(dataDir, (before) => before)));
+        expectSilent(await thrown(updateIdentity(dataDir, identity, (before) => before)));
       const read = await readKeys(directory, []).catch((error: unknown) => error);
       if (read instanceof Error) expectSilent(read);
     }),
@@ -118,7 +118,7 @@ test('a locked host tells nothing, whatever it is asked', async () => {
     onDisk,
     await loadIdentity(dataDir),
     await unlock(dataDir, newUnlockKey(systemRandom)),
-    await thrown(updateIdentity(dataDir, (before) => before)),
+    await thrown(updateIdentity(dataDir, identity, (before) => before)),
     await thrown(setLock(dataDir, null)),
     await thrown(writeIdentity(dataDir, identity)),
   );

@@ -10,6 +10,7 @@ import {
   type AuthorityCall,
   startVoter,
   type Voter,
+  type VoterOutcome,
   type VoterStatus,
   type VoterTls,
 } from '@shoal/raft/service';
@@ -18,6 +19,7 @@ import {
   invariant,
   type Logger,
   type LogLevel,
+  pause,
   type Random,
   within,
 } from '@shoal/runtime';
@@ -26,6 +28,8 @@ import type { IssuingManager } from './authority/issue.ts';
 import { SpecHistory } from './spec-history.ts';
 import { noQuorum } from './standing.ts';
 
+/** Pause before the voter is told again what it did not take, milliseconds. */
+const insistMs = 1_000;
 /** Longest wait for the voter to say how the others are, milliseconds: people wait for the answer. */
 const quorumMsMax = 1_500;
 
@@ -57,7 +61,11 @@ export class HostedManager implements IssuingManager {
   readonly #client: VoterClient;
   readonly #clock: Clock;
   readonly #proof: RenewableProof;
+  readonly #logger: Logger;
   #identity: Identity;
+  /** A question that has no answer yet: whoever asks meanwhile waits for the same. */
+  #asked: Promise<VoterStatus> | undefined;
+  #ended = false;
 
   private constructor(
     options: HostedManagerOptions,
@@ -68,6 +76,10 @@ export class HostedManager implements IssuingManager {
     const { clock, random, logger } = options;
     this.voter = voter;
     this.#clock = clock;
+    this.#logger = logger;
+    voter.onExit(() => {
+      this.#ended = true;
+    });
     this.#identity = identity;
     this.#proof = proof;
     this.#client = new VoterClient(identity.logAddr, proof);
@@ -137,16 +149,27 @@ export class HostedManager implements IssuingManager {
       before.key === identity.key;
     if (!same) {
       this.#proof.renew(identity);
-      void this.voter.renew(tlsOf(identity));
+      void this.#insist('renew', () => this.voter.renew(tlsOf(this.#identity)));
     }
     if (keysOf(before).length !== keysOf(identity).length)
-      void this.voter.rotateKeys(keysOf(identity));
+      void this.#insist('rotate-keys', () => this.voter.rotateKeys(keysOf(this.#identity)));
+  }
+
+  /** Until the voter has taken it, or ended. */
+  async #insist(order: string, give: () => Promise<VoterOutcome>): Promise<void> {
+    while (!this.#ended) {
+      const outcome = await give();
+      if (outcome.kind === 'done' || this.#ended) return;
+      this.#logger.warn({ order, reason: outcome.message }, 'voter_order_retried');
+      await pause(this.#clock, insistMs);
+    }
   }
 
   async quorum(): Promise<Quorum> {
-    const status = await within(this.#clock, quorumMsMax, this.voter.status()).catch(
-      () => undefined,
-    );
+    this.#asked ??= this.voter.status().finally(() => {
+      this.#asked = undefined;
+    });
+    const status = await within(this.#clock, quorumMsMax, this.#asked).catch(() => undefined);
     return status === undefined ? noQuorum : quorumOf(status);
   }
 

@@ -30,7 +30,7 @@ import { becomeWorker, prepareManager } from './voter-start.ts';
 
 /** Longest wait of `swarm join` and `swarm unlock`, milliseconds; the host goes on by itself. */
 const arrivalMsMax = 20_000;
-/** After a recovery that failed the voter of before is started again, milliseconds. */
+/** After a recovery that failed the voter of before is started again, and what could not be done is tried again; milliseconds. */
 const voterRetryMs = 1_000;
 /** How often a manager that is not taken in yet asks again, milliseconds. */
 const admissionRetryMs = 1_000;
@@ -95,7 +95,7 @@ export class Membership implements SwarmHost {
     const state = await loadIdentity(dataDir);
     if (state.kind === 'none')
       await rm(identityDirectory(dataDir), { recursive: true, force: true });
-    else await this.#become(state);
+    else await this.#become(state).catch((error: unknown) => this.#failed(error));
     // What is told may be old by the time of its turn, so the turn looks again.
     this.#unwatch = watchIdentity(dataDir, clock, () => this.#lookAgain());
   }
@@ -142,7 +142,23 @@ export class Membership implements SwarmHost {
   }
 
   #lookAgain(): void {
-    void this.#exclusive(async () => this.#become(await loadIdentity(this.#options.dataDir)));
+    this.#attend(
+      this.#exclusive(async () => this.#become(await loadIdentity(this.#options.dataDir))),
+    );
+  }
+
+  /** Work that nobody waits for. */
+  #attend(work: Promise<void>): void {
+    work.catch((error: unknown) => this.#failed(error));
+  }
+
+  /** A disk that is full or refuses: what is on it is looked at again, and the process goes on for all else. */
+  #failed(error: unknown): void {
+    if (this.#stopped) return;
+    const message = errorMessage(error);
+    this.#options.logger.error({ reason: message }, 'membership_failed');
+    if (this.#run === undefined) this.#stand({ kind: 'error', message });
+    this.#lookAgainAfter(voterRetryMs, () => true);
   }
 
   #lookAgainAfter(ms: number, stillWanted: () => boolean): void {
@@ -228,9 +244,9 @@ export class Membership implements SwarmHost {
     this.#run = run;
     this.#options.onReplica(hosted.replica);
     hosted.voter.onExit((exit) => this.#exited(run, exit));
-    void removed.then(() => this.#exclusive(() => this.#removed(run)));
+    this.#attend(removed.then(() => this.#exclusive(() => this.#removed(run))));
     const { learner } = await hosted.voter.status();
-    if (learner) void this.#enter(run);
+    if (learner) this.#attend(this.#enter(run));
     else this.#stand({ kind: 'manager', manager: hosted });
   }
 
@@ -261,13 +277,15 @@ export class Membership implements SwarmHost {
     const { clock, logger } = this.#options;
     const pauseMs = this.#retries.failed(clock.monotonic());
     logger.error({ reason: exit.message, pauseMs }, 'voter_failed');
-    void this.#whileTakingUp(() =>
-      this.#exclusive(async () => {
-        if (this.#run !== run || this.#stopped) return;
-        const { identity } = run.hosted;
-        if (pauseMs === 0) await this.#resume(identity);
-        else await this.#standFailed(identity, exit.message, pauseMs);
-      }),
+    this.#attend(
+      this.#whileTakingUp(() =>
+        this.#exclusive(async () => {
+          if (this.#run !== run || this.#stopped) return;
+          const { identity } = run.hosted;
+          if (pauseMs === 0) await this.#resume(identity);
+          else await this.#standFailed(identity, exit.message, pauseMs);
+        }),
+      ),
     );
   }
 
@@ -280,7 +298,7 @@ export class Membership implements SwarmHost {
     const message = 'this node is a manager no more and waits for its certificate as a worker';
     this.#options.logger.info({ node: identity.nodeId }, 'voter_removed');
     this.#stand({ kind: 'pending', identity, message });
-    void this.#askRole(identity);
+    this.#attend(this.#askRole(identity));
   }
 
   /** Usually the agent brings the certificate; where it cannot, or the role is the old one again, this does. */
@@ -290,8 +308,13 @@ export class Membership implements SwarmHost {
     for (;;) {
       await pause(this.#options.clock, roleRequestMs);
       if (!waits()) return;
-      const answer = await askRole(identity, this.#options);
+      const answer = await askRole(identity, this.#options).catch(
+        (error: unknown) => ({ kind: 'not-written', message: errorMessage(error) }) as const,
+      );
       if (!waits()) return;
+      // A disk that is full, or somebody else who writes: it is asked for again.
+      if (answer.kind === 'not-written')
+        this.#options.logger.warn({ reason: answer.message }, 'role_not_written');
       if (answer.kind === 'written') return this.#lookAgain();
       if (answer.kind === 'refused')
         return this.#stand({ kind: 'error', message: answer.message, identity });

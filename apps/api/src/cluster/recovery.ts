@@ -78,7 +78,7 @@ async function relocate(
     logAddr: at(advertisePort),
     dispatcherAddr: at(dispatcherListen.port),
   };
-  return updateIdentity(dataDir, (before) => ({
+  return updateIdentity(dataDir, identity, (before) => ({
     ...before,
     advertiseAddr,
     advertisePort: advertisePort === listen.port ? undefined : advertisePort,

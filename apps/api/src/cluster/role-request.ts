@@ -28,7 +28,7 @@ export async function askRole(
     const kind = outcome.code === 'refused' ? 'refused' : 'unreachable';
     return { kind, message: outcome.message };
   }
-  await updateIdentity(dataDir, ({ sealKey: _old, ...before }) => ({
+  await updateIdentity(dataDir, identity, ({ sealKey: _old, ...before }) => ({
     ...before,
     role: outcome.role,
     voterId: 0,

@@ -47,7 +47,7 @@ async function promote(identity: Identity, options: MembershipOptions): Promise<
   logger.info({ node: identity.nodeId }, 'manager_begins');
   const voterId = newVoterId(random);
   const logKeys = [{ number: 1, key: newLogKey(random) }];
-  return updateIdentity(dataDir, (before) => {
+  return updateIdentity(dataDir, identity, (before) => {
     const own = parseHostPort(before.listenAddr) ?? listen;
     return {
       ...before,
@@ -74,7 +74,7 @@ export async function becomeWorker(
   logger.info({ node: identity.nodeId }, 'manager_ended');
   await rm(logDirectory(dataDir), { recursive: true, force: true });
   await setLock(dataDir, null);
-  return updateIdentity(dataDir, ({ sealKey, ...before }) => ({
+  return updateIdentity(dataDir, identity, ({ sealKey, ...before }) => ({
     ...before,
     // Promoted again meanwhile: the seal key on the disk came with the new certificate.
     ...(before.role === 'manager' && sealKey !== undefined ? { sealKey } : {}),

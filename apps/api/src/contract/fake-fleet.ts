@@ -226,7 +226,7 @@ export class FakeFleet {
     });
     if (outcome.kind === 'failed') throw new Error(outcome.message);
     const renewed = { certificate: outcome.certificate, key: outcome.key };
-    await updateIdentity(host.dataDir, (before) => ({
+    await updateIdentity(host.dataDir, identity, (before) => ({
       ...before,
       ...renewed,
       caCertificate: outcome.trustRoots,

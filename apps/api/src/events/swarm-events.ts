@@ -6,7 +6,10 @@ import {
   type SwarmEvent,
   swarmEvent,
 } from '@shoal/docker-api';
+import type { Instant } from '@shoal/runtime';
 import type { Replica } from '@shoal/stage';
+import type { AppliedChange } from '@shoal/state';
+import { KnownObjects } from './known-objects.ts';
 
 /** Events kept for those who ask for the past, as many as the engine keeps. */
 const eventsKept = 256;
@@ -22,15 +25,24 @@ export class SwarmEvents {
 
   /** Follows a replica; gives the end of it back. What was there before is no news. */
   follow(replica: Replica): () => void {
+    let known: KnownObjects | undefined;
+    const tell = (change: AppliedChange, at: Instant): void => {
+      const told = swarmEvent(change, at, (id, number) => replica.view.revisions.of(id, number));
+      if (told !== undefined) this.#tell(told);
+    };
     return replica.subscribe((event) => {
-      if (event.kind !== 'applied') return;
-      const { view } = replica;
-      for (const change of event.entry.changes) {
-        const told = swarmEvent(change, event.entry.time, (id, number) =>
-          view.revisions.of(id, number),
-        );
-        if (told !== undefined) this.#tell(told);
+      if (event.kind === 'applied') {
+        known ??= new KnownObjects();
+        for (const change of event.entry.changes) {
+          known.changed(change);
+          tell(change, event.entry.time);
+        }
+        return;
       }
+      // The log has moved on, and nobody tells any more how: what is otherwise now is told.
+      const now = KnownObjects.of(replica.view);
+      if (known !== undefined) for (const { change, at } of known.changesTo(now)) tell(change, at);
+      known = now;
     });
   }
 

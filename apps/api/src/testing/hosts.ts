@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseSwarmInit, parseSwarmJoin, parseSwarmUpdate } from '@shoal/docker-api';
 import { lockOf } from '@shoal/pki';
-import { type Instant, silentLogger, systemClock, systemRandom } from '@shoal/runtime';
+import { type Instant, type Logger, systemClock, systemRandom } from '@shoal/runtime';
 import { freePort } from '@shoal/runtime/testing';
 import type { Replica } from '@shoal/stage';
 import type { Change, Cluster, StateView } from '@shoal/state';
@@ -42,6 +42,13 @@ const withoutTunnels: Probes = {
     protocol === 'udp' ? Promise.resolve(undefined) : systemProbes.listen(protocol, at),
 };
 
+function notingLogger(events: Map<string, number>): Logger {
+  const note = (_fields: object, event: string): void =>
+    void events.set(event, (events.get(event) ?? 0) + 1);
+  const logger: Logger = { debug: note, info: note, warn: note, error: note, child: () => logger };
+  return logger;
+}
+
 /** One host: its membership on a data directory of its own, at an address of its own. */
 export class TestHost {
   readonly address: string;
@@ -54,6 +61,8 @@ export class TestHost {
   onReplica: (replica: Replica) => void = () => undefined;
 
   readonly #probes: Probes;
+  readonly #events = new Map<string, number>();
+  readonly #logger = notingLogger(this.#events);
 
   constructor(
     address: string,
@@ -80,7 +89,7 @@ export class TestHost {
       dispatcherListen: { host: address, port: this.#ports.dispatcher },
       clock: { ...systemClock, now: () => (systemClock.now() + this.clockOffMs) as Instant },
       random: systemRandom,
-      logger: silentLogger,
+      logger: this.#logger,
       logLevel: 'error',
       readLeaseMs: 0,
       metrics: clusterMetrics(new Registry()),
@@ -97,6 +106,11 @@ export class TestHost {
 
   get clusterPort(): string {
     return `${this.address}:${this.#ports.cluster}`;
+  }
+
+  /** How often it said so to its log. */
+  count(event: string): number {
+    return this.#events.get(event) ?? 0;
   }
 
   get standing(): Standing {

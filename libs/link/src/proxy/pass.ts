@@ -3,7 +3,7 @@ import { pipeline } from 'node:stream';
 import { isJsonContentType } from '@shoal/docker-api';
 import { refusal } from '../refusal.ts';
 import { boundUnanswered, whenEnded } from './client-end.ts';
-import { measured, unmeasured, withoutHopByHop } from './headers.ts';
+import { measured, unmeasured, withoutChunks, withoutHopByHop } from './headers.ts';
 import type { Upstream } from './upstream.ts';
 
 /** A larger answer passes as it is. */
@@ -47,6 +47,8 @@ export async function passRequest(
   if (response.destroyed) return;
   const method = request.method ?? 'GET';
   const headers = withoutHopByHop(request.rawHeaders);
+  // HTTP/1.0 asks for none, and the engine, which is asked by 1.1, does.
+  if (request.headers.host === undefined) headers.push('Host', 'docker');
   const known = body ?? (hasNoBody(request) ? '' : undefined);
   const sent = known === undefined || isBare(method, known) ? headers : measured(headers, known);
   const passed = upstream.request({ method, path, headers: sent });
@@ -98,13 +100,18 @@ function answerWith(response: ServerResponse, answer: IncomingMessage): void {
   response.writeHead(
     answer.statusCode ?? 502,
     answer.statusMessage ?? '',
-    withoutHopByHop(answer.rawHeaders),
+    readableBy(response, withoutHopByHop(answer.rawHeaders)),
   );
   response.flushHeaders();
   // An answer that breaks off must not look whole: the client's connection breaks too.
   answer.on('error', () => response.destroy());
   answer.on('aborted', () => response.destroy());
   answer.pipe(response);
+}
+
+/** Chunks are of HTTP/1.1: to older clients an answer ends with its connection. */
+function readableBy(response: ServerResponse, headers: string[]): string[] {
+  return response.req.httpVersion === '1.0' ? withoutChunks(headers) : headers;
 }
 
 /** What the engine has measured, and is small, is measured anew; else its length is not known before its end. */
@@ -160,7 +167,9 @@ function answerMended(response: ServerResponse, answer: IncomingMessage, mend: M
     response.sendDate = false;
     // What says the same passes with its own length, or with none: a 304 has no body to measure.
     if (mended.status === status && mended.body === body)
-      response.writeHead(status, answer.statusMessage ?? '', headers).end(Buffer.concat(told));
+      response
+        .writeHead(status, answer.statusMessage ?? '', readableBy(response, headers))
+        .end(Buffer.concat(told));
     else response.writeHead(mended.status, measured(headers, mended.body)).end(mended.body);
   };
   answer.on('data', take).once('end', whole);

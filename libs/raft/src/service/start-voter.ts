@@ -18,10 +18,10 @@ import type {
 export const voterStopMsMax = 5_000;
 /** Longest wait for the end of a voter's thread that may end at once, milliseconds. */
 const voterKillMsMax = 1_000;
-/** Questions and orders without an answer; the voter answers most in well under a millisecond. */
-const requestsMax = 64;
+/** Questions without an answer; the voter answers most in well under a millisecond. Orders are few, and never turned away. */
+const questionsMax = 64;
 /** gRPC statuses. */
-const internal = 13;
+const unavailable = 14;
 const unimplemented = 12;
 
 /** How a voter ended. */
@@ -126,7 +126,7 @@ class VoterThread implements Voter {
   }
 
   status(): Promise<VoterStatus> {
-    return this.#request((request) => ({ kind: 'status', request })) as Promise<VoterStatus>;
+    return this.#ask((request) => ({ kind: 'status', request })) as Promise<VoterStatus>;
   }
 
   renew(tls: VoterTls): Promise<VoterOutcome> {
@@ -183,9 +183,14 @@ class VoterThread implements Voter {
     }
   }
 
+  #ask(made: (request: number) => ToVoter): Promise<VoterStatus | VoterOutcome> {
+    if (this.#requests.size >= questionsMax)
+      return Promise.reject(new Error('the voter has more questions than it answers'));
+    return this.#request(made);
+  }
+
   #request(made: (request: number) => ToVoter): Promise<VoterStatus | VoterOutcome> {
-    if (this.#ended || this.#requests.size >= requestsMax)
-      return Promise.reject(new Error(this.#ended ? 'the voter has ended' : 'the voter is silent'));
+    if (this.#ended) return Promise.reject(new Error('the voter has ended'));
     this.#requestId += 1;
     const request = this.#requestId;
     return new Promise((resolve, reject) => {
@@ -232,7 +237,7 @@ class VoterThread implements Voter {
     try {
       answer = (await this.#authority?.(content)) ?? noAuthority;
     } catch (error) {
-      answer = { kind: 'error', code: internal, message: errorMessage(error) };
+      answer = { kind: 'error', code: unavailable, message: errorMessage(error) };
     }
     if (!this.#ended) this.#send({ kind: 'authority-answer', call, answer });
   }

@@ -197,6 +197,15 @@ describe('a host that joins', () => {
     expect(log.view.nodes.size).toBe(1);
   });
 
+  test('while the voter of this manager is in trouble, which another manager may not be', async () => {
+    manager = { ...manager, voters: () => Promise.reject(new Error('the voter has ended')) };
+    expect(await ask('issue', await renewalRequest(identity))).toMatchObject({
+      code: status.UNAVAILABLE,
+      message: 'the voter has ended',
+    });
+    expect(outcomes.at(-1)).toBe('failed');
+  });
+
   test('while nobody leads', async () => {
     log.failWith({ kind: 'failed', code: 'no-leader', message: 'nobody leads' });
     const answer = await ask('issue', await joinRequest(token('worker')));

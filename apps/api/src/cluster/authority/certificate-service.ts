@@ -54,7 +54,8 @@ export function answerCertificates(
           ? refused(status.INVALID_ARGUMENT, 'not a request for a certificate')
           : await issue(asked, manager, address, options);
     } catch (error) {
-      result = refused(status.INVALID_ARGUMENT, errorMessage(error));
+      // What is wrong with the request is an outcome: this is trouble of ours, and another manager may have none.
+      result = refused(status.UNAVAILABLE, errorMessage(error));
     }
     if (result.kind === 'refused') {
       if (result.code === status.UNAUTHENTICATED) guesses.wrong(address);

@@ -45,7 +45,7 @@ export function keepLock(manager: LockedManager, options: LockOptions): () => Pr
       lock === null ? withNewKey(before, random) : before,
     );
     logger.info({ version }, 'autolock_on');
-    manager.renew(await updateIdentity(dataDir, (identity) => identity));
+    manager.renew(await updateIdentity(dataDir, manager.identity, (identity) => identity));
   };
   const keeper = new Keeper({ name: 'autolock', everyMs, clock, logger, look });
   let seen = replica.view.cluster?.unlockKey;
@@ -73,7 +73,7 @@ async function dropOldKeys(manager: LockedManager, options: LockOptions): Promis
   const { oldestLogKey } = await manager.voter.status();
   const isNeeded = ({ number }: { readonly number: number }): boolean => number >= oldestLogKey;
   if (logKeys.every(isNeeded)) return;
-  const identity = await updateIdentity(options.dataDir, (before) => ({
+  const identity = await updateIdentity(options.dataDir, manager.identity, (before) => ({
     ...before,
     logKeys: before.logKeys.filter(isNeeded),
   }));

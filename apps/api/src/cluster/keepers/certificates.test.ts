@@ -53,7 +53,11 @@ async function certifyAt(at: number): Promise<void> {
   const { certificate } = issued;
   await eventually('the authority is copied', () => readAuthorityCopy(host.dataDir));
   await host.membership.stop();
-  await updateIdentity(host.dataDir, (before) => ({ ...before, certificate, key }));
+  await updateIdentity(host.dataDir, { clusterId, nodeId }, (before) => ({
+    ...before,
+    certificate,
+    key,
+  }));
 }
 
 describe("a manager's own certificate", () => {
@@ -105,7 +109,7 @@ async function renewAsAgent(renewing: TestHost): Promise<void> {
     key: outcome.key,
     caCertificate: outcome.trustRoots,
   };
-  await updateIdentity(renewing.dataDir, (before) => ({ ...before, ...renewed }));
+  await updateIdentity(renewing.dataDir, identity, (before) => ({ ...before, ...renewed }));
   await renewing.caughtUp();
   const node = renewing.view.nodes.get(nodeId);
   if (node === undefined) throw new Error('no node');

@@ -48,7 +48,11 @@ export async function certifyAgain(
   if (issued.kind === 'refused') return identity;
   logger.warn({ node: nodeId }, 'certificate_made_anew');
   const certificate = `${issued.certificate}${copy.crossSigned}`;
-  return updateIdentity(dataDir, (before) => ({ ...before, certificate, key }));
+  return updateIdentity(dataDir, { clusterId, nodeId }, (before) => ({
+    ...before,
+    certificate,
+    key,
+  }));
 }
 
 /** Certifies again while the manager runs, for when its clock is put right. Gives the stop. */
