@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { ApiError, apiErrors, splitVersion } from '@shoal/docker-api';
+import { EngineAwayError } from '@shoal/link/proxy';
 import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import { untilTakenUp } from '../cluster/access.ts';
 import { ContainerRouter } from '../containers/container-router.ts';
@@ -194,7 +195,7 @@ function setUp(app: FastifyInstance, { host, clock, logger }: ApiContext): void 
   app.options('*', async (_request, reply) => sendEmpty(reply));
   app.setNotFoundHandler((_request, reply) => sendJson(reply, 404, { message: 'page not found' }));
   app.setErrorHandler((given, request, reply) => {
-    const error = isMediaType(given) ? apiErrors.contentType(typeOf(request)) : given;
+    const error = refusalOf(given, request);
     const { status, message } = errorBody(error);
     if (status === 500 && !(error instanceof ApiError))
       logger.error(
@@ -206,6 +207,12 @@ function setUp(app: FastifyInstance, { host, clock, logger }: ApiContext): void 
     else reply.removeHeader('connection');
     return sendJson(reply, status, { message });
   });
+}
+
+/** What the error is to the client. */
+function refusalOf(error: unknown, request: FastifyRequest): unknown {
+  if (isMediaType(error)) return apiErrors.contentType(typeOf(request));
+  return error instanceof EngineAwayError ? new ApiError(503, error.message) : error;
 }
 
 /** The framework's own refusal of a content type that is none. */

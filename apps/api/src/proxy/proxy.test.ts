@@ -191,6 +191,8 @@ test('an engine that is away is named, and what is ours goes on', async () => {
   const answer = await away.ask('GET', '/containers/json');
   expect(answer.status).toBe(503);
   expect(answer.text).toContain('the Docker Engine of this host at unix://');
+  for (const path of ['/info', '/events', '/networks'])
+    expect(await away.ask('GET', path)).toMatchObject({ status: 503, json: answer.json });
   expect((await away.ask('GET', '/_ping')).status).toBe(200);
   expect((await away.ask('GET', '/version')).json).toMatchObject({ ApiVersion: '1.50' });
   await away.close();
