@@ -184,6 +184,9 @@ describe('a service', () => {
     await host.converged('web', '0/0');
     await eventually('no container', async () => (await host.containers('web')).size === 0);
     expect((await host.asking('stop', 'web')).stderr).toContain('web is stopped already');
+    expect((await host.asking('explain', 'web')).stdout).toContain(
+      'stopped by label shoal.stopped',
+    );
     // Nobody waits for tasks that are not to come.
     await host.docker('service', 'update', '--label-add', 'a=b', 'web');
     expect((await host.asking('start', 'web')).stdout).toBe('web starts\n');

@@ -120,6 +120,8 @@ export class Membership implements SwarmHost {
     if (outcome === undefined) throw apiErrors.joinTimeout();
     if (outcome.kind === 'arrived') return;
     await this.#exclusive(() => this.#giveUp());
+    // Taken in after all, before it could give up.
+    if (this.#standing.kind === 'manager') return;
     throw new ApiError(500, outcome.message);
   }
 

@@ -1,9 +1,12 @@
+import { currentRevision } from '@shoal/docker-api';
 import type { DecisionsRequest, NodeCandidate, NodeLook, PlacementDecision } from '@shoal/proto';
 import {
   isBefore,
+  isStopped,
   type Lease,
   type Service,
   type StateView,
+  stoppedLabel,
   type Task,
   taskName,
 } from '@shoal/state';
@@ -85,7 +88,10 @@ export async function explainService(
 ): Promise<ServiceExplanation> {
   const { view } = manager.replica;
   const { id, name, revision, updateStatus } = service;
-  const update = updateStatus === undefined ? '' : `${updateStatus.state}: ${updateStatus.message}`;
+  const progress =
+    updateStatus === undefined ? '' : `${updateStatus.state}: ${updateStatus.message}`;
+  const { Labels } = currentRevision(view, service).spec;
+  const update = isStopped(Labels) ? `stopped by label ${stoppedLabel}` : progress;
   const tasks = [...view.tasks.byService(id)]
     .filter(isLive)
     .sort((a, b) => Number(isPlaced(a)) - Number(isPlaced(b)) || a.slot - b.slot)

@@ -69,7 +69,9 @@ export const serviceExplanation = z.object({
     id: z.string(),
     name: z.string(),
     revision: count,
-    update: z.string().describe('Empty when none was made.'),
+    update: z
+      .string()
+      .describe('Empty when none was made; that the service is stopped, where it is.'),
   }),
   tasks: list(standing),
   ...records,
