@@ -2,12 +2,13 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort } from '@shoal/runtime/testing';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Credentials, TestAuthority, writeTlsFiles } from './http/tls/testing/authority.ts';
+import { eventually } from './testing/hosts.ts';
 
 const main = new URL('./main.ts', import.meta.url).pathname;
 const hasCli = spawnSync('docker', ['--version']).status === 0;
@@ -154,12 +155,21 @@ test.each([
   expect(existsSync(socket)).toBe(false);
 });
 
+/** A connection to a port that may be opened only in a moment. */
+async function connected(port: number): Promise<Socket> {
+  return eventually('the port is open', () => {
+    const client = connect(port, '127.0.0.1');
+    return once(client, 'connect').then(
+      () => client,
+      () => undefined,
+    );
+  });
+}
+
 test('it stops in order while clients of its TCP port are connected', async () => {
   const port = await freePort();
   await start({ tcp: `127.0.0.1:${port}` });
-  const clients = [1, 2].map(() => connect(port, '127.0.0.1'));
-  const [idle, under] = clients;
-  if (idle === undefined || under === undefined) throw new Error('no clients');
+  const [idle, under] = [await connected(port), await connected(port)];
   idle.write('GET /_ping HTTP/1.1\r\nHost: x\r\n\r\n');
   await once(idle, 'data');
   // Its body never ends.

@@ -85,6 +85,7 @@ describe('managers', () => {
       await c.membership.stop();
       cpSync(c.dataDir, copy, { recursive: true });
       await c.restart();
+      await eventually('c is a manager again', () => c.standing.kind === 'manager');
       for (const name of ['one', 'two']) await label(a, name);
       await c.caughtUp();
       await c.membership.stop();
