@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { decodePacket, encodePacket, recordBytes, rumourBytes } from './codec.ts';
+import { decodePacket, encodePacket, rumourBytes } from './codec.ts';
 import { decodeFrame, encodeFrame } from './frame.ts';
 import { FrameSplitter, frameHead } from './frame-splitter.ts';
 import { frameBytesMax, packetBytesMax } from './limits.ts';
-import { timeMax, valueBytesMax } from './tables/record.ts';
+import { recordBytes, timeMax, valueBytesMax } from './tables/record.ts';
 import { frame, packet, record, rumour } from './testing/arbitraries.ts';
 import type { Packet } from './transport.ts';
 

@@ -1,7 +1,6 @@
 import { GossipPacket as WirePacket } from '@shoal/proto';
 import { formatHostPort } from '@shoal/runtime';
 import type { Rumour } from './member.ts';
-import type { TableRecord } from './tables/record.ts';
 import type { Packet, Probe } from './transport.ts';
 import {
   addressFromWire,
@@ -18,8 +17,6 @@ import {
 const newsInPacketMax = 256;
 /** Tags, lengths and numbers of a rumour, and brackets and port of its address. */
 const rumourFixedBytes = 32;
-/** Tags, lengths and numbers of a record. */
-const recordFixedBytes = 40;
 
 export function encodePacket({ from, probe, rumours, tables }: Packet): Uint8Array {
   return WirePacket.encode({
@@ -47,12 +44,6 @@ export function decodePacket(bytes: Uint8Array): Packet | undefined {
 export function rumourBytes({ id, addr, from }: Rumour): number {
   const texts = Buffer.byteLength(id) + Buffer.byteLength(from) + addr.host.length;
   return texts + rumourFixedBytes;
-}
-
-/** At most so many bytes does the record take in a message. */
-export function recordBytes({ owner, id, value }: TableRecord): number {
-  const texts = Buffer.byteLength(owner) + Buffer.byteLength(id);
-  return texts + (value?.length ?? 0) + recordFixedBytes;
 }
 
 function probeToWire(probe: Probe | undefined): WirePacket['probe'] {

@@ -6,7 +6,6 @@ import {
   type Random,
   type Timer,
 } from '@shoal/runtime';
-import { recordBytes } from './codec.ts';
 import { sealBytes } from './keyring.ts';
 import {
   gossipFanOut,
@@ -25,7 +24,8 @@ import { TableSync } from './table-sync.ts';
 import { EndpointTables } from './tables/endpoint-tables.ts';
 import {
   hostsTable,
-  newsValueBytesMax,
+  isNews,
+  recordBytes,
   type TableNews,
   type TableRecord,
 } from './tables/record.ts';
@@ -132,7 +132,7 @@ export class Gossip {
   put(networkId: string, id: string, value: Uint8Array | undefined): TableRecord | undefined {
     const record = this.#change((now) => this.#tables.put(networkId, id, value, now));
     // It fits no packet: others hear of it where they compare.
-    if (value !== undefined && value.length > newsValueBytesMax) this.#sync.soon();
+    if (record !== undefined && !isNews(record)) this.#sync.soon();
     return record;
   }
 

@@ -1,4 +1,4 @@
-export { decodePacket, encodePacket, recordBytes, rumourBytes } from './codec.ts';
+export { decodePacket, encodePacket, rumourBytes } from './codec.ts';
 export { decodeFrame, encodeFrame } from './frame.ts';
 export { FrameSplitter, frameHead } from './frame-splitter.ts';
 export { Gossip, type GossipOptions, type Pushed } from './gossip.ts';
@@ -12,7 +12,13 @@ export {
   type EndpointTablesOptions,
   type Heard,
 } from './tables/endpoint-tables.ts';
-export { hostsTable, type TableNews, type TableRecord, valueBytesMax } from './tables/record.ts';
+export {
+  hostsTable,
+  recordBytes,
+  type TableNews,
+  type TableRecord,
+  valueBytesMax,
+} from './tables/record.ts';
 export type { NetworkChange, ShownRecord } from './tables/view.ts';
 export type {
   Answer,

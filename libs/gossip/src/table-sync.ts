@@ -1,5 +1,4 @@
 import type { Clock, HostPort, Random, Timer } from '@shoal/runtime';
-import { recordBytes } from './codec.ts';
 import {
   exchangeBytesMax,
   tableSyncEveryMs,
@@ -9,7 +8,7 @@ import {
 } from './limits.ts';
 import { pickSome } from './pick.ts';
 import type { EndpointTables, Heard } from './tables/endpoint-tables.ts';
-import { hostsTable, type TableNews, type TableRecord } from './tables/record.ts';
+import { hostsTable, recordBytes, type TableNews, type TableRecord } from './tables/record.ts';
 import type { GossipTransport, TableDigest, TableExchange, TableOwners } from './transport.ts';
 
 export interface TableSyncOptions {

@@ -13,6 +13,8 @@ const ownerOnly = 0o600;
 const file = z.object({
   schema: z.literal(1),
   nodeId: z.string(),
+  /** Absent in files of older agents. */
+  boot: z.string().optional(),
   vtep: z.string(),
   networks: z.array(nodeNetworkShape),
   records: z.record(z.string(), z.array(endpointRecordShape)),
@@ -40,19 +42,39 @@ export function networksFile(dataDir: string): string {
   return join(dataDir, 'agent', 'networks.json');
 }
 
+export interface NetworkMemoryOptions {
+  readonly path: string;
+  readonly nodeId: string;
+  /** Other after each start of the machine. */
+  readonly boot: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** No container outlives its machine: whoever has their addresses by now is not to lose them. */
+function withoutTasksOf(nodeId: string, records: Remembered['records']): Remembered['records'] {
+  const isGone = (record: EndpointRecord): boolean =>
+    record.kind === 'task' && record.nodeId === nodeId;
+  return Object.fromEntries(
+    Object.entries(records).map(([id, all]) => [id, all.filter((each) => !isGone(each))]),
+  );
+}
+
 /** The networks of this host over restarts of its agent. */
 export class NetworkMemory {
   readonly #path: string;
   readonly #nodeId: string;
+  readonly #boot: string;
   readonly #clock: Clock;
   readonly #logger: Logger;
   #due: Timer | undefined;
   #read: (() => Remembered) | undefined;
   #writing: Promise<void> = Promise.resolve();
 
-  constructor(path: string, nodeId: string, clock: Clock, logger: Logger) {
+  constructor({ path, nodeId, boot, clock, logger }: NetworkMemoryOptions) {
     this.#path = path;
     this.#nodeId = nodeId;
+    this.#boot = boot;
     this.#clock = clock;
     this.#logger = logger;
   }
@@ -61,7 +83,10 @@ export class NetworkMemory {
   async load(): Promise<Remembered | undefined> {
     try {
       const content = file.parse(JSON.parse(await readFile(this.#path, 'utf8')));
-      return content.nodeId === this.#nodeId ? content : undefined;
+      if (content.nodeId !== this.#nodeId) return undefined;
+      return content.boot === undefined || content.boot === this.#boot
+        ? content
+        : { ...content, records: withoutTasksOf(this.#nodeId, content.records) };
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
         this.#logger.warn({ reason: errorMessage(error) }, 'networks_file_unreadable');
@@ -93,7 +118,7 @@ export class NetworkMemory {
   }
 
   async #write(remembered: Remembered): Promise<void> {
-    const content = { schema: 1, nodeId: this.#nodeId, ...remembered };
+    const content = { schema: 1, nodeId: this.#nodeId, boot: this.#boot, ...remembered };
     try {
       await mkdir(dirname(this.#path), { recursive: true, mode: 0o700 });
       await replaceFile(this.#path, `${JSON.stringify(content)}\n`, ownerOnly);

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { hostNetworksSocket } from '@shoal/overlay';
 import type { AttachResponse } from '@shoal/proto';
 import { type Clock, errorMessage, type Logger, type Random } from '@shoal/runtime';
@@ -189,7 +190,8 @@ export class NetworkHost {
 
   #memory(nodeId: string): NetworkMemory {
     const { dataDir, clock, logger } = this.#options;
-    return new NetworkMemory(networksFile(dataDir), nodeId, clock, logger);
+    const path = networksFile(dataDir);
+    return new NetworkMemory({ path, nodeId, boot: bootId(), clock, logger });
   }
 
   #keys(nodeId: string, secret: string): GossipKeyStore {
@@ -219,4 +221,9 @@ export class NetworkHost {
     if (networking === undefined) return problem('this host is in no swarm');
     return networking.containers.announce(network);
   }
+}
+
+/** Of the kernel, other after each start of the machine. */
+function bootId(): string {
+  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
 }

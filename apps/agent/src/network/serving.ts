@@ -65,7 +65,8 @@ export class Serving {
       const here = feed.settled();
       // Nobody sends to a container before its own host is ready for that.
       if (what === 'serve') await doneWithin(clock, hereMsMax, here);
-      const pushes = records.map(async (record) => {
+      // As they are by now: the own consumers may have said that its clients cannot be shown to it.
+      const pushes = own.records(taskId).map(async (record) => {
         // Gone meanwhile, or about to stop.
         if (!own.has(taskId) || own.isServing(taskId) !== record.serving) return;
         const outcome = await tables.push(record);

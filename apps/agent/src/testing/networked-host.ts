@@ -108,6 +108,7 @@ export class NetworkedHost {
   readonly folder: string;
   /** Of others to any container. */
   connections = 0;
+  #boots = 1;
   #overlay = new FakeOverlay();
   #gossip = new FakeGossip();
   #networking: HostNetworking | undefined;
@@ -146,7 +147,13 @@ export class NetworkedHost {
       overlay: driver,
       gossip: this.#gossip,
       feed,
-      memory: new NetworkMemory(networksFile(folder), nodeId, clock, silentLogger),
+      memory: new NetworkMemory({
+        path: networksFile(folder),
+        nodeId,
+        boot: `boot ${this.#boots}`,
+        clock,
+        logger: silentLogger,
+      }),
       probes,
       keys: new GossipKeyStore({
         path: gossipKeysFile(folder),
@@ -166,6 +173,12 @@ export class NetworkedHost {
   async restart(): Promise<void> {
     await this.networking.close();
     await this.begin();
+  }
+
+  /** The machine was off: none of its containers is there. */
+  async reboot(): Promise<void> {
+    this.#boots += 1;
+    await this.restart();
   }
 
   async end(): Promise<void> {

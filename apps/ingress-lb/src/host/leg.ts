@@ -62,8 +62,7 @@ export async function ensureLeg(options: LegOptions): Promise<Applied> {
   const inner = await readLink(commands, namespace, plan.device);
   const whole =
     isSound(outer, inner, plan.host, options) && isSound(inner, outer, plan.inside, options);
-  if (whole) return ensureRoutes(options);
-  for (const step of [
+  const build = [
     () => removeLeg(commands, host, plan),
     () =>
       batch(commands, host, [
@@ -71,6 +70,10 @@ export async function ensureLeg(options: LegOptions): Promise<Applied> {
         ...endLines(plan.hostDevice, plan.host, options),
       ]),
     () => batch(commands, namespace, endLines(plan.device, plan.inside, options)),
+  ];
+  // The settings each time: one of them may have failed when it was built, and others of the host write them too.
+  for (const step of [
+    ...(whole ? [] : build),
     () => ensureRoutes(options),
     () => setSysctls(commands, host, hostSysctls(options)),
     () => (options.ipv6 ? forwardIpv6(commands, host) : applied),

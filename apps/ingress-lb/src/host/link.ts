@@ -36,6 +36,13 @@ interface WantedPorts {
   readonly kernel: HostPorts;
 }
 
+/** What the host has of our table; one that cannot be read is there all the same. */
+type Found = HostPorts | 'none' | 'unreadable';
+
+function portsOf(found: Found): HostPorts | undefined {
+  return typeof found === 'string' ? undefined : found;
+}
+
 type PortFlow = Extract<Flow, { kind: 'front' }>;
 
 /** The host's side of the routing mesh: the link into the ingress network and what goes through it. */
@@ -78,7 +85,7 @@ export class HostLink {
     return this.#inTurn(async () => {
       if (this.#published === undefined) return false;
       const before = this.#written;
-      const found = await this.#readTable();
+      const found = portsOf(await this.#readTable());
       const same =
         before !== undefined &&
         found !== undefined &&
@@ -95,7 +102,7 @@ export class HostLink {
   clear(): Promise<void> {
     return this.#inTurn(async () => {
       const { commands, host, leg, ports } = this.#options;
-      const before = this.#written ?? (await this.#readTable());
+      const before = this.#written ?? portsOf(await this.#readTable());
       this.#published = undefined;
       this.#written = undefined;
       this.#linked = false;
@@ -119,12 +126,13 @@ export class HostLink {
     this.#portProblems = [...refused.values()].sort();
     // A port that another program has stays with it.
     const ports = without(wanted.kernel, new Set(refused.keys()));
-    const before = this.#written ?? (await this.#readTable());
+    const found = this.#written ?? (await this.#readTable());
     // Without any published port a host has nothing of this.
-    if (before === undefined && wanted.held.length === refused.size) {
+    if (found === 'none' && wanted.held.length === refused.size) {
       this.#problem = undefined;
       return;
     }
+    const before = portsOf(found);
     const ipv6 = network.subnets.some(({ subnet }) => subnet.includes(':'));
     const { namespace } = network;
     const outcome = await ensureLeg({ commands, host, namespace, plan, ipv6 });
@@ -160,11 +168,11 @@ export class HostLink {
     return undefined;
   }
 
-  async #readTable(): Promise<HostPorts | undefined> {
+  async #readTable(): Promise<Found> {
     const { commands, host } = this.#options;
     const args = ['-j', 'list', 'table', ...hostTable.split(' ')];
     const outcome = await commands.run({ program: 'nft', args, namespace: host });
-    return outcome.kind === 'done' ? readHostPorts(outcome.stdout) : undefined;
+    return outcome.kind === 'done' ? (readHostPorts(outcome.stdout) ?? 'unreadable') : 'none';
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {

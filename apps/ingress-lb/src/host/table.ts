@@ -1,7 +1,7 @@
 import { familyBits, familyOf } from '@shoal/state';
 import { z } from 'zod';
 import type { FamilyAddresses } from '../desired/balancing.ts';
-import { type Listing, readListing } from '../nftables/read.ts';
+import { type Listing, protocolElement, readListing } from '../nftables/read.ts';
 import { hostAddresses, type LegPlan } from './leg.ts';
 import type { PublishedPort } from './ports.ts';
 
@@ -94,7 +94,8 @@ function redirects({ v4, v6 }: FamilyAddresses): readonly string[] {
   ];
 }
 
-const member = z.object({ concat: z.tuple([z.enum(['tcp', 'udp', 'sctp']), z.number()]) });
+const protocol = protocolElement.pipe(z.enum(['tcp', 'udp', 'sctp']));
+const member = z.object({ concat: z.tuple([protocol, z.number()]) });
 
 /** The ports of a listing of our table; undefined when it is not there or not whole. */
 export function readHostPorts(text: string): HostPorts | undefined {
@@ -116,7 +117,7 @@ const subnet = z.union([
     .object({ prefix: z.object({ addr: z.string(), len: z.number() }) })
     .transform(({ prefix: { addr, len } }) => `${addr}/${len}`),
 ]);
-const source = z.object({ concat: z.tuple([z.enum(['tcp', 'udp', 'sctp']), z.number(), subnet]) });
+const source = z.object({ concat: z.tuple([protocol, z.number(), subnet]) });
 
 function guardsOf({ elements: listed }: Listing): readonly HostGuard[] | undefined {
   const ports = portsOf(listed.get('guarded'));

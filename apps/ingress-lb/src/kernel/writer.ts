@@ -12,7 +12,7 @@ import {
 import type { DesiredNetwork } from '../desired/desired.ts';
 import type { BalancerMetrics } from '../metrics.ts';
 import type { Applied, BalancerBackend } from './backend.ts';
-import { type Flow, forgetFlows } from './connections.ts';
+import { type Flow, flowsForgottenMax, forgetFlows } from './connections.ts';
 import { setSysctls } from './sysctls.ts';
 import { applyVirtualIps, readVirtualIps } from './virtual-ips.ts';
 
@@ -57,6 +57,8 @@ export class NamespaceWriter {
   #actual: Balancing = emptyBalancing;
   #problem: string | undefined;
   #flowProblem: string | undefined;
+  /** Of former changes, for want of the tool. */
+  #toForget: readonly Flow[] = [];
   #working: Promise<void> | undefined;
   #prepared = '';
   #failures = 0;
@@ -101,7 +103,10 @@ export class NamespaceWriter {
       found !== undefined &&
       sameBalancing(found, backend.asRead(desired.balancing)) &&
       sameTexts(virtualIps ?? [], desired.virtualIps);
-    if (same) return false;
+    if (same) {
+      await this.#forget(this.#wanted, []);
+      return false;
+    }
     this.#actual = found ?? emptyBalancing;
     this.#written = undefined;
     this.#prepared = '';
@@ -183,9 +188,20 @@ export class NamespaceWriter {
     this.#actual = want;
     const addresses = await this.#writeAddresses(network, desired, before?.virtualIps);
     if (addresses.kind === 'failed') return addresses;
-    const flows = staleFlows(found ?? emptyBalancing, desired.balancing);
-    this.#flowProblem = await forgetFlows(commands, namespace, flows);
+    await this.#forget(
+      { network, desired },
+      staleFlows(found ?? emptyBalancing, desired.balancing),
+    );
     return { kind: 'applied' };
+  }
+
+  /** What cannot be forgotten now is tried again with the next change or look, unless its task is back. */
+  async #forget({ network, desired }: Wanted, flows: readonly Flow[]): Promise<void> {
+    const open = backendAddresses(openOnly(desired.balancing));
+    const left = this.#toForget.filter((flow) => flow.kind === 'front' || !open.has(flow.address));
+    const all = [...left, ...flows].slice(0, flowsForgottenMax);
+    this.#flowProblem = await forgetFlows(this.#options.commands, network.namespace, all);
+    this.#toForget = this.#flowProblem === undefined ? [] : all;
   }
 
   async #writeAddresses(

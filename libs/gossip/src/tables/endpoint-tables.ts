@@ -13,7 +13,7 @@ import { Attachments, attachment, voidUpTo } from './attachment.ts';
 import {
   compareVersions,
   hostsTable,
-  newsValueBytesMax,
+  isNews,
   recordKey,
   sameValue,
   type TableNews,
@@ -407,9 +407,10 @@ export class EndpointTables {
     this.#tell(kept, record);
   }
 
-  #tell({ news }: Kept, { owner, id, value }: TableRecord): void {
+  #tell({ news }: Kept, record: TableRecord): void {
+    const { owner, id } = record;
     const key = recordKey(owner, id);
-    if ((value?.length ?? 0) <= newsValueBytesMax) news.put(key, { owner, id });
+    if (isNews(record)) news.put(key, { owner, id });
     else news.drop(key);
   }
 

@@ -2,8 +2,8 @@ import { digestOf } from '../digest.ts';
 
 /** Longest value, bytes. Values that do not fit a packet spread by push and by sync alone. */
 export const valueBytesMax = 8_192;
-/** The longest that fits a packet with all that goes along, bytes. */
-export const newsValueBytesMax = 1_000;
+/** Longest record that fits a packet with all that goes along, bytes. */
+export const newsRecordBytesMax = 1_050;
 /** Latest Lamport time: far from where numbers are no longer exact. */
 export const timeMax = 2 ** 52;
 
@@ -19,6 +19,20 @@ export interface TableRecord {
   readonly value: Uint8Array | undefined;
   /** Since the owner wrote it, as far as those who passed it on can tell. */
   readonly ageMs: number;
+}
+
+/** Tags, lengths and numbers of a record. */
+const recordFixedBytes = 40;
+
+/** At most so many bytes does the record take in a message. */
+export function recordBytes({ owner, id, value }: TableRecord): number {
+  const texts = Buffer.byteLength(owner) + Buffer.byteLength(id);
+  return texts + (value?.length ?? 0) + recordFixedBytes;
+}
+
+/** Whether others can be told of it by packets. Longer ones spread by push and by sync alone. */
+export function isNews(record: TableRecord): boolean {
+  return recordBytes(record) <= newsRecordBytesMax;
 }
 
 /** What is said of the records of one table; the empty name is that of {@link hostsTable}. */
