@@ -69,7 +69,8 @@ export class Gossip {
   constructor(options: GossipOptions) {
     this.#options = options;
     const { id, addr, transport, clock, random, firstTime, same } = options;
-    this.#tables = new EndpointTables({ self: id, firstTime, same });
+    const timeOfDay = (): number => clock.now();
+    this.#tables = new EndpointTables({ self: id, firstTime, same, timeOfDay });
     this.#membership = new Membership({
       id,
       addr,

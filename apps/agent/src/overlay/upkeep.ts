@@ -27,6 +27,8 @@ export class Upkeep {
   #wanted: ReadonlySet<string> | undefined;
   #next: Timer | undefined;
   #auditing: Promise<void> | undefined;
+  /** Asked for while one runs. */
+  #askedMs: number | undefined;
   #failures = 0;
   #closed = false;
 
@@ -75,23 +77,36 @@ export class Upkeep {
     });
   }
 
+  /** Asked for while one runs, the next comes that soon after it. */
   auditIn(ms: number): void {
-    this.#next?.cancel();
     if (this.#closed) return;
+    if (this.#auditing !== undefined) {
+      this.#askedMs = Math.min(ms, this.#askedMs ?? ms);
+      return;
+    }
+    this.#next?.cancel();
     this.#next = this.#options.clock.after(ms, () => {
-      this.#auditing ??= this.#audit().finally(() => {
+      this.#auditing = this.#audit().then((nextMs) => {
         this.#auditing = undefined;
+        const askedMs = this.#askedMs ?? nextMs;
+        this.#askedMs = undefined;
+        this.auditIn(Math.min(nextMs, askedMs));
       });
     });
   }
 
   #retryLater(): void {
-    const ms = Math.min(retryMs.first * 2 ** Math.min(this.#failures, 10), retryMs.most);
-    this.#failures += 1;
-    this.auditIn(ms);
+    this.auditIn(this.#nextRetryMs());
   }
 
-  async #audit(): Promise<void> {
+  #nextRetryMs(): number {
+    const ms = Math.min(retryMs.first * 2 ** Math.min(this.#failures, 10), retryMs.most);
+    this.#failures += 1;
+    return ms;
+  }
+
+  /** When the next is due, in milliseconds. */
+  async #audit(): Promise<number> {
     let whole = false;
     try {
       await this.#options.look();
@@ -100,9 +115,9 @@ export class Upkeep {
     } catch (error) {
       this.#options.logger.error({ reason: errorMessage(error) }, 'overlay_audit_failed');
     }
-    if (!whole) return this.#retryLater();
+    if (!whole) return this.#nextRetryMs();
     this.#failures = 0;
-    this.auditIn(auditEveryMs);
+    return auditEveryMs;
   }
 
   /** True when the engine could be asked. */

@@ -39,13 +39,12 @@ export type ReadReply =
 
 /** Reads what came back for `asked`, which is a whole query of ours. */
 export function readReply(packet: Buffer, asked: Buffer, questionBytes: number): ReadReply {
+  if (isBareRefusal(packet, asked)) return misunderstood(asked);
   if (!answers(packet, asked, questionBytes)) return { kind: 'foreign' };
   const bits = packet.readUInt16BE(2);
   if ((bits & flags.truncated) !== 0) return { kind: 'truncated' };
   const rcode = bits & 0xf;
-  if (rcode === rcodes.formatError || rcode === rcodes.notImplemented) {
-    return asked.readUInt16BE(10) > 0 ? { kind: 'without-edns' } : { kind: 'refused' };
-  }
+  if (isMisunderstanding(rcode)) return misunderstood(asked);
   if (rcode !== rcodes.noError && rcode !== rcodes.nameError) return { kind: 'refused' };
   const records = walk(packet, headerBytes + questionBytes);
   if (records === undefined || records.extendedRcode !== 0) return { kind: 'refused' };
@@ -64,6 +63,23 @@ export function readReply(packet: Buffer, asked: Buffer, questionBytes: number):
     kind: 'reply',
     reply: { bytes, questionBytes, ttlOffsets, recordEnds, rcode, keepSeconds },
   };
+}
+
+function isMisunderstanding(rcode: number): boolean {
+  return rcode === rcodes.formatError || rcode === rcodes.notImplemented;
+}
+
+function misunderstood(asked: Buffer): ReadReply {
+  return asked.readUInt16BE(10) > 0 ? { kind: 'without-edns' } : { kind: 'refused' };
+}
+
+/** So servers answer that could not even read the question, such as old ones that know no EDNS (RFC 6891, section 7). */
+function isBareRefusal(packet: Buffer, asked: Buffer): boolean {
+  if (packet.length !== headerBytes || packet.readUInt16BE(0) !== asked.readUInt16BE(0))
+    return false;
+  const bits = packet.readUInt16BE(2);
+  const isAnswer = (bits & flags.response) !== 0 && packet.readUInt16BE(4) === 0;
+  return isAnswer && isMisunderstanding(bits & 0xf);
 }
 
 /** Whether the packet answers our query: same id, same question but for the case of letters. */

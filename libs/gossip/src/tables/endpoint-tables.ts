@@ -30,6 +30,8 @@ export interface EndpointTablesOptions {
    * past at once; with anything else it is as soon as it hears of it.
    */
   readonly firstTime: number;
+  /** The time of day, where it may be set right later than this begins; milliseconds. */
+  readonly timeOfDay?: (() => number) | undefined;
   /** Whether a record's value says the same as the managers' one; equality by default. */
   readonly same?: ((value: Uint8Array, truth: Uint8Array) => boolean) | undefined;
 }
@@ -68,6 +70,7 @@ export class EndpointTables {
   readonly #attachments = new Attachments();
   readonly #absentSince = new Map<string, Monotonic>();
   readonly #firstTime: number;
+  readonly #timeOfDay: () => number;
   #clock: number;
   /** When this host first heard of another; undefined until then. */
   #heardAt: Monotonic | undefined;
@@ -76,9 +79,10 @@ export class EndpointTables {
   /** What is heard of this host from before its restart is not its own any more. */
   #settled = false;
 
-  constructor({ self, firstTime, same }: EndpointTablesOptions) {
+  constructor({ self, firstTime, same, timeOfDay = () => 0 }: EndpointTablesOptions) {
     this.#self = self;
     this.#firstTime = firstTime;
+    this.#timeOfDay = timeOfDay;
     this.#clock = firstTime;
     this.#same = same ?? ((value, truth) => Buffer.compare(value, truth) === 0);
     this.#present = new Set([self]);
@@ -298,7 +302,8 @@ export class EndpointTables {
   /** A record of a later time is none: nobody could write a newer one. */
   #latest(now: Monotonic): number {
     this.#heardAt ??= now;
-    return this.#firstTime + (now - this.#heardAt) + aheadMsMax;
+    const elapsed = this.#firstTime + (now - this.#heardAt);
+    return Math.max(elapsed, this.#timeOfDay()) + aheadMsMax;
   }
 
   #open(network: string): Kept {
