@@ -22,8 +22,8 @@ export function campaign(raft: Raft): void {
   resetElectionTimer(raft);
   raft.heard = { lately: new Set(), before: raft.heard.lately };
   if (!mayStand(raft)) {
-    // Whoever led has not been heard for long.
-    if (raft.role.kind === 'follower') becomeFollower(raft, raft.term, 0);
+    // Whoever led has not been heard for long, and who stood may no longer: its removal is committed by now.
+    becomeFollower(raft, raft.term, 0);
     // One that was removed while it was away is told so in answer to any question.
     if (raft.wasMember && !isRemoved(raft)) askForPreVotes(raft);
     return;

@@ -56,6 +56,7 @@ function check(runs: number, count: number, what: readonly string[]): void {
       numRuns: runs * factor,
       interruptAfterTimeLimit: 60_000 * factor,
       markInterruptAsFailure: true,
+      includeErrorInReport: true,
     },
   );
 }
