@@ -6,6 +6,7 @@ test('either family is parsed, and written as it was read', () => {
   expect(parseHostPort('127.0.0.1:2377')).toEqual({ host: '127.0.0.1', port: 2377 });
   expect(parseHostPort('manager-1:0')).toEqual({ host: 'manager-1', port: 0 });
   expect(parseHostPort('[fd00::1]:2377')).toEqual({ host: 'fd00::1', port: 2377 });
+  expect(parseHostPort('[fe80::1%eth0]:53')).toEqual({ host: 'fe80::1%eth0', port: 53 });
   fc.assert(
     fc.property(
       fc.oneof(fc.ipV4(), fc.ipV6(), fc.domain()),
@@ -29,6 +30,8 @@ test.each([
   'a b:1',
   'http://a:1',
   'a:-1',
+  '[fe80::1%]:53',
+  '[eth0]:53',
 ])('%j is neither', (text) => {
   expect(parseHostPort(text)).toBeUndefined();
 });

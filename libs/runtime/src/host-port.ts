@@ -1,10 +1,10 @@
-/** Where to listen or connect. An IPv6 host is kept without brackets. */
+/** Where to listen or connect. An IPv6 host is kept without brackets, and with its zone (RFC 4007) where it has one. */
 export interface HostPort {
   readonly host: string;
   readonly port: number;
 }
 
-const form = /^(?:\[([0-9a-fA-F:.%]+)\]|([^\s:[\]/]+)):(\d{1,5})$/;
+const form = /^(?:\[([0-9a-fA-F:.]+(?:%[\w.-]+)?)\]|([^\s:[\]/]+)):(\d{1,5})$/;
 
 /** Parses `host:port` or `[v6]:port`; undefined when the text is neither. */
 export function parseHostPort(text: string): HostPort | undefined {

@@ -25,7 +25,11 @@ test.each<[string, readonly string[], readonly string[]]>([
   ],
   ['those of systemd-resolved', ['nameserver 127.0.0.53', 'nameserver 192.0.2.9'], ['192.0.2.9']],
   ['systemd-resolved where it names none', ['nameserver 127.0.0.53', ''], ['127.0.0.53']],
-  ['not those with a zone', ['nameserver fe80::1%eth0\nnameserver 2001:db8::1'], ['2001:db8::1']],
+  [
+    'those of a link',
+    ['nameserver fe80::1%eth0\nnameserver 2001:db8::1\nnameserver 192.0.2.1%eth0'],
+    ['fe80::1%eth0', '2001:db8::1'],
+  ],
   ['none', ['', ''], []],
 ])('nameservers of the host: %s', (_what, files, expected) => {
   expect(readResolvConf(files).nameservers).toEqual(expected);
@@ -122,14 +126,20 @@ test('the host’s file is read anew, and while it is being written the last wor
 test.each<[string, readonly string[], readonly string[], readonly string[]]>([
   ['the host’s', [], ['a', 'b', 'c'], ['10.0.1.1', 'a', 'b']],
   ['the user’s instead', ['u'], ['a'], ['10.0.1.1', 'u']],
-  ['none that the host alone reaches', [], ['127.0.0.1', '::1', 'a'], ['10.0.1.1', 'a']],
+  [
+    'none that the host alone reaches',
+    [],
+    ['127.0.0.1', '::1', 'fe80::1%eth0', 'a'],
+    ['10.0.1.1', 'a'],
+  ],
 ])('a container asks the resolver first, then %s', (_what, given, host, expected) => {
   expect(containerNameservers('10.0.1.1', given, host)).toEqual(expected);
 });
 
 test('an upstream is an address with a port', () => {
-  expect([upstream('192.0.2.1'), upstream('2001:db8::1')]).toEqual([
+  expect(['192.0.2.1', '2001:db8::1', 'fe80::1%eth0'].map(upstream)).toEqual([
     '192.0.2.1:53',
     '[2001:db8::1]:53',
+    '[fe80::1%eth0]:53',
   ]);
 });

@@ -1,4 +1,5 @@
 import { access, readFile, readlink } from 'node:fs/promises';
+import { isIPv6 } from 'node:net';
 import { isAbsolute, join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { formatHostPort } from '@shoal/runtime';
@@ -23,7 +24,7 @@ const resolvedStub = '127.0.0.53';
 /** How the host resolves names. */
 export interface ResolvConf extends HostDefaults {
   /**
-   * Loopback addresses among them: `dns` asks from the host's namespace, in which it listens nowhere and so
+   * Loopback addresses and those of a link (`fe80::1%eth0`) among them: `dns` asks from the host's namespace, in which it listens nowhere and so
    * never asks itself.
    */
   readonly nameservers: readonly string[];
@@ -46,12 +47,17 @@ function parse(file: string): ResolvConf {
   for (const line of file.split('\n')) {
     const [word, ...rest] = line.trim().split(/\s+/);
     const [first = ''] = rest;
-    if (word === 'nameserver' && parseAddress(first) !== undefined) nameservers.push(first);
+    if (word === 'nameserver' && isNameserver(first)) nameservers.push(first);
     if (word === 'options') options.push(...rest);
     // The last line counts; a dot alone says that there is none.
     if (word === 'search' || word === 'domain') search = rest.filter((domain) => domain !== '.');
   }
   return { nameservers: nameservers.slice(0, nameserversMax), search, options };
+}
+
+/** Routers announce themselves by their address of the link: a zone says which link that is. */
+function isNameserver(text: string): boolean {
+  return parseAddress(text) !== undefined || (text.includes('%') && isIPv6(text));
 }
 
 /**
@@ -120,9 +126,9 @@ export class HostResolver {
   }
 }
 
-/** The host's own: another one in the namespace of a container. */
-function isLoopback(address: string): boolean {
-  return address.startsWith('127.') || address === '::1';
+/** Its loopback, and its links: in the namespace of a container they are others. */
+function isOfHostAlone(address: string): boolean {
+  return address.startsWith('127.') || address === '::1' || address.includes('%');
 }
 
 /** `address:port`, as others are told. */
@@ -140,6 +146,6 @@ export function containerNameservers(
   given: readonly string[],
   host: readonly string[],
 ): readonly string[] {
-  const others = given.length > 0 ? given : host.filter((address) => !isLoopback(address));
+  const others = given.length > 0 ? given : host.filter((address) => !isOfHostAlone(address));
   return [gateway, ...others].slice(0, nameserversMax);
 }

@@ -35,8 +35,10 @@ afterEach(() => {
   timers.length = 0;
 });
 
-async function client(): Promise<{ readonly socket: Socket; text: () => string }> {
-  const socket = connect(port, '127.0.0.1');
+async function client(
+  from = '127.0.0.1',
+): Promise<{ readonly socket: Socket; text: () => string }> {
+  const socket = connect({ port, host: '127.0.0.1', localAddress: from });
   open.push(socket);
   let text = '';
   socket.on('data', (chunk) => {
@@ -62,6 +64,18 @@ test('queries in one piece or in many are answered in their order', async () => 
   socket.write(all.subarray(4, 13));
   socket.write(all.subarray(13));
   await eventually('three answers', () => text() === all.toString() || undefined);
+});
+
+test('a client that opens many connections loses its own, and shuts nobody else out', async () => {
+  const greedy: Promise<unknown>[] = [];
+  for (let count = 0; count < 300; count += 1) {
+    const { socket } = await client('127.0.0.2');
+    greedy.push(once(socket, 'close'));
+  }
+  await Promise.all(greedy.slice(0, 300 - 32));
+  const { socket, text } = await client('127.0.0.3');
+  socket.write(framed('asked'));
+  await eventually('an answer', () => text().endsWith('asked!') || undefined);
 });
 
 test('who says nothing is let go', async () => {

@@ -1,11 +1,11 @@
 import type { Server, Socket } from 'node:net';
-import type { Clock, Timer } from '@shoal/runtime';
+import { type Clock, ConnectionPlaces, type Timer } from '@shoal/runtime';
 import type { Origin } from './resolver.ts';
 import type { Serve } from './serve.ts';
 import { withoutZone } from './udp-service.ts';
 
-/** Connections at once for each address that is listened on. */
-const connectionsMax = 256;
+/** Connections at once for each address that is listened on, and of each client; then its oldest gives way. */
+const limits = { provedMax: 0, strangersMax: 256, strangersPerAddressMax: 32 };
 /** Longest pause of a client (RFC 7766, 6.2.3), milliseconds. */
 const idleMs = 10_000;
 /** Queries are short; longer ones are none. */
@@ -21,11 +21,15 @@ export function serveTcp(
   clock: Clock,
 ): () => void {
   const open = new Set<Socket>();
-  server.maxConnections = connectionsMax;
+  const places = new ConnectionPlaces<Socket>(limits);
   server.on('connection', (socket) => {
     open.add(socket);
-    socket.on('close', () => open.delete(socket));
     const address = withoutZone(socket.remoteAddress ?? '');
+    places.begun(socket, address)?.destroy();
+    socket.on('close', () => {
+      open.delete(socket);
+      places.ended(socket);
+    });
     converse(socket, { networkId, address, transport: 'tcp' }, serve, clock);
   });
   return () => {
