@@ -1,4 +1,10 @@
-import type { Task, UpdateConfig } from '@shoal/state';
+import {
+  canaryLabel,
+  type Labels,
+  type ServiceSpec,
+  type Task,
+  type UpdateConfig,
+} from '@shoal/state';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createOrchestrator } from './orchestrator.ts';
@@ -45,6 +51,13 @@ const drainLabels = fc.constantFrom<Readonly<Record<string, string>>>(
   { disk: 'ssd' },
 );
 
+const withCanary =
+  (labels: Labels) =>
+  (spec: ServiceSpec): ServiceSpec => {
+    const { [canaryLabel]: _, ...others } = spec.Labels;
+    return { ...spec, Labels: { ...others, ...labels } };
+  };
+
 const moves: fc.Arbitrary<Move> = fc.oneof(
   fc
     .tuple(services, fc.constantFrom('busybox:1', 'busybox:2', 'busybox:bad', 'busybox:crash'))
@@ -55,6 +68,11 @@ const moves: fc.Arbitrary<Move> = fc.oneof(
       move(`config of ${id} ${JSON.stringify(config)}`, (it) =>
         it.update(id, (spec) => ({ ...spec, UpdateConfig: config, RollbackConfig: config })),
       ),
+    ),
+  fc
+    .tuple(services, fc.constantFrom({}, { [canaryLabel]: '1' }, { [canaryLabel]: '60%' }))
+    .map(([id, labels]) =>
+      move(`canary of ${id}: ${JSON.stringify(labels)}`, (it) => it.update(id, withCanary(labels))),
     ),
   fc
     .integer({ min: 0, max: 5 })
@@ -180,10 +198,16 @@ describe('whatever users, nodes and tasks do', () => {
           });
         }
         heal(swarm);
-        swarm.run(90 * second, () => {
-          checkSlots(swarm);
-          return false;
-        });
+        const calmDown = (): void =>
+          swarm.run(90 * second, () => {
+            checkSlots(swarm);
+            return false;
+          });
+        calmDown();
+        // A canary keeps others from being updated, and none from running.
+        expect(swarm.running('agent')).toHaveLength(nodesMax);
+        for (const id of ['web', 'agent']) swarm.update(id, withCanary({}));
+        calmDown();
         const { Mode } = swarm.view.revisions.of('web', swarm.service('web').revision)?.spec ?? {};
         const replicas = Mode?.Replicated?.Replicas ?? 0;
         const slots = swarm.running('web').map(({ slot }) => slot);

@@ -14,6 +14,7 @@ import { restartEnded, startReplacements } from './restart/restart.ts';
 import { stopSurplus } from './restart/surplus.ts';
 import { type Slot, slotsByNode, slotsByNumber } from './slots.ts';
 import { Subject } from './subject.ts';
+import { type Canary, canaryOf } from './update/canary.ts';
 import { paceOf } from './update/config.ts';
 import { update } from './update/update.ts';
 
@@ -47,34 +48,46 @@ function tend(subject: Subject, tasks: readonly Task[]): void {
     enforce(subject, tasks);
   } else if (Mode.Replicated !== undefined) {
     const slots = slotsByNumber(tasks);
-    tendSlots(subject, scale(subject, slots), slots.values());
+    const canary = canaryOf(subject, slots.values());
+    tendSlots(subject, canary, scale(subject, slots, canary), slots.values());
   } else if (Mode.Global !== undefined) {
     const slots = slotsByNode(tasks);
-    const { kept, resting } = spreadOverNodes(subject, slots);
-    finishBegun(subject, resting);
-    tendSlots(subject, kept, slots.values());
+    const canary = canaryOf(subject, slots.values());
+    const { kept, resting } = spreadOverNodes(subject, slots, canary);
+    finishBegun(subject, canary, resting);
+    tendSlots(subject, canary, kept, slots.values());
   }
 }
 
 /** What was begun before the nodes were paused: a replacement that waits, or the old beside the new. */
-function finishBegun(subject: Subject, resting: readonly Slot[]): void {
-  const { order } = paceOf(subject);
+function finishBegun(subject: Subject, { held }: Canary, resting: readonly Slot[]): void {
   for (const slot of resting) {
-    stopSurplus(subject, slot, order);
-    startReplacements(subject, slot);
+    const own = subject.at(held.get(slot) ?? subject.revision);
+    stopSurplus(own, slot, paceOf(own).order);
+    startReplacements(own, slot);
   }
 }
 
-function tendSlots(subject: Subject, kept: readonly Slot[], all: Iterable<Slot>): void {
-  const { order } = paceOf(subject);
-  for (const slot of kept) enforce(subject, slot.tasks);
-  for (const slot of kept) {
-    stopSurplus(subject, slot, order);
-    restartEnded(subject, slot);
-    startReplacements(subject, slot);
+function tendSlots(
+  subject: Subject,
+  { held }: Canary,
+  kept: readonly Slot[],
+  all: Iterable<Slot>,
+): void {
+  const groups = Map.groupBy(kept, (slot) => held.get(slot) ?? subject.revision);
+  for (const [revision, slots] of groups) {
+    const own = subject.at(revision);
+    const { order } = paceOf(own);
+    for (const slot of slots) enforce(own, slot.tasks);
+    for (const slot of slots) {
+      stopSurplus(own, slot, order);
+      restartEnded(own, slot);
+      startReplacements(own, slot);
+    }
   }
-  update(subject, kept);
-  leaveGently(subject, kept);
+  const updated = groups.get(subject.revision) ?? [];
+  update(subject, updated, kept.length - updated.length);
+  leaveGently(subject, kept, held);
   for (const slot of all) trimHistory(subject, slot);
 }
 

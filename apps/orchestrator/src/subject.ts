@@ -35,6 +35,12 @@ export class Subject {
     this.now = now;
   }
 
+  /** The same service as if it stood at `revision`: of tasks that an update leaves as they are. */
+  at(revision: Revision): Subject {
+    if (revision === this.revision) return this;
+    return new Subject(this.view, this.service, revision, this.plan, this.now);
+  }
+
   /**
    * True when the task must be replaced to match the current revision. A task of an older revision that
    * says the same stays; so does one of which only the placement differs and whose node still fits.

@@ -114,6 +114,53 @@ test('a start-first update never has fewer healthy tasks than replicas', async (
   expect(replaced.filter(({ desired }) => desired === 'Shutdown')).toHaveLength(replicas);
 });
 
+test('a canary is as far as an update goes until its label is removed, and a rollback goes behind it', async () => {
+  const { m1, fleet } = swarm;
+  await createIdle(m1, 'web', [
+    ...['--replicas=3', '--env=TURN=1', '--update-monitor=1s', '--restart-delay=100ms'],
+  ]);
+  await runs(m1, 'web', 3);
+  const turns = async (): Promise<readonly string[]> => {
+    await runs(m1, 'web', 3);
+    const slots = ['web.1', 'web.2', 'web.3'];
+    return Promise.all(
+      slots.map(async (slot) => (await m1.docker('exec', slot, 'sh', '-c', 'echo $TURN')).trim()),
+    );
+  };
+  const label = 'shoal.update.canary';
+  await order(
+    m1,
+    'service',
+    'update',
+    '--quiet',
+    `--label-add=${label}=1`,
+    '--env-add=TURN=2',
+    'web',
+  );
+  expect(await updateStatus(m1, 'web')).toEqual({
+    state: 'completed',
+    message: `1 of 3 tasks updated: the rest follows when label ${label} is removed`,
+  });
+  expect(await turns()).toEqual(['2', '1', '1']);
+
+  for (const machine of fleet.machines)
+    for (const [name, id] of await machine.containers('web'))
+      if (!name.startsWith('web.3.')) await machine.engine('kill', id);
+  await eventually(
+    'two have failed',
+    async () =>
+      (await taskRows(m1, 'web')).filter(({ current }) => current.startsWith('Failed')).length ===
+      2,
+    deadlineMs,
+  );
+  expect(await turns()).toEqual(['2', '1', '1']);
+
+  await order(m1, 'service', 'update', '--quiet', `--label-rm=${label}`, 'web');
+  expect(await turns()).toEqual(['2', '2', '2']);
+  await order(m1, 'service', 'rollback', '--quiet', 'web');
+  expect(await turns()).toEqual(['1', '1', '1']);
+});
+
 test('a rollback goes to any revision that is kept', async () => {
   const { m1 } = swarm;
   await createIdle(m1, 'web', ['--env=TURN=1', '--update-monitor=1s']);

@@ -91,6 +91,7 @@ export {
   itself,
 } from './labels/affinity.ts';
 export { balancingLabels, balancingOf, checkBalancingLabels } from './labels/balancing.ts';
+export { canaryLabel, canarySize, checkCanaryLabel } from './labels/canary.ts';
 export {
   type ContainerOptions,
   checkContainerLabels,
@@ -162,6 +163,7 @@ export * from './objects.ts';
 export * from './policy.ts';
 export { missingReference, type Reference } from './references.ts';
 export { describeRefusal } from './refusal-text.ts';
+export { rollbackTarget } from './rollback-target.ts';
 export { sameTask } from './same-task.ts';
 export { isSeenRunning } from './seen-running.ts';
 export * from './spec.ts';

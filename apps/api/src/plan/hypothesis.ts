@@ -3,6 +3,7 @@ import {
   type Revision,
   rebalanceLabel,
   revisionId,
+  rollbackTarget,
   type Service,
   type StateView,
 } from '@shoal/state';
@@ -58,7 +59,7 @@ function scaled(view: StateView, serviceId: string, replicas: number): Supposed 
   const object: Service = {
     ...service,
     revision: number,
-    previousRevision: service.revision,
+    previousRevision: rollbackTarget(view, service),
     updateStatus: undefined,
   };
   const revision: Revision = {

@@ -2,6 +2,7 @@ import { invalidArgument } from '@shoal/docker-api';
 import {
   checkAffinityLabels,
   checkBalancingLabels,
+  checkCanaryLabel,
   checkContainerLabels,
   checkCronLabels,
   checkCronMode,
@@ -53,7 +54,7 @@ export function checkLabels(view: StateView, spec: ServiceSpec): void {
   }
   const fault = checkContainerLabels(spec.TaskTemplate.ContainerSpec.Labels ?? {});
   if (fault !== undefined) throw invalidArgument(fault);
-  const misplaced = checkCronMode(spec) ?? checkStoppedLabel(spec);
+  const misplaced = checkCronMode(spec) ?? checkStoppedLabel(spec) ?? checkCanaryLabel(spec);
   if (misplaced !== undefined) throw invalidArgument(misplaced);
   const circle = checkDependencyCycle(view, { name: Name, labels: Labels });
   if (circle !== undefined) throw invalidArgument(circle);

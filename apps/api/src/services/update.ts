@@ -10,6 +10,7 @@ import {
   type Change,
   jobStatusAfter,
   type Revision,
+  rollbackTarget,
   type Service,
   type ServiceSpec,
   type StateView,
@@ -57,7 +58,7 @@ export function update(
   const object: Service = {
     ...service,
     revision: number,
-    previousRevision: service.revision,
+    previousRevision: rollbackTarget(view, service),
     endpoint: endpointAt(service.endpoint, revision),
     updateStatus: undefined,
     jobStatus: jobStatusAfter(

@@ -1,3 +1,4 @@
+import type { Revision } from '@shoal/state';
 import { liveTasks, type Slot } from '../slots.ts';
 import type { Subject } from '../subject.ts';
 import { newTask } from '../task.ts';
@@ -14,8 +15,13 @@ interface Leaving {
  * Starts the replacements of running tasks that leave a drained node gently, as many at a time as the
  * labels allow. The old ones stop once the new ones run, as surplus of their slots; those that are not
  * replaced by the deadline are then treated as lost with their node.
+ * @param held slots whose tasks stay at a revision of their own.
  */
-export function leaveGently(subject: Subject, slots: readonly Slot[]): void {
+export function leaveGently(
+  subject: Subject,
+  slots: readonly Slot[],
+  held: ReadonlyMap<Slot, Revision>,
+): void {
   const { view, plan, now } = subject;
   const waiting: Leaving[] = [];
   let moving = 0;
@@ -36,7 +42,7 @@ export function leaveGently(subject: Subject, slots: readonly Slot[]): void {
         : moving < terms.parallelism;
     if (!isTurn || plan.hasCreated(slot)) continue;
     moving += 1;
-    start(subject, slot, taskId);
+    start(subject.at(held.get(slot) ?? subject.revision), slot, taskId);
   }
 }
 

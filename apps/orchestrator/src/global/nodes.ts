@@ -5,6 +5,7 @@ import { isStopping } from '../restart/restart.ts';
 import { liveTasks, newestTask, type Slot } from '../slots.ts';
 import type { Subject } from '../subject.ts';
 import { newTask } from '../task.ts';
+import { type Canary, missingOf } from '../update/canary.ts';
 
 /**
  * One task on each fit node, none where the service is stopped. Stops those elsewhere, creates what is missing, returns the slots to look
@@ -13,6 +14,7 @@ import { newTask } from '../task.ts';
 export function spreadOverNodes(
   subject: Subject,
   slots: ReadonlyMap<string, Slot>,
+  canary: Canary,
 ): { readonly kept: readonly Slot[]; readonly resting: readonly Slot[] } {
   const kept: Slot[] = [];
   const resting: Slot[] = [];
@@ -24,18 +26,22 @@ export function spreadOverNodes(
   for (const slot of slots.values()) {
     const node = subject.view.nodes.get(slot.nodeId);
     if (node === undefined) retire(subject, slot, 'remove');
-    else if (!isUsable(node) || !subject.meetsConstraints(node)) retire(subject, slot, 'shutdown');
+    else if (!isUsable(node) || !subject.meetsConstraints(node, canary.held.get(slot)))
+      retire(subject, slot, 'shutdown');
     else (node.spec.Availability === 'active' ? kept : resting).push(slot);
   }
   const filled = new Set(kept.filter((slot) => isFilled(subject, slot)).map((slot) => slot.nodeId));
-  for (const node of subject.view.nodes.values())
+  for (const node of subject.view.nodes.values()) {
+    const slot = slots.get(node.id);
+    const revision = missingOf(subject, canary, slot);
     if (
       node.spec.Availability === 'active' &&
       isUsable(node) &&
-      subject.meetsConstraints(node) &&
+      subject.meetsConstraints(node, revision) &&
       !filled.has(node.id)
     )
-      create(subject, node, slots.get(node.id));
+      create(subject.at(revision), node, slot);
+  }
   return { kept, resting };
 }
 

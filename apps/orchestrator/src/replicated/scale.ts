@@ -6,20 +6,25 @@ import { isStopping } from '../restart/restart.ts';
 import { liveTasks, newestTask, type Slot } from '../slots.ts';
 import type { Subject } from '../subject.ts';
 import { newTask } from '../task.ts';
+import { type Canary, missingOf } from '../update/canary.ts';
 import { isMadeByUpdate } from '../update/progress.ts';
 
 /** Tasks created for one service in one step; the next step goes on. */
 export const createsPerStepMax = 20_000;
 
 /** Makes the slots as many as asked for; returns those that stay. */
-export function scale(subject: Subject, slots: ReadonlyMap<number, Slot>): readonly Slot[] {
+export function scale(
+  subject: Subject,
+  slots: ReadonlyMap<number, Slot>,
+  canary: Canary,
+): readonly Slot[] {
   const replicas = replicasOf(subject.revision.spec);
   invariant(replicas !== undefined, 'a service that is not replicated', { id: subject.service.id });
   const filled: Slot[] = [];
   const dead: Slot[] = [];
   for (const slot of slots.values()) (isFilled(subject, slot) ? filled : dead).push(slot);
   const kept = scaleDown(subject, filled, replicas);
-  const reused = scaleUp(subject, slots, filled, replicas);
+  const reused = scaleUp(subject, slots, filled, replicas, canary);
   for (const slot of dead) if (!reused.has(slot.slot)) removeAll(subject, slot);
   return [...kept, ...dead.filter(({ slot }) => reused.has(slot))];
 }
@@ -47,8 +52,9 @@ function scaleUp(
   slots: ReadonlyMap<number, Slot>,
   filled: readonly Slot[],
   replicas: number,
+  canary: Canary,
 ): Set<number> {
-  const { service, revision, plan, view, now } = subject;
+  const { service, plan, view, now } = subject;
   const taken = new Set(filled.map(({ slot }) => slot));
   const created = new Set<number>();
   const missing = replicas - filled.length;
@@ -56,6 +62,7 @@ function scaleUp(
     if (taken.has(slot)) continue;
     const seed = `${service.id}/${slot}/${view.index}`;
     const waits = slots.get(slot)?.tasks.some((task) => isStopping(subject, task));
+    const revision = missingOf(subject, canary, slots.get(slot));
     const task = newTask(revision, { slot, nodeId: '' }, waits ? 'ready' : 'running', seed, now);
     plan.create('fewer tasks than replicas', task);
     created.add(slot);

@@ -8,6 +8,7 @@ import {
   newMeta,
   type Refusal,
   revisionId,
+  rollbackTarget,
   type Service,
   type ServiceSpec,
   State,
@@ -157,7 +158,7 @@ export class FakeSwarm {
         object: {
           ...service,
           revision: number,
-          previousRevision: service.revision,
+          previousRevision: rollbackTarget(this.view, service),
           updateStatus: undefined,
           jobStatus: jobStatusAfter(jobStatus, current.spec, { number, spec }, this.now),
         },

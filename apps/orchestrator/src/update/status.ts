@@ -22,12 +22,13 @@ export function begin(subject: Subject): void {
   setStatus(subject, { state: 'updating', message: 'update in progress' });
 }
 
-export function complete({ service, plan, now }: Subject): void {
+/** With `heldText`, it went as far as it may. */
+export function complete({ service, plan, now }: Subject, heldText = 'update completed'): void {
   const { updateStatus } = service;
   invariant(updateStatus !== undefined, 'an update that never began', { id: service.id });
   const [state, message] = isRollback(updateStatus)
     ? (['rollback_completed', 'rollback completed'] as const)
-    : (['completed', 'update completed'] as const);
+    : (['completed', heldText] as const);
   plan.updateService(message, {
     ...service,
     updateStatus: { ...updateStatus, state, message, completedAt: now },

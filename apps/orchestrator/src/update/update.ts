@@ -4,6 +4,7 @@ import { isStopping } from '../restart/restart.ts';
 import { isLive, liveTasks, type Slot } from '../slots.ts';
 import type { Subject } from '../subject.ts';
 import { newTask } from '../task.ts';
+import { heldText } from './canary.ts';
 import { lastWatchMs, type Pace, paceOf } from './config.ts';
 import { failureOf } from './failures.ts';
 import {
@@ -24,8 +25,9 @@ const lookedAtMs = 2_000;
 /**
  * Replaces, a few at a time, the tasks that do not match the current revision. An update that changes
  * no task leaves no trace in the status.
+ * @param held how many more slots there are, which it leaves as they are.
  */
-export function update(subject: Subject, slots: readonly Slot[]): void {
+export function update(subject: Subject, slots: readonly Slot[], held: number): void {
   const state = subject.service.updateStatus?.state;
   if (state === 'paused' || state === 'rollback_paused') return;
   const pace = paceOf(subject);
@@ -43,7 +45,7 @@ export function update(subject: Subject, slots: readonly Slot[]): void {
   const free = pace.parallelism === 0 ? waiting.length : Math.max(0, pace.parallelism - busy);
   const next = inTurn(waiting.filter(({ slot }) => !isTouched(subject, slot))).slice(0, free);
   for (const { slot } of next) replaceTasks(subject, slot, pace.order);
-  if (running && waiting.length === 0 && busy === 0) finish(subject, pace, progress);
+  if (running && waiting.length === 0 && busy === 0) finish(subject, pace, progress, held);
 }
 
 function stopIfFailed(subject: Subject, pace: Pace, progress: readonly SlotProgress[]): boolean {
@@ -125,10 +127,15 @@ function replaceTasks(subject: Subject, slot: Slot, order: Pace['order']): void 
  * After the last replacement the update is watched for a while before it is called a success. It is none
  * before anything of it has run, while tasks wait for a node.
  */
-function finish(subject: Subject, pace: Pace, progress: readonly SlotProgress[]): void {
+function finish(
+  subject: Subject,
+  pace: Pace,
+  progress: readonly SlotProgress[],
+  held: number,
+): void {
   const last = progress.reduce((latest, { settledAt = 0 }) => Math.max(latest, settledAt), 0);
   if (last === 0 && progress.some(({ first }) => first !== undefined && findsNoNode(first))) return;
   const at = (last === 0 ? 0 : last + pace.delayMs + lastWatchMs(pace)) as Instant;
   if (at > subject.now) subject.plan.wake(at);
-  else complete(subject);
+  else complete(subject, held === 0 ? undefined : heldText(progress.length, held));
 }

@@ -1,6 +1,7 @@
 import type { Labels } from '../spec.ts';
 import { affinityLabels } from './affinity.ts';
 import { balancingLabels } from './balancing.ts';
+import { canaryLabel } from './canary.ts';
 import { containerLabels } from './container.ts';
 import { cronLabels } from './cron.ts';
 import { dependencyLabels } from './dependencies.ts';
@@ -21,7 +22,7 @@ const known = {
     dependencyLabels,
     drainLabels,
     placementLabels,
-    { rebalanceLabel, movesPerHourLabel, restartBackoffLabel, stoppedLabel },
+    { canaryLabel, rebalanceLabel, movesPerHourLabel, restartBackoffLabel, stoppedLabel },
   ].flatMap((labels): string[] => Object.values(labels)),
   container: containerLabels,
 } as const;
