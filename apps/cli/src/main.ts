@@ -11,6 +11,7 @@ import { logs } from './command/logs.ts';
 import { addNetCommands } from './command/net.ts';
 import { addPlanCommands } from './command/plan.ts';
 import { addPruneCommand } from './command/prune.ts';
+import { addRestartCommand } from './command/restart.ts';
 import { addRevisionCommands } from './command/revisions.ts';
 import { addSettingsCommands } from './command/settings.ts';
 import { status } from './command/status.ts';
@@ -192,6 +193,7 @@ addNetCommands(shoal, terminal);
 addPlanCommands(shoal, terminal);
 addPruneCommand(shoal, terminal);
 addStopCommands(shoal, terminal);
+addRestartCommand(shoal, terminal);
 addRevisionCommands(shoal, terminal);
 addSettingsCommands(shoal, terminal);
 

@@ -21,6 +21,7 @@ import { shoalPlanRoutes } from '../routes/shoal-plan.ts';
 import { shoalServiceRoutes } from '../routes/shoal-services.ts';
 import { shoalSettingsRoutes } from '../routes/shoal-settings.ts';
 import { shoalStatusRoutes } from '../routes/shoal-status.ts';
+import { shoalTaskRoutes } from '../routes/shoal-tasks.ts';
 import { shoalUnusedRoutes } from '../routes/shoal-unused.ts';
 import { swarmRoutes } from '../routes/swarm.ts';
 import { systemRoutes } from '../routes/system.ts';
@@ -115,6 +116,7 @@ export async function createApiServer(
     shoalOpenApiRoutes,
     shoalStatusRoutes,
     shoalServiceRoutes,
+    shoalTaskRoutes,
     shoalPlanRoutes,
     shoalExplainRoutes,
     shoalNetRoutes,

@@ -55,6 +55,7 @@ const requests = (): readonly (readonly [string, string, string, object?])[] => 
   ['get', '/shoal/v1/unused', ''],
   ['put', '/shoal/v1/settings', '', { 'shoal.rebalance': 'true' }],
   ['post', '/shoal/v1/services/{ref}/rollback', '/shoal/v1/services/web/rollback?to=1'],
+  ['post', '/shoal/v1/tasks/{ref}/restart', `/shoal/v1/tasks/${taskId}/restart`],
 ];
 
 function schemaOf(content: Content | undefined): z.ZodType {

@@ -22,6 +22,8 @@ export const rollback = z.object({
   To: count,
 });
 
+export const restart = z.object({ ID: z.string().describe('The task that stops.') });
+
 export const rollbackQuery = z.object({
   to: z
     .string()

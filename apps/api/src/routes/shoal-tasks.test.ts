@@ -1,0 +1,64 @@
+import type { Task } from '@shoal/state';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { NetworkSite } from '../testing/fake-networks.ts';
+
+let site: NetworkSite;
+let task: Task;
+
+beforeEach(async () => {
+  site = new NetworkSite();
+  await site.start();
+  await site.init();
+});
+afterEach(() => site.close());
+
+async function serve(spec: object = {}): Promise<void> {
+  task = site.addTask(await site.serve('web', spec));
+}
+
+const restart = (ref: string) => site.ask('POST', `/shoal/v1/tasks/${ref}/restart`);
+
+describe('the restart of a task', () => {
+  test.each([
+    ['its place', () => 'web.1'],
+    ['its id', () => task.id],
+    ['its name', () => `web.1.${task.id}`],
+  ])('by %s tells it to stop, and leaves the rest to the orchestrator', async (_what, ref) => {
+    await serve();
+    expect(await restart(ref())).toMatchObject({ status: 200, json: { ID: task.id } });
+    expect(site.view.tasks.get(task.id)).toMatchObject({
+      desired: 'shutdown',
+      status: { state: 'running' },
+    });
+    expect(await restart(task.id)).toMatchObject({
+      status: 409,
+      json: {
+        message: `task web.1.${task.id} is over, or about to be: name the one in its place`,
+      },
+    });
+  });
+
+  test('is refused where nothing would take its place', async () => {
+    await serve({
+      TaskTemplate: { ContainerSpec: { Image: 'a' }, RestartPolicy: { Condition: 'none' } },
+    });
+    expect(await restart('web.1')).toMatchObject({
+      status: 409,
+      json: { message: expect.stringContaining('--restart-condition none') },
+    });
+    expect(site.view.tasks.get(task.id)?.desired).toBe('running');
+  });
+
+  test('is refused for jobs', async () => {
+    await serve({ Mode: { ReplicatedJob: { MaxConcurrent: 1, TotalCompletions: 1 } } });
+    expect(await restart('web.1')).toMatchObject({
+      status: 409,
+      json: { message: expect.stringContaining('docker service update --force web') },
+    });
+  });
+
+  test.each(['web.2', 'nothing.1', 'x'])('of %s finds nothing', async (ref) => {
+    await serve();
+    expect(await restart(ref)).toMatchObject({ status: 404 });
+  });
+});

@@ -1,0 +1,25 @@
+import { ApiError, currentRevision } from '@shoal/docker-api';
+import { isBefore, isJob, isTerminal, type StateView, type Task, taskName } from '@shoal/state';
+
+/**
+ * The task as it is told to stop. Its slot, or its node, is then without a task, and gets another one of the same
+ * kind; that is no failure, uses up no attempt to restart, and waits for nothing but the end of this one.
+ * @throws ApiError where nothing would take its place
+ */
+export function restarted(view: StateView, task: Task): Task {
+  const service = view.services.get(task.serviceId);
+  if (service === undefined) throw new ApiError(409, `the service of task ${task.id} is gone`);
+  const { spec } = currentRevision(view, service);
+  const name = taskName(task, service.name);
+  const instead = `docker service update --force ${service.name}`;
+  if (isJob(spec))
+    throw new ApiError(409, `${name} is of a job, which ends by itself: ${instead} runs it again`);
+  if (isBefore('running', task.desired) || isTerminal(task.status.state))
+    throw new ApiError(409, `task ${name} is over, or about to be: name the one in its place`);
+  if (spec.TaskTemplate.RestartPolicy?.Condition === 'none')
+    throw new ApiError(
+      409,
+      `service ${service.name} restarts no task (--restart-condition none): ${instead} replaces all of them`,
+    );
+  return { ...task, desired: 'shutdown' };
+}
