@@ -131,6 +131,56 @@ test('what was backed up is what is restored, and both say what it is', async ()
   expect(said.join('\n')).not.toContain('docker swarm unlock');
 });
 
+test('a folder of backups keeps the newest of this swarm, and everything else', async () => {
+  await makeManager();
+  const folder = path('backups');
+  mkdirSync(folder);
+  const others = [
+    'shoal-c1-20200101T000000Z.tar.gz.part',
+    'shoal-c2-20200101T000000Z.tar.gz',
+    'shoal-c10-20200101T000000Z.tar.gz',
+  ];
+  const old = [1, 2, 3].map((day) => `shoal-c1-2020010${day}T000000Z.tar.gz`);
+  for (const name of [...others, ...old]) writeFileSync(join(folder, name), '');
+  const keep = (count: string, file = folder) =>
+    backup(
+      { dataDir, socket: path('none.sock'), file, keep: count, version: '0.1.0' },
+      fakeTerminal,
+    );
+  await keep('3');
+  const left = readdirSync(folder).filter((name) => !others.includes(name));
+  expect(left.sort().slice(0, 2)).toEqual(old.slice(1));
+  expect(left).toHaveLength(3);
+  expect(left[2]).toMatch(/^shoal-c1-\d{8}T\d{6}Z\.tar\.gz$/);
+  expect(readdirSync(folder)).toEqual(expect.arrayContaining(others));
+  expect(said.at(-1)).toBe(`removed ${join(folder, old[0] ?? '')}: the newest 3 are kept`);
+  await load('restored', join(folder, left[2] ?? ''));
+
+  for (const count of ['0', '-1', '1.5', 'all', '10001'])
+    await expect(keep(count)).rejects.toThrow(
+      `--keep is a whole number from 1 to 10000, not ${count}`,
+    );
+  await expect(keep('3', path('nowhere'))).rejects.toThrow('is none: make it first');
+});
+
+test('a backup that fails removes none of those before', async () => {
+  await makeManager();
+  const folder = path('backups');
+  mkdirSync(folder);
+  const old = ['shoal-c1-20200101T000000Z.tar.gz', 'shoal-c1-20200102T000000Z.tar.gz'];
+  for (const name of old) writeFileSync(join(folder, name), '');
+  const log = logDirectory(dataDir);
+  for (const name of readdirSync(log, { recursive: true, encoding: 'utf8' }))
+    if (statSync(join(log, name)).isFile()) writeFileSync(join(log, name), 'damaged');
+  await expect(
+    backup(
+      { dataDir, socket: path('none.sock'), file: folder, keep: '1', version: '0.1.0' },
+      fakeTerminal,
+    ),
+  ).rejects.toThrow();
+  expect(readdirSync(folder)).toEqual(old);
+});
+
 test('keys that are locked stay so, and whoever restores is told', async () => {
   await makeManager();
   const unlockKey = newUnlockKey(systemRandom);

@@ -30,6 +30,7 @@ import { askApi } from '../host/docker-socket.ts';
 import { supervisorPidFile } from '../host/layout.ts';
 import { livingSupervisor } from '../supervisor/pid-file.ts';
 import { CommandError, type Terminal } from '../terminal.ts';
+import { nameInSeries, seriesAt, trimSeries } from './backup-series.ts';
 import { socketOption } from './socket-option.ts';
 
 /** The name for standard output and input. */
@@ -67,8 +68,10 @@ const statusShape = z.object({
 export interface BackupRequest {
   readonly dataDir: string;
   readonly socket: string;
-  /** Where to; {@link standard} for standard output. */
+  /** Where to: a new file, a folder of backups, or {@link standard} for standard output. */
   readonly file: string;
+  /** How many backups of the swarm stay in the folder. */
+  readonly keep?: string | undefined;
   readonly version: string;
 }
 
@@ -84,10 +87,15 @@ export interface RestoreRequest {
  * @throws CommandError
  */
 export async function backup(request: BackupRequest, terminal: Terminal): Promise<void> {
-  const { dataDir, file } = request;
+  const { dataDir } = request;
+  const series = await seriesAt(request.file, request.keep);
+  const { clusterId } = managerIn(await loadIdentity(dataDir), dataDir);
+  const file =
+    series === undefined
+      ? request.file
+      : join(series.directory, nameInSeries(clusterId, systemClock.now()));
   if (file !== standard && (await exists(file)))
     throw new CommandError(`${file} is there already: name a new file, or remove that one`);
-  managerIn(await loadIdentity(dataDir), dataDir);
   const wanted = await acknowledged(request.socket, terminal);
   await withWorkFolder(dataDir, async (work) => {
     const { copied, locked, ...whose } = await copyUntilWhole(dataDir, work, wanted);
@@ -105,6 +113,10 @@ export async function backup(request: BackupRequest, terminal: Terminal): Promis
         ? 'it opens with the unlock key (docker swarm unlock-key), which is not in it'
         : 'who can read it has the keys and secrets of the swarm',
     );
+    if (series !== undefined) {
+      terminal.print(file);
+      await trimSeries(series, clusterId, terminal);
+    }
   });
 }
 
@@ -373,7 +385,8 @@ export function addBackupCommands(shoal: Command, version: string, terminal: Ter
   shoal
     .command('backup')
     .description('copy what a manager cannot get back, while it runs; - is standard output')
-    .argument('<file>')
+    .argument('<file or folder>')
+    .option('--keep <count>', 'in a folder: remove older backups of this swarm, but the newest')
     .addOption(
       shoal
         .createOption(...dataDirFlag)
@@ -381,7 +394,7 @@ export function addBackupCommands(shoal: Command, version: string, terminal: Ter
         .default('/var/lib/shoal'),
     )
     .addOption(socketOption())
-    .action((file: string, options: { dataDir: string; socket: string }) =>
+    .action((file: string, options: { dataDir: string; socket: string; keep?: string }) =>
       backup({ ...options, file, version }, terminal),
     );
   shoal
