@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { CommandError, type Terminal } from '../terminal.ts';
 
 /** Most backups that are kept of one swarm. */
-export const keepMax = 10_000;
+const keepMax = 10_000;
 
 /** Backups of one swarm in one folder, each named after its time. */
 export interface Series {
