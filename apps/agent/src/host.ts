@@ -90,6 +90,11 @@ export class Host {
     });
   }
 
+  /** Whose tasks run here; undefined while the host is in no swarm. */
+  get nodeId(): string | undefined {
+    return this.#agent?.nodeId;
+  }
+
   get health() {
     const agent = this.#agent?.agent;
     if (agent === undefined) {

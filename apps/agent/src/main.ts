@@ -1,8 +1,10 @@
+import { totalmem } from 'node:os';
 import { linkMetrics } from '@shoal/link';
 import { version } from '@shoal/runtime';
 import { runProcess } from '@shoal/runtime/process';
 import { statusFile } from './agent.ts';
 import { schema } from './config.ts';
+import { EngineHttp } from './executor/engine-http.ts';
 import { Host } from './host.ts';
 import { ImageMemory, imagesFile } from './images/image-memory.ts';
 import { imageMetrics } from './images/image-metrics.ts';
@@ -10,6 +12,8 @@ import { containerRouteMetrics } from './link/metrics.ts';
 import { LinkDoor } from './link/node-link.ts';
 import { agentMetrics } from './metrics.ts';
 import { NetworkHost } from './network/network-host.ts';
+import { usageMetrics } from './usage/usage-metrics.ts';
+import { UsageReader } from './usage/usage-reader.ts';
 import { StatusStore } from './worker/status-store.ts';
 
 await runProcess({
@@ -32,6 +36,13 @@ await runProcess({
     const images = { notes, metrics: imageMetrics(registry) };
     const networks = await NetworkHost.open(parts);
     const host = new Host(context, store, metrics, networks, link, images);
+    const usage = new UsageReader({
+      http: new EngineHttp(engine, observe, () => clock.monotonic()),
+      nodeId: () => host.nodeId,
+      hostMemoryBytes: totalmem(),
+      clock,
+    });
+    usageMetrics(registry, () => usage.read());
     return { stop: () => host.stop(), health: () => host.health };
   },
 });

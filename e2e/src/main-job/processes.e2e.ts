@@ -154,6 +154,11 @@ describe('a second scheduler', () => {
       );
     }
     for (const round of [1, 2, 3, 4]) await host.converged(`two-${round}`, '1/1');
+    const used = await (await fetch(`http://${adminOf('agent')}/metrics`)).text();
+    for (const what of ['cpu_seconds_total', 'memory_bytes'])
+      expect(used).toMatch(
+        new RegExp(`shoal_task_${what}\\{service="two-4",stack="",task="two-4.1"\\} \\d`),
+      );
     const first = await host.pidOf('scheduler');
     process.kill(first, 'SIGSTOP');
     try {
