@@ -1,6 +1,6 @@
 import type { Instant } from '@shoal/runtime';
 import type { AppliedChange, Node, StateView, Task } from '@shoal/state';
-import { isBefore, isTerminal } from '@shoal/state';
+import { isBefore, isTerminal, meetsPlacement } from '@shoal/state';
 import { turnsOf } from './drain/turns.ts';
 import { isOverCommitted } from './enforce/enforce.ts';
 import { isDrained, isOnLostNode, isUnreachable } from './node-fitness.ts';
@@ -98,13 +98,25 @@ function concerns(view: StateView, before: Task | undefined, after: Task | undef
   if (before !== undefined && before.desired !== after.desired) return true;
   const service = view.services.get(after.serviceId);
   if (service === undefined) return true;
-  // Whether a task of an older revision may stay can depend on its node.
+  // Whether a task of an older revision may stay can depend on its node; and that may have changed meanwhile.
   if (before?.nodeId !== after.nodeId)
-    if (isOnLostNode(view, after) || after.revision !== service.revision) return true;
+    if (
+      isOnLostNode(view, after) ||
+      after.revision !== service.revision ||
+      !meetsConstraints(view, after)
+    )
+      return true;
   if (before !== undefined && findsNoNode(before) !== findsNoNode(after))
     return isUpdating(view, after);
   if (before !== undefined && isBefore(after.status.state, 'running')) return false;
   return before !== undefined ? isAwaited(view, after) : hasMates(view, after);
+}
+
+function meetsConstraints(view: StateView, { serviceId, revision, nodeId }: Task): boolean {
+  const made = view.revisions.of(serviceId, revision);
+  const constraints = made?.spec.TaskTemplate.Placement?.Constraints ?? [];
+  if (made === undefined || nodeId === '' || constraints.length === 0) return true;
+  return meetsPlacement(view.nodes.get(nodeId), made);
 }
 
 function isAwaited(view: StateView, task: Task): boolean {

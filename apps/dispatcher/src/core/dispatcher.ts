@@ -343,6 +343,7 @@ export class Dispatcher {
 
   #present(session: Session): void {
     const lease = this.#options.lease.current;
+    session.isPresented = lease !== undefined;
     if (lease === undefined) return;
     const { nodeId, description, addr } = session;
     this.#writer.add(
@@ -354,15 +355,15 @@ export class Dispatcher {
   }
 
   /**
-   * Puts right what was written about the node while this replica was cut off and could not object,
-   * though the session went on.
+   * Puts right what was written about the node while this replica was cut off and could not object, though the
+   * session went on, and what could not be written for want of a lease.
    */
   #confirm(session: Session): void {
     const { view } = this.#options.replica;
     const status = view.nodes.get(session.nodeId)?.status;
     const me = this.#options.lease.current?.id;
     if (status === undefined || me === undefined) return;
-    if (status.state !== 'ready') this.#present(session);
+    if (status.state !== 'ready' || !session.isPresented) this.#present(session);
     else if (status.dispatcher !== me) this.#yieldOrPresent(session, status.dispatcher, view);
   }
 
@@ -388,7 +389,11 @@ export class Dispatcher {
     const { view } = this.#options.replica;
     if (event.kind === 'reset') {
       this.networks.reset();
-      for (const session of this.#sessions.values()) {
+      for (const session of [...this.#sessions.values()]) {
+        if (view.nodes.get(session.nodeId) === undefined) {
+          this.#nodeChanged(session.nodeId, undefined, view);
+          continue;
+        }
         session.sendComplete(view);
         this.#sendSwarm(session);
       }

@@ -37,6 +37,8 @@ export class Session {
   readonly addr: string;
   readonly acknowledgements = new Acknowledgements();
   description: NodeDescription;
+  /** What the node says of itself is written, or about to be. */
+  isPresented = false;
   readonly #options: SessionOptions;
   readonly #set: AssignmentSet;
   #resultsIn = 0;

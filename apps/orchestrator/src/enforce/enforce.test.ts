@@ -41,6 +41,22 @@ function describedWith(
 }
 
 describe('constraint enforcement', () => {
+  it('holds for a placement that was decided before the node lost the label', () => {
+    const swarm = new FakeSwarm({ stages: [createOrchestrator] });
+    swarm.addNodes(1);
+    label(swarm, 'node1', 'ssd');
+    swarm.create('web', { replicas: 1, template: { Placement: onSsd } });
+    swarm.settle();
+    const [task] = swarm.tasks('web');
+    if (task === undefined) throw new Error('no task');
+    label(swarm, 'node1', 'hdd');
+    swarm.settle();
+    const status = { ...task.status, state: 'assigned' } as const;
+    swarm.write([{ op: 'update', table: 'task', object: { ...task, nodeId: 'node1', status } }]);
+    swarm.settle();
+    expect(rejected(swarm).map(({ id }) => id)).toEqual([task.id]);
+  });
+
   it('rejects, in words of Swarm, tasks whose node lost the label, and moves them', () => {
     const swarm = placed({ Placement: onSsd });
     const [old] = swarm.running('web');

@@ -1,4 +1,5 @@
 import { isBefore, isTerminal, type Task } from '@shoal/state';
+import { countsAsAttempt } from '../restart/policy.ts';
 import { isOver, newestTask, type Slot } from '../slots.ts';
 import type { Subject } from '../subject.ts';
 import { isReplaced } from '../update/progress.ts';
@@ -18,14 +19,23 @@ export function trimHistory(subject: Subject, slot: Slot): void {
     ? slot.tasks.findLast((task) => isReplaced(subject, task))
     : undefined;
   let surplus = slot.tasks.length - limit;
+  const counted = countedRestarts(subject, slot);
   for (const task of slot.tasks) {
     if (surplus <= 0) return;
-    if (task === newest || task === replaced || !isBefore('running', task.desired) || !isOver(task))
-      continue;
+    if (task === newest || task === replaced || counted.has(task)) continue;
+    if (!isBefore('running', task.desired) || !isOver(task)) continue;
     if (subject.plan.isTouched(task) || isRemovable(subject, task)) continue;
     subject.plan.deleteTask('beyond the history limit', task);
     surplus -= 1;
   }
+}
+
+/** By them it is told how many attempts to restart are left, however often the slot was moved meanwhile. */
+function countedRestarts({ revision }: Subject, { tasks }: Slot): ReadonlySet<Task> {
+  const attemptsMax = revision.spec.TaskTemplate.RestartPolicy?.MaxAttempts ?? 0;
+  if (attemptsMax === 0) return new Set();
+  const restarts = tasks.filter((task) => countsAsAttempt(task, revision.number));
+  return new Set(restarts.slice(-attemptsMax));
 }
 
 function isUpdating({ service }: Subject): boolean {

@@ -71,13 +71,15 @@ export function shouldRestart(policy: RestartPolicy | undefined, slot: Slot, tas
  * history to tell.
  */
 function attemptsOf(slot: Slot, task: Task, windowMs: number): number {
-  const restarts = slot.tasks.filter(
-    ({ revision, restart }) =>
-      revision === task.revision && restart !== undefined && restart.moved === undefined,
-  );
+  const restarts = slot.tasks.filter((one) => countsAsAttempt(one, task.revision));
   if (windowMs === 0) return restarts.length;
   const succeeded = restarts.findLastIndex((restart) => ranMs(restart) >= windowMs);
   return restarts.length - 1 - succeeded;
+}
+
+/** Whether the task is a restart of one of the revision, and no move. */
+export function countsAsAttempt({ revision, restart }: Task, of: number): boolean {
+  return revision === of && restart !== undefined && restart.moved === undefined;
 }
 
 function ranMs({ status: { startedAt, at } }: Task): number {

@@ -90,6 +90,26 @@ describe('a task that ends', () => {
     expect(swarm.tasks('web')).toHaveLength(3);
   });
 
+  it('gets no attempt back when it is moved', () => {
+    const swarm = running(policy({ MaxAttempts: 2, Delay: 0 }));
+    const fail = (): void => {
+      swarm.end(only(swarm));
+      swarm.run(5 * second);
+    };
+    fail();
+    fail();
+    for (let moves = 0; moves < 4; moves += 1) {
+      const { nodeId } = only(swarm);
+      swarm.drain(nodeId);
+      swarm.run(10 * second);
+      expect(only(swarm).nodeId).not.toBe(nodeId);
+      swarm.changeNode(nodeId, ({ spec }) => ({ spec: { ...spec, Availability: 'active' } }));
+      expect(swarm.tasks('web').length).toBeLessThanOrEqual(3);
+    }
+    fail();
+    expect(swarm.live('web')).toEqual([]);
+  });
+
   it('may be replaced MaxAttempts times again after a change of the task', () => {
     const swarm = running(policy({ MaxAttempts: 1, Delay: 0 }));
     swarm.fate = () => 'fails at start';

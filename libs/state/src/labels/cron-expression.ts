@@ -50,6 +50,8 @@ interface Unit {
   readonly name: string;
   readonly min: number;
   readonly max: number;
+  /** Where `5/2` ends, if not at `max`. */
+  readonly last?: number;
   readonly names?: readonly string[];
 }
 
@@ -62,7 +64,7 @@ const hour: Unit = { name: 'hour', min: 0, max: 23 };
 const day: Unit = { name: 'day', min: 1, max: 31 };
 const month: Unit = { name: 'month', min: 1, max: 12, names: monthNames };
 /** 7 is Sunday as well. */
-const weekday: Unit = { name: 'weekday', min: 0, max: 7, names: weekdayNames };
+const weekday: Unit = { name: 'weekday', min: 0, max: 7, last: 6, names: weekdayNames };
 
 /**
  * Reads five fields (minute, hour, day, month, weekday), or `@hourly` and the like, or `@every` with a
@@ -151,7 +153,7 @@ function rangeOf(term: string, unit: Unit): Range | undefined {
   if (span === '*' || span === '?') return { from: unit.min, to: unit.max, step };
   const [first = '', last, ...rest] = span.split('-');
   const from = oneOf(first, unit);
-  const open = stepText === undefined ? from : unit.max;
+  const open = stepText === undefined ? from : Math.max(from ?? 0, unit.last ?? unit.max);
   const to = last === undefined ? open : oneOf(last, unit);
   if (rest.length > 0 || from === undefined || to === undefined || from > to) return undefined;
   return { from, to, step };
