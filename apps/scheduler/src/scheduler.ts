@@ -94,13 +94,14 @@ function remember(
     awareness.take(changed);
     return;
   }
+  // First: numbers of nodes that are gone are given to others as the changes are applied.
+  ledger.takeBack();
   for (const change of changed.changes) {
     ledger.apply(change);
     queue.apply(change);
     if (change.table === 'network' || change.table === 'cluster') board.forget();
     if (change.table === 'revision' && change.after === undefined) board.forgetSurvey(change.id);
   }
-  ledger.takeBack();
   awareness.take(changed);
   for (const key of changed.due) {
     if (key.startsWith(textKeyPrefix))

@@ -1,5 +1,5 @@
 import type { Instant } from '@shoal/runtime';
-import type { ServiceSpec } from '@shoal/state';
+import { nodeRemoval, type ServiceSpec } from '@shoal/state';
 import { describe, expect, it } from 'vitest';
 import { textRefreshMs } from '../scheduler.ts';
 import { FakeBoard } from '../testing/fake-board.ts';
@@ -23,6 +23,21 @@ function standing(of: FakeBoard, id: string): string {
 }
 
 describe('a dependency to be started', () => {
+  it('is waited for still when a node goes on which a task had waited for it', () => {
+    const made = board();
+    made.node('node2');
+    made.service('agent', {}, { Mode: { Global: {} }, ...dependent('db') });
+    made.tasks('agent', 1, { slot: 0, nodeId: 'node1' });
+    const [left = ''] = made.tasks('agent', 1, { slot: 0, nodeId: 'node2' });
+    made.schedule();
+    const node = made.state.view.nodes.get('node1');
+    if (node === undefined) throw new Error('no node1');
+    made.write(nodeRemoval(made.state.view, node, made.now));
+    made.restart();
+    made.schedule();
+    expect(made.task(left).status.state).toBe('pending');
+  });
+
   it('is waited for by name until a task of it runs', () => {
     const made = board();
     made.service('db');

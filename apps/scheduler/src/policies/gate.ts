@@ -65,7 +65,8 @@ export function askedDependencies(view: StateView, revision: Revision): readonly
 function hasStarted(view: StateView, service: Service): boolean {
   for (const { status } of view.tasks.byService(service.id)) {
     const { state, startedAt } = status;
-    const wasPlaced = !isBefore(state, 'assigned') && state !== 'shutdown';
+    const isOver = state === 'shutdown' || state === 'orphaned';
+    const wasPlaced = !isBefore(state, 'assigned') && !isOver;
     if (wasPlaced || startedAt !== undefined) return true;
   }
   return false;
