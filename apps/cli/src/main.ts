@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { systemClock } from '@shoal/runtime';
 import { Command, CommanderError, Option } from 'commander';
 import { addAuditCommand } from './command/audit.ts';
 import { addBackupCommands } from './command/backup.ts';
@@ -17,6 +18,7 @@ import { addSettingsCommands } from './command/settings.ts';
 import { status } from './command/status.ts';
 import { addStopCommands } from './command/stop.ts';
 import { test } from './command/test.ts';
+import { addTopCommand } from './command/top.ts';
 import { up } from './command/up.ts';
 import { defaultRunDir, type HostConfig, hostFlags, readHostConfig } from './host/config.ts';
 import { repositoryRoot } from './host/layout.ts';
@@ -194,6 +196,7 @@ addPlanCommands(shoal, terminal);
 addPruneCommand(shoal, terminal);
 addStopCommands(shoal, terminal);
 addRestartCommand(shoal, terminal);
+addTopCommand(shoal, systemClock, terminal);
 addRevisionCommands(shoal, terminal);
 addSettingsCommands(shoal, terminal);
 

@@ -1,3 +1,4 @@
+export { type ContainerUsage, containerStats, containerUsage } from './container-stats.ts';
 export {
   checkTemplatingVersion,
   type DocumentKind,

@@ -1,15 +1,9 @@
+import { type ContainerUsage, containerStats, containerUsage } from '@shoal/docker-api';
 import type { Clock, Monotonic } from '@shoal/runtime';
 import { swarmLabels } from '../executor/container-config.ts';
 import type { EngineHttp } from '../executor/engine-http.ts';
 import { Limiter } from '../executor/limiter.ts';
-import {
-  ownersAnswer,
-  readOwners,
-  readStats,
-  statsAnswer,
-  type Usage,
-  type UsageOwner,
-} from './usage-answers.ts';
+import { ownersAnswer, readOwners, type UsageOwner } from './usage-owners.ts';
 
 /** Containers that are asked about at the same time. */
 const atOnce = 8;
@@ -18,7 +12,7 @@ const readMsMax = 4_000;
 /** Who looks again before is told the same, milliseconds. */
 const freshMs = 2_000;
 
-export interface TaskUsage extends UsageOwner, Usage {}
+export interface TaskUsage extends UsageOwner, ContainerUsage {}
 
 export interface UsageReaderOptions {
   readonly http: Pick<EngineHttp, 'json'>;
@@ -74,14 +68,14 @@ export class UsageReader {
     return listed.kind === 'ok' ? readOwners(listed.value) : [];
   }
 
-  async #usageOf(containerId: string, signal: AbortSignal): Promise<Usage | undefined> {
+  async #usageOf(containerId: string, signal: AbortSignal): Promise<ContainerUsage | undefined> {
     if (signal.aborted) return undefined;
     const { http, hostMemoryBytes } = this.#options;
     // Without `one-shot` the engine would wait a second for a share of the processors.
     const query = { stream: '0', 'one-shot': '1' };
     const path = `/containers/${containerId}/stats`;
     const call = { method: 'GET', path, query, signal } as const;
-    const answer = await http.json('usage', call, statsAnswer);
-    return answer.kind === 'ok' ? readStats(answer.value, hostMemoryBytes) : undefined;
+    const answer = await http.json('usage', call, containerStats);
+    return answer.kind === 'ok' ? containerUsage(answer.value, hostMemoryBytes) : undefined;
   }
 }

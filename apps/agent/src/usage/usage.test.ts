@@ -7,7 +7,6 @@ import { type Clock, type Monotonic, systemClock, type Timer } from '@shoal/runt
 import { Registry } from 'prom-client';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { EngineHttp } from '../executor/engine-http.ts';
-import { readStats, statsAnswer } from './usage-answers.ts';
 import { usageMetrics } from './usage-metrics.ts';
 import { UsageReader } from './usage-reader.ts';
 
@@ -20,47 +19,6 @@ const stats = {
   memory_stats: { usage: 100 * mebi, limit: 256 * mebi, stats: { inactive_file: 30 * mebi } },
   networks: { eth0: { rx_bytes: 10, tx_bytes: 1 }, eth1: { rx_bytes: 5, tx_bytes: 2 } },
 };
-
-describe('what a container has used', () => {
-  test.each<[string, object, object]>([
-    [
-      'all of it',
-      stats,
-      {
-        cpuSeconds: 2.5,
-        memoryBytes: 70 * mebi,
-        memoryLimitBytes: 256 * mebi,
-        receivedBytes: 15,
-        sentBytes: 3,
-      },
-    ],
-    [
-      'version 1 of control groups',
-      {
-        memory_stats: { usage: 9, limit: 10, stats: { total_inactive_file: 4, inactive_file: 1 } },
-      },
-      { memoryBytes: 5, memoryLimitBytes: 10 },
-    ],
-    [
-      'no limit: the engine says the memory of the host',
-      { memory_stats: { usage: 9, limit: hostMemoryBytes } },
-      { memoryBytes: 9 },
-    ],
-    [
-      'one that has just ended',
-      { cpu_stats: { cpu_usage: { total_usage: 0 } }, memory_stats: {} },
-      {},
-    ],
-    [
-      'more cache than usage',
-      { memory_stats: { usage: 9, stats: { inactive_file: 10 } } },
-      { memoryBytes: 9 },
-    ],
-  ])('%s', (_what, answer, usage) => {
-    const read = readStats(statsAnswer.parse(answer), hostMemoryBytes);
-    expect(JSON.parse(JSON.stringify(read))).toEqual(usage);
-  });
-});
 
 describe('what the tasks of a node use', () => {
   let directory: string;
