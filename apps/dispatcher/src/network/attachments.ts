@@ -90,11 +90,25 @@ export class ContainerAttachments {
   }
 
   applied({ after }: AppliedChange & { readonly table: 'attachment' }): void {
-    if (after === undefined || !this.#waiting.has(after.id)) return;
-    if (after.problem !== undefined) {
-      this.#answer(after.id, problem(after.problem));
-      this.detach(after.nodeId, after.id);
-    } else if (after.addresses.length > 0) this.#answer(after.id, this.#granted(after));
+    if (after !== undefined) this.#settled(after);
+  }
+
+  /** What is waited for may have come, or its node gone, with a snapshot. */
+  reset(view: StateView): void {
+    for (const id of [...this.#waiting.keys()]) {
+      const attachment = view.attachments.get(id);
+      if (attachment !== undefined) this.#settled(attachment);
+    }
+    this.clear(view);
+  }
+
+  #settled(attachment: Attachment): void {
+    const { id, nodeId, addresses, problem: text } = attachment;
+    if (!this.#waiting.has(id)) return;
+    if (text !== undefined) {
+      this.#answer(id, problem(text));
+      this.detach(nodeId, id);
+    } else if (addresses.length > 0) this.#answer(id, this.#granted(attachment));
   }
 
   stop(): void {

@@ -97,7 +97,7 @@ export class Networks {
     const view = this.#options.view();
     this.#truth.reset();
     this.keys.look();
-    this.attachments.clear(view);
+    this.attachments.reset(view);
     for (const networks of this.#sessions.values()) networks.update(view);
   }
 
