@@ -21,6 +21,7 @@ import { openLogStorage } from '../wal/log-storage.ts';
 import { dial } from '../wire/dial.ts';
 import { delivering } from '../wire/protocol.ts';
 import { type Admission, type AnyCall, admitManagers, admitPresent } from './admission.ts';
+import { watchDemotions } from './demotions.ts';
 import { LeaderRoute, leaderClients } from './leader-route.ts';
 import { leadership, leadsHere } from './leadership.ts';
 import { LogConnections } from './log-connections.ts';
@@ -215,22 +216,6 @@ function watchRemovals(node: RaftNode, machine: VoterMachine, changed: () => voi
     if (removed === seen) return;
     seen = removed;
     changed();
-  });
-}
-
-/** Streams that stand were opened as a manager's. */
-function watchDemotions(
-  machine: VoterMachine,
-  concerns: (nodeId: string) => boolean,
-  listener: (demoted: (nodeId: string) => boolean) => void,
-): void {
-  machine.onApplied(({ changes }) => {
-    const demoted = new Set<string>();
-    for (const { table, id, before, after } of changes) {
-      if (table !== 'node' || !concerns(id)) continue;
-      if (before?.role === 'manager' && after?.role === 'worker') demoted.add(id);
-    }
-    if (demoted.size > 0) listener((nodeId) => demoted.has(nodeId));
   });
 }
 

@@ -19,6 +19,7 @@ export class VoterMachine implements StateMachine {
   /** Content of payloads that this voter proposed itself; gone once applied or given up. */
   readonly #known = new WeakMap<Uint8Array, EntryContent>();
   readonly #listeners: ((applied: AppliedEntry) => void)[] = [];
+  readonly #restoring: ((before: StateView) => (after: StateView) => void)[] = [];
   readonly #audit: Audit | undefined;
 
   constructor(audit?: Audit) {
@@ -52,7 +53,9 @@ export class VoterMachine implements StateMachine {
   async restore(chunks: AsyncIterable<Uint8Array>): Promise<void> {
     const restore = this.#state.restore();
     for await (const chunk of chunks) restore.push(chunk);
+    const restored = this.#restoring.map((listener) => listener(this.view));
     restore.finish();
+    for (const listener of restored) listener(this.view);
     this.#audit?.restored(this.view.index);
   }
 
@@ -67,6 +70,11 @@ export class VoterMachine implements StateMachine {
 
   onApplied(listener: (applied: AppliedEntry) => void): void {
     this.#listeners.push(listener);
+  }
+
+  /** Calls `listener` before a snapshot takes the place of the state, and what it gives back after it. */
+  onRestoring(listener: (before: StateView) => (after: StateView) => void): void {
+    this.#restoring.push(listener);
   }
 
   /** Calls `settled` when the transaction's outcome is applied. Returns the way to stop waiting. */
