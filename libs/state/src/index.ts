@@ -57,6 +57,7 @@ export {
   replicasOnNode,
 } from './demand.ts';
 export { checkDependencyCycle, cycleSearchMax, dependencyCycle } from './dependency-cycle.ts';
+export { documentUsers } from './document-users.ts';
 export {
   checkDocumentLabels,
   documentLabels,

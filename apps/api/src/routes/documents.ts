@@ -15,7 +15,14 @@ import {
 } from '@shoal/docker-api';
 import { seal } from '@shoal/pki';
 import { type LogIndex, newId } from '@shoal/runtime';
-import { type Change, type Config, newMeta, type Secret, type StateView } from '@shoal/state';
+import {
+  type Change,
+  type Config,
+  documentUsers,
+  newMeta,
+  type Secret,
+  type StateView,
+} from '@shoal/state';
 import type { FastifyInstance } from 'fastify';
 import { managerToRead, managerToWrite } from '../cluster/access.ts';
 import { openSealedBytes, sealedPlaces } from '../cluster/sealed.ts';
@@ -111,7 +118,7 @@ function writeRoutes(app: FastifyInstance, context: ApiContext, kind: DocumentKi
     const { id } = resolveDocument(view, kind, refOf(request));
     await writeNewest(context, manager, callerOf(request, `docker ${kind} rm`), () => {
       const found = resolveDocument(view, kind, id);
-      const users = view.services.byDocument(kind, id).map(({ name }) => name);
+      const users = documentUsers(view, kind, id).map(({ name }) => name);
       if (users.length > 0) throw apiErrors.documentInUse(kind, found.spec.Name, users);
       return [{ op: 'delete', table: kind, id, version: found.meta.version }];
     });
