@@ -14,7 +14,7 @@ import { restartEnded, startReplacements } from './restart/restart.ts';
 import { stopSurplus } from './restart/surplus.ts';
 import { type Slot, slotsByNode, slotsByNumber } from './slots.ts';
 import { Subject } from './subject.ts';
-import { type Canary, canaryOf } from './update/canary.ts';
+import { type Canary, canaryOf, heldAt } from './update/canary.ts';
 import { paceOf } from './update/config.ts';
 import { update } from './update/update.ts';
 
@@ -60,9 +60,9 @@ function tend(subject: Subject, tasks: readonly Task[]): void {
 }
 
 /** What was begun before the nodes were paused: a replacement that waits, or the old beside the new. */
-function finishBegun(subject: Subject, { held }: Canary, resting: readonly Slot[]): void {
+function finishBegun(subject: Subject, canary: Canary, resting: readonly Slot[]): void {
   for (const slot of resting) {
-    const own = subject.at(held.get(slot) ?? subject.revision);
+    const own = heldAt(subject, canary, slot);
     stopSurplus(own, slot, paceOf(own).order);
     startReplacements(own, slot);
   }
@@ -70,11 +70,11 @@ function finishBegun(subject: Subject, { held }: Canary, resting: readonly Slot[
 
 function tendSlots(
   subject: Subject,
-  { held }: Canary,
+  canary: Canary,
   kept: readonly Slot[],
   all: Iterable<Slot>,
 ): void {
-  const groups = Map.groupBy(kept, (slot) => held.get(slot) ?? subject.revision);
+  const groups = Map.groupBy(kept, (slot) => canary.held.get(slot) ?? subject.revision);
   for (const [revision, slots] of groups) {
     const own = subject.at(revision);
     const { order } = paceOf(own);
@@ -87,7 +87,7 @@ function tendSlots(
   }
   const updated = groups.get(subject.revision) ?? [];
   update(subject, updated, kept.length - updated.length);
-  leaveGently(subject, kept, held);
+  leaveGently(subject, kept, canary);
   for (const slot of all) trimHistory(subject, slot);
 }
 

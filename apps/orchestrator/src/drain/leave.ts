@@ -1,7 +1,7 @@
-import type { Revision } from '@shoal/state';
 import { liveTasks, type Slot } from '../slots.ts';
 import type { Subject } from '../subject.ts';
 import { newTask } from '../task.ts';
+import { type Canary, heldAt } from '../update/canary.ts';
 import type { Departure } from './departure.ts';
 import { moveStageOf, turnsOf } from './turns.ts';
 
@@ -15,12 +15,11 @@ interface Leaving {
  * Starts the replacements of running tasks that leave a drained node gently, as many at a time as the
  * labels allow. The old ones stop once the new ones run, as surplus of their slots; those that are not
  * replaced by the deadline are then treated as lost with their node.
- * @param held slots whose tasks stay at a revision of their own.
  */
 export function leaveGently(
   subject: Subject,
   slots: readonly Slot[],
-  held: ReadonlyMap<Slot, Revision>,
+  canary: Pick<Canary, 'held'>,
 ): void {
   const { view, plan, now } = subject;
   const waiting: Leaving[] = [];
@@ -42,7 +41,7 @@ export function leaveGently(
         : moving < terms.parallelism;
     if (!isTurn || plan.hasCreated(slot)) continue;
     moving += 1;
-    start(subject.at(held.get(slot) ?? subject.revision), slot, taskId);
+    start(heldAt(subject, canary, slot), slot, taskId);
   }
 }
 

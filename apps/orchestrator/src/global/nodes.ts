@@ -5,7 +5,7 @@ import { isStopping } from '../restart/restart.ts';
 import { liveTasks, newestTask, type Slot } from '../slots.ts';
 import type { Subject } from '../subject.ts';
 import { newTask } from '../task.ts';
-import { type Canary, missingOf } from '../update/canary.ts';
+import { type Canary, heldAt, missingOf } from '../update/canary.ts';
 
 /**
  * One task on each fit node, none where the service is stopped. Stops those elsewhere, creates what is missing, returns the slots to look
@@ -30,7 +30,9 @@ export function spreadOverNodes(
       retire(subject, slot, 'shutdown');
     else (node.spec.Availability === 'active' ? kept : resting).push(slot);
   }
-  const filled = new Set(kept.filter((slot) => isFilled(subject, slot)).map((slot) => slot.nodeId));
+  const filled = new Set(
+    kept.filter((slot) => isFilled(heldAt(subject, canary, slot), slot)).map((slot) => slot.nodeId),
+  );
   for (const node of subject.view.nodes.values()) {
     const slot = slots.get(node.id);
     const revision = missingOf(subject, canary, slot);

@@ -6,7 +6,7 @@ import { isStopping } from '../restart/restart.ts';
 import { liveTasks, newestTask, type Slot } from '../slots.ts';
 import type { Subject } from '../subject.ts';
 import { newTask } from '../task.ts';
-import { type Canary, missingOf } from '../update/canary.ts';
+import { type Canary, heldAt, missingOf } from '../update/canary.ts';
 import { isMadeByUpdate } from '../update/progress.ts';
 
 /** Tasks created for one service in one step; the next step goes on. */
@@ -22,7 +22,8 @@ export function scale(
   invariant(replicas !== undefined, 'a service that is not replicated', { id: subject.service.id });
   const filled: Slot[] = [];
   const dead: Slot[] = [];
-  for (const slot of slots.values()) (isFilled(subject, slot) ? filled : dead).push(slot);
+  for (const slot of slots.values())
+    (isFilled(heldAt(subject, canary, slot), slot) ? filled : dead).push(slot);
   const kept = scaleDown(subject, filled, replicas);
   const reused = scaleUp(subject, slots, filled, replicas, canary);
   for (const slot of dead) if (!reused.has(slot.slot)) removeAll(subject, slot);

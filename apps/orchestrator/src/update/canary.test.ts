@@ -158,6 +158,24 @@ describe('while a canary runs', () => {
     expect(images(swarm)).toEqual(['new', 'busybox', 'busybox', 'busybox']);
   });
 
+  it.each([
+    ['replicated', { replicas: 4 }],
+    ['global', { global: true, replicas: 3 }],
+  ] as const)('what need not run again by its own policy does not: %s', (_mode, parts) => {
+    const swarm = running({}, { ...parts, template: { RestartPolicy: { Condition: 'none' } } });
+    swarm.update('web', (spec) => ({
+      ...spec,
+      Labels: { [canary]: '1' },
+      TaskTemplate: { ...spec.TaskTemplate, RestartPolicy: { Condition: 'any' } },
+    }));
+    swarm.runUntil('as far as it may', () => state(swarm) === 'completed');
+    const left = swarm.running('web').filter(({ revision }) => revision === 1);
+    for (const task of left) swarm.end(task, 'complete');
+    swarm.run(60 * second);
+    expect(swarm.running('web').map(({ revision }) => revision)).toEqual([2]);
+    expect(swarm.tasks('web')).toHaveLength(parts.replicas + 1);
+  });
+
   it('what loses its node is replaced by its like', () => {
     const swarm = withCanary();
     swarm.setNodeState('node1', 'down');

@@ -35,6 +35,11 @@ export function canaryOf(subject: Subject, slots: Iterable<Slot>): Canary {
   return { held, newcomers: [...held.values()].at(-1) ?? revision };
 }
 
+/** The service as its slot is to be tended: at the revision that it is left at, if it is. */
+export function heldAt(subject: Subject, { held }: Pick<Canary, 'held'>, slot: Slot): Subject {
+  return subject.at(held.get(slot) ?? subject.revision);
+}
+
 /** What the task is made of that is missing in a slot; undefined for one that was never filled. */
 export function missingOf({ revision }: Subject, canary: Canary, slot: Slot | undefined): Revision {
   if (slot === undefined || isGivenUp(slot)) return canary.newcomers;
