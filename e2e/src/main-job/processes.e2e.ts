@@ -154,11 +154,13 @@ describe('a second scheduler', () => {
       );
     }
     for (const round of [1, 2, 3, 4]) await host.converged(`two-${round}`, '1/1');
-    const used = await (await fetch(`http://${adminOf('agent')}/metrics`)).text();
-    for (const what of ['cpu_seconds_total', 'memory_bytes'])
-      expect(used).toMatch(
-        new RegExp(`shoal_task_${what}\\{service="two-4",stack="",task="two-4.1"\\} \\d`),
+    // What was told a moment ago is told again, and the engine may know nothing yet of what has just started.
+    await eventually('what the tasks use is told', async () => {
+      const used = await (await fetch(`http://${adminOf('agent')}/metrics`)).text();
+      return ['cpu_seconds_total', 'memory_bytes'].every((what) =>
+        used.includes(`\nshoal_task_${what}{service="two-4",stack="",task="two-4.1"} `),
       );
+    });
     const first = await host.pidOf('scheduler');
     process.kill(first, 'SIGSTOP');
     try {
