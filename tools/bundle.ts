@@ -5,6 +5,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { build, type Plugin } from 'esbuild';
+import { bundlePage } from './bundle-page.ts';
 
 const app = process.cwd();
 const root = join(import.meta.dirname, '..');
@@ -14,6 +15,9 @@ const workers: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   api: { voter: join(root, 'libs/raft/src/service/voter.ts') },
   dns: { bind: join(root, 'apps/dns/src/sockets/bind.ts') },
 };
+
+/** Apps that serve a page to browsers, and the package it is made of. */
+const pages: Readonly<Record<string, string>> = { api: join(root, 'apps/dashboard') };
 
 // Dependencies in CommonJS call require(), which a module does not have of itself.
 const banner =
@@ -72,6 +76,9 @@ await build({
   lineLimit: 120,
   logLevel: 'warning',
 });
+
+const page = pages[basename(app)];
+if (page !== undefined) await bundlePage(page, join(app, 'dist/page.mjs'), [inEnglish]);
 
 // One character that is none of Latin-1, and V8 keeps all of the text with two bytes a character.
 for (const name of Object.keys(entryPoints)) {

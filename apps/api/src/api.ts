@@ -1,4 +1,5 @@
 import { mkdir } from 'node:fs/promises';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { dirname } from 'node:path';
 import { linkMetrics } from '@shoal/link';
 import { Engine, type EngineAddress } from '@shoal/link/proxy';
@@ -13,6 +14,8 @@ import { systemProbes } from './cluster/join/probes.ts';
 import { Membership } from './cluster/membership.ts';
 import { clusterMetrics } from './cluster/metrics.ts';
 import { linkToNodes } from './containers/node-link.ts';
+import { Dashboard } from './dashboard/dashboard.ts';
+import { bundledPage } from './dashboard/page.ts';
 import { SwarmEvents } from './events/swarm-events.ts';
 import { schedulerRecords } from './explain/source.ts';
 import { listenTcp, listenUnix } from './http/listen.ts';
@@ -44,6 +47,8 @@ export interface ApiOptions {
   readonly tcp: HostPort | undefined;
   /** Of the TCP port. */
   readonly protection: TlsProtection | undefined;
+  /** On this host only; absent: there is no dashboard. */
+  readonly dashboard: HostPort | undefined;
   readonly listen: HostPort;
   readonly dispatcherListen: HostPort;
   readonly engine: EngineAddress;
@@ -92,7 +97,8 @@ export async function startApi(options: ApiOptions): Promise<Running> {
   const explain = schedulerRecords(clock);
   const attach = agentAttach(hostNetworksSocket(dataDir), clock);
   const link = linkToNodes(clock, linkMetrics(options.metrics));
-  const parts = { host, engine, events, logs, explain, attach, link };
+  const dashboard = new Dashboard(clock, random, logger);
+  const parts = { host, engine, events, logs, explain, attach, link, dashboard };
   const context = { ...parts, dataDir, clock, random, logger };
   // The log's recovery may take a while; requests wait for it a little and then are told so.
   const started = host.start();
@@ -102,15 +108,21 @@ export async function startApi(options: ApiOptions): Promise<Running> {
   logger.info({ socket: options.socket, engine: options.engineText }, 'api_listening');
   const { tcp: at, protection } = options;
   const tcp = at && (await listenTcp(server.server, { at, protection, clock, logger }));
+  if (options.dashboard !== undefined) {
+    const api = (...asked: [IncomingMessage, ServerResponse]): unknown =>
+      server.server.emit('request', ...asked);
+    await dashboard.open(options.dashboard, { page: bundledPage, api });
+  }
   await started;
   return {
     async stop() {
       known.cancel();
       // It is closed once its connections are, and those end with the server.
       const doorClosed = tcp?.close();
+      const dashboardClosed = dashboard.close(drainMs);
       logs.stop();
       await server.close(drainMs);
-      await doorClosed;
+      await Promise.all([doorClosed, dashboardClosed]);
       logger.info({}, 'drained');
       await host.stop();
     },

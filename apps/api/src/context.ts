@@ -2,6 +2,7 @@ import type { Engine } from '@shoal/link/proxy';
 import type { Clock, Logger, Random } from '@shoal/runtime';
 import type { SwarmHost } from './cluster/standing.ts';
 import type { NodeLink } from './containers/container-router.ts';
+import type { Dashboard } from './dashboard/dashboard.ts';
 import type { SwarmEvents } from './events/swarm-events.ts';
 import type { ExplainSource } from './explain/source.ts';
 import type { Lists } from './http/lists.ts';
@@ -18,6 +19,8 @@ export interface ApiContext {
   readonly attach: AttachNetwork;
   /** The way to other nodes; absent: only this host's containers are reached. */
   readonly link?: NodeLink | undefined;
+  /** The dashboard of this host; absent: it has none. */
+  readonly dashboard?: Pick<Dashboard, 'invite'> | undefined;
   readonly dataDir: string;
   readonly clock: Clock;
   readonly random: Random;

@@ -1,5 +1,5 @@
 import { parseEngineAddress } from '@shoal/link/proxy';
-import { invariant, parseHostPort, version } from '@shoal/runtime';
+import { invariant, isLoopback, parseHostPort, version } from '@shoal/runtime';
 import { hostPort, runProcess } from '@shoal/runtime/process';
 import { z } from 'zod';
 import { startApi } from './api.ts';
@@ -31,6 +31,14 @@ const schema = z.object({
     .describe('PEM file: the authority that issues the certificates of clients'),
   tlscert: z.string().min(1).optional().describe("PEM file: the server's certificate"),
   tlskey: z.string().min(1).optional().describe('PEM file: the key of that certificate'),
+  dashboard: z
+    .string()
+    .refine(
+      (text) => text === 'off' || isLoopback(parseHostPort(text)?.host ?? ''),
+      'must be off, or on 127.0.0.1 or [::1]: it speaks no TLS, from afar it is reached by ssh -L or behind a proxy',
+    )
+    .default('off')
+    .describe('where the dashboard is served, such as 127.0.0.1:9379, or off'),
   listen: hostPort.default('0.0.0.0:2377').describe('cluster port'),
   dispatcherListen: hostPort.default('0.0.0.0:2378').describe("agents' sessions"),
   readLease: z.coerce
@@ -72,6 +80,7 @@ await runProcess({
       socket: config.socket,
       tcp: config.tcp === undefined ? undefined : parseHostPort(config.tcp),
       protection,
+      dashboard: config.dashboard === 'off' ? undefined : parseHostPort(config.dashboard),
       listen,
       dispatcherListen,
       engine,

@@ -158,8 +158,8 @@ export class Host {
 /** Below what the kernel gives to connections that name no port of their own. */
 const portMin = 20_000;
 const portMax = 32_000;
-/** Two ports, and a run of eight for metrics. */
-const portsNeeded = 10;
+/** Two ports, a run of eight for metrics, and the dashboard's after them. */
+const portsNeeded = 11;
 const portTriesMax = 50;
 
 /** Three free ports; the last starts a run of eight for metrics. */

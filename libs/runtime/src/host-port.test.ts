@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { formatHostPort, parseHostPort } from './host-port.ts';
+import { formatHostPort, isLoopback, parseHostPort } from './host-port.ts';
 
 test('either family is parsed, and written as it was read', () => {
   expect(parseHostPort('127.0.0.1:2377')).toEqual({ host: '127.0.0.1', port: 2377 });
@@ -34,4 +34,17 @@ test.each([
   '[eth0]:53',
 ])('%j is neither', (text) => {
   expect(parseHostPort(text)).toBeUndefined();
+});
+
+test.each([
+  ['127.0.0.1', true],
+  ['127.8.9.1', true],
+  ['::1', true],
+  ['localhost', true],
+  ['0.0.0.0', false],
+  ['::', false],
+  ['10.127.0.0', false],
+  ['127.0.0.1.example.org', false],
+])('%s is of this host alone: %s', (host, isIt) => {
+  expect(isLoopback(host)).toBe(isIt);
 });

@@ -3,7 +3,7 @@ export { type Clock, later, systemClock, type Timer } from './clock.ts';
 export { type ConnectionLimits, ConnectionPlaces } from './connection-places.ts';
 export { isDeadProcess } from './dead-process.ts';
 export { CataloguedError, type ErrorKind, statusOf } from './errors.ts';
-export { formatHostPort, type HostPort, parseHostPort } from './host-port.ts';
+export { formatHostPort, type HostPort, isLoopback, parseHostPort } from './host-port.ts';
 export { idLength, newId } from './id.ts';
 export { assertNever, errorMessage, InvariantError, invariant } from './invariant.ts';
 export { type Logger, type LogLevel, logLevels, silentLogger } from './logger.ts';

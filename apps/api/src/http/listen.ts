@@ -1,7 +1,7 @@
 import { chmod, chown, readFile } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import { createServer, type Socket } from 'node:net';
-import { type Clock, formatHostPort, type HostPort, type Logger } from '@shoal/runtime';
+import { type Clock, formatHostPort, type HostPort, isLoopback, type Logger } from '@shoal/runtime';
 import { freeSocketPath } from '@shoal/runtime/process';
 import { TlsDoor, type TlsProtection } from './tls/door.ts';
 
@@ -71,10 +71,6 @@ function warnOfStrangers({ at, protection, logger }: TcpOptions): void {
   const reason =
     'without --tlsverify this port gives root on this host to everybody who can reach it';
   logger.warn({ tcp: formatHostPort(at), reason }, 'tcp_unprotected');
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127(?:\.\d+){3}$/.test(host);
 }
 
 async function groupId(name: string): Promise<number | undefined> {

@@ -23,6 +23,8 @@ let taskId: string;
 
 beforeAll(async () => {
   site = new NetworkSite();
+  const address = '127.0.0.1:9379';
+  site.dashboard = { invite: () => ({ kind: 'invited', address, key: 'k', holdsMs: 300_000 }) };
   await site.start();
   await site.init();
   const network = await site.create('front');
@@ -53,6 +55,8 @@ const requests = (): readonly (readonly [string, string, string, object?])[] => 
   ['get', '/shoal/v1/audit', '/shoal/v1/audit?since=2026-11-23T14:00:00Z&name=web&limit=5'],
   ['get', '/shoal/v1/audit/verify', ''],
   ['get', '/shoal/v1/unused', ''],
+  ['get', '/shoal/v1/changes', '/shoal/v1/changes?after=0'],
+  ['post', '/shoal/v1/dashboard/keys', ''],
   ['put', '/shoal/v1/settings', '', { 'shoal.rebalance': 'true' }],
   ['post', '/shoal/v1/services/{ref}/rollback', '/shoal/v1/services/web/rollback?to=1'],
   ['post', '/shoal/v1/tasks/{ref}/restart', `/shoal/v1/tasks/${taskId}/restart`],

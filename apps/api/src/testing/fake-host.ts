@@ -1,5 +1,11 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer, request, type Server } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  request,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -17,6 +23,7 @@ import { conceive } from '../cluster/genesis.ts';
 import { SpecHistory } from '../cluster/spec-history.ts';
 import type { Standing, SwarmHost } from '../cluster/standing.ts';
 import type { NodeLink } from '../containers/container-router.ts';
+import type { Dashboard, Invitation } from '../dashboard/dashboard.ts';
 import { SwarmEvents } from '../events/swarm-events.ts';
 import type { ExplainSource } from '../explain/source.ts';
 import { type ApiServer, createApiServer } from '../http/server.ts';
@@ -99,6 +106,8 @@ const noLogs: LogSource = {
   },
 };
 
+const noDashboard: Invitation = { kind: 'silent', message: 'no dashboard in this test' };
+
 /** The whole server on a real unix socket, in front of a fake engine. */
 export class FakeSite {
   readonly directory = mkdtempSync(join(tmpdir(), 'shoal-api-'));
@@ -114,6 +123,8 @@ export class FakeSite {
   attach: AttachNetwork = async () => ({ kind: 'refused', problem: 'no agent in this test' });
   /** How other nodes are asked. */
   link: NodeLink | undefined;
+  /** The dashboard in front of it. */
+  dashboard: Pick<Dashboard, 'invite'> | undefined;
   readonly observed: string[] = [];
   readonly #engine: Server;
   #server: ApiServer | undefined;
@@ -137,6 +148,7 @@ export class FakeSite {
         explain: { ask: (...about) => this.explain.ask(...about) },
         attach: (network) => this.attach(network),
         link: this.link,
+        dashboard: { invite: () => this.dashboard?.invite() ?? noDashboard },
         dataDir: this.directory,
         clock: systemClock,
         random: systemRandom,
@@ -146,6 +158,11 @@ export class FakeSite {
     );
     this.#server = server;
     await new Promise<void>((resolve) => server.server.listen(this.socket, resolve));
+  }
+
+  /** Answers what has come by another door. */
+  answer(request: IncomingMessage, response: ServerResponse): void {
+    this.#server?.server.emit('request', request, response);
   }
 
   async close(): Promise<void> {

@@ -1,4 +1,4 @@
-import { parseHostPort } from '@shoal/runtime';
+import { isLoopback, parseHostPort } from '@shoal/runtime';
 import { z } from 'zod';
 
 const address = z
@@ -22,6 +22,13 @@ export const hostConfig = z.object({
     .regex(/^(unix:\/\/\/.+|tcp:\/\/[^/]+:\d+)$/, 'must look like unix:///var/run/docker.sock'),
   /** Admin port of the first process; the others follow. */
   metricsPortBase: z.number().int().min(1).max(65_000),
+  /** Where the dashboard is served, or `off`. */
+  dashboard: z
+    .string()
+    .refine(
+      (text) => text === 'off' || isLoopback(parseHostPort(text)?.host ?? ''),
+      'must be off, or on 127.0.0.1 or [::1]: it speaks no TLS, from afar it is reached by ssh -L or behind a proxy',
+    ),
 });
 
 export type HostConfig = z.output<typeof hostConfig>;
@@ -36,6 +43,8 @@ export interface HostFlag {
 }
 
 export const defaultRunDir = '/run/shoal';
+/** Of the processes of a host: one each. */
+const adminPorts = 8;
 export const defaultEngine = 'unix:///var/run/docker.sock';
 
 export const hostFlags: readonly HostFlag[] = [
@@ -88,6 +97,13 @@ export const hostFlags: readonly HostFlag[] = [
     about: 'first of eight ports on 127.0.0.1 for metrics and health',
     fallback: '9371',
   },
+  {
+    key: 'dashboard',
+    flag: '--dashboard',
+    value: 'host:port',
+    about: 'where the dashboard is served, or off (default: on 127.0.0.1, after the eight)',
+    fallback: '',
+  },
 ];
 
 export type HostConfigOutcome =
@@ -102,7 +118,9 @@ export function readHostConfig(
   for (const { key, fallback } of hostFlags) raw[key] = texts[key] ?? fallback;
   if (raw['socket'] === '')
     raw['socket'] = `${String(raw['runDir']).replace(/\/+$/, '')}/docker.sock`;
-  raw['metricsPortBase'] = Number(raw['metricsPortBase']);
+  const portBase = Number(raw['metricsPortBase']);
+  raw['metricsPortBase'] = portBase;
+  if (raw['dashboard'] === '') raw['dashboard'] = `127.0.0.1:${portBase + adminPorts}`;
   const parsed = hostConfig.safeParse(raw);
   if (parsed.success) return { kind: 'config', config: parsed.data };
   const issue = parsed.error.issues[0];

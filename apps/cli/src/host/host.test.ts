@@ -28,6 +28,7 @@ test('a host needs no flags, and its arguments make the same host again', () => 
     dispatcherListen: '0.0.0.0:2378',
     engine: 'unix:///var/run/docker.sock',
     metricsPortBase: 9371,
+    dashboard: '127.0.0.1:9379',
   });
   const texts = Object.fromEntries(
     hostFlags.map(({ key, flag }) => {
@@ -43,12 +44,20 @@ test('the socket follows the run directory unless it is given', () => {
   expect(read({ runDir: '/tmp/a', socket: '/tmp/b.sock' }).socket).toBe('/tmp/b.sock');
 });
 
+test('the dashboard is behind the ports for metrics unless it is told where, or off', () => {
+  expect(read({ metricsPortBase: '100' }).dashboard).toBe('127.0.0.1:108');
+  expect(read({ dashboard: '[::1]:80' }).dashboard).toBe('[::1]:80');
+  expect(read({ dashboard: 'off' }).dashboard).toBe('off');
+});
+
 test.each([
   [{ dataDir: 'relative' }, '--data-dir=relative does not do: must be an absolute path'],
   [{ listen: '2377' }, '--listen=2377 does not do'],
   [{ listen: '0.0.0.0:99999' }, '--listen=0.0.0.0:99999 does not do'],
   [{ engine: '/var/run/docker.sock' }, 'must look like unix:///var/run/docker.sock'],
   [{ metricsPortBase: 'many' }, '--metrics-port-base=many does not do'],
+  [{ dashboard: '0.0.0.0:9379' }, '--dashboard=0.0.0.0:9379 does not do: must be off, or on 127'],
+  [{ dashboard: 'on' }, '--dashboard=on does not do'],
   [{ metricsPortBase: '0' }, '--metrics-port-base=0 does not do'],
 ])('%j is refused in one sentence', (texts, words) => {
   const outcome = readHostConfig(texts);

@@ -42,6 +42,7 @@ function ownFlags(name: ProcessName, config: HostConfig): readonly string[] {
         `--listen=${config.listen}`,
         `--dispatcher-listen=${config.dispatcherListen}`,
         `--engine=${config.engine}`,
+        `--dashboard=${config.dashboard}`,
       ];
     case 'dispatcher':
       return [`--listen=${config.dispatcherListen}`];

@@ -30,6 +30,7 @@ export const testPrograms: readonly Requirement[] = [
     debianPackage: 'python3-docker',
     why: 'it is a client',
   },
+  { program: 'chromium', debianPackage: 'chromium', why: 'it shows the dashboard' },
 ];
 
 export const networkTools: readonly Requirement[] = [

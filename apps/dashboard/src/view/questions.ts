@@ -1,0 +1,13 @@
+/** What several parts of the page ask for. */
+
+/** Tasks that should be there, or are on their way out. */
+export const wanted = tasksWhere({ 'desired-state': ['running'] });
+
+/** Tasks by Docker's filters. */
+export function tasksWhere(filters: Readonly<Record<string, readonly string[]>>): string {
+  return `/tasks?filters=${encodeURIComponent(JSON.stringify(filters))}`;
+}
+
+/** Networks of the swarm; those of this host's engine alone are left out. */
+export const swarmNetworks = `/networks?filters=${encodeURIComponent('{"scope":["swarm"]}')}`;
+export const allServices = '/services?status=true';

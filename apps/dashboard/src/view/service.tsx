@@ -1,0 +1,148 @@
+import { useState } from 'preact/hooks';
+import { explanation, nodes, type Service, services, type Task, tasks } from '../api/shapes.ts';
+import {
+  byId,
+  hostnameOf,
+  inOrder,
+  isOver,
+  modeOf,
+  portsText,
+  taskName,
+} from '../model/cluster.ts';
+import { countText, imageText } from '../model/words.ts';
+import { Known, useLive, valueIn } from './live.tsx';
+import { Logs } from './logs.tsx';
+import { Ago, Commands, NodeLink, Section, Table, TaskState, TaskTrouble } from './parts.tsx';
+import { allServices, tasksWhere } from './questions.ts';
+import { Revisions } from './revisions.tsx';
+import { Usage } from './usage.tsx';
+
+/** One service: how it stands and why, its tasks, what it uses, its history, its logs. */
+export function ServicePage({ id }: { readonly id: string }) {
+  const found = useLive(allServices, services);
+  return (
+    <Known answer={found}>
+      {(all) => {
+        const service = all.find(({ ID }) => ID === id);
+        if (service === undefined) return <h1>This service is gone</h1>;
+        return <Shown key={id} service={service} />;
+      }}
+    </Known>
+  );
+}
+
+function Shown({ service }: { readonly service: Service }) {
+  const { ID, Spec, UpdateStatus, ServiceStatus } = service;
+  const own = useLive(tasksWhere({ service: [ID] }), tasks);
+  const running = (valueIn(own) ?? []).filter(({ Status }) => Status.State === 'running');
+  const facts = [
+    ['image', imageText(Spec.TaskTemplate.ContainerSpec?.Image ?? '')],
+    ['mode', modeOf(service)],
+    ['ports', portsText(service)],
+    ['update', [UpdateStatus?.State, UpdateStatus?.Message].filter(Boolean).join(': ')],
+    ...Object.entries(Spec.Labels).map(([key, value]) => [`label ${key}`, value] as const),
+  ] as const;
+  return (
+    <>
+      <h1>{Spec.Name}</h1>
+      <p>
+        {ServiceStatus?.RunningTasks ?? 0} of {countText(ServiceStatus?.DesiredTasks ?? 0, 'task')}{' '}
+        running
+      </p>
+      <dl>
+        {facts
+          .filter(([, value]) => value !== '')
+          .map(([name, value]) => (
+            <div key={name}>
+              <dt>{name}</dt>
+              <dd>{value}</dd>
+            </div>
+          ))}
+      </dl>
+      <Waiting id={ID} />
+      <Known answer={own}>{(all) => <Tasks service={service} tasks={all} />}</Known>
+      <Usage tasks={running} />
+      <Revisions id={ID} />
+      <Logs id={ID} tasks={valueIn(own) ?? []} service={service} />
+      <Commands
+        commands={[
+          [`./shoal explain ${Spec.Name}`, 'why its tasks are where they are'],
+          [`docker service update --force ${Spec.Name}`, 'starts its tasks anew'],
+          [`./shoal rollback ${Spec.Name}`, 'back to the revision before'],
+          [`./shoal top ${Spec.Name} --by task`, 'what its tasks use'],
+        ]}
+      />
+    </>
+  );
+}
+
+/** Why tasks have no node yet: the scheduler's own words. */
+function Waiting({ id }: { readonly id: string }) {
+  const told = valueIn(useLive(`/shoal/v1/services/${id}/explain`, explanation));
+  const waiting = (told?.tasks ?? []).filter(({ waitsFor }) => waitsFor !== '');
+  if (waiting.length === 0) return null;
+  return (
+    <Section title="Waiting for a node">
+      <ul class="plain">
+        {waiting.map(({ id: taskId, name, waitsFor }) => (
+          <li key={taskId}>
+            <strong>{name}</strong> {waitsFor}
+          </li>
+        ))}
+      </ul>
+    </Section>
+  );
+}
+
+function Tasks({
+  service,
+  tasks: all,
+}: {
+  readonly service: Service;
+  readonly tasks: readonly Task[];
+}) {
+  const [isHistoryShown, showHistory] = useState(false);
+  const places = byId(valueIn(useLive('/nodes', nodes)) ?? []);
+  const known = byId([service]);
+  const former = all.filter(isOver).length;
+  const shown = inOrder(all).filter((task) => isHistoryShown || !isOver(task));
+  const aside =
+    former === 0 ? null : (
+      <label>
+        <input
+          type="checkbox"
+          checked={isHistoryShown}
+          onChange={({ currentTarget }) => showHistory(currentTarget.checked)}
+        />{' '}
+        with {former} that ended
+      </label>
+    );
+  return (
+    <Section title="Tasks" aside={aside}>
+      <Table
+        head={['task', 'node', 'state', 'since', '']}
+        empty="none of its tasks is there"
+        isEmpty={shown.length === 0}
+      >
+        {shown.map((task) => {
+          const node = places.get(task.NodeID);
+          return (
+            <tr key={task.ID}>
+              <td title={task.ID}>{taskName(task, known, places)}</td>
+              <td>{node === undefined ? '' : <NodeLink id={node.ID} name={hostnameOf(node)} />}</td>
+              <td>
+                <TaskState task={task} />
+              </td>
+              <td class="narrow">
+                <Ago then={task.Status.Timestamp} />
+              </td>
+              <td>
+                <TaskTrouble task={task} />
+              </td>
+            </tr>
+          );
+        })}
+      </Table>
+    </Section>
+  );
+}
