@@ -4,6 +4,7 @@ import { systemClock } from '@shoal/runtime';
 import { Command, CommanderError, Option } from 'commander';
 import { addAuditCommand } from './command/audit.ts';
 import { addBackupCommands } from './command/backup.ts';
+import { addCapacityCommand } from './command/capacity.ts';
 import { addDashboardCommand } from './command/dashboard.ts';
 import { addDoctorCommand } from './command/doctor.ts';
 import { down } from './command/down.ts';
@@ -190,6 +191,7 @@ shoal
 
 addAuditCommand(shoal, terminal);
 addBackupCommands(shoal, version(), terminal);
+addCapacityCommand(shoal, terminal);
 addDashboardCommand(shoal, terminal);
 addDoctorCommand(shoal, terminal);
 addExplainCommand(shoal, terminal);

@@ -154,7 +154,8 @@ test('nodes, networks, secrets and who uses them', async () => {
     '/secrets/create',
     JSON.stringify({ Name: 'key', Data: 'c2VjcmV0LXZhbHVl' }),
   );
-  await serve('keeper', 1, '--secret=key');
+  await serve('keeper', 1, '--secret=key', '--reserve-memory=512m', '--reserve-cpu=0.25');
+  await host.converged('keeper', '1/1');
   await goTo('Secrets and configs');
   const row = page.getByRole('row').filter({ hasText: 'key' });
   await row.getByRole('link', { name: 'keeper' }).waitFor();
@@ -162,7 +163,12 @@ test('nodes, networks, secrets and who uses them', async () => {
   await goTo('Networks');
   await page.getByRole('row').filter({ hasText: 'ingress' }).getByText('published ports').waitFor();
   await goTo('Nodes');
-  await page.getByRole('row').filter({ hasText: 'leader' }).getByRole('link').click();
+  const node = page.getByRole('row').filter({ hasText: 'leader' });
+  await node.getByText(/^0\.25 of \d+$/).waitFor();
+  await node.getByText(/^512 MiB of \d+ GiB$/).waitFor();
+  const { stdout } = await host.asking('capacity');
+  expect(stdout).toMatch(/\n\S+ +ready +\d+ +0\.25 of \d+ +0\.5 of [\d.]+ GiB\n$/);
+  await node.getByRole('link').click();
   await page.getByText('takes the quorum with it').waitFor();
   await page.getByRole('row').filter({ hasText: 'keeper.1' }).waitFor();
 });

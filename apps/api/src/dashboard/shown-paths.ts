@@ -4,7 +4,7 @@ const id = '[a-z0-9]{25}';
 /** All that the dashboard may read. Nothing of it changes anything, or says a secret: tokens to join, keys, what is in secrets. */
 const shown: readonly RegExp[] = [
   /^\/(?:nodes|services|tasks|networks|secrets|configs|version)$/,
-  /^\/shoal\/v1\/(?:status|audit|settings|survivability|changes)$/,
+  /^\/shoal\/v1\/(?:status|audit|capacity|changes|places|settings|survivability)$/,
   new RegExp(`^/shoal/v1/(?:services|tasks)/${id}/explain$`),
   new RegExp(`^/shoal/v1/services/${id}/revisions$`),
   new RegExp(`^/(?:services|tasks)/${id}/logs$`),

@@ -14,6 +14,7 @@ import { networkRoutes } from '../routes/networks.ts';
 import { nodeRoutes } from '../routes/nodes.ts';
 import { serviceRoutes } from '../routes/services.ts';
 import { shoalAuditRoutes } from '../routes/shoal-audit.ts';
+import { shoalCapacityRoutes } from '../routes/shoal-capacity.ts';
 import { shoalDashboardRoutes } from '../routes/shoal-dashboard.ts';
 import { shoalExplainRoutes } from '../routes/shoal-explain.ts';
 import { shoalNetRoutes } from '../routes/shoal-net.ts';
@@ -124,6 +125,7 @@ export async function createApiServer(
     shoalSettingsRoutes,
     shoalAuditRoutes,
     shoalUnusedRoutes,
+    shoalCapacityRoutes,
     shoalDashboardRoutes,
   ])
     register(app, routeContext);

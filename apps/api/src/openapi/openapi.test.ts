@@ -55,6 +55,8 @@ const requests = (): readonly (readonly [string, string, string, object?])[] => 
   ['get', '/shoal/v1/audit', '/shoal/v1/audit?since=2026-11-23T14:00:00Z&name=web&limit=5'],
   ['get', '/shoal/v1/audit/verify', ''],
   ['get', '/shoal/v1/unused', ''],
+  ['get', '/shoal/v1/capacity', ''],
+  ['get', '/shoal/v1/places', ''],
   ['get', '/shoal/v1/changes', '/shoal/v1/changes?after=0'],
   ['post', '/shoal/v1/dashboard/keys', ''],
   ['put', '/shoal/v1/settings', '', { 'shoal.rebalance': 'true' }],

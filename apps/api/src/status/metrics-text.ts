@@ -4,6 +4,8 @@ import type { ClusterStatus } from './status.ts';
 /** Prometheus' text format. */
 export const metricsMediaType = 'text/plain; version=0.0.4; charset=utf-8';
 
+const nanosPerProcessor = 1e9;
+
 interface Shown {
   readonly name: string;
   readonly help: string;
@@ -36,6 +38,26 @@ const shown: readonly Shown[] = [
     label: 'state',
     values: ({ nodes }) => nodes.byState,
   },
+  one(
+    'processors',
+    'Processors of the nodes that take tasks.',
+    ({ capacity }) => capacity.nanoCpus.has / nanosPerProcessor,
+  ),
+  one(
+    'processors_reserved',
+    'Of these, what tasks have reserved.',
+    ({ capacity }) => capacity.nanoCpus.reserved / nanosPerProcessor,
+  ),
+  one(
+    'memory_bytes',
+    'Memory of the nodes that take tasks.',
+    ({ capacity }) => capacity.memoryBytes.has,
+  ),
+  one(
+    'memory_reserved_bytes',
+    'Of this, what tasks have reserved.',
+    ({ capacity }) => capacity.memoryBytes.reserved,
+  ),
   {
     name: 'tasks',
     help: 'Tasks by state.',

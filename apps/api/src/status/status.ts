@@ -3,6 +3,7 @@ import type { Node, StateView, TaskState } from '@shoal/state';
 import type { z } from 'zod';
 import type { status } from '../openapi/answers/status.ts';
 import { nodeName } from '../plan/outcome.ts';
+import { capacityOfNodes } from './capacity.ts';
 import { convergenceOf } from './convergence.ts';
 
 /** Services and networks that are named; the counts are always whole. */
@@ -25,6 +26,7 @@ export function statusOf(view: StateView, quorum: Quorum): ClusterStatus {
       return { stage, alive: replicas.length > 0, replicas };
     }),
     nodes: nodesOf(view),
+    capacity: capacityOfNodes(view).total,
     tasks: tasksOf(view),
     services: servicesOf(view),
     networks: networksOf(view),

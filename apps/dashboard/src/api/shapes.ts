@@ -127,6 +127,9 @@ const stored = z.object({
 export const storedValues = z.array(stored);
 export type StoredValue = z.output<typeof stored>;
 
+const amount = z.object({ has: z.number(), reserved: z.number() });
+export type Amount = z.output<typeof amount>;
+const room = { tasks: z.number(), nanoCpus: amount, memoryBytes: amount };
 const nodeName = z.object({ id: z.string(), hostname: z.string() });
 export const status = z.object({
   logIndex: z.number(),
@@ -136,6 +139,7 @@ export const status = z.object({
     needed: z.number(),
     quorum: z.boolean(),
   }),
+  capacity: z.object(room),
   stages: z.array(z.object({ stage: z.string(), alive: z.boolean() })),
   services: z.object({
     total: z.number(),
@@ -156,6 +160,19 @@ export const status = z.object({
   }),
 });
 export type Status = z.output<typeof status>;
+
+export const capacity = z.object({ nodes: z.array(z.object({ node: nodeName, ...room })) });
+
+const place = z.object({
+  id: z.string(),
+  service: z.string(),
+  slot: z.number(),
+  node: z.string(),
+  state: z.string(),
+  err: z.string().default(''),
+});
+export const places = z.object({ tasks: z.array(place) });
+export type Place = z.output<typeof place>;
 
 const value = z.union([z.string(), z.number(), z.boolean()]).optional();
 export const audit = z.object({

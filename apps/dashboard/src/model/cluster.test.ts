@@ -16,7 +16,6 @@ import {
   modeOf,
   nodesStanding,
   portsText,
-  reservedBy,
   servicesStanding,
   stagesStanding,
   taskName,
@@ -62,6 +61,7 @@ const task = (status: object, more: object = {}): Task =>
 const status = (managers: object, more: object = {}): Status => ({
   logIndex: 1,
   managers: { total: 3, reachable: 3, needed: 2, quorum: true, ...managers },
+  capacity: { tasks: 0, nanoCpus: { has: 0, reserved: 0 }, memoryBytes: { has: 0, reserved: 0 } },
   stages: [],
   services: { total: 0, converged: 0, unconverged: [] },
   networks: { total: 0, list: [] },
@@ -138,13 +138,6 @@ test('tasks are named as docker service ps names them', () => {
   expect(taskName(task({}, { NodeID: 'n1' }), known, places)).toBe('web.alpha');
   expect(taskName(task({}, { NodeID: 'gone' }), known, places)).toBe('web');
   expect(taskName(task({}, { ServiceID: 's2', Slot: 1 }), known, places)).toBe('s2.1');
-});
-
-test('what tasks reserve counts as long as they have a place', () => {
-  const Spec = { Resources: { Reservations: { NanoCPUs: 5, MemoryBytes: 7 } } };
-  const states = ['pending', 'assigned', 'running', 'failed', 'complete'];
-  const all = states.map((State) => task({ State }, { Spec }));
-  expect(reservedBy([...all, task({})])).toEqual({ nanoProcessors: 10, memoryBytes: 14 });
 });
 
 test('tasks that should be there come first, by slot; what ended after them, the newest first', () => {

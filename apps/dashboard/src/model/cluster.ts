@@ -1,4 +1,4 @@
-import type { Network, Node, Service, Status, StoredValue, Task } from '../api/shapes.ts';
+import type { Network, Node, Place, Service, Status, StoredValue, Task } from '../api/shapes.ts';
 import { countText } from './words.ts';
 
 /** Whether something is as it should be, and in one sentence how it is. */
@@ -7,12 +7,9 @@ export interface Standing {
   readonly text: string;
 }
 
-/** States in which a task has a place, and uses what it has reserved. */
-const holding = new Set([...['assigned', 'accepted', 'preparing', 'ready', 'starting', 'running']]);
 /** States behind which nothing comes. */
 const over = new Set(['complete', 'shutdown', 'failed', 'rejected', 'remove', 'orphaned']);
 
-export const isHolding = ({ Status }: Task): boolean => holding.has(Status.State);
 export const isOver = ({ Status }: Task): boolean => over.has(Status.State);
 
 /** Who may go without the others standing still. */
@@ -99,33 +96,26 @@ export function taskName(
   services: ReadonlyMap<string, Service>,
   nodes: ReadonlyMap<string, Node>,
 ): string {
-  const service = services.get(task.ServiceID)?.Spec.Name ?? task.ServiceID;
-  const node = nodes.get(task.NodeID);
-  const place = task.Slot > 0 ? String(task.Slot) : node === undefined ? '' : hostnameOf(node);
-  return place === '' ? service : `${service}.${place}`;
+  const { ServiceID: service, Slot: slot, NodeID: node } = task;
+  return placeName({ service, slot, node }, services, nodes);
+}
+
+/** As `docker service ps` names the task there. */
+export function placeName(
+  { service, slot, node }: Pick<Place, 'service' | 'slot' | 'node'>,
+  services: ReadonlyMap<string, Service>,
+  nodes: ReadonlyMap<string, Node>,
+): string {
+  const name = services.get(service)?.Spec.Name ?? service;
+  const host = nodes.get(node);
+  const at = slot > 0 ? String(slot) : host === undefined ? '' : hostnameOf(host);
+  return at === '' ? name : `${name}.${at}`;
 }
 
 export function byId<T extends { readonly ID: string }>(
   items: readonly T[],
 ): ReadonlyMap<string, T> {
   return new Map(items.map((item) => [item.ID, item]));
-}
-
-/** What tasks have reserved of a node, beside what it has. */
-export interface Reserved {
-  readonly nanoProcessors: number;
-  readonly memoryBytes: number;
-}
-
-export function reservedBy(tasks: readonly Task[]): Reserved {
-  let nanoProcessors = 0;
-  let memoryBytes = 0;
-  for (const task of tasks) {
-    if (!isHolding(task)) continue;
-    nanoProcessors += task.Spec.Resources?.Reservations?.NanoCPUs ?? 0;
-    memoryBytes += task.Spec.Resources?.Reservations?.MemoryBytes ?? 0;
-  }
-  return { nanoProcessors, memoryBytes };
 }
 
 /** The tasks of a service as people look for them: those that should be there first, then the newest. */

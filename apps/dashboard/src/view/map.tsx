@@ -1,10 +1,10 @@
 import { useState } from 'preact/hooks';
-import { type Node, nodes, type Service, services, type Task, tasks } from '../api/shapes.ts';
-import { byId, hostnameOf, matches, taskName, taskText } from '../model/cluster.ts';
+import { type Node, nodes, type Place, places, type Service, services } from '../api/shapes.ts';
+import { byId, hostnameOf, matches, placeName } from '../model/cluster.ts';
 import { countText, hueOf, imageText } from '../model/words.ts';
 import { Known, useLive, valueIn } from './live.tsx';
 import { Filter, NodeLink, State } from './parts.tsx';
-import { allServices, wanted } from './questions.ts';
+import { allPlaces, allServices } from './questions.ts';
 
 /** Of one node; what is beyond is counted. */
 const boxesMax = 300;
@@ -13,7 +13,7 @@ const boxesMax = 300;
 export function MapPage() {
   const [filter, setFilter] = useState('');
   const hosts = useLive('/nodes', nodes);
-  const running = valueIn(useLive(wanted, tasks)) ?? [];
+  const placed = valueIn(useLive(allPlaces, places))?.tasks ?? [];
   const known = byId(valueIn(useLive(allServices, services)) ?? []);
   return (
     <>
@@ -21,11 +21,11 @@ export function MapPage() {
       <Filter value={filter} onChange={setFilter} label="service, image, or state" />
       <Known answer={hosts}>
         {(all) => {
-          const places = byId(all);
-          const shown = running.filter((task) =>
-            matches(filter, taskName(task, known, places), imageOf(task), task.Status.State),
+          const hostsById = byId(all);
+          const shown = placed.filter((place) =>
+            matches(filter, placeName(place, known, hostsById), imageOf(place, known), place.state),
           );
-          const byNode = Map.groupBy(shown, ({ NodeID }) => NodeID);
+          const byNode = Map.groupBy(shown, ({ node }) => node);
           const homeless = byNode.get('') ?? [];
           return (
             <div class="map">
@@ -35,15 +35,15 @@ export function MapPage() {
                   <NodeColumn
                     key={node.ID}
                     node={node}
-                    tasks={byNode.get(node.ID) ?? []}
+                    places={byNode.get(node.ID) ?? []}
                     services={known}
-                    nodes={places}
+                    nodes={hostsById}
                   />
                 ))}
               {homeless.length === 0 ? null : (
                 <article aria-label="no node yet">
                   <h3>no node yet</h3>
-                  <Boxes tasks={homeless} services={known} nodes={places} />
+                  <Boxes places={homeless} services={known} nodes={hostsById} />
                 </article>
               )}
             </div>
@@ -55,7 +55,7 @@ export function MapPage() {
 }
 
 interface Placed {
-  readonly tasks: readonly Task[];
+  readonly places: readonly Place[];
   readonly services: ReadonlyMap<string, Service>;
   readonly nodes: ReadonlyMap<string, Node>;
 }
@@ -71,7 +71,7 @@ function NodeColumn({ node, ...placed }: Placed & { readonly node: Node }) {
       <p class="quiet">
         {node.ManagerStatus?.Leader ? 'leader' : Role}
         {Availability === 'active' ? '' : `, ${Availability}`},{' '}
-        {countText(placed.tasks.length, 'task')}
+        {countText(placed.places.length, 'task')}
       </p>
       <p>
         <State state={node.Status.State} />
@@ -81,30 +81,42 @@ function NodeColumn({ node, ...placed }: Placed & { readonly node: Node }) {
   );
 }
 
-function Boxes({ tasks: placed, services: known, nodes: places }: Placed) {
+function Boxes({ places: placed, services: known, nodes: hosts }: Placed) {
   const inOrder = [...placed].sort((a, b) =>
-    a.ServiceID === b.ServiceID ? a.Slot - b.Slot : a.ServiceID < b.ServiceID ? -1 : 1,
+    a.service === b.service ? a.slot - b.slot : a.service < b.service ? -1 : 1,
   );
   return (
     <ul class="boxes">
-      {inOrder.slice(0, boxesMax).map((task) => (
-        <Box key={task.ID} task={task} name={taskName(task, known, places)} />
+      {inOrder.slice(0, boxesMax).map((place) => (
+        <Box
+          key={place.id}
+          place={place}
+          name={placeName(place, known, hosts)}
+          image={imageOf(place, known)}
+        />
       ))}
       {placed.length > boxesMax ? <li class="quiet">and {placed.length - boxesMax} more</li> : null}
     </ul>
   );
 }
 
-function Box({ task, name }: { readonly task: Task; readonly name: string }) {
-  const { State: state } = task.Status;
-  const about = [name, imageOf(task), state, taskText(task)].filter((text) => text !== '');
+function Box({
+  place: { service, state, err },
+  name,
+  image,
+}: {
+  readonly place: Place;
+  readonly name: string;
+  readonly image: string;
+}) {
+  const about = [name, image, state, err].filter((text) => text !== '');
   return (
     <li
       class={`box ${state === 'running' ? '' : 'waiting'}`}
       data-state={state}
-      style={{ '--hue': String(hueOf(task.ServiceID)) }}
+      style={{ '--hue': String(hueOf(service)) }}
     >
-      <a href={`#/service/${task.ServiceID}`} title={about.join('\n')}>
+      <a href={`#/service/${service}`} title={about.join('\n')}>
         {name}
         {state === 'running' ? null : <small>{state}</small>}
       </a>
@@ -112,6 +124,7 @@ function Box({ task, name }: { readonly task: Task; readonly name: string }) {
   );
 }
 
-function imageOf({ Spec }: Task): string {
-  return imageText(Spec.ContainerSpec?.Image ?? '');
+/** What its service is made of now; the task itself may be of an earlier revision. */
+function imageOf({ service }: Place, services: ReadonlyMap<string, Service>): string {
+  return imageText(services.get(service)?.Spec.TaskTemplate.ContainerSpec?.Image ?? '');
 }

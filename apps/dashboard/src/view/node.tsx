@@ -1,21 +1,11 @@
-import { nodes, services, survivability, tasks } from '../api/shapes.ts';
-import { byId, hostnameOf, inOrder, isHolding, reservedBy, taskName } from '../model/cluster.ts';
+import { capacity, nodes, services, survivability, tasks } from '../api/shapes.ts';
+import { byId, hostnameOf } from '../model/cluster.ts';
 import { lossText } from '../model/loss.ts';
-import { bytesText, processorsText } from '../model/words.ts';
 import { Known, useLive, valueIn } from './live.tsx';
-import {
-  Ago,
-  Bar,
-  Commands,
-  Section,
-  ServiceLink,
-  StandingLine,
-  State,
-  Table,
-  TaskState,
-  TaskTrouble,
-} from './parts.tsx';
+import { Commands, Section, StandingLine, State } from './parts.tsx';
 import { allServices, tasksWhere } from './questions.ts';
+import { Reserved } from './reserved.tsx';
+import { Tasks } from './tasks.tsx';
 
 const lossesEveryMs = 10_000;
 
@@ -23,7 +13,9 @@ const lossesEveryMs = 10_000;
 export function NodePage({ id }: { readonly id: string }) {
   const found = useLive('/nodes', nodes);
   const known = byId(valueIn(useLive(allServices, services)) ?? []);
-  const own = useLive(tasksWhere({ node: [id], 'desired-state': ['running'] }), tasks);
+  const own = useLive(tasksWhere({ node: [id] }), tasks);
+  const rooms = valueIn(useLive('/shoal/v1/capacity', capacity));
+  const room = rooms?.nodes.find(({ node }) => node.id === id);
   const losses = valueIn(
     useLive('/shoal/v1/survivability', survivability, { everyMs: lossesEveryMs }),
   );
@@ -34,8 +26,6 @@ export function NodePage({ id }: { readonly id: string }) {
         const node = all.find(({ ID }) => ID === id);
         if (node === undefined) return <h1>This node is gone</h1>;
         const name = hostnameOf(node);
-        const { NanoCPUs, MemoryBytes } = node.Description.Resources;
-        const { nanoProcessors, memoryBytes } = reservedBy((valueIn(own) ?? []).filter(isHolding));
         return (
           <>
             <h1>{name}</h1>
@@ -60,56 +50,22 @@ export function NodePage({ id }: { readonly id: string }) {
                 </div>
               ))}
             </dl>
-            <Section title="Reserved">
-              <Bar
-                label="processors"
-                part={nanoProcessors}
-                whole={NanoCPUs}
-                text={`${processorsText(nanoProcessors)} of ${processorsText(NanoCPUs)}`}
-              />
-              <Bar
-                label="memory"
-                part={memoryBytes}
-                whole={MemoryBytes}
-                text={`${bytesText(memoryBytes)} of ${bytesText(MemoryBytes)}`}
-              />
-            </Section>
+            {room === undefined ? null : <Reserved {...room} />}
             {loss === undefined ? null : (
               <Section title="If it were lost">
                 <StandingLine standing={lossText(loss)} />
               </Section>
             )}
-            <Section title="Tasks">
-              <Known answer={own}>
-                {(running) => (
-                  <Table
-                    head={['task', 'state', 'since', '']}
-                    empty="nothing runs here"
-                    isEmpty={running.length === 0}
-                  >
-                    {inOrder(running).map((task) => (
-                      <tr key={task.ID}>
-                        <td>
-                          <ServiceLink
-                            id={task.ServiceID}
-                            name={taskName(task, known, byId([node]))}
-                          />
-                        </td>
-                        <td>
-                          <TaskState task={task} />
-                        </td>
-                        <td class="narrow">
-                          <Ago then={task.Status.Timestamp} />
-                        </td>
-                        <td>
-                          <TaskTrouble task={task} />
-                        </td>
-                      </tr>
-                    ))}
-                  </Table>
-                )}
-              </Known>
-            </Section>
+            <Known answer={own}>
+              {(all) => (
+                <Tasks
+                  tasks={all}
+                  services={known}
+                  nodes={byId([node])}
+                  empty="nothing runs here"
+                />
+              )}
+            </Known>
             <Commands
               commands={[
                 [`./shoal plan drain ${name}`, 'what would move where; nothing is changed'],

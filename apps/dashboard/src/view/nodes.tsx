@@ -1,15 +1,14 @@
-import { type Node, nodes, type Task, tasks } from '../api/shapes.ts';
-import { hostnameOf, isHolding, reservedBy } from '../model/cluster.ts';
+import { type Amount, capacity, type Node, nodes } from '../api/shapes.ts';
+import { hostnameOf } from '../model/cluster.ts';
 import { bytesText, processorsText } from '../model/words.ts';
 import { Known, useLive, valueIn } from './live.tsx';
 import { NodeLink, State, Table } from './parts.tsx';
-import { wanted } from './questions.ts';
 
 /** All nodes, with what they have and what of it is taken. */
 export function NodesPage() {
   const found = useLive('/nodes', nodes);
-  const running = valueIn(useLive(wanted, tasks)) ?? [];
-  const byNode = Map.groupBy(running.filter(isHolding), ({ NodeID }) => NodeID);
+  const rooms = valueIn(useLive('/shoal/v1/capacity', capacity))?.nodes ?? [];
+  const roomOf = new Map(rooms.map((room) => [room.node.id, room]));
   return (
     <>
       <h1>Nodes</h1>
@@ -26,7 +25,7 @@ export function NodesPage() {
             {[...all]
               .sort((a, b) => (hostnameOf(a) < hostnameOf(b) ? -1 : 1))
               .map((node) => (
-                <NodeRow key={node.ID} node={node} tasks={byNode.get(node.ID) ?? []} />
+                <NodeRow key={node.ID} node={node} room={roomOf.get(node.ID)} />
               ))}
           </Table>
         )}
@@ -35,9 +34,13 @@ export function NodesPage() {
   );
 }
 
-function NodeRow({ node, tasks: own }: { readonly node: Node; readonly tasks: readonly Task[] }) {
-  const { NanoCPUs, MemoryBytes } = node.Description.Resources;
-  const { nanoProcessors, memoryBytes } = reservedBy(own);
+interface Room {
+  readonly tasks: number;
+  readonly nanoCpus: Amount;
+  readonly memoryBytes: Amount;
+}
+
+function NodeRow({ node, room }: { readonly node: Node; readonly room: Room | undefined }) {
   return (
     <tr>
       <td>
@@ -48,15 +51,15 @@ function NodeRow({ node, tasks: own }: { readonly node: Node; readonly tasks: re
         <State state={node.Status.State} />
       </td>
       <td>{node.Spec.Availability}</td>
-      <td>{own.length}</td>
-      <td>
-        {processorsText(nanoProcessors)} of {processorsText(NanoCPUs)}
-      </td>
-      <td>
-        {bytesText(memoryBytes)} of {bytesText(MemoryBytes)}
-      </td>
+      <td>{room?.tasks}</td>
+      <td>{room && amountText(room.nanoCpus, processorsText)}</td>
+      <td>{room && amountText(room.memoryBytes, bytesText)}</td>
       <td>{node.Status.Addr}</td>
       <td>{node.Description.Engine.EngineVersion}</td>
     </tr>
   );
+}
+
+function amountText({ has, reserved }: Amount, text: (amount: number) => string): string {
+  return `${text(reserved)} of ${text(has)}`;
 }

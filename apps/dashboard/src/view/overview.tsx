@@ -1,18 +1,15 @@
-import { audit, nodes, status, survivability, tasks } from '../api/shapes.ts';
+import { audit, nodes, status, survivability } from '../api/shapes.ts';
 import {
-  isHolding,
   managersStanding,
   nodesStanding,
-  reservedBy,
   servicesStanding,
   stagesStanding,
 } from '../model/cluster.ts';
 import { lossText } from '../model/loss.ts';
-import { bytesText, processorsText } from '../model/words.ts';
 import { Changes } from './changes.tsx';
 import { Known, useLive, valueIn } from './live.tsx';
-import { Bar, NodeLink, Section, ServiceLink, StandingLine, Table } from './parts.tsx';
-import { wanted } from './questions.ts';
+import { NodeLink, Section, ServiceLink, StandingLine, Table } from './parts.tsx';
+import { Reserved } from './reserved.tsx';
 
 const newestChanges = '/shoal/v1/audit?limit=8';
 /** What each loss would cost takes a while to find out for many nodes, milliseconds. */
@@ -22,7 +19,6 @@ const lossesEveryMs = 10_000;
 export function Overview() {
   const standing = useLive('/shoal/v1/status', status);
   const hosts = valueIn(useLive('/nodes', nodes)) ?? [];
-  const running = valueIn(useLive(wanted, tasks)) ?? [];
   const changes = useLive(newestChanges, audit);
   return (
     <>
@@ -65,52 +61,16 @@ export function Overview() {
                   </Table>
                 </Section>
               )}
+              <Reserved {...now.capacity} />
             </>
           );
         }}
       </Known>
-      <Capacity
-        nodes={hosts.filter(({ Status }) => Status.State === 'ready')}
-        tasks={running.filter(isHolding)}
-      />
       <Losses />
       <Section title="Newest changes" aside={<a href="#/changes">all</a>}>
         <Known answer={changes}>{({ Records }) => <Changes records={Records} />}</Known>
       </Section>
     </>
-  );
-}
-
-function Capacity({
-  nodes: ready,
-  tasks: holding,
-}: {
-  readonly nodes: readonly {
-    readonly Description: { readonly Resources: { NanoCPUs: number; MemoryBytes: number } };
-  }[];
-  readonly tasks: Parameters<typeof reservedBy>[0];
-}) {
-  const { nanoProcessors, memoryBytes } = reservedBy(holding);
-  const processors = ready.reduce(
-    (all, { Description }) => all + Description.Resources.NanoCPUs,
-    0,
-  );
-  const memory = ready.reduce((all, { Description }) => all + Description.Resources.MemoryBytes, 0);
-  return (
-    <Section title="Reserved">
-      <Bar
-        label="processors"
-        part={nanoProcessors}
-        whole={processors}
-        text={`${processorsText(nanoProcessors)} of ${processorsText(processors)}`}
-      />
-      <Bar
-        label="memory"
-        part={memoryBytes}
-        whole={memory}
-        text={`${bytesText(memoryBytes)} of ${bytesText(memory)}`}
-      />
-    </Section>
   );
 }
 

@@ -1,8 +1,5 @@
 /** What several parts of the page ask for. */
 
-/** Tasks that should be there, or are on their way out. */
-export const wanted = tasksWhere({ 'desired-state': ['running'] });
-
 /** Tasks by Docker's filters. */
 export function tasksWhere(filters: Readonly<Record<string, readonly string[]>>): string {
   return `/tasks?filters=${encodeURIComponent(JSON.stringify(filters))}`;
@@ -11,3 +8,4 @@ export function tasksWhere(filters: Readonly<Record<string, readonly string[]>>)
 /** Networks of the swarm; those of this host's engine alone are left out. */
 export const swarmNetworks = `/networks?filters=${encodeURIComponent('{"scope":["swarm"]}')}`;
 export const allServices = '/services?status=true';
+export const allPlaces = '/shoal/v1/places';

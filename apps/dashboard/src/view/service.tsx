@@ -1,20 +1,12 @@
-import { useState } from 'preact/hooks';
-import { explanation, nodes, type Service, services, type Task, tasks } from '../api/shapes.ts';
-import {
-  byId,
-  hostnameOf,
-  inOrder,
-  isOver,
-  modeOf,
-  portsText,
-  taskName,
-} from '../model/cluster.ts';
+import { explanation, nodes, type Service, services, tasks } from '../api/shapes.ts';
+import { byId, modeOf, portsText } from '../model/cluster.ts';
 import { countText, imageText } from '../model/words.ts';
 import { Known, useLive, valueIn } from './live.tsx';
 import { Logs } from './logs.tsx';
-import { Ago, Commands, NodeLink, Section, Table, TaskState, TaskTrouble } from './parts.tsx';
+import { Commands, Section } from './parts.tsx';
 import { allServices, tasksWhere } from './questions.ts';
 import { Revisions } from './revisions.tsx';
+import { Tasks } from './tasks.tsx';
 import { Usage } from './usage.tsx';
 
 /** One service: how it stands and why, its tasks, what it uses, its history, its logs. */
@@ -34,6 +26,7 @@ export function ServicePage({ id }: { readonly id: string }) {
 function Shown({ service }: { readonly service: Service }) {
   const { ID, Spec, UpdateStatus, ServiceStatus } = service;
   const own = useLive(tasksWhere({ service: [ID] }), tasks);
+  const hosts = byId(valueIn(useLive('/nodes', nodes)) ?? []);
   const running = (valueIn(own) ?? []).filter(({ Status }) => Status.State === 'running');
   const facts = [
     ['image', imageText(Spec.TaskTemplate.ContainerSpec?.Image ?? '')],
@@ -60,7 +53,16 @@ function Shown({ service }: { readonly service: Service }) {
           ))}
       </dl>
       <Waiting id={ID} />
-      <Known answer={own}>{(all) => <Tasks service={service} tasks={all} />}</Known>
+      <Known answer={own}>
+        {(all) => (
+          <Tasks
+            tasks={all}
+            services={byId([service])}
+            nodes={hosts}
+            empty="none of its tasks is there"
+          />
+        )}
+      </Known>
       <Usage tasks={running} />
       <Revisions id={ID} />
       <Logs id={ID} tasks={valueIn(own) ?? []} service={service} />
@@ -90,59 +92,6 @@ function Waiting({ id }: { readonly id: string }) {
           </li>
         ))}
       </ul>
-    </Section>
-  );
-}
-
-function Tasks({
-  service,
-  tasks: all,
-}: {
-  readonly service: Service;
-  readonly tasks: readonly Task[];
-}) {
-  const [isHistoryShown, showHistory] = useState(false);
-  const places = byId(valueIn(useLive('/nodes', nodes)) ?? []);
-  const known = byId([service]);
-  const former = all.filter(isOver).length;
-  const shown = inOrder(all).filter((task) => isHistoryShown || !isOver(task));
-  const aside =
-    former === 0 ? null : (
-      <label>
-        <input
-          type="checkbox"
-          checked={isHistoryShown}
-          onChange={({ currentTarget }) => showHistory(currentTarget.checked)}
-        />{' '}
-        with {former} that ended
-      </label>
-    );
-  return (
-    <Section title="Tasks" aside={aside}>
-      <Table
-        head={['task', 'node', 'state', 'since', '']}
-        empty="none of its tasks is there"
-        isEmpty={shown.length === 0}
-      >
-        {shown.map((task) => {
-          const node = places.get(task.NodeID);
-          return (
-            <tr key={task.ID}>
-              <td title={task.ID}>{taskName(task, known, places)}</td>
-              <td>{node === undefined ? '' : <NodeLink id={node.ID} name={hostnameOf(node)} />}</td>
-              <td>
-                <TaskState task={task} />
-              </td>
-              <td class="narrow">
-                <Ago then={task.Status.Timestamp} />
-              </td>
-              <td>
-                <TaskTrouble task={task} />
-              </td>
-            </tr>
-          );
-        })}
-      </Table>
     </Section>
   );
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { totalCapacity } from './capacity.ts';
 import { count, list, logIndex, nodeName } from './place.ts';
 
 const manager = z.object({
@@ -47,6 +48,7 @@ export const status = z.object({
     byState: z.object({ ready: count, down: count, disconnected: count, unknown: count }),
     byAvailability: z.object({ active: count, pause: count, drain: count }),
   }),
+  capacity: totalCapacity,
   tasks: z.object({
     total: count,
     byState: z.record(z.string(), count).describe('States that no task is in are left out.'),
