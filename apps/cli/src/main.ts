@@ -5,6 +5,7 @@ import { Command, CommanderError, Option } from 'commander';
 import { addAuditCommand } from './command/audit.ts';
 import { addBackupCommands } from './command/backup.ts';
 import { addCapacityCommand } from './command/capacity.ts';
+import { addComposeCommands } from './command/compose.ts';
 import { addDashboardCommand } from './command/dashboard.ts';
 import { addDoctorCommand } from './command/doctor.ts';
 import { down } from './command/down.ts';
@@ -192,6 +193,9 @@ shoal
 addAuditCommand(shoal, terminal);
 addBackupCommands(shoal, version(), terminal);
 addCapacityCommand(shoal, terminal);
+addComposeCommands(shoal, terminal, (code) => {
+  process.exitCode = code;
+});
 addDashboardCommand(shoal, terminal);
 addDoctorCommand(shoal, terminal);
 addExplainCommand(shoal, terminal);
