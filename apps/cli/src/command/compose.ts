@@ -98,7 +98,7 @@ function yamlOf({ content }: Stack): string {
 }
 
 /** Deploys what today's Compose files say as a stack, through the docker command; gives its exit code. @throws CommandError */
-export async function composeDeploy(
+async function composeDeploy(
   stackName: string,
   flags: readonly string[],
   options: ComposeOptions & { readonly socket: string },
@@ -135,7 +135,7 @@ function docker(args: readonly string[], input: string): Promise<number> {
 }
 
 /** Prints the stack that the files make. @throws CommandError */
-export async function composeConfig(options: ComposeOptions, terminal: Terminal): Promise<void> {
+async function composeConfig(options: ComposeOptions, terminal: Terminal): Promise<void> {
   const placeOf = (kind: string, name: string): string => `/the/text/of/${kind}/${name}`;
   terminal.print(yamlOf(await translated(options, placeOf, terminal)));
 }
