@@ -139,6 +139,18 @@ describe('a canary', () => {
     expect(images(swarm)).toEqual(Array(4).fill('busybox'));
   });
 
+  it('of most tasks gives way as a whole: what it was to prove itself against runs on', () => {
+    const swarm = running({ Parallelism: 0 });
+    tryOut(swarm, 'new', '3');
+    swarm.runUntil('as far as it may', () => state(swarm) === 'completed');
+    tryOut(swarm, 'newer', '3');
+    swarm.runUntil('as far as it may', () => state(swarm) === 'completed');
+    expect(images(swarm)).toEqual(['newer', 'newer', 'newer', 'busybox']);
+    swarm.scale('web', 5);
+    swarm.runUntil('five', () => swarm.running('web').length === 5);
+    expect(images(swarm)).toEqual(['newer', 'newer', 'newer', 'busybox', 'busybox']);
+  });
+
   it('grows when the label says more, and keeps what it has when it says less', () => {
     const swarm = withCanary();
     swarm.update('web', (spec) => ({ ...spec, Labels: { [canary]: '2' } }));

@@ -63,11 +63,21 @@ function isOpen(subject: Subject, { nodeId }: Slot): boolean {
   return subject.meetsConstraints(node);
 }
 
-/** The canary of an update that was never finished gives way first; of the others, who has no node. */
+/**
+ * The canary of an update that was never finished gives way first, however many it is; of the others, who has no node.
+ * It is of a later revision than a rollback leads to.
+ */
 function inTurn(subject: Subject, slots: readonly Slot[]): readonly Slot[] {
+  const { previousRevision = Number.POSITIVE_INFINITY } = subject.service;
+  const isCanary = ({ number }: Revision): boolean => number > previousRevision;
   const mates = Map.groupBy(slots, (slot) => revisionIn(subject, slot));
   return [...mates]
-    .sort(([a, few], [b, many]) => few.length - many.length || b.number - a.number)
+    .sort(
+      ([a, few], [b, many]) =>
+        Number(isCanary(b)) - Number(isCanary(a)) ||
+        few.length - many.length ||
+        b.number - a.number,
+    )
     .flatMap(([, group]) => [...group].sort(byNeed));
 }
 
