@@ -15,6 +15,8 @@ let said: string[];
 /** Seconds of processors that each container has used, and how many looks there were. */
 let used: Map<string, number[]>;
 let waits: number[];
+/** What was asked for of the tasks. */
+let filters: string;
 const fakeTerminal: Terminal = {
   say: (line) => void said.push(line),
   print: (line) => void printed.push(line),
@@ -62,7 +64,8 @@ beforeEach(async () => {
     })),
   };
   fakeApi = createServer((request, response) => {
-    const { pathname } = new URL(request.url ?? '', 'http://api');
+    const { pathname, searchParams } = new URL(request.url ?? '', 'http://api');
+    filters = searchParams.get('filters') ?? filters;
     const [, id = ''] = /^\/containers\/(.+)\/stats$/.exec(pathname) ?? [];
     const seconds = used.get(id);
     if (id === '') response.end(JSON.stringify(answers[pathname]));
@@ -136,6 +139,11 @@ test('of some services alone, of which there must be each', async () => {
   expect(await loads('service', 'shop_web')).toEqual([['shop_web', 2, 0.75, 200, 0.5]]);
   expect(said).toEqual([]);
   await expect(loads('service', 'nope')).rejects.toThrow('there is no service nope');
+});
+
+test('tasks of jobs are wanted until they complete, and use something too', async () => {
+  await loads('service');
+  expect(JSON.parse(filters)).toEqual({ 'desired-state': ['running', 'complete'] });
 });
 
 test('people read a table', async () => {

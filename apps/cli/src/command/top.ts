@@ -12,6 +12,9 @@ const atOnce = 32;
 const betweenMs = 2_000;
 const bytesPerMegabyte = 1_000_000;
 
+/** Desired states of tasks that run: those of jobs are to complete. */
+const wantedStates = ['running', 'complete'];
+
 const groupings = ['service', 'stack', 'node', 'task'] as const;
 type Grouping = (typeof groupings)[number];
 
@@ -97,7 +100,7 @@ export async function top(
 }
 
 async function runningTasks({ socket, services }: TopRequest): Promise<readonly Running[]> {
-  const filters = encodeURIComponent(JSON.stringify({ 'desired-state': ['running'] }));
+  const filters = encodeURIComponent(JSON.stringify({ 'desired-state': wantedStates }));
   const [tasks, known, nodes] = await Promise.all([
     askApi(socket, 'GET', `/tasks?filters=${filters}`).then((all) => tasksAnswer.parse(all)),
     askApi(socket, 'GET', '/services').then((all) => servicesAnswer.parse(all)),
