@@ -49,6 +49,19 @@ describe('the restart of a task', () => {
     expect(site.view.tasks.get(task.id)?.desired).toBe('running');
   });
 
+  test('is refused on a paused node, where a global service begins nothing new', async () => {
+    await serve({ Mode: { Global: {} } });
+    for (const node of site.view.nodes.values()) {
+      const object = { ...node, spec: { ...node.spec, Availability: 'pause' as const } };
+      site.host.log.write([{ op: 'update', table: 'node', object }]);
+    }
+    expect(await restart(task.id)).toMatchObject({
+      status: 409,
+      json: { message: expect.stringContaining('is paused') },
+    });
+    expect(site.view.tasks.get(task.id)?.desired).toBe('running');
+  });
+
   test('is refused for jobs', async () => {
     await serve({ Mode: { ReplicatedJob: { MaxConcurrent: 1, TotalCompletions: 1 } } });
     expect(await restart('web.1')).toMatchObject({

@@ -21,5 +21,11 @@ export function restarted(view: StateView, task: Task): Task {
       409,
       `service ${service.name} restarts no task (--restart-condition none): ${instead} replaces all of them`,
     );
+  const node = view.nodes.get(task.nodeId);
+  if (spec.Mode.Global !== undefined && node?.spec.Availability === 'pause')
+    throw new ApiError(
+      409,
+      `node ${node.description?.Hostname ?? node.id} of task ${name} is paused, and no other task of a global service begins there: docker node update --availability active ${node.id} lets it`,
+    );
   return { ...task, desired: 'shutdown' };
 }
