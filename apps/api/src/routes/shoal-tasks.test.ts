@@ -1,6 +1,6 @@
 import type { Task } from '@shoal/state';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { NetworkSite } from '../testing/fake-networks.ts';
+import { NetworkSite, service } from '../testing/fake-networks.ts';
 
 let site: NetworkSite;
 let task: Task;
@@ -48,6 +48,25 @@ describe('the restart of a task', () => {
     });
     expect(site.view.tasks.get(task.id)?.desired).toBe('running');
   });
+
+  test.each([
+    ['none', 'any', 409],
+    ['any', 'none', 200],
+  ])(
+    'while a canary runs is by the policy of the others: %s, then %s',
+    async (before, now, status) => {
+      const spec = (Condition: string, Labels: object) => ({
+        Labels,
+        TaskTemplate: { ContainerSpec: { Image: 'a' }, RestartPolicy: { Condition } },
+      });
+      await serve(spec(before, {}));
+      const version = site.view.services.get(task.serviceId)?.meta.version;
+      const path = `/services/${task.serviceId}/update?version=${version}`;
+      const updated = service('web', spec(now, { 'shoal.update.canary': '1' }));
+      expect(await site.ask('POST', path, updated)).toMatchObject({ status: 200 });
+      expect(await restart(task.id)).toMatchObject({ status });
+    },
+  );
 
   test('is refused on a paused node, where a global service begins nothing new', async () => {
     await serve({ Mode: { Global: {} } });

@@ -1,5 +1,14 @@
 import { ApiError, currentRevision } from '@shoal/docker-api';
-import { isBefore, isJob, isTerminal, type StateView, type Task, taskName } from '@shoal/state';
+import {
+  canaryLabel,
+  isBefore,
+  isJob,
+  isTerminal,
+  type ServiceSpec,
+  type StateView,
+  type Task,
+  taskName,
+} from '@shoal/state';
 
 /**
  * The task as it is told to stop. Its slot, or its node, is then without a task, and gets another one of the same
@@ -16,7 +25,7 @@ export function restarted(view: StateView, task: Task): Task {
     throw new ApiError(409, `${name} is of a job, which ends by itself: ${instead} runs it again`);
   if (isBefore('running', task.desired) || isTerminal(task.status.state))
     throw new ApiError(409, `task ${name} is over, or about to be: name the one in its place`);
-  if (spec.TaskTemplate.RestartPolicy?.Condition === 'none')
+  if (specInPlace(view, task, spec).TaskTemplate.RestartPolicy?.Condition === 'none')
     throw new ApiError(
       409,
       `service ${service.name} restarts no task (--restart-condition none): ${instead} replaces all of them`,
@@ -28,4 +37,10 @@ export function restarted(view: StateView, task: Task): Task {
       `node ${node.description?.Hostname ?? node.id} of task ${name} is paused, and no other task of a global service begins there: docker node update --availability active ${node.id} lets it`,
     );
   return { ...task, desired: 'shutdown' };
+}
+
+/** What the next task in its place is made of: while a canary runs the others are replaced by their like. */
+function specInPlace(view: StateView, task: Task, current: ServiceSpec): ServiceSpec {
+  if (current.Labels[canaryLabel] === undefined) return current;
+  return view.revisions.of(task.serviceId, task.revision)?.spec ?? current;
 }
