@@ -1,3 +1,4 @@
+import { apiErrors } from '@shoal/docker-api';
 import { type Node, type Service, type StateView, type Task, taskName } from '@shoal/state';
 
 /** A shorter part of an id is not looked for on other hosts: any word may be the beginning of one. */
@@ -39,13 +40,19 @@ export function findTask(view: StateView, given: string): FoundTask {
   return isIdLike(reference) ? byId(view, reference) : byName(view, reference);
 }
 
-/** `service.slot` or `service.node`: the newest task there, whatever it does; undefined for anything else. */
+/**
+ * `service.slot` or `service.node`: the newest task there, whatever it does; undefined for anything else.
+ * @throws ApiError 400 where several nodes have that name
+ */
 export function newestTaskAt(view: StateView, reference: string): Task | undefined {
   const dot = reference.indexOf('.');
   const service = dot < 0 ? undefined : view.services.byName(reference.slice(0, dot));
-  return service === undefined
-    ? undefined
-    : tasksAt(view, service, reference.slice(dot + 1)).at(-1);
+  if (service === undefined) return undefined;
+  const place = reference.slice(dot + 1);
+  const tasks = tasksAt(view, service, place);
+  const nodes = countPlaces(view, service, tasks);
+  if (nodes > 1) throw apiErrors.ambiguous('node', place, nodes);
+  return tasks.at(-1);
 }
 
 function byId(view: StateView, reference: string): FoundTask {
@@ -95,7 +102,7 @@ function byTaskId(view: StateView, service: Service, place: string, id: string):
 /** The newest that runs, else the newest with a container, else the newest. */
 function atPlace(view: StateView, service: Service, place: string): FoundTask {
   const tasks = tasksAt(view, service, place);
-  const nodes = isGlobal(view, service) ? new Set(tasks.map(({ nodeId }) => nodeId)).size : 1;
+  const nodes = countPlaces(view, service, tasks);
   if (nodes > 1) {
     const message = `${service.name}.${place} is ambiguous (${nodes} nodes have this name)`;
     return { kind: 'ambiguous', message };
@@ -118,6 +125,11 @@ function tasksAt(view: StateView, service: Service, place: string): readonly Tas
   const nodes = new Set(nodesCalled(view, place).map(({ id }) => id));
   if (nodes.size === 0) return [];
   return [...view.tasks.byService(service.id)].filter(({ nodeId }) => nodes.has(nodeId));
+}
+
+/** Nodes may share a hostname, which then is no place. */
+function countPlaces(view: StateView, service: Service, tasks: readonly Task[]): number {
+  return isGlobal(view, service) ? new Set(tasks.map(({ nodeId }) => nodeId)).size : 1;
 }
 
 function isGlobal(view: StateView, { id, revision }: Service): boolean {

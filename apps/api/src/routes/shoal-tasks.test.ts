@@ -89,6 +89,31 @@ describe('the restart of a task', () => {
     });
   });
 
+  test('of a global service is refused by a hostname that several nodes have', async () => {
+    await serve({ Mode: { Global: {} } });
+    const [node] = site.view.nodes.values();
+    if (node === undefined) throw new Error('no node');
+    const description = {
+      Hostname: 'twin',
+      Platform: { Architecture: 'x86_64', OS: 'linux' },
+      Resources: { NanoCPUs: 1, MemoryBytes: 1 },
+      Engine: { EngineVersion: '29', Plugins: [] },
+    };
+    const id = 'w'.repeat(25);
+    const spec = { ...node.spec, Role: 'worker' as const };
+    const twin = { ...node, id, spec, role: spec.Role, manager: undefined, description };
+    site.host.log.write([
+      { op: 'update', table: 'node', object: { ...node, description } },
+      { op: 'create', table: 'node', object: twin },
+      { op: 'create', table: 'task', object: { ...task, id: 'u'.repeat(25), nodeId: id } },
+    ]);
+    expect(await restart('web.twin')).toMatchObject({
+      status: 400,
+      json: { message: 'node twin is ambiguous (2 matches found)' },
+    });
+    expect(await restart(`web.${node.id}`)).toMatchObject({ json: { ID: task.id } });
+  });
+
   test.each(['web.2', 'nothing.1', 'x'])('of %s finds nothing', async (ref) => {
     await serve();
     expect(await restart(ref)).toMatchObject({ status: 404 });
