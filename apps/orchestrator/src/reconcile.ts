@@ -88,7 +88,7 @@ function tendSlots(
   const updated = groups.get(subject.revision) ?? [];
   update(subject, updated, kept.length - updated.length);
   leaveGently(subject, kept, canary);
-  for (const slot of all) trimHistory(subject, slot);
+  for (const slot of all) trimHistory(heldAt(subject, canary, slot), slot);
 }
 
 /** Ids of services that something still points to although they are gone. */

@@ -1,7 +1,7 @@
 import type { Task } from '@shoal/state';
 import { describe, expect, it } from 'vitest';
 import type { FakeSwarm } from '../testing/fake-swarm.ts';
-import { second } from '../testing/objects.ts';
+import { nanoseconds, second } from '../testing/objects.ts';
 import { bad, running, state, updated } from '../testing/web-swarm.ts';
 
 const canary = 'shoal.update.canary';
@@ -186,6 +186,25 @@ describe('while a canary runs', () => {
     swarm.run(60 * second);
     expect(swarm.running('web').map(({ revision }) => revision)).toEqual([2]);
     expect(swarm.tasks('web')).toHaveLength(parts.replicas + 1);
+  });
+
+  it('what fails is restarted as often as its own policy says', () => {
+    const policy = { Condition: 'any', Delay: second * nanoseconds } as const;
+    const swarm = running({}, { template: { RestartPolicy: { ...policy, MaxAttempts: 8 } } });
+    swarm.update('web', (spec) => ({
+      ...spec,
+      Labels: { [canary]: '1' },
+      TaskTemplate: { ...spec.TaskTemplate, RestartPolicy: policy },
+    }));
+    swarm.runUntil('as far as it may', () => state(swarm) === 'completed');
+    const left = (): Task | undefined => swarm.running('web').find(({ slot }) => slot === 4);
+    let ends = 0;
+    for (let task = left(); task !== undefined && ends < 20; task = left()) {
+      swarm.end(task, 'failed');
+      swarm.run(300 * second);
+      ends += 1;
+    }
+    expect(ends).toBe(9);
   });
 
   it('what loses its node is replaced by its like', () => {
