@@ -241,6 +241,28 @@ describe('while a canary runs', () => {
     swarm.runUntil('one', () => images(swarm).join() === 'new', 60 * second);
   });
 
+  it.each<[string, (swarm: FakeSwarm) => void, number]>([
+    ['of the scale', (swarm) => swarm.scale('web', 7), 7],
+    [
+      'of a label',
+      (swarm) =>
+        swarm.update('web', (spec) => ({ ...spec, Labels: { ...spec.Labels, team: 'a' } })),
+      4,
+    ],
+  ])(
+    'an update %s says too how far it went: clients wait for all tasks or for that',
+    (_what, change, replicas) => {
+      const swarm = withCanary();
+      change(swarm);
+      swarm.runUntil('all run', () => swarm.running('web').length === replicas);
+      swarm.settle();
+      expect(swarm.service('web').updateStatus).toMatchObject({
+        state: 'completed',
+        message: `1 of ${replicas} tasks updated: the rest follows when label ${canary} is removed`,
+      });
+    },
+  );
+
   it('an orchestrator that begins anew goes on where it was', () => {
     const swarm = running({ Parallelism: 1, Delay: 2e9 });
     tryOut(swarm, 'new', '2');

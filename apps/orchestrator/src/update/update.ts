@@ -24,7 +24,7 @@ const lookedAtMs = 2_000;
 
 /**
  * Replaces, a few at a time, the tasks that do not match the current revision. An update that changes
- * no task leaves no trace in the status.
+ * no task leaves no trace in the status, unless others are held: nothing else tells clients not to wait for these.
  * @param held how many more slots there are, which it leaves as they are.
  */
 export function update(subject: Subject, slots: readonly Slot[], held: number): void {
@@ -35,7 +35,8 @@ export function update(subject: Subject, slots: readonly Slot[], held: number): 
   const running = state === 'updating' || state === 'rollback_started';
   if (running && stopIfFailed(subject, pace, progress)) return;
   const waiting = progress.filter(({ waits }) => waits);
-  if (!running && waiting.length === 0) return;
+  const isSilent = state !== undefined || held === 0 || slots.length === 0;
+  if (!running && waiting.length === 0 && isSilent) return;
   if (state === undefined) {
     // Tasks wait until the status stands: written by others at once, it would be refused and then missing.
     begin(subject);
