@@ -303,6 +303,44 @@ describe('a canary of a global service', () => {
     expect(images(swarm)).toEqual(Array(5).fill('new'));
   });
 
+  it.each<[string, (swarm: FakeSwarm) => void, (swarm: FakeSwarm) => void]>([
+    [
+      'is down for a while',
+      (swarm) => swarm.setNodeState('node1', 'down'),
+      (swarm) => swarm.setNodeState('node1', 'ready'),
+    ],
+    [
+      'is drained for a while',
+      (swarm) => swarm.drain('node1'),
+      (swarm) =>
+        swarm.changeNode('node1', ({ spec }) => ({ spec: { ...spec, Availability: 'active' } })),
+    ],
+  ])(
+    'comes back with its node, which %s, and takes no other place meanwhile',
+    (_what, leave, back) => {
+      const swarm = running({}, { spec: { Mode: { Global: {} } }, replicas: 3 });
+      tryOut(swarm, 'new');
+      swarm.runUntil('as far as it may', () => state(swarm) === 'completed');
+      leave(swarm);
+      swarm.runUntil('gone', () => swarm.running('web').length === 2);
+      swarm.run(60 * second);
+      expect(images(swarm)).toEqual(['busybox', 'busybox']);
+      back(swarm);
+      swarm.runUntil('back', () => swarm.running('web').length === 3);
+      expect(images(swarm)).toEqual(['new', 'busybox', 'busybox']);
+    },
+  );
+
+  it('goes on elsewhere when its node is none for the service any more', () => {
+    const Placement = { Constraints: ['node.labels.old!=yes'] };
+    const parts = { spec: { Mode: { Global: {} } }, replicas: 3, template: { Placement } };
+    const swarm = running({}, parts);
+    tryOut(swarm, 'new');
+    swarm.runUntil('as far as it may', () => state(swarm) === 'completed');
+    swarm.changeNode('node1', ({ spec }) => ({ spec: { ...spec, Labels: { old: 'yes' } } }));
+    swarm.runUntil('elsewhere', () => images(swarm).join() === 'new,busybox');
+  });
+
   it('moves nobody off a node that only the update excludes', () => {
     const swarm = running({}, { spec: { Mode: { Global: {} } }, replicas: 3 });
     swarm.update('web', (spec) => ({

@@ -21,11 +21,13 @@ export function canaryOf(subject: Subject, slots: Iterable<Slot>): Canary {
   const all: Canary = { held: new Map(), newcomers: revision };
   if (revision.spec.Labels[canaryLabel] === undefined || isRollback(service.updateStatus))
     return all;
-  const present = [...slots].filter((slot) => isPresent(subject, slot));
+  const known = [...slots];
+  const present = known.filter((slot) => isPresent(subject, slot));
   const size = canarySize(revision.spec.Labels, present.length);
   if (size === undefined) return all;
   const waiting = present.filter((slot) => progressOf(subject, slot).waits);
-  const left = Math.max(0, size - (present.length - waiting.length));
+  const away = known.filter((slot) => isAway(subject, slot) && !progressOf(subject, slot).waits);
+  const left = Math.max(0, size - (present.length - waiting.length) - away.length);
   const [open, closed] = [true, false].map((asked) =>
     waiting.filter((slot) => isOpen(subject, slot) === asked),
   );
@@ -53,6 +55,13 @@ function isGivenUp(slot: Slot): boolean {
 /** Nodes that a global service has left, and has no business on, are none of its update. */
 function isPresent(subject: Subject, slot: Slot): boolean {
   return !isGivenUp(slot) && (liveTasks(slot).length > 0 || isOpen(subject, slot));
+}
+
+/** Its node left for a while, and takes up again what it had. */
+function isAway(subject: Subject, slot: Slot): boolean {
+  if (isGivenUp(slot) || isPresent(subject, slot)) return false;
+  const node = subject.view.nodes.get(slot.nodeId);
+  return node !== undefined && subject.meetsConstraints(node);
 }
 
 /** Whether a task of the update may run there; that of a replicated service may go anywhere. */
