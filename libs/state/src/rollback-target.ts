@@ -1,4 +1,5 @@
-import { canaryLabel } from './labels/canary.ts';
+import { canaryLabel, canarySize } from './labels/canary.ts';
+import { lastingTasks } from './lasting-tasks.ts';
 import type { Service } from './objects.ts';
 import { isBefore } from './task-state.ts';
 import { taskAge } from './up-to-date.ts';
@@ -15,9 +16,14 @@ export function rollbackTarget(view: StateView, service: Service): number {
   if (previousRevision === undefined || current?.spec.Labels[canaryLabel] === undefined)
     return revision;
   if (updateStatus?.state.startsWith('rollback')) return revision;
-  for (const task of view.tasks.byService(id)) {
-    if (isBefore('running', task.desired)) continue;
-    if (taskAge(view.revisions.of(id, task.revision), current) === 'old') return previousRevision;
+  const places = new Set<string | number>();
+  let comesBackOld = false;
+  for (const task of lastingTasks(view, service)) {
+    places.add(task.slot === 0 ? task.nodeId : task.slot);
+    if (taskAge(view.revisions.of(id, task.revision), current) !== 'old') continue;
+    if (!isBefore('running', task.desired)) return previousRevision;
+    comesBackOld = true;
   }
-  return revision;
+  const size = canarySize(current.spec.Labels, places.size) ?? places.size;
+  return comesBackOld && size < places.size ? previousRevision : revision;
 }

@@ -331,6 +331,34 @@ describe('a canary of a global service', () => {
     },
   );
 
+  it('is not taken for what to go back to while the nodes of the others are away', () => {
+    const swarm = running({}, { spec: { Mode: { Global: {} } }, replicas: 3 });
+    tryOut(swarm, 'new', '2');
+    swarm.runUntil('as far as it may', () => state(swarm) === 'completed');
+    swarm.drain('node3');
+    swarm.runUntil('gone', () => swarm.running('web').length === 2);
+    tryOut(swarm, 'newer', '2');
+    swarm.runUntil('the next one', () => images(swarm).join() === 'newer,newer');
+    swarm.changeNode('node3', ({ spec }) => ({ spec: { ...spec, Availability: 'active' } }));
+    swarm.runUntil('back', () => images(swarm).join() === 'newer,newer,busybox');
+    swarm.rollBack('web');
+    swarm.runUntil('rolled back', () => state(swarm) === 'rollback_completed');
+    expect(images(swarm)).toEqual(Array(3).fill('busybox'));
+  });
+
+  it('of all nodes is what to go back to, whatever was on one that is drained', () => {
+    const swarm = running({}, { spec: { Mode: { Global: {} } }, replicas: 3 });
+    swarm.drain('node3');
+    swarm.runUntil('gone', () => swarm.running('web').length === 2);
+    for (const image of ['new', 'newer']) {
+      tryOut(swarm, image, '9');
+      swarm.runUntil('all', () => state(swarm) === 'completed');
+    }
+    swarm.rollBack('web');
+    swarm.runUntil('rolled back', () => state(swarm) === 'rollback_completed');
+    expect(images(swarm)).toEqual(['new', 'new']);
+  });
+
   it('goes on elsewhere when its node is none for the service any more', () => {
     const Placement = { Constraints: ['node.labels.old!=yes'] };
     const parts = { spec: { Mode: { Global: {} } }, replicas: 3, template: { Placement } };
