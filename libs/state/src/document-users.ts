@@ -1,6 +1,6 @@
 import { canaryLabel } from './labels/canary.ts';
+import { lastingTasks } from './lasting-tasks.ts';
 import type { Revision, Service } from './objects.ts';
-import { isBefore } from './task-state.ts';
 import type { StateView } from './view.ts';
 
 /**
@@ -19,19 +19,19 @@ export function documentUsers(
 }
 
 function isHeldBy(
-  { revisions, tasks }: StateView,
+  view: StateView,
   service: Service,
   kind: 'secret' | 'config',
   id: string,
 ): boolean {
+  const { revisions } = view;
   const current = revisions.of(service.id, service.revision);
   if (current?.spec.Labels[canaryLabel] === undefined) return false;
   const asking = new Set<number>();
   for (const revision of revisions.byService(service.id))
     if (asksFor(revision, kind, id)) asking.add(revision.number);
   if (asking.size === 0) return false;
-  for (const { desired, revision } of tasks.byService(service.id))
-    if (!isBefore('running', desired) && asking.has(revision)) return true;
+  for (const { revision } of lastingTasks(view, service)) if (asking.has(revision)) return true;
   return false;
 }
 

@@ -163,7 +163,7 @@ export class NetworkSite extends FakeSite {
       id: 't'.repeat(25),
       meta: { version: 0, createdAt: 0, updatedAt: 0 } as Task['meta'],
       serviceId,
-      slot: 1,
+      slot: this.#isGlobal(serviceId) ? 0 : 1,
       nodeId: node?.id ?? '',
       revision: 1,
       desired: 'running',
@@ -172,5 +172,9 @@ export class NetworkSite extends FakeSite {
     };
     this.host.log.write([{ op: 'create', table: 'task', object }]);
     return object;
+  }
+
+  #isGlobal(serviceId: string): boolean {
+    return this.view.revisions.of(serviceId, 1)?.spec.Mode.Global !== undefined;
   }
 }
