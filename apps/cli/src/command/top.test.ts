@@ -58,10 +58,14 @@ beforeEach(async () => {
       { ID: 's1', Spec: { Name: 'shop_web', Labels: { 'com.docker.stack.namespace': 'shop' } } },
       { ID: 's2', Spec: { Name: 'agent' } },
     ],
-    '/nodes': ['n1', 'n2'].map((ID) => ({
-      ID,
-      Description: { Hostname: `host-${ID}`, Resources: { MemoryBytes: 8_000 * megabyte } },
-    })),
+    '/nodes': [
+      ...['n1', 'n2'].map((ID) => ({
+        ID,
+        Description: { Hostname: `host-${ID}`, Resources: { MemoryBytes: 8_000 * megabyte } },
+      })),
+      // Joined, and has not said what it is.
+      { ID: 'n3', Description: { Platform: {}, Resources: {}, Engine: {}, TLSInfo: {} } },
+    ],
   };
   fakeApi = createServer((request, response) => {
     const { pathname, searchParams } = new URL(request.url ?? '', 'http://api');

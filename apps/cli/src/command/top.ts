@@ -40,7 +40,7 @@ const nodesAnswer = z.array(
   z.object({
     ID: z.string(),
     Description: z.object({
-      Hostname: z.string(),
+      Hostname: z.string().default(''),
       Resources: z.object({ MemoryBytes: z.number().default(0) }).default({ MemoryBytes: 0 }),
     }),
   }),
@@ -117,7 +117,7 @@ async function runningTasks({ socket, services }: TopRequest): Promise<readonly 
     if (Status.State !== 'running' || containerId === '' || service === '') return [];
     if (services.length > 0 && !services.includes(service)) return [];
     const host = nodeOf.get(NodeID);
-    const node = host?.Hostname ?? NodeID;
+    const node = host?.Hostname || NodeID;
     const task = `${service}.${Slot === 0 ? node : Slot}`;
     const stack = Labels?.['com.docker.stack.namespace'] ?? '-';
     const hostMemoryBytes = host?.Resources.MemoryBytes ?? Number.POSITIVE_INFINITY;
