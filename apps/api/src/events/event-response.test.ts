@@ -1,4 +1,4 @@
-import { createServer, request, ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, request, ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
@@ -13,11 +13,14 @@ let pings: ServerResponse[] | undefined;
 let streams: number;
 /** Whether the engine begins the events that it is asked for. */
 let isSilent: boolean;
+/** All that the engine has to tell, if that has an end. */
+let whole: string | undefined;
 
 beforeEach(async () => {
   pings = [];
   streams = 0;
   isSilent = false;
+  whole = undefined;
   const fakeEngine = createServer(({ url = '', socket }, response) => {
     if (url === '/_ping') {
       if (pings === undefined) pong(response);
@@ -32,7 +35,8 @@ beforeEach(async () => {
     response.on('close', () => {
       streams -= 1;
     });
-    if (!isSilent) response.writeHead(200).flushHeaders();
+    if (whole !== undefined) response.end(whole);
+    else if (!isSilent) response.writeHead(200).flushHeaders();
     // As Go's server: who says no more waits for nothing that has no end.
     socket.on('end', () => response.end());
   });
@@ -124,4 +128,18 @@ test('a client that says no more is told the past; what would come has no end fo
   expect(await text(idle.end())).not.toContain('"Type"');
   await expect.poll(() => streams, deadline).toBe(0);
   expect(freeSlots()).toBe(watchersMax);
+});
+
+test('a client that reads slowly gets all of a past that is over, whatever happens meanwhile', async () => {
+  tellVersion();
+  await site.ask('POST', '/swarm/init', { ListenAddr: '0.0.0.0:2377' });
+  whole = `${JSON.stringify({ Type: 'image', Action: 'pull', timeNano: 1 })}\n`.repeat(80_000);
+  const call = request({ socketPath: site.socket, path: '/v1.41/events?since=1&until=2' });
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    call.on('response', resolve).on('error', reject).end();
+  });
+  await expect.poll(() => streams, deadline).toBe(0);
+  const created = await site.ask('POST', '/secrets/create', { Name: 'key', Data: 'a2V5' });
+  expect(created.status).toBe(201);
+  expect((await text(response)).startsWith(whole)).toBe(true);
 });

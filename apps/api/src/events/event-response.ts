@@ -58,6 +58,8 @@ export async function sendEvents(
     answer.on('data', passOn);
     answer.on('end', () => {
       if (!isRefused) merged.pastOver();
+      // Who reads slowly still has some of it to come: nothing may be written after its end.
+      unwatch();
       raw.end();
     });
     answer.on('error', () => raw.destroy());
