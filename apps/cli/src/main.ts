@@ -9,6 +9,7 @@ import { addComposeCommands } from './command/compose.ts';
 import { addDashboardCommand } from './command/dashboard.ts';
 import { addDoctorCommand } from './command/doctor.ts';
 import { down } from './command/down.ts';
+import { disable, systemd } from './command/enable.ts';
 import { addExplainCommand } from './command/explain.ts';
 import { bench, images, runOne, simulate } from './command/foreground.ts';
 import { logs } from './command/logs.ts';
@@ -22,7 +23,7 @@ import { status } from './command/status.ts';
 import { addStopCommands } from './command/stop.ts';
 import { test } from './command/test.ts';
 import { addTopCommand } from './command/top.ts';
-import { up } from './command/up.ts';
+import { up, upEnabled } from './command/up.ts';
 import { defaultRunDir, type HostConfig, hostFlags, readHostConfig } from './host/config.ts';
 import { repositoryRoot } from './host/layout.ts';
 import { hostPlan } from './host/plan.ts';
@@ -77,8 +78,19 @@ withHostFlags(shoal.command('up'))
   .description('start this host: engine, supervisor and processes')
   .option('--foreground', 'stay and supervise; Ctrl-C stops', false)
   .action(async (options: { foreground: boolean }, command: Command) =>
-    up({ ...hostConfigOf(command), foreground: options.foreground }, terminal),
+    up({ ...hostConfigOf(command), foreground: options.foreground }, systemd, terminal),
   );
+
+withHostFlags(shoal.command('enable'))
+  .description('start this host, and have systemd do so whenever the computer starts')
+  .action((_options: object, command: Command) =>
+    upEnabled(hostConfigOf(command).config, systemd, terminal),
+  );
+
+shoal
+  .command('disable')
+  .description('stop this host, and leave it stopped when the computer starts')
+  .action(() => disable(systemd, terminal));
 
 withHostFlags(shoal.command('supervise', { hidden: true })).action(
   async (_options: unknown, command: Command) => {

@@ -55,12 +55,12 @@ name: shop
 services:
   db:
     image: busybox
-    command: sh -c 'sleep 2; touch /tmp/ready; sleep 1d'
+    command: [sleep, 1d]
     stop_signal: KILL
     network_mode: host
     shm_size: 96m
     secrets: [key]
-    healthcheck: {test: [CMD, test, -e, /tmp/ready], interval: 1s, retries: 60}
+    healthcheck: {test: [CMD, test, -e, /tmp/ready], interval: 1s, retries: 600}
   web:
     image: busybox
     container_name: the-web
@@ -91,8 +91,10 @@ secrets:
 
   const db = await containerOf('shop_db');
   // The one waits for the health of the other, and says so.
-  const explained = await host.asking('explain', 'shop_web');
-  expect(explained.stdout).toContain('waits for db to be healthy');
+  await eventually('web waits for db', async () =>
+    (await host.asking('explain', 'shop_web')).stdout.includes('waits for db to be healthy'),
+  );
+  await inContainer(db, 'touch', '/tmp/ready');
   await host.converged('shop_web', '1/1');
   const web = await containerOf('shop_web');
   expect(await inContainer(db, 'cat', '/run/secrets/key')).toBe('hidden-value');

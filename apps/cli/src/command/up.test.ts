@@ -9,6 +9,7 @@ import { readHostConfig } from '../host/config.ts';
 import { controlSocket, repositoryRoot } from '../host/layout.ts';
 import { programOf } from '../host/plan.ts';
 import { serveControl } from '../supervisor/control.ts';
+import { FakeBoot } from '../testing/fake-boot.ts';
 import { up } from './up.ts';
 
 let directory: string;
@@ -71,7 +72,7 @@ test.each([
   ],
 ])('a host that runs %s is left as it is, and up says so', async (_what, build, words) => {
   const request = await host(build());
-  await up(request, {
+  await up(request, new FakeBoot(), {
     say: () => undefined,
     print: (text) => {
       printed += `${text}\n`;

@@ -3,6 +3,7 @@ import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { identityFile } from '@shoal/pki/identity';
 import { errorMessage, systemClock } from '@shoal/runtime';
+import { unitName } from '../host/boot-unit.ts';
 import { otherBuilds, otherBuildsSentence } from '../host/build.ts';
 import { type HostConfig, hostArguments, hostFlags } from '../host/config.ts';
 import { engineAnswers, ensureEngine } from '../host/engine.ts';
@@ -21,6 +22,8 @@ import { askSupervisor } from '../supervisor/control.ts';
 import { livingSupervisor } from '../supervisor/pid-file.ts';
 import { runSupervisor } from '../supervisor/run.ts';
 import { CommandError, type Terminal } from '../terminal.ts';
+import { down } from './down.ts';
+import { type Boot, enable, enabledAs } from './enable.ts';
 
 export interface UpRequest {
   readonly config: HostConfig;
@@ -30,7 +33,7 @@ export interface UpRequest {
 }
 
 /** Brings the host up: engine, supervisor, processes. Where all that runs it does nothing but say whether it runs as built here. */
-export async function up(request: UpRequest, terminal: Terminal): Promise<void> {
+export async function up(request: UpRequest, boot: Boot, terminal: Terminal): Promise<void> {
   const { config } = request;
   const running = await askSupervisor(controlSocket(config.runDir), { command: 'status' });
   if (running?.kind === 'status') {
@@ -50,10 +53,28 @@ export async function up(request: UpRequest, terminal: Terminal): Promise<void> 
   if (running?.kind === 'silent') {
     throw new CommandError(silenceSentence(livingSupervisor(supervisorPidFile(config.runDir))));
   }
+  const enabled = request.foreground ? 'not' : enabledAs(config, boot);
+  if (enabled === 'otherwise') {
+    throw new CommandError(
+      `${unitName} starts this host with the computer, and with other flags: systemctl start ${unitName} does so now, ./shoal enable changes them`,
+    );
+  }
   await preflight(config, terminal);
   if (request.foreground) return foreground(config, terminal);
-  const supervisor = startDetached(config);
+  if (enabled === 'so') await boot.control('start', unitName);
+  const supervisor = enabled === 'so' ? () => undefined : startDetached(config);
   await untilHealthy(config, supervisor, terminal.say);
+  terminal.print(nextSteps(config));
+}
+
+/** Brings the host up by systemd, which does so from then on whenever the computer starts. @throws CommandError */
+export async function upEnabled(config: HostConfig, boot: Boot, terminal: Terminal): Promise<void> {
+  await preflight(config, terminal);
+  const isRunning = livingSupervisor(supervisorPidFile(config.runDir)) !== undefined;
+  if (isRunning && enabledAs(config, boot) !== 'so') await down(config.runDir, terminal);
+  await enable(config, boot);
+  await untilHealthy(config, () => undefined, terminal.say);
+  terminal.say(`${unitName} starts it with the computer: systemctl status ${unitName}`);
   terminal.print(nextSteps(config));
 }
 

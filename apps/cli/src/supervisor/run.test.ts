@@ -17,6 +17,7 @@ import { status } from '../command/status.ts';
 import { up } from '../command/up.ts';
 import { readHostConfig } from '../host/config.ts';
 import { controlSocket, supervisorPidFile } from '../host/layout.ts';
+import { FakeBoot } from '../testing/fake-boot.ts';
 import { askSupervisor, type SupervisorStatus } from './control.ts';
 import { endProcesses, findSupervised, isAlive } from './orphans.ts';
 import { livingSupervisor } from './pid-file.ts';
@@ -138,7 +139,8 @@ describe('one that is stopped and does not answer', () => {
   test('is not replaced by up', async () => {
     const read = readHostConfig({ runDir, dataDir: join(directory, 'data') });
     if (read.kind !== 'config') throw new Error(read.message);
-    const asked = up({ config: read.config, given: new Set(), foreground: false }, fakeTerminal);
+    const request = { config: read.config, given: new Set<never>(), foreground: false };
+    const asked = up(request, new FakeBoot(), fakeTerminal);
     await expect(asked).rejects.toThrow(`the supervisor (pid ${child.pid}) does not answer`);
   });
 
