@@ -69,8 +69,9 @@ services:
     network_mode: host
     env_file: [{path: web.env, required: true}, {path: none.env, required: false}]
     environment: {PRICE: "5$$", GREETING: "\${GREETING}"}
-    depends_on: {db: {condition: service_healthy}}
+    depends_on: {db: {condition: service_healthy}, migrate: {condition: service_completed_successfully}}
     configs: [{source: page, target: /page}]
+  migrate: {image: busybox, command: ["true"], network_mode: host}
   debug: {image: busybox, profiles: [debug]}
 configs:
   page: {content: "greeting: \${GREETING}\\n"}
@@ -87,7 +88,7 @@ secrets:
   expect(stderr).not.toContain('hidden-value');
   expect(memory()).toEqual(before);
   const names = (await host.docker('stack', 'services', '--format={{.Name}}', 'shop')).trim();
-  expect(names.split('\n').sort()).toEqual(['shop_db', 'shop_web']);
+  expect(names.split('\n').sort()).toEqual(['shop_db', 'shop_migrate', 'shop_web']);
 
   const db = await containerOf('shop_db');
   // The one waits for the health of the other, and says so.
@@ -100,6 +101,8 @@ secrets:
   expect(await inContainer(db, 'cat', '/run/secrets/key')).toBe('hidden-value');
   expect(await inContainer(db, 'df', '-m', '/dev/shm')).toMatch(/ 96 /);
   expect(await inContainer(web, 'cat', '/page')).toBe('greeting: hello from .env\n');
+  const migrated = await host.docker('service', 'ps', '--format={{.CurrentState}}', 'shop_migrate');
+  expect(migrated).toMatch(/^Complete [^\n]+\n$/);
   const environment = await inContainer(web, 'env');
   expect(environment).toContain('PRICE=5$\n');
   expect(environment).toContain('FROM_FILE=hello from .env!\n');

@@ -266,6 +266,11 @@ services:
     mapOf(mapOf(mapOf(content['services'])[name])['deploy'])['labels'];
   expect(labels('web')).toEqual({ 'shoal.depends-on': 'db:healthy,migrate:completed' });
   expect(labels('migrate')).toEqual({ 'shoal.depends-on': 'db:started' });
+  const policy = (name: string) =>
+    mapOf(mapOf(mapOf(content['services'])[name])['deploy'])['restart_policy'];
+  // What is waited for until it has completed does not begin anew when it has.
+  expect(policy('migrate')).toEqual({ condition: 'on-failure' });
+  expect(policy('web')).toBeUndefined();
   expect(labels('db')).toBeUndefined();
   expect(Object.keys(mapOf(content['services']))).toEqual(['web', 'migrate', 'db']);
 });

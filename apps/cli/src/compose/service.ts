@@ -25,6 +25,8 @@ export interface ServiceContext {
   readonly name: string;
   /** Services that are there. */
   readonly names: ReadonlySet<string>;
+  /** Whether another one waits until it has completed: it is meant to end. */
+  readonly isMeantToEnd: boolean;
   readonly lookup: Lookup;
   /** The text of an `env_file`; undefined where there is none. */
   readonly envFile: (path: string) => string | undefined;
@@ -352,7 +354,7 @@ function deployOf(given: YamlMap, context: ServiceContext, note: Note): YamlMap 
     ...rest
   } = deploy;
   const {
-    restart_policy: restart = restartOf(given['restart'], name),
+    restart_policy: restart = restartOf(given['restart'], context),
     replicas,
     labels,
     ...others
@@ -401,11 +403,15 @@ function dependenciesOf(
     .join(',');
 }
 
-/** A swarm restarts whatever ends unless it is told otherwise. */
-function restartOf(value: YamlValue | undefined, name: string): YamlMap | undefined {
+/** A swarm restarts whatever ends unless it is told otherwise; what has done its work is not to begin anew. */
+function restartOf(
+  value: YamlValue | undefined,
+  { name, isMeantToEnd }: ServiceContext,
+): YamlMap | undefined {
   const [how = '', times] = textOf(value === false ? 'no' : value).split(':');
   switch (how) {
     case '':
+      return isMeantToEnd ? { condition: 'on-failure' } : undefined;
     case 'always':
     case 'unless-stopped':
       return undefined;

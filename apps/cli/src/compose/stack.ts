@@ -1,5 +1,6 @@
 import type { Lookup } from './interpolate.ts';
 import { ComposeError, type Project } from './load.ts';
+import { conditions } from './merge.ts';
 import { flagOf, translateService, withoutNothing } from './service.ts';
 import {
   isMap,
@@ -41,12 +42,20 @@ export function translateStack({ content, lookup }: Project, context: StackConte
     throw new ComposeError(
       'there is no service to deploy: perhaps all are in profiles that were not asked for',
     );
+  const awaited = new Set(
+    Object.values(given).flatMap((service) =>
+      Object.entries(conditions(mapOf(service)['depends_on'])).flatMap(([name, how]) =>
+        mapOf(how)['condition'] === 'service_completed_successfully' ? [name] : [],
+      ),
+    ),
+  );
   const predefined = new Set<string>();
   const services: Record<string, YamlMap> = {};
   for (const name of names) {
     const translated = translateService(mapOf(given[name]), {
       name,
       names,
+      isMeantToEnd: awaited.has(name),
       lookup,
       envFile: context.envFile,
     });
