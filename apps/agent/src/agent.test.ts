@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Identity } from '@shoal/pki';
 import { silentLogger, systemRandom } from '@shoal/runtime';
 import { FakeClock } from '@shoal/stage/testing';
-import type { TaskAssignment } from '@shoal/state';
+import { loadPeriodMs, type TaskAssignment } from '@shoal/state';
 import { Registry } from 'prom-client';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Agent, statusFile } from './agent.ts';
@@ -15,6 +15,8 @@ import { FakeAuthority, nodeId } from './testing/fake-identity.ts';
 import { StatusStore } from './worker/status-store.ts';
 
 const stepMs = 10;
+/** For times in which little happens. */
+const leapMs = 500;
 const patienceTurns = 20_000;
 
 let dataDir: string;
@@ -36,7 +38,7 @@ beforeEach(async () => {
   for (let at = 0; at < 3; at += 1) {
     const proof = await authority.issue('manager', clock.now(), undefined, `m${at}`);
     const dispatcher = new FakeDispatcher(proof);
-    dispatcher.assignments = [assignment('a'), assignment('b')];
+    dispatcher.assignments = [{ ...assignment('a'), measured: true }, assignment('b')];
     await dispatcher.start();
     dispatchers.push(dispatcher);
   }
@@ -64,6 +66,7 @@ beforeEach(async () => {
     random: systemRandom,
     logger: silentLogger,
     metrics: agentMetrics(registry),
+    usageOf: async () => ({ cpuSeconds: clock.monotonic() / 2_000, memoryBytes: 4_096 }),
   });
 });
 afterEach(async () => {
@@ -137,6 +140,21 @@ describe('a session', () => {
     expect(held()).not.toBe(before);
     expect(engine.started).toBe(started);
     expect(engine.touched).toEqual([]);
+  });
+
+  test('is told what measured tasks use, also by the next dispatcher', async () => {
+    await running();
+    const load = (taskId: string): unknown => held().statuses.get(taskId)?.load;
+    for (let passedMs = 0; passedMs < 2 * loadPeriodMs; passedMs += leapMs) {
+      await clock.advance(leapMs);
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    await until('it has told', () => load('a') !== undefined);
+    expect(load('a')).toEqual({ processors: 0.5, memoryBytes: 4_096 });
+    expect(load('b')).toBeUndefined();
+    held().kill();
+    await until('another session', () => hasSession() && agent.health.ready);
+    await until('it is told again', () => heard('a') !== undefined && load('a') !== undefined);
   });
 
   test('finds the one dispatcher that lives among dead ones', async () => {

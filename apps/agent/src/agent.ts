@@ -18,7 +18,7 @@ import {
   type Random,
   type Timer,
 } from '@shoal/runtime';
-import type { HostEncryption, NodeDescription, OwnNode } from '@shoal/state';
+import type { HostEncryption, NodeDescription, OwnNode, TaskStatus } from '@shoal/state';
 import { followAddress, namedPlaces } from './advertised.ts';
 import { CertificateKeeper } from './certificate/keeper.ts';
 import type { Engine } from './executor/engine.ts';
@@ -33,6 +33,7 @@ import { noNetworking } from './network/task-networking.ts';
 import { Dispatchers } from './session/dispatchers.ts';
 import { Reporter } from './session/reporter.ts';
 import { dispatcherClient, Session } from './session/session.ts';
+import { LoadMeter, type LoadMeterOptions, type Measured } from './usage/load-meter.ts';
 import type { StatusStore } from './worker/status-store.ts';
 import { Worker } from './worker/worker.ts';
 
@@ -73,6 +74,8 @@ export interface AgentOptions {
   readonly networking?: HostNetworking | undefined;
   /** Absent: images come from registries alone. Ends with the agent. */
   readonly images?: Pick<HostImages, 'fetch' | 'session' | 'onChange' | 'stop'> | undefined;
+  /** What a container has used; absent: nothing is measured here, and no task scaled by it. */
+  readonly usageOf?: LoadMeterOptions['usageOf'] | undefined;
   /** Absent: a host that cannot take part in encrypted networks. */
   readonly encryption?: HostEncryption | undefined;
   /** Where sockets are, and where it is in memory the files that tasks are given. */
@@ -97,6 +100,7 @@ export class Agent {
   #issuer: { readonly of: Identity; readonly info: Promise<TlsInfo> } | undefined;
   #worker: Worker | undefined;
   #description: NodeDescription | undefined;
+  readonly #meter: LoadMeter | undefined;
   #session: Session | undefined;
   #sessionId = '';
   #failures = 0;
@@ -140,6 +144,10 @@ export class Agent {
       random: options.random,
       logger: options.logger,
     });
+    const { usageOf, clock } = options;
+    const measured = (): readonly Measured[] => this.#worker?.measured ?? [];
+    const tell = (taskId: string): void => this.#measured(taskId);
+    this.#meter = usageOf && new LoadMeter({ measured, usageOf, tell, clock });
     options.metrics.sessionUp(false);
     void this.#describe();
     options.images?.onChange(() => void this.#look());
@@ -187,6 +195,7 @@ export class Agent {
     this.#retry?.cancel();
     this.#describing?.cancel();
     this.#absence?.cancel();
+    this.#meter?.stop();
     this.#certificates.stop();
     this.#logs.cancelAll();
     this.#options.images?.stop();
@@ -277,13 +286,22 @@ export class Agent {
       clock,
       logger,
       metrics,
-      onStatus: (taskId, status, mayWait) => {
-        this.#reporter.put(taskId, status, mayWait);
-        this.#report();
-      },
+      onStatus: (taskId, status, mayWait) => this.#tell(taskId, status, mayWait),
       onEngine: (isSeen) => this.#engineSeen(isSeen),
     });
     this.#open();
+  }
+
+  /** What a task uses is told with its status, and is no part of it otherwise. */
+  #tell(taskId: string, status: TaskStatus, mayWait: boolean): void {
+    const load = status.state === 'running' ? this.#meter?.load(taskId) : undefined;
+    this.#reporter.put(taskId, load === undefined ? status : { ...status, load }, mayWait);
+    this.#report();
+  }
+
+  #measured(taskId: string): void {
+    const status = this.#worker?.statuses.get(taskId);
+    if (status?.state === 'running') this.#tell(taskId, status, true);
   }
 
   /** A host whose engine stays away runs nothing: with its session it gives its tasks to other hosts. */

@@ -54,6 +54,7 @@ export class Host {
   readonly #networks: NetworkHost;
   readonly #link: LinkParts;
   readonly #imageMetrics: ImageMetrics;
+  readonly #usageOf: AgentOptions['usageOf'];
   readonly #identity: IdentityFollower;
   #nodeLink: NodeLink | undefined;
   #agent: { readonly agent: Agent; readonly nodeId: string } | undefined;
@@ -67,7 +68,9 @@ export class Host {
     networks: NetworkHost,
     link: LinkParts,
     images: ImageParts,
+    usageOf: AgentOptions['usageOf'],
   ) {
+    this.#usageOf = usageOf;
     this.#context = context;
     this.#link = link;
     this.#imageMetrics = images.metrics;
@@ -175,6 +178,7 @@ export class Host {
         networking,
         images,
         encryption,
+        usageOf: this.#usageOf,
         runDir,
         updateIdentity: update,
         isOwnAddress,

@@ -35,13 +35,14 @@ await runProcess({
     const notes = await ImageMemory.open(imagesFile(dataDir), logger);
     const images = { notes, metrics: imageMetrics(registry) };
     const networks = await NetworkHost.open(parts);
-    const host = new Host(context, store, metrics, networks, link, images);
     const usage = new UsageReader({
       http: new EngineHttp(engine, observe, () => clock.monotonic()),
-      nodeId: () => host.nodeId,
+      nodeId: (): string | undefined => host.nodeId,
       hostMemoryBytes: totalmem(),
       clock,
     });
+    const usageOf = usage.usageOf.bind(usage);
+    const host = new Host(context, store, metrics, networks, link, images, usageOf);
     usageMetrics(registry, () => usage.read());
     return { stop: () => host.stop(), health: () => host.health };
   },

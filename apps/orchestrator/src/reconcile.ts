@@ -1,6 +1,7 @@
 import type { Instant } from '@shoal/runtime';
 import type { Decision } from '@shoal/stage';
 import { isJob, type StateView, type Task } from '@shoal/state';
+import { tendScaling } from './autoscale/autoscale.ts';
 import { tendCron } from './cron/cron.ts';
 import { leaveGently } from './drain/leave.ts';
 import { enforce } from './enforce/enforce.ts';
@@ -41,7 +42,7 @@ export function reconcile(
 }
 
 function tend(subject: Subject, tasks: readonly Task[]): void {
-  if (tendCron(subject, tasks)) return;
+  if (tendCron(subject, tasks) || tendScaling(subject, tasks)) return;
   const { Mode } = subject.revision.spec;
   if (isJob(subject.revision.spec)) {
     tendJob(subject, tasks);

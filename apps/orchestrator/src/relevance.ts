@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Instant } from '@shoal/runtime';
 import type { AppliedChange, Node, StateView, Task } from '@shoal/state';
 import { isBefore, isTerminal, meetsPlacement } from '@shoal/state';
@@ -96,6 +97,7 @@ function concerns(view: StateView, before: Task | undefined, after: Task | undef
     return isTerminal(after.status.state) || before.nodeId !== after.nodeId;
   if (after.desired !== 'running' || isTerminal(after.status.state)) return true;
   if (before !== undefined && before.desired !== after.desired) return true;
+  if (!isDeepStrictEqual(before?.status.load, after.status.load)) return true;
   const service = view.services.get(after.serviceId);
   if (service === undefined) return true;
   // Whether a task of an older revision may stay can depend on its node; and that may have changed meanwhile.

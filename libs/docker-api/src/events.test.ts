@@ -21,6 +21,25 @@ test('that addresses are still the right ones is no event', () => {
   expect(told({ ...web, meta: later })).toBe('update');
 });
 
+test('how the load of a service stands is no event, and another number of tasks is', () => {
+  const byLoad = { 'shoal.autoscale.max': '9', 'shoal.autoscale.cpu': '1' };
+  const spec = {
+    ...{ Name: 'web', Labels: byLoad, Mode: { Replicated: { Replicas: 2 } } },
+    TaskTemplate: { ContainerSpec: { Image: 'busybox' }, ForceUpdate: 0 },
+  };
+  const revision = { id: 's1.2', meta, serviceId: 's1', number: 2, spec };
+  const scaling = { replicas: 4, changedAt: at, reason: 'busy' };
+  const told = (before: Service, after: Service) =>
+    swarmEvent({ table: 'service', id: 's1', before, after }, at, () => revision)?.Actor.Attributes;
+  const scaled = { ...web, meta: { ...meta, version: 2 as LogIndex }, scaling };
+  expect(told(web, scaled)).toEqual({ name: 'web', 'replicas.new': '4', 'replicas.old': '2' });
+  const idle = { ...scaled, scaling: { ...scaling, fewer: { since: at, most: 3 } } };
+  expect(told(scaled, idle)).toBeUndefined();
+  expect(told(idle, scaled)).toBeUndefined();
+  expect(told(scaled, { ...idle, revision: 3 })).toEqual({ name: 'web' });
+  expect(told(web, { ...web, scaling: { ...scaling, replicas: 2 } })).toBeUndefined();
+});
+
 test('which images a node has is no event', () => {
   const description: Node['description'] = {
     Hostname: 'm1',

@@ -1,6 +1,12 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Instant } from '@shoal/runtime';
-import type { AppliedChange, Node, Revision, Service } from '@shoal/state';
+import {
+  type AppliedChange,
+  type Node,
+  type Revision,
+  type Service,
+  scaledReplicas,
+} from '@shoal/state';
 import { type Filters, hasLabels, passes } from './filters.ts';
 import { nanoTime } from './time.ts';
 
@@ -44,9 +50,12 @@ function subjectOf(
     case 'service': {
       if (isAllocatorsNote(change.before, change.after)) return undefined;
       const name = (change.after ?? change.before)?.name ?? '';
+      const moves = serviceMoves(change.before, change.after, revisionOf);
+      const isMoved = Object.keys(moves).length > 0;
+      if (!isMoved && isScalersNote(change.before, change.after)) return undefined;
       return {
         type: 'service',
-        attributes: { name, ...serviceMoves(change.before, change.after, revisionOf) },
+        attributes: { name, ...moves },
       };
     }
     case 'node': {
@@ -81,6 +90,14 @@ function isAllocatorsNote(before: Service | undefined, after: Service | undefine
   return JSON.stringify({ ...before, meta: after.meta, endpoint }) === JSON.stringify(after);
 }
 
+/** Whether all that was written is how the load stands. */
+function isScalersNote(before: Service | undefined, after: Service | undefined): boolean {
+  if (before === undefined || after === undefined) return false;
+  const { scaling, meta } = after;
+  if (isDeepStrictEqual(before.scaling, scaling)) return false;
+  return isDeepStrictEqual({ ...before, meta, scaling }, { ...after, scaling });
+}
+
 /** Whether all that was written is which images the node has: Docker keeps no such list, and tells of none. */
 function isListOfImages(before: Node | undefined, after: Node | undefined): boolean {
   if (before?.description?.Images === after?.description?.Images) return false;
@@ -102,13 +119,13 @@ function serviceMoves(
   const now = revisionOf(after.id, after.revision)?.spec;
   return {
     ...moved('image', old?.TaskTemplate.ContainerSpec.Image, now?.TaskTemplate.ContainerSpec.Image),
-    ...moved('replicas', replicas(old), replicas(now)),
+    ...moved('replicas', replicas(before, old), replicas(after, now)),
     ...moved('updatestate', before.updateStatus?.state, after.updateStatus?.state),
   };
 }
 
-function replicas(spec: Revision['spec'] | undefined): string | undefined {
-  const count = spec?.Mode.Replicated?.Replicas;
+function replicas(service: Service, spec: Revision['spec'] | undefined): string | undefined {
+  const count = spec && scaledReplicas(service, spec);
   return count === undefined ? undefined : String(count);
 }
 

@@ -21,6 +21,8 @@ export interface TaskAssignment {
   readonly localNetworks: readonly string[];
   /** The overlay networks it joins, in the order of its spec, the ingress network last; absent without any. */
   readonly networks?: readonly TaskNetwork[] | undefined;
+  /** The service is scaled by what its tasks use: the agent tells it with their statuses. */
+  readonly measured?: boolean | undefined;
   /** Base64url of Docker's AuthConfig, for pulling; absent when the user gave none. */
   readonly registryAuth?: string | undefined;
 }

@@ -91,6 +91,13 @@ export {
   checkAffinityLabels,
   itself,
 } from './labels/affinity.ts';
+export {
+  type Autoscale,
+  autoscaleLabels,
+  autoscaleOf,
+  checkAutoscaleLabels,
+  loadPeriodMs,
+} from './labels/autoscale.ts';
 export { balancingLabels, balancingOf, checkBalancingLabels } from './labels/balancing.ts';
 export { canaryLabel, canarySize, checkCanaryLabel } from './labels/canary.ts';
 export {
@@ -148,7 +155,7 @@ export {
   checkRestartLabels,
   restartBackoffLabel,
 } from './labels/restart.ts';
-export { checkStoppedLabel, isStopped, replicasOf, stoppedLabel } from './labels/stopped.ts';
+export { checkStoppedLabel, isStopped, stoppedLabel } from './labels/stopped.ts';
 export { isLocalVolume, isSticky, localVolumes } from './local-volumes.ts';
 export { LogClock } from './log-clock.ts';
 export {
@@ -164,6 +171,7 @@ export * from './objects.ts';
 export * from './policy.ts';
 export { missingReference, type Reference } from './references.ts';
 export { describeRefusal } from './refusal-text.ts';
+export { replicasOf, scaledReplicas } from './replicas.ts';
 export { rollbackTarget } from './rollback-target.ts';
 export { sameTask } from './same-task.ts';
 export { isSeenRunning } from './seen-running.ts';

@@ -127,6 +127,25 @@ export interface Service extends StateObject {
   readonly jobStatus?: JobStatus | undefined;
   /** Present while a label gives the service a schedule. */
   readonly cron?: CronStatus | undefined;
+  /** What autoscaling has decided; absent before that, and after somebody else said how many tasks there are to be. */
+  readonly scaling?: ServiceScaling | undefined;
+}
+
+/** How many tasks a service that is scaled by load is to have, beside what its revision asks for. */
+export interface ServiceScaling {
+  /** Within the bounds that were asked for then. */
+  readonly replicas: number;
+  readonly changedAt: Instant;
+  /** What made it so many, or what would make it fewer: one sentence for people. */
+  readonly reason: string;
+  /** Present while fewer tasks would do. */
+  readonly fewer?:
+    | {
+        readonly since: Instant;
+        /** The most that were needed at any time since; absent while that cannot be said yet. */
+        readonly most?: number | undefined;
+      }
+    | undefined;
 }
 
 /** One run of a job. Written with the spec that asks for it, or by the orchestrator when it is due. */
@@ -272,6 +291,16 @@ export interface TaskStatus {
   readonly startedAt?: Instant | undefined;
   /** Ports published on the node itself (publish mode host), as the engine bound them. */
   readonly ports?: readonly PortConfig[] | undefined;
+  /** Of tasks that are scaled by load, while they run. */
+  readonly load?: TaskLoad | undefined;
+}
+
+/** What a task uses now, as its node has measured it over some seconds. */
+export interface TaskLoad {
+  /** Processors kept busy, such as 0.7. */
+  readonly processors: number;
+  /** Without cache that the kernel gives back first. */
+  readonly memoryBytes: number;
 }
 
 export interface ContainerStatus {

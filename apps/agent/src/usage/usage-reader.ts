@@ -39,6 +39,18 @@ export class UsageReader {
     return this.#last.usage;
   }
 
+  /** Undefined where the engine does not say. */
+  async usageOf(containerId: string, signal: AbortSignal): Promise<ContainerUsage | undefined> {
+    if (signal.aborted) return undefined;
+    const { http, hostMemoryBytes } = this.#options;
+    // Without `one-shot` the engine would wait a second for a share of the processors.
+    const query = { stream: '0', 'one-shot': '1' };
+    const path = `/containers/${containerId}/stats`;
+    const call = { method: 'GET', path, query, signal } as const;
+    const answer = await http.json('usage', call, containerStats);
+    return answer.kind === 'ok' ? containerUsage(answer.value, hostMemoryBytes) : undefined;
+  }
+
   async #read(): Promise<readonly TaskUsage[]> {
     const { clock, nodeId } = this.#options;
     const node = nodeId();
@@ -50,7 +62,7 @@ export class UsageReader {
       const owners = await this.#owners(node, patience.signal);
       const all = owners.map((owner) =>
         places.run(async (): Promise<readonly TaskUsage[]> => {
-          const usage = await this.#usageOf(owner.containerId, patience.signal);
+          const usage = await this.usageOf(owner.containerId, patience.signal);
           return usage === undefined ? [] : [{ ...owner, ...usage }];
         }),
       );
@@ -66,16 +78,5 @@ export class UsageReader {
     const call = { method: 'GET', path: '/containers/json', query, signal } as const;
     const listed = await this.#options.http.json('usage_list', call, ownersAnswer);
     return listed.kind === 'ok' ? readOwners(listed.value) : [];
-  }
-
-  async #usageOf(containerId: string, signal: AbortSignal): Promise<ContainerUsage | undefined> {
-    if (signal.aborted) return undefined;
-    const { http, hostMemoryBytes } = this.#options;
-    // Without `one-shot` the engine would wait a second for a share of the processors.
-    const query = { stream: '0', 'one-shot': '1' };
-    const path = `/containers/${containerId}/stats`;
-    const call = { method: 'GET', path, query, signal } as const;
-    const answer = await http.json('usage', call, containerStats);
-    return answer.kind === 'ok' ? containerUsage(answer.value, hostMemoryBytes) : undefined;
   }
 }

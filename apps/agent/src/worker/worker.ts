@@ -17,6 +17,7 @@ import type { TaskFiles } from '../files/task-files.ts';
 import type { FetchImage } from '../images/image-fetcher.ts';
 import type { AgentMetrics } from '../metrics.ts';
 import type { TaskNetworking } from '../network/task-networking.ts';
+import type { Measured } from '../usage/load-meter.ts';
 import { stateFromContainer } from './attempt.ts';
 import { removeContainer } from './container-removal.ts';
 import { ImagePulls } from './image-pulls.ts';
@@ -98,6 +99,17 @@ export class Worker {
   /** Whether it is known which tasks and containers the node has. */
   get settled(): boolean {
     return this.#complete && this.#found !== undefined;
+  }
+
+  /** Running containers of tasks whose load somebody goes by. */
+  get measured(): readonly Measured[] {
+    return [...this.#runners].flatMap(([taskId, { status }]) => {
+      const containerId = status.container?.id;
+      const isMeasured = this.#assigned.get(taskId)?.measured === true;
+      return isMeasured && status.state === 'running' && containerId !== undefined
+        ? [{ taskId, containerId }]
+        : [];
+    });
   }
 
   container(taskId: string): string | undefined {

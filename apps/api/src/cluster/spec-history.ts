@@ -30,7 +30,8 @@ export class SpecHistory {
 
   #note(change: AppliedChange): void {
     if (change.table === 'node') this.#keep(change, ({ spec }) => spec);
-    else if (change.table === 'service') this.#keep(change, ({ revision }) => revision);
+    else if (change.table === 'service')
+      this.#keep(change, ({ revision, scaling }) => [revision, scaling?.replicas]);
     else if (change.table === 'cluster')
       this.#keep(change, ({ spec, joinTokens, unlockKey, rootCa }) => [
         spec,

@@ -15,6 +15,7 @@ import type { Manager } from '../cluster/standing.ts';
 import type { decision, look as lookShape } from '../openapi/answers/explain.ts';
 import { nodeName } from '../plan/outcome.ts';
 import { isLive } from '../plan/unsettled.ts';
+import { scalingOf } from '../status/scaling.ts';
 import { chainOf, type Link } from './chain.ts';
 import type { ExplainSource, Told } from './source.ts';
 
@@ -65,6 +66,7 @@ export interface ServiceExplanation extends Records {
     readonly name: string;
     readonly revision: number;
     readonly update: string;
+    readonly scaling: string;
   };
   readonly tasks: readonly TaskStanding[];
 }
@@ -100,7 +102,7 @@ export async function explainService(
   const request = { serviceId: id, taskIds: [], decisionsMax, look: true };
   return {
     logIndex: view.index,
-    service: { id, name, revision, update },
+    service: { id, name, revision, update, scaling: scalingOf(view, service)?.text ?? '' },
     tasks,
     ...(await recordsOf(manager, source, request)),
   };

@@ -61,6 +61,7 @@ function scaled(view: StateView, serviceId: string, replicas: number): Supposed 
     revision: number,
     previousRevision: rollbackTarget(view, service),
     updateStatus: undefined,
+    scaling: undefined,
   };
   const revision: Revision = {
     ...current,

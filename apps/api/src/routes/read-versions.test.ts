@@ -128,6 +128,13 @@ test.each(names)(
   },
 );
 
+test('whoever read another number of tasks than the load asks for by now is refused', async () => {
+  const before = await read('service');
+  const scaling = { replicas: 4, changedAt: 0 as never, reason: 'busy' };
+  site.host.log.write([{ op: 'update', table: 'service', object: { ...serviceNow(), scaling } }]);
+  expect(await update('service', before)).toMatchObject(refused);
+});
+
 /** The first two proposals come just after a stage has written; answers how many there were. */
 function race(written: () => Change): () => number {
   const { standing, log } = site.host;

@@ -30,10 +30,10 @@ import {
 } from '../http/exchange.ts';
 import { sendLogs } from '../logs/log-response.ts';
 import { creation, restsOnOthers } from '../services/create.ts';
-import { withLabels } from '../services/labels.ts';
 import { resolveNetworks } from '../services/networks.ts';
 import { pinImage } from '../services/pin.ts';
 import { carriedAuth, update } from '../services/update.ts';
+import { warningsOf } from '../services/warnings.ts';
 
 export function serviceRoutes(app: FastifyInstance, context: RouteContext): void {
   app.get('/services', async (request, reply) => {
@@ -63,7 +63,7 @@ export function serviceRoutes(app: FastifyInstance, context: RouteContext): void
       const spec = normaliseServiceSpec(resolved);
       const { pinned, warnings } = await pinImage(engine, version, spec, registryAuth);
       const created = creation(context, current, pinned, registryAuth);
-      return { created, warnings: withLabels(pinned.spec, warnings) };
+      return { created, warnings: warningsOf(pinned.spec, undefined, warnings) };
     });
     const { created, warnings } = decided;
     await write(context, manager, callerOf(request, 'docker service create'), created.changes);
@@ -93,7 +93,8 @@ export function serviceRoutes(app: FastifyInstance, context: RouteContext): void
       manager.specs.checkRead(newest, version);
       return changes;
     });
-    return sendJson(reply, 200, { Warnings: withLabels(pinned.spec, warnings) });
+    const { scaling } = view.services.get(id) ?? {};
+    return sendJson(reply, 200, { Warnings: warningsOf(pinned.spec, scaling, warnings) });
   });
   app.delete('/services/:ref', async (request, reply) => {
     const manager = await managerToWrite(context);

@@ -1,6 +1,7 @@
 import { invalidArgument } from '@shoal/docker-api';
 import {
   checkAffinityLabels,
+  checkAutoscaleLabels,
   checkBalancingLabels,
   checkCanaryLabel,
   checkContainerLabels,
@@ -16,7 +17,6 @@ import {
   type Labels,
   type ServiceSpec,
   type StateView,
-  unknownLabels,
 } from '@shoal/state';
 
 /** Each answers what is wrong with the labels in one sentence that names label, value and allowed form. */
@@ -54,20 +54,12 @@ export function checkLabels(view: StateView, spec: ServiceSpec): void {
   }
   const fault = checkContainerLabels(spec.TaskTemplate.ContainerSpec.Labels ?? {});
   if (fault !== undefined) throw invalidArgument(fault);
-  const misplaced = checkCronMode(spec) ?? checkStoppedLabel(spec) ?? checkCanaryLabel(spec);
+  const misplaced =
+    checkCronMode(spec) ??
+    checkStoppedLabel(spec) ??
+    checkCanaryLabel(spec) ??
+    checkAutoscaleLabels(spec);
   if (misplaced !== undefined) throw invalidArgument(misplaced);
   const circle = checkDependencyCycle(view, { name: Name, labels: Labels });
   if (circle !== undefined) throw invalidArgument(circle);
-}
-
-/** The warnings of an answer, null for none, with those about labels that look like ours and do nothing. */
-export function withLabels(
-  { Labels, TaskTemplate }: ServiceSpec,
-  warnings: readonly string[] | null,
-): readonly string[] | null {
-  const unknown = [
-    ...unknownLabels(Labels, 'service'),
-    ...unknownLabels(TaskTemplate.ContainerSpec.Labels ?? {}, 'container'),
-  ];
-  return unknown.length === 0 ? warnings : [...(warnings ?? []), ...unknown];
 }

@@ -22,6 +22,7 @@ import { newRevision, surroundings, withName } from './create.ts';
 import { endpointAt } from './endpoint.ts';
 import { checkLabels } from './labels.ts';
 import { rolledBack } from './rollback.ts';
+import { askedReplicas } from './scaling.ts';
 
 export interface UpdateRequest {
   readonly spec: NormalisedSpec;
@@ -53,20 +54,18 @@ export function update(
   if (request.rollback === 'previous')
     return [{ op: 'update', table: 'service', object: rolledBack(clock, view, service) }];
   checkLabels(view, named.spec);
+  const { spec, scaling } = askedReplicas(service, current.spec, named.spec);
   const number = newestRevision(view, service.id) + 1;
-  const revision = newRevision(manager, random, service.id, number, named, request.registryAuth);
+  const auth = request.registryAuth;
+  const revision = newRevision(manager, random, service.id, number, { ...named, spec }, auth);
   const object: Service = {
     ...service,
     revision: number,
     previousRevision: rollbackTarget(view, service),
     endpoint: endpointAt(service.endpoint, revision),
     updateStatus: undefined,
-    jobStatus: jobStatusAfter(
-      service.jobStatus,
-      current.spec,
-      { number, spec: named.spec },
-      clock.now(),
-    ),
+    scaling,
+    jobStatus: jobStatusAfter(service.jobStatus, current.spec, { number, spec }, clock.now()),
   };
   return [
     { op: 'update', table: 'service', object },

@@ -32,7 +32,7 @@ export function convergenceOf(view: StateView, service: Service): Convergence {
   // A task that replaces one that ended is to be ready at first, and to run once its delay is over.
   const wanted = tasks.filter(isWanted);
   const running = new Set(wanted.filter(isRunning).map(placeOf));
-  const desired = replicasOf(spec) ?? new Set(wanted.map(placeOf)).size;
+  const desired = replicasOf(service, spec) ?? new Set(wanted.map(placeOf)).size;
   const said = () => saidOf(tasks, placeOf);
   return {
     mode,

@@ -70,6 +70,18 @@ const shown: readonly Shown[] = [
     'Services that are what they ask for.',
     ({ services }) => services.converged,
   ),
+  {
+    name: 'service_replicas',
+    help: 'Tasks that services which are scaled by load are to have.',
+    label: 'service',
+    values: ({ services }) => scaledBy(services, ({ replicas }) => replicas),
+  },
+  {
+    name: 'service_replicas_max',
+    help: 'Most tasks that services which are scaled by load may have.',
+    label: 'service',
+    values: ({ services }) => scaledBy(services, ({ max }) => max),
+  },
   one('networks', 'Networks of the swarm.', ({ networks }) => networks.total),
   one(
     'networks_allocated',
@@ -77,6 +89,17 @@ const shown: readonly Shown[] = [
     ({ networks }) => networks.allocated,
   ),
 ];
+
+type Scaled = ClusterStatus['services']['scaled'][number];
+
+function scaledBy(
+  { scaled }: ClusterStatus['services'],
+  figure: (one: Scaled) => number,
+): Readonly<Record<string, number>> {
+  return Object.fromEntries(
+    scaled.filter(({ advises }) => !advises).map((one) => [one.name, figure(one)]),
+  );
+}
 
 /** The cluster's status as gauges: the same from every manager, so one of them is enough to ask. */
 export function metricsText(status: ClusterStatus): string {

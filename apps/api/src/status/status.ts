@@ -5,10 +5,12 @@ import type { status } from '../openapi/answers/status.ts';
 import { nodeName } from '../plan/outcome.ts';
 import { capacityOfNodes } from './capacity.ts';
 import { convergenceOf } from './convergence.ts';
+import { scalingOf } from './scaling.ts';
 
 /** Services and networks that are named; the counts are always whole. */
 const unconvergedMax = 100;
 const networksMax = 1_000;
+const scaledMax = 1_000;
 
 const stages = ['orchestrator', 'allocator', 'scheduler', 'dispatcher'] as const;
 
@@ -75,14 +77,17 @@ function tasksOf({ tasks }: StateView): ClusterStatus['tasks'] {
 
 function servicesOf(view: StateView): ClusterStatus['services'] {
   const unconverged: ClusterStatus['services']['unconverged'][number][] = [];
+  const scaled: ClusterStatus['services']['scaled'][number][] = [];
   let converged = 0;
   for (const service of view.services.values()) {
     const standing = convergenceOf(view, service);
     if (standing.reason === '') converged += 1;
     else if (unconverged.length < unconvergedMax)
       unconverged.push({ id: service.id, name: service.name, ...standing });
+    const scaling = scaled.length < scaledMax ? scalingOf(view, service) : undefined;
+    if (scaling !== undefined) scaled.push({ id: service.id, name: service.name, ...scaling });
   }
-  return { total: view.services.size, converged, unconverged };
+  return { total: view.services.size, converged, unconverged, scaled };
 }
 
 function networksOf(view: StateView): ClusterStatus['networks'] {

@@ -46,7 +46,12 @@ const records = {
 const link = z.object({ at: z.number(), logIndex: z.number(), text: z.string() });
 const taskAnswer = z.object({ task: standing, chain: z.array(link), ...records });
 const serviceAnswer = z.object({
-  service: z.object({ name: z.string(), revision: z.number(), update: z.string() }),
+  service: z.object({
+    name: z.string(),
+    revision: z.number(),
+    update: z.string(),
+    scaling: z.string(),
+  }),
   tasks: z.array(standing),
   ...records,
 });
@@ -112,6 +117,7 @@ export function serviceText(answer: ServiceAnswer): string {
   ]);
   return [
     `${service.name}: revision ${service.revision}${service.update === '' ? '' : `, ${service.update}`}`,
+    service.scaling === '' ? '' : `It is to have ${service.scaling}`,
     rows.length === 0
       ? 'It has no tasks.'
       : formatTable([['TASK', 'STATE', 'NODE', 'WHY'], ...rows]).trimEnd(),

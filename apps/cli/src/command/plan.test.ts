@@ -121,9 +121,13 @@ test('an explanation of a service lists its tasks, also when nobody remembers an
     ...answer,
     decisions: [],
     now: null,
-    service: { name: 'web', revision: 3, update: 'paused: update paused' },
+    service: {
+      ...{ name: 'web', revision: 3, update: 'paused: update paused' },
+      scaling: '4 tasks by load, of 2 to 10: they are busy',
+    },
     tasks: [answer.task],
   });
+  expect(text).toContain('It is to have 4 tasks by load, of 2 to 10: they are busy');
   expect(text).toContain('web: revision 3, paused: update paused');
   expect(text).toMatch(/web\.1\.t2 +pending +- +no suitable node/);
   expect(text).toContain('No scheduler remembers');

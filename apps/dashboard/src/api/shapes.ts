@@ -216,7 +216,7 @@ export const survivability = z.object({
 export type NodeLoss = z.output<typeof survivability>['nodes'][number];
 
 export const explanation = z.object({
-  service: z.object({ revision: z.number(), update: z.string() }),
+  service: z.object({ revision: z.number(), update: z.string(), scaling: z.string() }),
   tasks: z.array(z.object({ id: z.string(), name: z.string(), waitsFor: z.string() })),
 });
 

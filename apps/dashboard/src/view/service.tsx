@@ -52,7 +52,7 @@ function Shown({ service }: { readonly service: Service }) {
             </div>
           ))}
       </dl>
-      <Waiting id={ID} />
+      <Explained id={ID} />
       <Known answer={own}>
         {(all) => (
           <Tasks
@@ -78,20 +78,25 @@ function Shown({ service }: { readonly service: Service }) {
   );
 }
 
-/** Why tasks have no node yet: the scheduler's own words. */
-function Waiting({ id }: { readonly id: string }) {
+/** Why it has as many tasks as it has, and some of them no node yet: in the words of who decides. */
+function Explained({ id }: { readonly id: string }) {
   const told = valueIn(useLive(`/shoal/v1/services/${id}/explain`, explanation));
+  const scaling = told?.service.scaling ?? '';
   const waiting = (told?.tasks ?? []).filter(({ waitsFor }) => waitsFor !== '');
-  if (waiting.length === 0) return null;
   return (
-    <Section title="Waiting for a node">
-      <ul class="plain">
-        {waiting.map(({ id: taskId, name, waitsFor }) => (
-          <li key={taskId}>
-            <strong>{name}</strong> {waitsFor}
-          </li>
-        ))}
-      </ul>
-    </Section>
+    <>
+      {scaling === '' ? null : <p>It is to have {scaling}</p>}
+      {waiting.length === 0 ? null : (
+        <Section title="Waiting for a node">
+          <ul class="plain">
+            {waiting.map(({ id: taskId, name, waitsFor }) => (
+              <li key={taskId}>
+                <strong>{name}</strong> {waitsFor}
+              </li>
+            ))}
+          </ul>
+        </Section>
+      )}
+    </>
   );
 }

@@ -1,8 +1,11 @@
 import { taskNetworks } from '@shoal/overlay';
 import {
+  autoscaleOf,
+  currentOf,
   isBefore,
   isTerminal,
   type Revision,
+  type Service,
   type StateView,
   type Task,
   type TaskAssignment,
@@ -60,6 +63,7 @@ export function assignmentOf(
     hostPorts: (spec.EndpointSpec?.Ports ?? []).filter((port) => port.PublishMode === 'host'),
     localNetworks: localNetworks(view, revision),
     ...(networks.length === 0 ? {} : { networks }),
+    ...(runs && isMeasured(view, task) ? { measured: true } : {}),
     // Who only stops needs no credentials.
     registryAuth: runs ? openRegistryAuth(revision) : undefined,
   };
@@ -70,6 +74,18 @@ function withLogDriver({ cluster }: StateView, template: TaskTemplate): TaskTemp
   const usual = cluster?.spec.TaskDefaults.LogDriver;
   if (template.LogDriver !== undefined || usual === undefined) return template;
   return { ...template, LogDriver: { Name: usual.Name ?? '', Options: usual.Options } };
+}
+
+/** By what the service says now, whatever the task was made of. */
+function isMeasured(view: StateView, { serviceId }: Task): boolean {
+  const service = view.services.get(serviceId);
+  return service !== undefined && isScaledByLoad(view, service);
+}
+
+/** Whether agents are to tell what the tasks of the service use. */
+export function isScaledByLoad(view: StateView, service: Service): boolean {
+  const current = currentOf(view, service);
+  return current !== undefined && autoscaleOf(current.spec) !== undefined;
 }
 
 function localNetworks(view: StateView, revision: Revision): readonly string[] {
@@ -85,6 +101,7 @@ interface Sent {
   readonly desired: TaskState;
   /** As JSON; empty without networks. */
   readonly networks: string;
+  readonly measured: boolean;
 }
 
 /** What a node was told, and what it must be told next. */
@@ -122,10 +139,12 @@ export class AssignmentSet {
       const desired = desiredOf(task);
       const networks = task.networks === undefined ? '' : JSON.stringify(taskNetworks(view, task));
       const sent = this.#sent.get(id);
-      if (sent?.desired === desired && sent.networks === networks) continue;
+      const measured = isMeasured(view, task);
+      if (sent?.desired === desired && sent.networks === networks && sent.measured === measured)
+        continue;
       const assignment = assignmentOf(view, task, openRegistryAuth);
       if (assignment === undefined) continue;
-      this.#sent.set(id, { desired, networks });
+      this.#sent.set(id, { desired, networks, measured });
       assignments.push(assignment);
     }
     this.#dirty.clear();

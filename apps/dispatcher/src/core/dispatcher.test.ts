@@ -457,3 +457,48 @@ test('logs come from the nodes with a session; the others are named', async () =
   expect(ended).toBe(true);
   expect(seen).toEqual(['node n2 is not available', 'task c has not been scheduled', 'from a']);
 });
+
+/** Another revision of the service, with these labels; its tasks stay as they are. */
+function relabel(number: number, Labels: Record<string, string>): void {
+  const service = log.view.services.get('s');
+  if (service === undefined) throw new Error('no service');
+  const id = revisionId('s', number);
+  const revision = { id, meta, serviceId: 's', number, spec: { ...spec, Labels } };
+  log.write([
+    { op: 'update', table: 'service', object: { ...service, revision: number } },
+    { op: 'create', table: 'revision', object: revision },
+  ]);
+}
+
+test('a node is to measure its tasks while their service is scaled by load, and what it says is kept', async () => {
+  const { dispatcher } = start();
+  const agent = new FakeAgent('n1');
+  await agent.register(dispatcher);
+  addTask('t', 'n1', 'running');
+  await settle();
+  const measured = (): readonly unknown[] =>
+    agent.messages.flatMap(({ body }) =>
+      body?.$case === 'assignments'
+        ? body.value.assignments.map(({ task }) => JSON.parse(task.toString()).measured)
+        : [],
+    );
+  expect(measured()).toEqual([undefined]);
+  const byLoad = { 'shoal.autoscale.max': '9', 'shoal.autoscale.cpu': '1' };
+  relabel(2, { tier: 'front' });
+  relabel(3, byLoad);
+  relabel(4, { ...byLoad, tier: 'front' });
+  await settle();
+  expect(measured()).toEqual([undefined, true]);
+  const load = { processors: 0.5, memoryBytes: 4_096 };
+  agent.report(dispatcher, 't', { ...status('running'), load });
+  await settle();
+  expect(log.view.tasks.get('t')?.status.load).toEqual(load);
+  agent.report(dispatcher, 't', { ...status('running'), load: { ...load, processors: -1 } });
+  await settle();
+  expect(log.view.tasks.get('t')?.status.load).toEqual(load);
+  relabel(5, {});
+  agent.report(dispatcher, 't', status('running'));
+  await settle();
+  expect(measured()).toEqual([undefined, true, undefined]);
+  expect(log.view.tasks.get('t')?.status.load).toBeUndefined();
+});

@@ -12,7 +12,7 @@ import type { LeaseSource, Replica, ReplicaEvent } from '@shoal/stage';
 import type { AppliedChange, Node, StateView } from '@shoal/state';
 import type { KeySeal } from '../network/keys.ts';
 import { Networks } from '../network/networks.ts';
-import type { OpenRegistryAuth } from './assignments.ts';
+import { isScaledByLoad, type OpenRegistryAuth } from './assignments.ts';
 import { takenDataPath } from './data-path.ts';
 import { type ImageQuestion, imageSources, needsImage } from './image-sources.ts';
 import { LeaseLoss } from './lease-loss.ts';
@@ -405,6 +405,7 @@ export class Dispatcher {
     let swarm = false;
     for (const change of event.entry.changes) {
       if (change.table === 'task') this.#taskChanged(change, touched);
+      else if (change.table === 'service') this.#serviceChanged(change, view, touched);
       else if (change.table === 'node') {
         this.#nodeChanged(change.id, change.after, view);
         swarm ||= change.before?.manager?.addr !== change.after?.manager?.addr;
@@ -427,6 +428,22 @@ export class Dispatcher {
       const session = nodeId === undefined ? undefined : this.#sessions.get(nodeId);
       if (session === undefined) continue;
       session.touch(change.id);
+      touched.add(session);
+    }
+  }
+
+  /** Another revision may have its tasks measured, or no longer. */
+  #serviceChanged(
+    { id, before, after }: AppliedChange & { readonly table: 'service' },
+    view: StateView,
+    touched: Set<Session>,
+  ): void {
+    if (before === undefined || after === undefined || before.revision === after.revision) return;
+    if (isScaledByLoad(view, before) === isScaledByLoad(view, after)) return;
+    for (const task of view.tasks.byService(id)) {
+      const session = this.#sessions.get(task.nodeId);
+      if (session === undefined) continue;
+      session.touch(task.id);
       touched.add(session);
     }
   }

@@ -40,6 +40,9 @@ const statusShape = z.object({
     )
     .max(portsMax)
     .optional(),
+  load: z
+    .object({ processors: z.number().nonnegative(), memoryBytes: z.int().nonnegative() })
+    .optional(),
 });
 
 /** Undefined when the report is not a task status. */

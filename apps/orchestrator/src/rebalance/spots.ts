@@ -48,7 +48,7 @@ export function calmTasks(
   if (state !== undefined && state !== 'completed' && state !== 'rollback_completed')
     return undefined;
   const live = [...view.tasks.byService(service.id)].filter(isLive);
-  if (live.length !== replicasOf(revision.spec)) return undefined;
+  if (live.length !== replicasOf(service, revision.spec)) return undefined;
   const calm = live.every(
     (task) =>
       task.desired === 'running' &&

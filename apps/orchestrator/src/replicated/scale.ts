@@ -18,7 +18,7 @@ export function scale(
   slots: ReadonlyMap<number, Slot>,
   canary: Canary,
 ): readonly Slot[] {
-  const replicas = replicasOf(subject.revision.spec);
+  const replicas = replicasOf(subject.service, subject.revision.spec);
   invariant(replicas !== undefined, 'a service that is not replicated', { id: subject.service.id });
   const filled: Slot[] = [];
   const dead: Slot[] = [];

@@ -11,6 +11,7 @@ import {
   jobRun,
   type Labels,
   type Revision,
+  replicasOf,
   type Service,
   type ServiceSpec,
   type StateView,
@@ -93,13 +94,13 @@ function sentenceFor(
 function standingOfService(
   view: StateView,
   service: Service,
-  { Mode, Labels }: ServiceSpec,
+  spec: ServiceSpec,
   condition: DependencyCondition,
 ): string | undefined {
-  if (isStopped(Labels)) return 'it is stopped';
+  if (isStopped(spec.Labels)) return 'it is stopped';
   const tasks = [...view.tasks.byService(service.id)];
   const live = tasks.filter(({ desired }) => !isBefore('complete', desired));
-  const replicas = Mode.Replicated?.Replicas;
+  const replicas = replicasOf(service, spec);
   if (condition === 'completed') {
     const ended = tasks.filter(({ status }) => status.state === 'complete');
     const complete = new Set(ended.map(placeOf)).size;

@@ -13,6 +13,7 @@ import {
   type Service,
   type ServiceSpec,
   type StateView,
+  scaledReplicas,
   stoppedLabel,
 } from '@shoal/state';
 import { type Filters, hasStoredLabels, passes } from '../filters.ts';
@@ -68,13 +69,23 @@ export function gatheredServiceShape(
 ) {
   return {
     ...metaShape(service.id, service.meta),
-    Spec: serviceSpecShape(current.spec, insertDefaults),
+    Spec: serviceSpecShape(shownSpec(service, current.spec), insertDefaults),
     PreviousSpec: previous === undefined ? undefined : serviceSpecShape(previous.spec, false),
     Endpoint: endpointShape(service, allocatedFor, hostNetworks),
     UpdateStatus: updateStatusShape(service) ?? resting,
     ServiceStatus: status,
     JobStatus: isJob(current.spec) ? jobStatusShape(service) : undefined,
   };
+}
+
+/**
+ * Of a service that is scaled by load clients are shown how many tasks there are to be now: they wait for so many,
+ * and send the number back with their next update.
+ */
+function shownSpec(service: Service, spec: ServiceSpec): ServiceSpec {
+  const Replicas = scaledReplicas(service, spec);
+  if (Replicas === undefined || Replicas === spec.Mode.Replicated?.Replicas) return spec;
+  return { ...spec, Mode: { Replicated: { Replicas } } };
 }
 
 /** Clients read it of every job; one that waits for its first run has the time that Go calls zero. */
@@ -165,7 +176,7 @@ function serviceStatus(view: StateView, service: Service, spec: ServiceSpec) {
   }
   return {
     RunningTasks: running,
-    DesiredTasks: replicasOf(spec) ?? wanted,
+    DesiredTasks: replicasOf(service, spec) ?? wanted,
     CompletedTasks: 0,
   };
 }

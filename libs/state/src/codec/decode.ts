@@ -119,6 +119,7 @@ const assignmentShape: z.ZodType<TaskAssignment> = z.looseObject({
       }),
     )
     .optional(),
+  measured: z.boolean().optional(),
   registryAuth: text.optional(),
 });
 

@@ -38,6 +38,10 @@ export function isOneOf(value: unknown, ...allowed: readonly string[]): boolean 
   return typeof value === 'string' && allowed.includes(value);
 }
 
+function isAmount(value: unknown): boolean {
+  return typeof value === 'number' && Number.isFinite(value) && value >= 0;
+}
+
 function isFlag(value: unknown): boolean {
   return typeof value === 'boolean';
 }
@@ -214,13 +218,14 @@ function isDescription(value: unknown): boolean {
 }
 
 function serviceFault(service: Fields): Fault {
-  const { name, revision, previousRevision, endpoint, updateStatus, jobStatus, cron } = service;
+  const { name, revision, previousRevision, endpoint, updateStatus, jobStatus } = service;
   if (!isName(name)) return `no name of 1 to ${nameCharsMax} characters`;
   if (!isNumber(revision)) return 'revision is no number from 1';
   if (!optional(previousRevision, isNumber)) return 'previousRevision is no number from 1';
   if (!optional(updateStatus, isFields)) return 'malformed updateStatus';
   if (!optional(jobStatus, isJobStatus)) return 'malformed jobStatus';
-  if (!optional(cron, isCronStatus)) return 'malformed cron';
+  if (!optional(service['cron'], isCronStatus)) return 'malformed cron';
+  if (!optional(service['scaling'], isScaling)) return 'malformed scaling';
   if (!isFields(endpoint) || !isCount(endpoint['revision'])) return 'malformed endpoint';
   if (!isPortList(endpoint['ports'])) return 'malformed endpoint.ports';
   return isListOf(endpoint['virtualIps'], isVirtualIp)
@@ -245,6 +250,19 @@ function isCronStatus(value: unknown): boolean {
     optional(value['lastRun'], isTime) &&
     optional(value['starting'], isFlag) &&
     optional(value['revision'], isNumber)
+  );
+}
+
+function isScaling(value: unknown): boolean {
+  return (
+    isFields(value) &&
+    isCount(value['replicas']) &&
+    isTime(value['changedAt']) &&
+    isText(value['reason']) &&
+    optional(
+      value['fewer'],
+      (fewer) => isFields(fewer) && isTime(fewer['since']) && optional(fewer['most'], isCount),
+    )
   );
 }
 
@@ -348,14 +366,19 @@ function taskFault(task: Fields): Fault {
   if (!optional(jobIteration, isCount)) return 'jobIteration is no number from 0';
   if (!optional(task['movedFrom'], isId)) return 'malformed movedFrom';
   if (!isFields(status)) return 'no status';
-  const { state, at, startedAt, message, err, container, ports } = status;
+  const { state, at, startedAt, message, err, container, ports, load } = status;
   if (!isTaskState(state)) return 'unknown status.state';
   if (!isTime(at) || !isText(message) || !isText(err)) return 'malformed status';
   if (!optional(startedAt, isTime)) return 'malformed status.startedAt';
   if (!optional(container, isFields)) return 'malformed status.container';
   if (!optional(ports, isPortList)) return 'malformed status.ports';
+  if (!optional(load, isLoad)) return 'malformed status.load';
   if (!optional(task['displaced'], isDisplaced)) return 'malformed displaced';
   return optional(task['restart'], isRestart) ? undefined : 'malformed restart';
+}
+
+function isLoad(value: unknown): boolean {
+  return isFields(value) && isAmount(value['processors']) && isCount(value['memoryBytes']);
 }
 
 function isDisplaced(value: unknown): boolean {

@@ -45,6 +45,8 @@ const virtual: Service['endpoint'] = {
   virtualIps: [{ networkId: 'w', addr: '10.0.1.7/24' }],
 };
 
+const load = { processors: 0.25, memoryBytes: 1_024 };
+
 /** One of each kind of change, with every field that the state machine reads. */
 const whole = transaction('whole', [
   create('node', node('a', { NanoCPUs: 4e9, MemoryBytes: 1_000, ...gpus })),
@@ -61,12 +63,19 @@ const whole = transaction('whole', [
       starting: true,
       revision: 1,
     },
+    scaling: {
+      replicas: 4,
+      changedAt: 8 as Instant,
+      reason: 'load',
+      fewer: { since: 9 as Instant, most: 3 },
+    },
   }),
   create('revision', { ...publishing('d', 80, 81), byRun: true }),
   create('task', task('e', 'c')),
   update('task', task('e', 'c', { nodeId: 'a' })),
   create('task', task('g', 'd', { desired: 'complete', jobIteration: 2 })),
   create('task', task('m', 'd', { movedFrom: 'n1' })),
+  create('task', task('q', 'd', { status: { ...task('q', 'd').status, load } })),
   create('lease', lease('f')),
   create('volumeHome', home({ unproven: ['data'], former: [{ nodeId: 'b', volumes: ['old'] }] })),
   create('task', task('h', 'd', { displaced })),
@@ -171,6 +180,14 @@ describe('a transaction as JSON', () => {
       service1({ cron: { schedule: '@daily', servedUntil: 7, revision: 0 } }),
       /cron/,
     ],
+    ['has whole scalings', service1({ scaling: { replicas: 2 } }), /malformed scaling/],
+    [
+      'has whole times of less load',
+      service1({ scaling: { replicas: 2, changedAt: 1, reason: '', fewer: { most: 1 } } }),
+      /malformed scaling/,
+    ],
+    ['has no negative load', task1({ status: loaded(-0.5) }), /malformed status.load/],
+    ['has finite load', task1({ status: loaded('much') }), /malformed status.load/],
     ['bounds messages', task1({ status: longMessage() }), /malformed status/],
     ['fits revision ids', changing(create('revision', misnamed())), /does not fit/],
     [
@@ -282,6 +299,10 @@ function attached(parts: object): object {
 
 function longMessage(): object {
   return { ...task('t', 's').status, message: 'x'.repeat(64 * 1024 + 1) };
+}
+
+function loaded(processors: unknown): object {
+  return { ...task('t', 's').status, load: { processors, memoryBytes: 1 } };
 }
 
 function misnamed() {

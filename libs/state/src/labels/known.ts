@@ -1,5 +1,6 @@
 import type { Labels } from '../spec.ts';
 import { affinityLabels } from './affinity.ts';
+import { autoscaleLabels } from './autoscale.ts';
 import { balancingLabels } from './balancing.ts';
 import { canaryLabel } from './canary.ts';
 import { containerLabels } from './container.ts';
@@ -17,6 +18,7 @@ const prefix = 'shoal.';
 const known = {
   service: [
     affinityLabels,
+    autoscaleLabels,
     balancingLabels,
     cronLabels,
     dependencyLabels,

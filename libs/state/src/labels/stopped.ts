@@ -10,14 +10,6 @@ export function isStopped(labels: Labels): boolean {
   return flagOf(labels[stoppedLabel]) === true;
 }
 
-/** Replicas that are to be there now; undefined for a service that is not replicated. */
-export function replicasOf({
-  Mode,
-  Labels,
-}: Pick<ServiceSpec, 'Mode' | 'Labels'>): number | undefined {
-  return Mode.Replicated !== undefined && isStopped(Labels) ? 0 : Mode.Replicated?.Replicas;
-}
-
 /** What is wrong with the label, in one sentence; undefined when nothing is. */
 export function checkStoppedLabel({
   Mode,

@@ -147,6 +147,7 @@ const services: fc.Arbitrary<Service> = fc
     ...(iteration !== undefined && {
       jobStatus: { iteration, revision: number, lastExecution: 1_000 as Instant },
       cron: { schedule: '@daily', servedUntil: 1_000 as Instant, starting: iteration === 1 },
+      scaling: { replicas: iteration, changedAt: 1_000 as Instant, reason: 'load' },
     }),
   }));
 

@@ -72,6 +72,7 @@ export const serviceExplanation = z.object({
     update: z
       .string()
       .describe('Empty when none was made; that the service is stopped, where it is.'),
+    scaling: z.string().describe('Why it has as many tasks; empty when it is not scaled by load.'),
   }),
   tasks: list(standing),
   ...records,

@@ -24,6 +24,18 @@ const unconverged = z.object({
   reason: z.string(),
 });
 
+const scaled = z.object({
+  id: z.string(),
+  name: z.string(),
+  replicas: count.describe('Tasks that its load asks for.'),
+  min: count,
+  max: count,
+  advises: z
+    .boolean()
+    .describe('Its load is only told of: there are as many tasks as somebody asked for.'),
+  text: z.string().describe('Why so many, and what comes next.'),
+});
+
 const network = z.object({
   id: z.string(),
   name: z.string(),
@@ -57,6 +69,7 @@ export const status = z.object({
     total: count,
     converged: count,
     unconverged: list(unconverged).describe('The oldest first, cut at 100.'),
+    scaled: list(scaled).describe('Those that are scaled by load: the oldest first, cut at 1 000.'),
   }),
   networks: z.object({
     total: count,
