@@ -59,6 +59,8 @@ test(`${fixedSeeds} fixed seeds hold`, { timeout: seedsMs }, async () => {
   expect(sum('updatesPaused')).toBeGreaterThan(0);
   expect(sum('rollbacksStarted')).toBeGreaterThan(fixedSeeds / 8);
   expect(sum('gentleMoves')).toBeGreaterThan(0);
+  expect(sum('scaledUp')).toBeGreaterThan(fixedSeeds / 8);
+  expect(sum('scaledDown')).toBeGreaterThan(fixedSeeds / 8);
   expect(sum('completions')).toBeGreaterThan(fixedSeeds);
 });
 

@@ -3,6 +3,7 @@ import type { Clock, Timer } from '@shoal/runtime';
 import {
   isBefore,
   isTerminal,
+  loadPeriodMs,
   type NodeDescription,
   type TaskAssignment,
   type TaskState,
@@ -36,6 +37,8 @@ export interface FakeAgentOptions {
   readonly open: SessionOpener;
   /** How often a step of a task ends in a failure, from 0 to 1. */
   readonly failureRate: () => number;
+  /** Processors that each task of a service uses. */
+  readonly load: (serviceId: string) => number;
 }
 
 interface FakeContainer {
@@ -66,6 +69,7 @@ export class FakeAgent {
   readonly #options: FakeAgentOptions;
   /** The engine's containers and the agent's statuses, by task id. */
   readonly #containers = new Map<string, FakeContainer>();
+  #measuring: Timer | undefined;
   #stream: Stream | undefined;
   #running = false;
   #isolated = false;
@@ -88,6 +92,7 @@ export class FakeAgent {
     if (this.#running) return;
     this.#running = true;
     this.#connect();
+    this.#measureLater();
     for (const taskId of this.#containers.keys()) this.#advance(taskId);
   }
 
@@ -95,6 +100,7 @@ export class FakeAgent {
   crash(): void {
     this.#running = false;
     this.#retry?.cancel();
+    this.#measuring?.cancel();
     for (const container of this.#containers.values()) container.step?.cancel();
     this.#disconnect();
   }
@@ -126,6 +132,24 @@ export class FakeAgent {
     if (taskId === undefined || container === undefined) return;
     this.#end(container, 'failed', 'task: non-zero exit (137)');
     this.#report([taskId]);
+  }
+
+  #measureLater(): void {
+    const { clock } = this.#options;
+    const restMs = loadPeriodMs - (clock.now() % loadPeriodMs);
+    this.#measuring = clock.after(Math.max(restMs, 1), () => {
+      const measured: string[] = [];
+      for (const [taskId, container] of this.#containers) {
+        const { assignment, status } = container;
+        if (status.state !== 'running') continue;
+        const { load: _, ...rest } = status;
+        const load = { processors: this.#options.load(assignment.serviceId), memoryBytes: 1 };
+        container.status = assignment.measured === true ? { ...rest, load } : rest;
+        measured.push(taskId);
+      }
+      this.#report(measured);
+      this.#measureLater();
+    });
   }
 
   #connect(): void {

@@ -1,5 +1,6 @@
 import type { Instant } from '@shoal/runtime';
 import type { Service, StateView, Task, UpdateConfig } from '@shoal/state';
+import { slotsOf } from './naive-policies.ts';
 
 /**
  * An orchestrator that was cut off, or is late, may act on what it knew for as long as its lease lasts and
@@ -54,9 +55,9 @@ export class FailureRatio {
     return watch;
   }
 
-  #slotsOf(view: StateView, { id, revision }: Service): number {
-    const { Replicated } = view.revisions.of(id, revision)?.spec.Mode ?? {};
-    return Replicated?.Replicas ?? view.nodes.size;
+  #slotsOf(view: StateView, service: Service): number {
+    const spec = view.revisions.of(service.id, service.revision)?.spec;
+    return (spec && slotsOf(service, spec)) ?? view.nodes.size;
   }
 
   #note(

@@ -12,8 +12,8 @@ import {
 } from '@shoal/state';
 import type { FakeAgent } from '../fake-agent.ts';
 import { fits, isHolding, meets, overcommitments, takenOn } from './naive-placement.ts';
-import { dependenciesRun } from './naive-policies.ts';
-import { runsForever } from './specs.ts';
+import { dependenciesRun, slotsOf } from './naive-policies.ts';
+import { isBusy, runsForever } from './specs.ts';
 import type { FakeUser } from './user.ts';
 
 /** Tasks that never rest are on their way; each step takes them less than that, milliseconds. */
@@ -133,7 +133,10 @@ function wrongServices(view: StateView): readonly string[] {
   });
 }
 
-/** An update may wait for tasks that cannot be placed where they replace others; else it ends. */
+/**
+ * An update may wait for tasks that cannot be placed where they replace others, and wherever nothing of it has run
+ * yet; else it ends.
+ */
 function unfinishedUpdate(
   view: StateView,
   { revision, updateStatus }: Service,
@@ -142,8 +145,11 @@ function unfinishedUpdate(
   if (!isUpdating({ updateStatus })) return [];
   const others = tasks.filter((task) => task.revision !== revision && task.desired !== 'remove');
   const places = new Set(others.map(placeOf));
+  const hasRun = tasks.some(
+    (task) => task.revision === revision && task.status.startedAt !== undefined,
+  );
   return tasks.some(
-    (task) => places.has(placeOf(task)) && isGoingOn(task) && waitsRightly(view, task),
+    (task) => (places.has(placeOf(task)) || !hasRun) && isGoingOn(task) && waitsRightly(view, task),
   )
     ? []
     : [`its update is still ${updateStatus?.state}`];
@@ -152,6 +158,11 @@ function unfinishedUpdate(
 function isUpdating({ updateStatus }: Pick<Service, 'updateStatus'>): boolean {
   const state = updateStatus?.state;
   return state === 'updating' || state === 'rollback_started';
+}
+
+function isHalted({ updateStatus }: Pick<Service, 'updateStatus'>): boolean {
+  const state = updateStatus?.state;
+  return state === 'paused' || state === 'rollback_paused';
 }
 
 function placeOf({ slot, nodeId }: Task): number | string {
@@ -164,14 +175,32 @@ function wrongSlots(
   revision: Revision,
   tasks: readonly Task[],
 ): readonly string[] {
-  const wanted = revision.spec.Mode.Replicated?.Replicas ?? 0;
+  const wanted = slotsOf(service, revision.spec) ?? 0;
   const kept = tasks.filter(({ desired }) => desired !== 'remove');
   const slots = Map.groupBy(kept, ({ slot }) => slot);
   const wrong = [...slots].flatMap(([slot, members]) =>
     wrongPlace(view, service, revision, members, `slot ${slot}`),
   );
   if (slots.size !== wanted) wrong.push(`${slots.size} slots of ${wanted}`);
-  return wrong;
+  return [...wrong, ...wrongNumber(service, revision, tasks, wanted)];
+}
+
+/** The load of the tasks of a service is the same however many there are: it ends at one of its bounds. */
+function wrongNumber(
+  service: Service,
+  { spec }: Revision,
+  tasks: readonly Task[],
+  slots: number,
+): readonly string[] {
+  const { 'shoal.autoscale.min': min, 'shoal.autoscale.max': max } = spec.Labels;
+  if (max === undefined || slots === 0) return [];
+  // What waits for a node is counted as if it would help.
+  const running = tasks.filter((task) => isGoingOn(task) && task.status.state === 'running');
+  const isWhole = new Set(running.map(({ slot }) => slot)).size === slots;
+  const wanted = Number(isBusy(service.id) ? max : min);
+  if (!isWhole || !runsForever(spec.TaskTemplate.ContainerSpec.Image) || slots === wanted)
+    return [];
+  return [`it is to have ${slots} tasks, and its load asks for ${wanted}`];
 }
 
 function wrongNodes(
@@ -216,9 +245,7 @@ function wrongPlace(
   const [task] = live;
   if (task === undefined || task.status.state !== 'running' || task.desired !== 'running')
     return [`${where} is ${task?.status.state}, desired ${task?.desired}`];
-  const state = service.updateStatus?.state;
-  const isHalted = state === 'paused' || state === 'rollback_paused';
-  const isSettled = !isHalted && !isUpdating(service);
+  const isSettled = !isHalted(service) && !isUpdating(service);
   if (isSettled && !isUpToDate(view, task) && !staysForWantOfNew(view, service, revision, tasks))
     return [`${where} is out of date`];
   return leavesItsNode(view, task, revision) ? [`${where} is on a node that is drained`] : [];
@@ -300,7 +327,10 @@ function wrongJob(view: StateView, service: Service, tasks: readonly Task[]): re
     : [`${done.size} of ${ReplicatedJob.TotalCompletions} completions`];
 }
 
-/** Ended tasks beyond the limit, where nothing needs them any more. An update keeps one that it replaced. */
+/**
+ * Ended tasks beyond the limit, where nothing needs them any more. An update keeps one that it replaced; one that
+ * was halted before its task ran also those by which the attempts to restart are counted.
+ */
 function longHistories(view: StateView): readonly string[] {
   const limit = view.cluster?.spec.Orchestration.TaskHistoryRetentionLimit ?? 5;
   const wrong: string[] = [];
@@ -308,7 +338,9 @@ function longHistories(view: StateView): readonly string[] {
     const revision = view.revisions.of(service.id, service.revision);
     if (revision === undefined || isJob(revision.spec)) continue;
     const attempts = revision.spec.TaskTemplate.RestartPolicy?.MaxAttempts ?? 0;
-    const most = (attempts > 0 ? attempts + 1 : Math.max(1, limit)) + Number(isUpdating(service));
+    const most =
+      (attempts > 0 ? attempts + 1 : Math.max(1, limit)) +
+      Number(isUpdating(service) || isHalted(service));
     const tasks = [...view.tasks.byService(service.id)];
     const places = Map.groupBy(tasks, placeOf);
     for (const [place, members] of places) {

@@ -1,4 +1,4 @@
-import type { Labels, Node, Revision, StateView, Task } from '@shoal/state';
+import type { Labels, Node, Revision, Service, ServiceSpec, StateView, Task } from '@shoal/state';
 
 /** What labels leave no choice in, once more in the plainest way. */
 export function policiesAllow(
@@ -40,8 +40,17 @@ export function dependenciesRun(view: StateView, { serviceId }: Revision): boole
     );
     const running = live.filter(({ status }) => status.state === 'running').length;
     if (condition === 'started') return running > 0;
-    return running >= Math.max(1, spec?.Mode.Replicated?.Replicas ?? live.length);
+    return running >= Math.max(1, (spec && slotsOf(service, spec)) ?? live.length);
   });
+}
+
+/** How many slots a service is to have: as many as somebody asked for, or its load. */
+export function slotsOf({ scaling }: Service, { Mode, Labels }: ServiceSpec): number | undefined {
+  const asked = Mode.Replicated?.Replicas;
+  const max = Labels['shoal.autoscale.max'];
+  if (asked === undefined || asked === 0 || max === undefined) return asked;
+  const least = Math.max(scaling?.replicas ?? asked, Number(Labels['shoal.autoscale.min']));
+  return Math.min(least, Number(max));
 }
 
 function labelsOf(view: StateView, serviceId: string): Labels {

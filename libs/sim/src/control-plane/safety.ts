@@ -11,6 +11,7 @@ import {
 } from '@shoal/state';
 import { FailureRatio } from './failure-ratio.ts';
 import { isHolding, overcommitments, takenOn } from './naive-placement.ts';
+import { slotsOf } from './naive-policies.ts';
 
 /** What has been seen, for floors: runs in which nothing happened prove nothing. */
 export interface Seen {
@@ -21,6 +22,8 @@ export interface Seen {
   rollbacksStarted: number;
   nodesLost: number;
   gentleMoves: number;
+  scaledUp: number;
+  scaledDown: number;
   completions: number;
   cronRuns: number;
 }
@@ -39,6 +42,8 @@ export class SafetyCheck {
     rollbacksStarted: 0,
     nodesLost: 0,
     gentleMoves: 0,
+    scaledUp: 0,
+    scaledDown: 0,
     completions: 0,
     cronRuns: 0,
   };
@@ -142,12 +147,28 @@ export class SafetyCheck {
       if (before === service) continue;
       this.#services.set(service.id, service);
       if (before !== undefined) this.#ranOnTime(before, service);
+      this.#scaled(view, before, service);
       const state = service.updateStatus?.state;
       if (before?.updateStatus?.state === state) continue;
       if (state === 'completed') this.seen.updatesCompleted += 1;
       if (state === 'paused') this.seen.updatesPaused += 1;
       if (state === 'rollback_started') this.seen.rollbacksStarted += 1;
     }
+  }
+
+  /** By load a service never leaves the bounds that it is given. */
+  #scaled(view: StateView, before: Service | undefined, service: Service): void {
+    const replicas = service.scaling?.replicas;
+    if (before?.revision !== service.revision || before.scaling?.replicas === replicas) return;
+    const spec = view.revisions.of(service.id, service.revision)?.spec;
+    const asked = spec?.Mode.Replicated?.Replicas ?? 0;
+    if (spec === undefined || replicas === undefined || asked === 0) return;
+    const { 'shoal.autoscale.min': min, 'shoal.autoscale.max': max } = spec.Labels;
+    if (!(replicas >= Number(min) && replicas <= Number(max)))
+      this.violations.push(`${service.name} is scaled to ${replicas}, of ${min} to ${max}`);
+    const was = slotsOf(before, spec) ?? 0;
+    if (replicas > was) this.seen.scaledUp += 1;
+    if (replicas < was) this.seen.scaledDown += 1;
   }
 
   /** What only the schedule can have started has a time of its own, later than the one before. */

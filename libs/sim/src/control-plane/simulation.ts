@@ -13,7 +13,7 @@ import { type ControlPlaneParts, stageNames } from './parts.ts';
 import { type Action, hostsMax, type Plan } from './plan.ts';
 import { Roles } from './roles.ts';
 import { SafetyCheck, type Seen } from './safety.ts';
-import { changeSpec, drawHost, drawNodeLabels, drawSpec } from './specs.ts';
+import { changeSpec, drawHost, drawNodeLabels, drawSpec, isBusy, loads } from './specs.ts';
 import { FakeUser } from './user.ts';
 
 /** What a run did, for the record. */
@@ -359,6 +359,10 @@ export class ControlPlaneSimulation {
       network: this.#network,
       open: (session) => this.#roles.open(own, session),
       failureRate: () => this.#failureRate,
+      load: (serviceId) => {
+        const isOdd = this.#failureRate > 0 && own.chance(0.3);
+        return isBusy(serviceId) === isOdd ? loads.idle : loads.busy;
+      },
     });
     this.#hosts.push(host);
     return host;

@@ -24,6 +24,14 @@ export const images = {
   job: ['works', 'works:sometimes'],
 } as const;
 
+/** Processors that tasks of services which are scaled by load are to use, and those that they do use. */
+export const loads = { aim: 0.5, busy: 0.9, idle: 0.1 } as const;
+
+/** Whether all tasks of the service have too much to do, or too little, whatever their number. */
+export function isBusy(serviceId: string): boolean {
+  return serviceId.charCodeAt(serviceId.length - 1) % 2 === 0;
+}
+
 const second = 1_000_000_000;
 const mebibyte = 2 ** 20;
 const replicasMax = 6;
@@ -46,7 +54,7 @@ export function drawSpec(
   const image = isJob ? jobImage(random) : goodImage(random);
   const spec: ServiceSpec = {
     Name: name,
-    Labels: drawLabels(random, isJob, others),
+    Labels: drawLabels(random, mode, others),
     TaskTemplate: {
       ContainerSpec: { Image: image, ...(random.chance(0.12) && { Mounts: [dataVolume] }) },
       Resources: drawResources(random),
@@ -103,7 +111,7 @@ function changeOne(
     case 7:
       return { ...spec, EndpointSpec: { Ports: drawPorts(random) } };
     case 8:
-      return { ...spec, Labels: drawLabels(random, isJob, others) };
+      return { ...spec, Labels: drawLabels(random, spec.Mode, others) };
     default:
       return isJob
         ? withTemplate({ ForceUpdate: TaskTemplate.ForceUpdate + 1 })
@@ -139,11 +147,11 @@ function drawMode(random: SeededRandom): ServiceMode {
 }
 
 /** Backoff is always capped low, so that a run ends within its time. */
-function drawLabels(random: SeededRandom, isJob: boolean, others: readonly string[]): Labels {
+function drawLabels(random: SeededRandom, mode: ServiceMode, others: readonly string[]): Labels {
   const labels: Record<string, string> = {
     'shoal.restart.backoff': random.pick(['off', '3s', '8s']) ?? 'off',
   };
-  if (isJob) {
+  if (mode.Replicated === undefined && mode.Global === undefined) {
     if (random.chance(0.15)) {
       labels['shoal.cron'] = '* * * * *';
       labels['shoal.cron.overlap'] = random.pick(['allow', 'forbid', 'replace']) ?? 'forbid';
@@ -168,6 +176,12 @@ function drawLabels(random: SeededRandom, isJob: boolean, others: readonly strin
   if (random.chance(0.2)) labels['shoal.priority'] = `${random.between(-5, 6)}`;
   if (random.chance(0.2)) labels['shoal.volume-sticky'] = random.chance(0.5) ? 'true' : 'false';
   if (random.chance(0.2)) labels['shoal.rebalance'] = 'true';
+  if (mode.Replicated !== undefined && random.chance(0.25)) {
+    labels['shoal.autoscale.min'] = `${random.between(1, 3)}`;
+    labels['shoal.autoscale.max'] = `${random.between(3, 6)}`;
+    labels['shoal.autoscale.cpu'] = `${loads.aim}`;
+    labels['shoal.autoscale.down-after'] = random.pick(['0s', '5s', '20s']) ?? '5s';
+  }
   return labels;
 }
 
