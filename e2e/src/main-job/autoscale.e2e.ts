@@ -1,8 +1,5 @@
 // A service that follows its load, with the real client and containers that are really busy.
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { run } from '../host/command.ts';
-import { repository } from '../host/engine.ts';
 import { Host } from '../host/host.ts';
 import { eventually } from '../host/wait.ts';
 
@@ -24,11 +21,12 @@ const measuredMsMax = 90_000;
 const work =
   'trap "exit 0" TERM; while [ ! -e /tmp/rest ]; do :; done; while :; do sleep 0.2; done';
 
-const socket = (): readonly string[] => [`--socket=${host.socket}`];
 const shown = async (): Promise<string> =>
   (await host.docker('service', 'ls', '--format', '{{.Replicas}}')).trim();
 
-test('a service has more tasks while they have too much to do, and fewer when they have not', async () => {
+test('a service has more tasks while they have too much to do, and fewer when they have not', {
+  timeout: 240_000,
+}, async () => {
   const created = await host.docker(
     ...['service', 'create', '--name', 'worker', '--limit-cpu', '0.2', '--stop-grace-period=1s'],
     ...['--label', 'shoal.autoscale.max=2', '--label', 'shoal.autoscale.cpu=50%'],
@@ -36,7 +34,7 @@ test('a service has more tasks while they have too much to do, and fewer when th
   );
   expect(created).toContain('overall progress: 1 out of 1 tasks');
   await eventually('two tasks run', async () => (await shown()) === '2/2', measuredMsMax);
-  const explained = await run(join(repository, 'shoal'), ['explain', 'worker', ...socket()]);
+  const explained = await host.asking('explain', 'worker');
   expect(explained.stdout).toMatch(
     /It is to have 2 tasks by load, of 1 to 2: tasks use 0\.\d+ processors each, of 0\.1 processors to aim at/,
   );

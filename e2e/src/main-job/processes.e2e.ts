@@ -117,6 +117,35 @@ describe('each process', () => {
   });
 });
 
+test('all that tells how they stand is in one archive, and nothing that opens the swarm', async () => {
+  const archive = join(inject('scratch'), 'support.tar.gz');
+  const secret = 'hidden-in-the-environment';
+  await host.docker(
+    ...['service', 'create', '--detach', '--name', 'nowhere', '--env', `PASSWORD=${secret}`],
+    ...['--constraint', 'node.labels.none==1', 'busybox', 'true'],
+  );
+  const paths = [`--data-dir=${host.dataDirectory}`, `--socket=${host.socket}`];
+  const outcome = await host.shoal('support', `--output=${archive}`, ...paths);
+  expect(outcome, outcome.stderr).toMatchObject({ code: 0, stdout: `${archive}\n` });
+  const unpacked = async (member: string): Promise<string> =>
+    (await run('tar', ['-xzOf', archive, '--wildcards', `*/${member}`])).stdout;
+  const contents = (await unpacked('contents.txt')).trim().split('\n');
+  for (const name of processes) {
+    expect(contents).toContainEqual(expect.stringMatching(`^logs/${name}\\.log \\d+$`));
+    expect(await unpacked(`processes/${name}/metrics.txt`)).toContain('shoal_');
+  }
+  for (const name of ['status', 'nodes', 'services', 'tasks', 'unconverged', 'net-verify'])
+    expect(contents).toContainEqual(expect.stringMatching(`^swarm/${name}\\.json \\d+$`));
+  expect(await unpacked('swarm/unconverged.json')).toContain('node.labels.none==1');
+  const all = (await run('tar', ['-xzOf', archive])).stdout;
+  const { JoinTokens } = JSON.parse((await host.http('GET', '/swarm')).body) as {
+    JoinTokens: { Worker: string; Manager: string };
+  };
+  for (const hidden of [secret, JoinTokens.Worker, JoinTokens.Manager, 'PRIVATE KEY'])
+    expect(all).not.toContain(hidden);
+  await host.docker('service', 'rm', 'nowhere');
+});
+
 describe('a second scheduler', () => {
   let second: ChildProcess | undefined;
 

@@ -1,8 +1,5 @@
-import { spawn } from 'node:child_process';
-import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
-import { pipeline } from 'node:stream/promises';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import {
   copyIdentity,
   type Identity,
@@ -13,18 +10,12 @@ import {
 import { CorruptStorageError, fileSystem } from '@shoal/raft';
 import { auditDirectory } from '@shoal/raft/audit';
 import { type CopiedState, copyLog, logDirectory, readLog } from '@shoal/raft/backup';
-import {
-  errorMessage,
-  newId,
-  pause,
-  silentLogger,
-  systemClock,
-  systemRandom,
-} from '@shoal/runtime';
+import { errorMessage, pause, silentLogger, systemClock, systemRandom } from '@shoal/runtime';
 import { replaceFile, syncDirectory } from '@shoal/runtime/durable-file';
 import { StateFormatError } from '@shoal/state';
 import type { Command } from 'commander';
 import { z } from 'zod';
+import { pack, standard, unpack } from '../host/archive.ts';
 import { defaultRunDir } from '../host/config.ts';
 import { askApi } from '../host/docker-socket.ts';
 import { supervisorPidFile } from '../host/layout.ts';
@@ -33,8 +24,6 @@ import { CommandError, type Terminal } from '../terminal.ts';
 import { nameInSeries, seriesAt, trimSeries } from './backup-series.ts';
 import { socketOption } from './socket-option.ts';
 
-/** The name for standard output and input. */
-const standard = '-';
 const labelName = 'backup.json';
 const members = [labelName, 'swarm'] as const;
 /** Copies that are begun anew because the log was compacted meanwhile, or had not yet what was asked for. */
@@ -106,7 +95,7 @@ export async function backup(request: BackupRequest, terminal: Terminal): Promis
       ...{ logIndex, time, locked, summary },
     };
     await replaceFile(join(work, labelName), `${JSON.stringify(told, undefined, 2)}\n`, 0o600);
-    await pack(work, file);
+    await pack(work, members, file);
     terminal.say(`${describe(told)}; the copy was read whole`);
     terminal.say(
       locked
@@ -136,7 +125,7 @@ export async function restore(request: RestoreRequest, terminal: Terminal): Prom
       `${logDirectory(dataDir)} holds a log: move it away, if nobody needs it`,
     );
   await withWorkFolder(dataDir, async (work) => {
-    await unpack(file, work);
+    await unpack(file, work, members);
     await refuseOddFiles(work, file);
     const told = await readLabel(work);
     const identity = await loadIdentity(work);
@@ -310,66 +299,6 @@ async function withWorkFolder(
   } finally {
     await rm(work, { recursive: true, force: true });
   }
-}
-
-/** A file is there whole or not at all, for its owner's eyes alone. */
-async function pack(work: string, file: string): Promise<void> {
-  const tar = ['-C', work, '-czf', '-', ...members];
-  if (file === standard) return runTar(tar, { from: undefined, to: process.stdout });
-  const path = resolve(file);
-  // Where others may write too, nothing of theirs is written to, and no link of theirs followed.
-  const partial = `${path}.${newId(systemRandom)}`;
-  const to = createWriteStream(partial, { mode: 0o600, flags: 'wx' });
-  try {
-    await runTar(tar, { from: undefined, to });
-    const handle = await open(partial, 'r');
-    await handle.sync().finally(() => handle.close());
-    await rename(partial, path);
-    await syncDirectory(dirname(path));
-  } catch (error) {
-    await rm(partial, { force: true });
-    throw error instanceof CommandError ? error : new CommandError(errorMessage(error));
-  }
-}
-
-async function unpack(file: string, work: string): Promise<void> {
-  const tar = ['-C', work, '--no-same-owner', '-xzf', '-', ...members];
-  try {
-    const from = file === standard ? process.stdin : createReadStream(file);
-    await runTar(tar, { from, to: undefined });
-  } catch (error) {
-    throw new CommandError(`${file} cannot be read: ${errorMessage(error)}`);
-  }
-}
-
-/** @throws CommandError with what tar says; the streams' error. */
-async function runTar(
-  args: readonly string[],
-  {
-    from,
-    to,
-  }: {
-    readonly from: NodeJS.ReadableStream | undefined;
-    readonly to: NodeJS.WritableStream | undefined;
-  },
-): Promise<void> {
-  const tar = spawn('tar', args, { stdio: ['pipe', 'pipe', 'pipe'] });
-  let said = '';
-  tar.stderr.on('data', (text: Buffer) => {
-    said += text.toString('utf8');
-  });
-  const ended = new Promise<number | null>((done, failed) => {
-    tar.once('error', failed);
-    tar.once('close', done);
-  });
-  const fed = from === undefined ? void tar.stdin.end() : pipeline(from, tar.stdin);
-  const read = to === undefined ? void tar.stdout.resume() : pipeline(tar.stdout, to);
-  const [code, ...flows] = await Promise.allSettled([ended, fed, read]);
-  if (code.status === 'rejected') throw new CommandError(`tar: ${errorMessage(code.reason)}`);
-  // What ends early breaks the pipe to it, and has said why.
-  for (const flow of flows)
-    if (flow.status === 'rejected' && flow.reason?.code !== 'EPIPE') throw flow.reason;
-  if (code.value !== 0) throw new CommandError(`tar: ${said.trim().split('\n')[0] ?? ''}`);
 }
 
 async function exists(path: string): Promise<boolean> {

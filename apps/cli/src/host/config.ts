@@ -42,6 +42,7 @@ export interface HostFlag {
   readonly fallback: string;
 }
 
+export const defaultDataDir = '/var/lib/shoal';
 export const defaultRunDir = '/run/shoal';
 /** Of the processes of a host: one each. */
 const adminPorts = 8;
@@ -53,7 +54,7 @@ export const hostFlags: readonly HostFlag[] = [
     flag: '--data-dir',
     value: 'path',
     about: 'where state and logs are kept',
-    fallback: '/var/lib/shoal',
+    fallback: defaultDataDir,
   },
   {
     key: 'runDir',

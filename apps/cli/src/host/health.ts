@@ -50,7 +50,7 @@ export interface HostStatus {
 /** Asks the supervisor and every process of the run directory. */
 export async function hostStatus(runDir: string): Promise<HostStatus> {
   const answer = await askSupervisor(controlSocket(runDir), { command: 'status' });
-  const records = livingRecords(runDir);
+  const records = livingProcesses(runDir);
   const supervised = answer?.kind === 'status' ? answer.processes : [];
   const own = supervised.map(async (child): Promise<ProcessStatus> => {
     const record = records.find(({ pid }) => pid === child.pid);
@@ -102,7 +102,8 @@ async function healthOf(record: Record | undefined): Promise<Health> {
   }
 }
 
-function livingRecords(runDir: string): readonly Record[] {
+/** Every process of the run directory that is alive, with where its admin server listens; null where that is off. */
+export function livingProcesses(runDir: string): readonly Record[] {
   const records: Record[] = [];
   for (const name of namesIn(runDir)) {
     if (!name.endsWith('.json') || name.startsWith('.')) continue;
