@@ -52,6 +52,27 @@ describe('what the audit notes', () => {
     ]);
   });
 
+  test('how many tasks the load of a service asks for, when that is another number', () => {
+    const state = new State();
+    const Labels = { 'shoal.autoscale.max': '9', 'shoal.autoscale.cpu': '1' };
+    const created = [
+      create('service', service('web')),
+      create('revision', revision('web', 1, { Labels, Mode: { Replicated: { Replicas: 2 } } })),
+    ];
+    recordsOf(state, transaction('a', created));
+    const scale = (version: number, replicas: number, most?: number) => {
+      const fewer = most === undefined ? undefined : { since: 1 as never, most };
+      const scaling = { replicas, changedAt: 0 as never, reason: 'busy', fewer };
+      const object = at({ ...service('web'), scaling }, version);
+      return recordsOf(state, transaction(`scale-${version}`, [update('service', object)])).records;
+    };
+    const field = (from: number, to: number) => [{ path: 'ReplicasByLoad', from, to }];
+    expect(scale(1, 2)).toEqual([]);
+    expect(scale(2, 4)).toMatchObject([{ changes: [{ name: 'web', fields: field(2, 4) }] }]);
+    expect(scale(3, 4, 3)).toEqual([]);
+    expect(scale(4, 3)).toMatchObject([{ changes: [{ name: 'web', fields: field(4, 3) }] }]);
+  });
+
   test('which fields of a service differ, with values only where they cannot be secret', () => {
     const state = new State();
     const first = revision('web', 1, {

@@ -1,5 +1,8 @@
 import type { Instant, LogIndex } from '@shoal/runtime';
-import type { StateObject, TableName, Tables } from '../objects.ts';
+import { autoscaleOf } from '../labels/autoscale.ts';
+import type { Service, StateObject, TableName, Tables } from '../objects.ts';
+import { scaledReplicas } from '../replicas.ts';
+import type { ServiceSpec } from '../spec.ts';
 import type { Actor, AppliedChange, AppliedEntry, Transaction } from '../transaction.ts';
 import type { StateView } from '../view.ts';
 import { type ChangedField, changedFields, fieldsMax } from './changed-fields.ts';
@@ -57,12 +60,21 @@ const audited = {
   },
   service: {
     name: ({ name }) => name,
-    asked: ({ id, revision }, view) => ({ revision, ...view.revisions.of(id, revision)?.spec }),
+    asked: (service, view) => {
+      const { id, revision } = service;
+      const spec = view.revisions.of(id, revision)?.spec;
+      return { revision, ...(spec && byLoad(service, spec)), ...spec };
+    },
   },
   network: { name: ({ spec }) => spec.Name, asked: ({ spec }) => spec },
   secret: { name: ({ spec }) => spec.Name, asked: ({ spec }) => spec },
   config: { name: ({ spec }) => spec.Name, asked: ({ spec }) => spec },
 } as const satisfies { readonly [T in TableName]?: Audited<Tables[T]> };
+
+/** How many tasks its load asks for, beside what somebody does. */
+function byLoad(service: Service, spec: ServiceSpec): object {
+  return autoscaleOf(spec) === undefined ? {} : { ReplicasByLoad: scaledReplicas(service, spec) };
+}
 
 export type AuditedTable = keyof typeof audited;
 
