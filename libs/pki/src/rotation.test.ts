@@ -73,6 +73,16 @@ async function meet(a: Node, b: Node): Promise<boolean> {
 }
 
 describe('while a root rotates', () => {
+  test('a root that a user brought without a last newline stays one of two', async () => {
+    const brought = { ...old, certificate: old.certificate.trimEnd() };
+    const rotation = { certificate: fresh.certificate, crossSigned, startedAt: 0 as Instant };
+    const roots = trustRootsOf({ certificate: brought.certificate, rotation });
+    const behind = await node(brought, brought.certificate);
+    const ahead = await node(fresh, roots, crossSigned);
+    expect(await meet(behind, ahead)).toBe(true);
+    expect(await meet(ahead, behind)).toBe(true);
+  });
+
   test('nodes on either side of it take each other for nodes of the cluster', async () => {
     const behind = await node(old, old.certificate);
     const ahead = await node(fresh, fresh.certificate + old.certificate, crossSigned);

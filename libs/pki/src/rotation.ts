@@ -94,7 +94,9 @@ export function signingRoot({ certificate, key, rotation }: RootCa): SigningRoot
 
 /** What nodes trust now (PEM): while a root rotates both, the old one first. */
 export function trustRootsOf({ certificate, rotation }: RootCa): string {
-  return rotation === undefined ? certificate : certificate + rotation.certificate;
+  if (rotation === undefined) return certificate;
+  // One that a user brought may lack its last newline: two on one line are none to TLS.
+  return `${certificate.trimEnd()}\n${rotation.certificate}`;
 }
 
 /** Ids of the nodes that have no certificate of the fresh root yet; those that are down hold it up, as in Swarm. */
