@@ -1,14 +1,22 @@
 import { X509Certificate } from 'node:crypto';
 
-const certificateForm = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g;
+const begin = '-----BEGIN CERTIFICATE-----';
+const end = '-----END CERTIFICATE-----';
 /** The node's own, and a root's key certified by another root. */
 const chainMax = 4;
 
 /** The certificates in a PEM text, in their order; at most {@link chainMax} are looked at. */
 export function certificatesOf(pem: string): readonly X509Certificate[] {
-  return (pem.match(certificateForm) ?? [])
-    .slice(0, chainMax)
-    .map((one) => new X509Certificate(one));
+  const found: X509Certificate[] = [];
+  // Strangers send such texts: each character is looked at once, whatever the text.
+  for (let from = pem.indexOf(begin); from >= 0 && found.length < chainMax; ) {
+    const last = pem.indexOf(end, from);
+    if (last < 0) break;
+    const to = last + end.length;
+    found.push(new X509Certificate(pem.slice(from, to)));
+    from = pem.indexOf(begin, to);
+  }
+  return found;
 }
 
 /**
