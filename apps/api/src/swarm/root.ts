@@ -66,6 +66,9 @@ function checkRoot({ certificate, key }: ClusterCa, now: Instant): void {
     throw invalidArgument('CA certificate is not a PEM certificate');
   }
   if (!root.ca) throw invalidArgument('CA certificate is not one of an authority');
+  // Its nodes would prove nothing to each other: TLS asks for the authority above it.
+  if (!root.checkIssued(root) || !root.verify(root.publicKey))
+    throw invalidArgument('CA certificate must be a root, signed by itself');
   if (root.validToDate.getTime() - now < rootLifeMsMin)
     throw invalidArgument('CA certificate must be valid for at least a year from now');
   let fits = false;

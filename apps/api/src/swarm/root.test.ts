@@ -1,0 +1,59 @@
+import { parseSwarmInit, parseSwarmUpdate } from '@shoal/docker-api';
+import { type ClusterCa, createClusterCa, crossSign } from '@shoal/pki';
+import { systemClock, systemRandom } from '@shoal/runtime';
+import type { Cluster } from '@shoal/state';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { conceive } from '../cluster/genesis.ts';
+import { changedCluster } from './update.ts';
+
+let cluster: Cluster;
+let sealKey: Buffer;
+let brought: ClusterCa;
+beforeAll(async () => {
+  const place = {
+    listen: { host: '0.0.0.0', port: 2_377 },
+    advertise: { host: '10.0.0.1', port: 2_377 },
+    dispatcher: { host: '0.0.0.0', port: 2_378 },
+  };
+  const asked = parseSwarmInit({ ListenAddr: '0.0.0.0:2377' });
+  const { changes, identity } = await conceive(asked, place, systemClock, systemRandom);
+  const [first] = changes;
+  if (first?.op !== 'create' || first.table !== 'cluster' || identity.sealKey === undefined)
+    throw new Error('no cluster');
+  cluster = first.object;
+  sealKey = identity.sealKey;
+  brought = await createClusterCa(systemClock.now(), systemRandom);
+});
+
+/** `docker swarm update` with this in `CAConfig`. */
+function update(
+  CAConfig: Readonly<Record<string, unknown>>,
+  { of = cluster, now = systemClock.now() } = {},
+): Promise<Cluster> {
+  const clock = { ...systemClock, now: () => now };
+  const change = {
+    ...parseSwarmUpdate({ CAConfig }),
+    rotateWorkerToken: false,
+    rotateManagerToken: false,
+    rotateUnlockKey: false,
+  };
+  return changedCluster(of, change, { sealKey, clock, random: systemRandom });
+}
+
+const bring = ({ certificate, key }: ClusterCa) => ({
+  SigningCACert: certificate,
+  SigningCAKey: key,
+});
+
+test('a root that a user brings is on its way in', async () => {
+  const { rootCa } = await update(bring(brought));
+  expect(rootCa.rotation?.certificate).toBe(brought.certificate);
+});
+
+describe('no root is', () => {
+  test('one that another authority has signed: to TLS a chain ends only with one of its own', async () => {
+    const company = await createClusterCa(systemClock.now(), systemRandom);
+    const certificate = await crossSign(company, brought, systemClock.now(), systemRandom);
+    await expect(update(bring({ ...brought, certificate }))).rejects.toThrow('signed by itself');
+  });
+});
