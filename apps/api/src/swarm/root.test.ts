@@ -1,6 +1,7 @@
+import { X509Certificate } from 'node:crypto';
 import { parseSwarmInit, parseSwarmUpdate } from '@shoal/docker-api';
 import { type ClusterCa, createClusterCa, crossSign } from '@shoal/pki';
-import { systemClock, systemRandom } from '@shoal/runtime';
+import { type Instant, systemClock, systemRandom } from '@shoal/runtime';
 import type { Cluster } from '@shoal/state';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { conceive } from '../cluster/genesis.ts';
@@ -55,5 +56,11 @@ describe('no root is', () => {
     const company = await createClusterCa(systemClock.now(), systemRandom);
     const certificate = await crossSign(company, brought, systemClock.now(), systemRandom);
     await expect(update(bring({ ...brought, certificate }))).rejects.toThrow('signed by itself');
+  });
+
+  test('one that is not valid yet: nodes would refuse all that it signs', async () => {
+    const { validFromDate } = new X509Certificate(brought.certificate);
+    const now = (validFromDate.getTime() - 1_000) as Instant;
+    await expect(update(bring(brought), { now })).rejects.toThrow('not valid yet');
   });
 });

@@ -69,6 +69,8 @@ function checkRoot({ certificate, key }: ClusterCa, now: Instant): void {
   // Its nodes would prove nothing to each other: TLS asks for the authority above it.
   if (!root.checkIssued(root) || !root.verify(root.publicKey))
     throw invalidArgument('CA certificate must be a root, signed by itself');
+  if (root.validFromDate.getTime() > now)
+    throw invalidArgument("CA certificate is not valid yet by this manager's clock");
   if (root.validToDate.getTime() - now < rootLifeMsMin)
     throw invalidArgument('CA certificate must be valid for at least a year from now');
   let fits = false;
