@@ -64,3 +64,21 @@ describe('no root is', () => {
     await expect(update(bring(brought), { now })).rejects.toThrow('not valid yet');
   });
 });
+
+describe('docker swarm ca --rotate', () => {
+  const rotated = (of: Cluster): Cluster => ({ ...of, rootCa: { ...of.rootCa, forceRotate: 2 } });
+
+  test('turns the root, and the same update again asks for nothing', async () => {
+    const turning = await update({ ForceRotate: 3 }, { of: rotated(cluster) });
+    expect(turning.rootCa).toMatchObject({ forceRotate: 3, rotation: expect.anything() });
+    const again = await update({ ForceRotate: 3 }, { of: turning });
+    expect(again.rootCa).toBe(turning.rootCa);
+  });
+
+  test('turns it also after a client that left the count of rotations out, which turns nothing', async () => {
+    const forgotten = await update({}, { of: rotated(cluster) });
+    expect(forgotten.rootCa.rotation).toBeUndefined();
+    const turning = await update({ ForceRotate: 1 }, { of: forgotten });
+    expect(turning.rootCa).toMatchObject({ forceRotate: 1, rotation: expect.anything() });
+  });
+});

@@ -27,8 +27,11 @@ export async function rotatedRoot(
 ): Promise<RootCa> {
   const { id, rootCa } = cluster;
   const forceRotate = spec.CAConfig.ForceRotate ?? 0;
-  const isForced = forceRotate > (rootCa.forceRotate ?? 0);
-  if (!isForced && signingCa === undefined) return rootCa;
+  const answered = rootCa.forceRotate ?? 0;
+  const isForced = forceRotate > answered;
+  if (!isForced && signingCa === undefined)
+    // A client that left it out: whoever counts on from there means a rotation.
+    return forceRotate < answered ? { ...rootCa, forceRotate } : rootCa;
   const now = clock.now();
   if (signingCa !== undefined) checkRoot(signingCa, now);
   if (signingCa?.certificate.trim() === rootCa.certificate.trim()) {
