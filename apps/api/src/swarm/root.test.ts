@@ -5,6 +5,7 @@ import { type Instant, systemClock, systemRandom } from '@shoal/runtime';
 import type { Cluster } from '@shoal/state';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { conceive } from '../cluster/genesis.ts';
+import { openSealed, sealedPlaces } from '../cluster/sealed.ts';
 import { changedCluster } from './update.ts';
 
 let cluster: Cluster;
@@ -62,6 +63,29 @@ describe('no root is', () => {
     const { validFromDate } = new X509Certificate(brought.certificate);
     const now = (validFromDate.getTime() - 1_000) as Instant;
     await expect(update(bring(brought), { now })).rejects.toThrow('not valid yet');
+  });
+});
+
+describe('the present root', () => {
+  let own: ClusterCa;
+  beforeAll(() => {
+    const { key, certificate } = cluster.rootCa;
+    if (key === undefined) throw new Error('no root key');
+    own = { certificate, key: openSealed(sealKey, key, sealedPlaces.rootKey(cluster.id)) };
+  });
+
+  test('calls off the one on its way, however its text ends its lines', async () => {
+    const turning = await update(bring(brought));
+    const certificate = own.certificate.replaceAll('\n', '\r\n');
+    const { rootCa } = await update(bring({ ...own, certificate }), { of: turning });
+    expect(rootCa).toMatchObject({ certificate: own.certificate });
+    expect(rootCa.rotation).toBeUndefined();
+  });
+
+  test('gives way to none with the same key: what proves a node would not tell one from the other', async () => {
+    const certificate = await crossSign(own, own, systemClock.now(), systemRandom);
+    const again = update(bring({ ...own, certificate }));
+    await expect(again).rejects.toThrow('Cannot update to a cert with an identical key');
   });
 });
 

@@ -33,11 +33,17 @@ export async function rotatedRoot(
     // A client that left it out: whoever counts on from there means a rotation.
     return forceRotate < answered ? { ...rootCa, forceRotate } : rootCa;
   const now = clock.now();
-  if (signingCa !== undefined) checkRoot(signingCa, now);
-  if (signingCa?.certificate.trim() === rootCa.certificate.trim()) {
-    // The present root is what is wanted: one that is on its way is called off.
-    const { rotation: _off, ...rest } = rootCa;
-    return { ...rest, forceRotate };
+  if (signingCa !== undefined) {
+    const wanted = checkRoot(signingCa, now);
+    const present = new X509Certificate(rootCa.certificate);
+    if (wanted.raw.equals(present.raw)) {
+      // The present root is what is wanted: one that is on its way is called off.
+      const { rotation: _off, ...rest } = rootCa;
+      return { ...rest, forceRotate };
+    }
+    // Nodes tell by the key whose certificate they have: none would ask for one of the new root.
+    if (wanted.publicKey.equals(present.publicKey))
+      throw invalidArgument('Cannot update to a cert with an identical key');
   }
   if (rootCa.key === undefined)
     throw new ApiError(
@@ -56,7 +62,7 @@ export async function rotatedRoot(
   });
 }
 
-function checkRoot({ certificate, key }: ClusterCa, now: Instant): void {
+function checkRoot({ certificate, key }: ClusterCa, now: Instant): X509Certificate {
   if (key === '')
     throw new ApiError(
       501,
@@ -87,4 +93,5 @@ function checkRoot({ certificate, key }: ClusterCa, now: Instant): void {
     throw invalidArgument('the CA certificate must be one certificate, not several');
   if (!isStrongKey(root.publicKey))
     throw invalidArgument('the CA key must be ECDSA on P-256, P-384 or P-521, or RSA of 2048 bits');
+  return root;
 }
