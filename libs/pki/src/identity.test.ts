@@ -147,6 +147,16 @@ describe('a change of the role', () => {
     },
   );
 
+  test('that ends twice between the keys and the certificate leaves what was before', async () => {
+    const before = await cluster.identity('manager');
+    await writeIdentity(dataDir, before);
+    for (const _time of [1, 2]) {
+      const renewed = await cluster.renew(before);
+      await stopAt('node.crt', () => updateIdentity(dataDir, before, () => renewed));
+      expect(await loadIdentity(dataDir)).toEqual({ kind: 'complete', identity: before });
+    }
+  });
+
   /** Lets the writer fail at this file: a folder has the name that the new content would have first. */
   async function stopAt(name: string, write: () => Promise<unknown>): Promise<void> {
     const inTheWay = path(`.${name}.${process.pid}`);

@@ -104,7 +104,7 @@ export async function writeIdentity(dataDir: string, identity: Identity): Promis
   const before = await openKeys(dataDir);
   const lock = before?.lock ?? null;
   // Certificate and keys are two files: until both are there, either certificate finds what goes with it.
-  const interim = both({ key, sealKey, logKeys }, before?.keys);
+  const interim = await both({ key, sealKey, logKeys }, before?.keys, directory);
   await writeKeys(directory, interim, lock);
   await replaceFile(join(directory, files.ca), caCertificate);
   await replaceFile(join(directory, files.certificate), certificate);
@@ -116,10 +116,24 @@ export async function writeIdentity(dataDir: string, identity: Identity): Promis
 }
 
 /** The new keys, with those of the old ones that the old certificate needs. */
-function both(now: HostKeys, before: HostKeys | undefined): HostKeys {
+async function both(
+  now: HostKeys,
+  before: HostKeys | undefined,
+  directory: string,
+): Promise<HostKeys> {
   if (before === undefined) return now;
-  const previousKey = before.key === now.key ? before.previousKey : before.key;
+  const used = await keyInUse(before, directory);
+  const previousKey = used === now.key ? undefined : used;
   return { ...now, previousKey, sealKey: now.sealKey ?? before.sealKey };
+}
+
+/** That of the certificate on the disk: after a write that ended half-way it is not the newest. */
+async function keyInUse(keys: HostKeys, directory: string): Promise<string> {
+  try {
+    return keyOf(await readFile(join(directory, files.certificate), 'utf8'), keys);
+  } catch {
+    return keys.key;
+  }
 }
 
 /** The keys on disk with the lock that is on them; undefined when there are none. @throws when they are locked. */
