@@ -215,4 +215,23 @@ describe('locked managers', () => {
     },
     patience,
   );
+
+  test.each([
+    ['in the spec', { Spec: { EncryptionConfig: { AutoLockManagers: true } } }],
+    ['beside the spec', { AutoLockManagers: true }],
+  ])(
+    'lock what they keep when the swarm is made anew with autolock, asked for %s',
+    async (_where, asked) => {
+      const [a] = await site.start(1);
+      if (a === undefined) throw new Error('one host');
+      await a.init();
+      await a.init({ ForceNewCluster: true, ...asked });
+      expect(a.cluster.spec.EncryptionConfig).toEqual({ AutoLockManagers: true });
+      const key = a.unlockKey();
+      await eventually('its keys are wrapped', () => a.isWrapped());
+      await a.init({ ForceNewCluster: true });
+      expect(a.unlockKey()).toBe(key);
+    },
+    patience,
+  );
 });

@@ -1,7 +1,14 @@
 import { ApiError, defaultDataPathPort, mergeClusterSpec, type SwarmInit } from '@shoal/docker-api';
 import { type Identity, updateIdentity } from '@shoal/pki';
 import { errorMessage, formatHostPort, newId, parseHostPort, within } from '@shoal/runtime';
-import { type Change, type Cluster, canonical, type StateView } from '@shoal/state';
+import {
+  type Change,
+  type Cluster,
+  type ClusterSpec,
+  canonical,
+  type StateView,
+} from '@shoal/state';
+import { nextUnlockKey } from '../swarm/update.ts';
 import {
   defaultListen,
   reachedLocally,
@@ -92,7 +99,7 @@ async function relocate(
 
 async function forgetOthers(
   request: SwarmInit,
-  { replica, identity }: HostedManager,
+  { replica, identity, sealKey }: HostedManager,
   { clock, random }: MembershipOptions,
 ): Promise<void> {
   let trouble = 'the log takes no entries';
@@ -103,7 +110,8 @@ async function forgetOthers(
       trouble = ready?.kind === 'failed' ? ready.message : trouble;
       continue;
     }
-    const spec = mergeClusterSpec(view.cluster.spec, request.requested);
+    const spec = askedSpec(request, view.cluster);
+    const unlockKey = nextUnlockKey(view.cluster, spec, false, { sealKey, random });
     const transaction = {
       id: newId(random),
       actor: {
@@ -115,7 +123,7 @@ async function forgetOthers(
       decidedAt: view.index,
       changes: recoveryChanges(
         view,
-        { ...view.cluster, spec, ...askedAddresses(request) },
+        { ...view.cluster, spec, unlockKey, ...askedAddresses(request) },
         identity.nodeId,
       ),
     } as const;
@@ -125,6 +133,13 @@ async function forgetOthers(
     trouble = result?.kind === 'failed' ? result.message : 'the change was refused';
   }
   throw new Error(trouble);
+}
+
+/** What the user leaves out stays; autolock may also be asked for beside the spec. */
+function askedSpec({ spec, requested }: SwarmInit, { spec: before }: Cluster): ClusterSpec {
+  const merged = mergeClusterSpec(before, requested);
+  const { EncryptionConfig } = spec.EncryptionConfig.AutoLockManagers ? spec : merged;
+  return { ...merged, EncryptionConfig };
 }
 
 /** Where new networks get their addresses and tunnels end, as far as the user says it anew. */

@@ -45,12 +45,15 @@ export async function changedCluster(
   };
 }
 
-/** Its version is that of the object it replaces, so that no two keys of a cluster share one. */
-function nextUnlockKey(
+/**
+ * The unlock key that goes with the spec. Its version is that of the object it replaces, so that no two keys of a
+ * cluster share one.
+ */
+export function nextUnlockKey(
   { id, meta, unlockKey }: Cluster,
   { EncryptionConfig }: ClusterSpec,
   rotate: boolean,
-  { sealKey, random }: ClusterPorts,
+  { sealKey, random }: Omit<ClusterPorts, 'clock'>,
 ): Cluster['unlockKey'] {
   if (!EncryptionConfig.AutoLockManagers) return undefined;
   if (unlockKey !== undefined && !rotate) return unlockKey;
