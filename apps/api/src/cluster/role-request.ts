@@ -15,7 +15,7 @@ export type RoleAnswer =
  */
 export async function askRole(
   identity: Identity,
-  { dataDir, clock }: MembershipOptions,
+  { dataDir, clock }: Pick<MembershipOptions, 'dataDir' | 'clock'>,
 ): Promise<RoleAnswer> {
   const { certificate, key, caCertificate } = identity;
   const outcome = await requestCertificate({
@@ -28,15 +28,20 @@ export async function askRole(
     const kind = outcome.code === 'refused' ? 'refused' : 'unreachable';
     return { kind, message: outcome.message };
   }
-  await updateIdentity(dataDir, identity, ({ sealKey: _old, ...before }) => ({
-    ...before,
-    role: outcome.role,
-    voterId: 0,
-    certificate: outcome.certificate,
-    key: outcome.key,
-    caCertificate: outcome.trustRoots,
-    ...(outcome.sealKey === undefined ? {} : { sealKey: outcome.sealKey }),
-    managers: outcome.managers.length > 0 ? [...outcome.managers] : before.managers,
-  }));
+  await updateIdentity(dataDir, identity, (current) => {
+    // The agent was faster: its host may have another voter by now, whose log must stay.
+    if (current.voterId !== identity.voterId) return current;
+    const { sealKey: _old, ...before } = current;
+    return {
+      ...before,
+      role: outcome.role,
+      voterId: 0,
+      certificate: outcome.certificate,
+      key: outcome.key,
+      caCertificate: outcome.trustRoots,
+      ...(outcome.sealKey === undefined ? {} : { sealKey: outcome.sealKey }),
+      managers: outcome.managers.length > 0 ? [...outcome.managers] : before.managers,
+    };
+  });
   return { kind: 'written' };
 }
