@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock, systemRandom } from '@shoal/runtime';
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { withFileLock } from './file-lock.ts';
 import {
   type Identity,
   type IdentityState,
@@ -164,6 +165,20 @@ describe('a change of the role', () => {
     await expect(write()).rejects.toThrow();
     await rm(inTheWay, { recursive: true });
   }
+});
+
+test('what is read while it is written is whole: some of it old and some new is no broken identity', async () => {
+  await writeIdentity(dataDir, identity);
+  const renewed = await cluster.renew(identity);
+  let reading: Promise<IdentityState> | undefined;
+  await withFileLock(path('.update'), async () => {
+    // As a reader finds it that has the old certificate by the time the last of the new keys is written.
+    await writeKeys(identityDirectory(dataDir), renewed, null);
+    reading = loadIdentity(dataDir);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    await writeFile(path('node.crt'), renewed.certificate);
+  });
+  expect(await reading).toEqual({ kind: 'complete', identity: renewed });
 });
 
 test('an update that is under way does not bring back what was removed', async () => {

@@ -174,7 +174,10 @@ export async function loadIdentity(dataDir: string): Promise<IdentityState> {
     } catch (error) {
       return { kind: 'broken', reason: `the keys could not be moved: ${aboutError(error)}` };
     }
-  return readIdentity(dataDir);
+  const state = await readIdentity(dataDir);
+  if (state.kind !== 'broken') return state;
+  // Perhaps some of it is from before a change and some from after: under the lock nothing changes.
+  return withFileLock(lockFile(dataDir), () => readIdentity(dataDir)).catch(() => state);
 }
 
 async function readIdentity(dataDir: string): Promise<IdentityState> {
