@@ -7,10 +7,12 @@ import { roleOf } from './role.ts';
  * issued it: that is for TLS to verify.
  */
 export function subjectOf(der: Uint8Array): NodeSubject | undefined {
-  const fields = new X509Certificate(der).subject.split('\n').map((line) => line.split('='));
+  // Node.js gives none where it is empty, whatever its types say.
+  const subject: string | undefined = new X509Certificate(der).subject;
+  const lines = subject?.split('\n') ?? [];
   const only = (name: string): string | undefined => {
-    const found = fields.filter(([key]) => key === name);
-    return found.length === 1 ? found[0]?.[1] : undefined;
+    const found = lines.filter((line) => line.startsWith(`${name}=`));
+    return found.length === 1 ? found[0]?.slice(name.length + 1) : undefined;
   };
   const nodeId = only('CN');
   const clusterId = only('O');
