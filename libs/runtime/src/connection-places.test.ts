@@ -34,6 +34,17 @@ describe('places of connections', () => {
     expect(places.begun('another', '10.0.1.1')).toBe('10.0.0.0/1');
   });
 
+  test('ports that are used again give back the place of who had them', () => {
+    const places = new ConnectionPlaces<string>({ ...limits, provedPerNodeMax: 1 });
+    for (let time = 0; time < 2; time += 1) {
+      expect(places.begun('same ports', '10.0.0.1')).toBeUndefined();
+      expect(places.proved('same ports', 'n1')).toBe(true);
+    }
+    places.ended('same ports');
+    places.begun('other ports', '10.0.0.1');
+    expect(places.proved('other ports', 'n1')).toBe(true);
+  });
+
   test('who has proved whose it is takes no place of strangers, and gives way to none', () => {
     const places = new ConnectionPlaces<string>(limits);
     for (let at = 0; at < provedMax; at += 1) {

@@ -29,6 +29,8 @@ export class ConnectionPlaces<Connection> {
 
   /** A connection begins. Returns the one that gives way to it, if one must. */
   begun(connection: Connection, address: string): Connection | undefined {
+    // Ports are used again, perhaps before the end of who had them last is told.
+    this.ended(connection);
     const leaving = this.#leaving(address);
     if (leaving !== undefined) this.#strangers.delete(leaving);
     this.#strangers.set(connection, address);
