@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import {
   existsSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   readlinkSync,
   rmSync,
@@ -61,6 +62,24 @@ test('a holder whose process is gone does not hold up anybody', async () => {
   expect(await withFileLock(path, async () => 'done', clock)).toBe('done');
   expect(clock.waitedMs()).toBe(0);
 });
+
+test('of two who find the same holder gone one works at a time', async () => {
+  const [space, pid] = [readlinkSync('/proc/self/ns/pid'), deadPid()];
+  let working = 0;
+  const together: number[] = [];
+  const work = async (): Promise<void> => {
+    working += 1;
+    await new Promise((resolve) => setTimeout(resolve, 2));
+    together.push(working);
+    working -= 1;
+  };
+  for (let round = 0; round < 250; round += 1) {
+    writeFileSync(path, `${space} ${pid} ${round}`);
+    await Promise.all([1, 2].map(() => withFileLock(path, work)));
+  }
+  expect(Math.max(...together)).toBe(1);
+  expect(readdirSync(directory)).toEqual([]);
+}, 60_000);
 
 test.each(['pid:[1] 999999 abc', ''])(
   'a holder of another container, or one without name (%j), is waited for and then passed over',

@@ -1,4 +1,4 @@
-import { open, readFile, readlink, rename, rm } from 'node:fs/promises';
+import { open, readFile, readlink, rm } from 'node:fs/promises';
 import { type Clock, isDeadProcess, newId, pause, systemClock, systemRandom } from '@shoal/runtime';
 
 /**
@@ -42,7 +42,7 @@ async function take(path: string, own: string, clock: Clock): Promise<void> {
       seenSince = now;
     }
     if (holder !== undefined && (now - seenSince > holderMsMax || (await isDead(holder))))
-      await discard(path, holder, own);
+      await discard(path, holder, clock);
     else await pause(clock, tryAgainMs);
   }
 }
@@ -86,10 +86,17 @@ async function processSpace(): Promise<string> {
   }
 }
 
-/** Of two who find the same holder dead, one moves its file away; the other finds another holder, or none. */
-async function discard(path: string, holder: string, own: string): Promise<void> {
-  if ((await holderOf(path)) !== holder) return;
-  const aside = `${path}.${own.split(' ').at(-1)}`;
-  await rename(path, aside).catch(() => undefined);
-  await rm(aside, { force: true });
+/**
+ * Of those who find the same holder dead one takes its file away at a time, and only that file: what the next one
+ * finds there is another holder's, who lives.
+ */
+async function discard(path: string, holder: string, clock: Clock): Promise<void> {
+  const ofHolder = `${path}.${holder.split(' ').at(-1)}`;
+  await withFileLock(
+    ofHolder,
+    async () => {
+      if ((await holderOf(path)) === holder) await rm(path, { force: true });
+    },
+    clock,
+  );
 }
