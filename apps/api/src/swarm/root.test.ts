@@ -52,6 +52,16 @@ test('a root that a user brings is on its way in', async () => {
   expect(rootCa.rotation?.certificate).toBe(brought.certificate);
 });
 
+test.each([
+  ['a heading of its time', (pem: string) => pem.replaceAll(' CERTIFICATE', ' X509 CERTIFICATE')],
+  ['its contents before it', (pem: string) => `Certificate:\n    Data:\n${pem}`],
+  ['the line ends of another system', (pem: string) => pem.replaceAll('\n', '\r\n')],
+])('a root with %s is kept as nodes read it', async (_what, made) => {
+  const certificate = made(brought.certificate);
+  const { rootCa } = await update(bring({ ...brought, certificate }));
+  expect(rootCa.rotation?.certificate).toBe(brought.certificate);
+});
+
 describe('no root is', () => {
   test('one that another authority has signed: to TLS a chain ends only with one of its own', async () => {
     const company = await createClusterCa(systemClock.now(), systemRandom);

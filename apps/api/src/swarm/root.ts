@@ -33,6 +33,7 @@ export async function rotatedRoot(
     // A client that left it out: whoever counts on from there means a rotation.
     return forceRotate < answered ? { ...rootCa, forceRotate } : rootCa;
   const now = clock.now();
+  let brought: ClusterCa | undefined;
   if (signingCa !== undefined) {
     const wanted = checkRoot(signingCa, now);
     const present = new X509Certificate(rootCa.certificate);
@@ -44,13 +45,15 @@ export async function rotatedRoot(
     // Nodes tell by the key whose certificate they have: none would ask for one of the new root.
     if (wanted.publicKey.equals(present.publicKey))
       throw invalidArgument('Cannot update to a cert with an identical key');
+    // Not its text: that may have headings and line ends in which nodes find no certificate.
+    brought = { certificate: wanted.toString(), key: signingCa.key };
   }
   if (rootCa.key === undefined)
     throw new ApiError(
       501,
       'a root whose key is with an external authority cannot be rotated here',
     );
-  const fresh = signingCa ?? (await createClusterCa(now, random));
+  const fresh = brought ?? (await createClusterCa(now, random));
   return startRotation({
     root: rootCa,
     key: openSealed(sealKey, rootCa.key, sealedPlaces.rootKey(id)),
