@@ -9,7 +9,7 @@ import {
 import { createServer as createHttps } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { type Clock, systemClock, systemRandom } from '@shoal/runtime';
+import { type Clock, later, systemClock, systemRandom } from '@shoal/runtime';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import {
   type ClusterCa,
@@ -235,6 +235,25 @@ describe('an authority that does not do as asked is told by', () => {
       answerWith(response, issued.kind === 'issued' ? issued.certificate : '');
     };
     expect(reasonOf(await ask([await serve()]))).toMatch(/refused: .*does not lead to the swarm/);
+  });
+
+  test.each([
+    ['a time to come', 2],
+    ['a time that is over', -200],
+  ])('%s', async (_name, days) => {
+    respond = async (body, response) => {
+      const { certificate_request: csr } = body;
+      const options = {
+        ca: root,
+        request: csr,
+        subject,
+        now: later(now, days * 86_400_000),
+        random,
+      };
+      const issued = await issueCertificate(options);
+      answerWith(response, issued.kind === 'issued' ? issued.certificate : '');
+    };
+    expect(reasonOf(await ask([await serve()]))).toMatch(/refused: .*not valid at this time/);
   });
 
   test('silence, after five seconds', async () => {

@@ -22,6 +22,8 @@ const crossSignProfile = 'CA';
 const basicConstraints = '2.5.29.19';
 /** So long one authority may say nothing before the next is asked beside it, milliseconds. */
 const silentMsMax = 1_000;
+/** An authority's clock may be ahead so much, milliseconds: who asked waits no longer for the certificate's time. */
+const clockAheadMsMax = 60_000;
 
 export type ExternallyIssued =
   | Issued
@@ -73,7 +75,7 @@ export async function issueExternally(options: {
     subject: { CN: nodeId, names: [{ OU: roleUnit(role), O: clusterId }] },
   };
   return askAll(authorities, body, (certificate) =>
-    nodeProblem(certificate, requested.key, subject, authorities.root),
+    nodeProblem(certificate, requested.key, subject, authorities),
   );
 }
 
@@ -157,13 +159,17 @@ function nodeProblem(
   text: string,
   key: KeyObject,
   subject: NodeSubject,
-  root: string,
+  { root, clock }: ExternalAuthorities,
 ): string | undefined {
   const leaf = firstOf(text);
   if (leaf === undefined) return 'it is no certificate';
   if (!leaf.publicKey.equals(key)) return 'it is for another key';
   if (!isTrusted(text, root)) return "it does not lead to the swarm's root";
   if (leaf.ca) return 'it is one of an authority';
+  const now = clock.now();
+  // The node would give one that is valid away for it.
+  if (now + clockAheadMsMax < leaf.validFromDate.getTime() || now >= leaf.validToDate.getTime())
+    return `it is not valid at this time (${leaf.validFrom} to ${leaf.validTo})`;
   const is = subjectOf(leaf.raw);
   if (
     is?.nodeId !== subject.nodeId ||
