@@ -309,4 +309,8 @@ test('only the authorities of a root are asked to sign for it', () => {
   expect(externalUrls(undefined, present, present)).toEqual([]);
   // While the root rotates, one that names none signs for the old one still.
   expect(externalUrls(cas, fresh.certificate, present)).toEqual(['https://c']);
+  // A certificate is the same whoever wrote its text.
+  const CACert = `Bag Attributes\r\n${present.replaceAll('\n', '\r\n')}`;
+  const other = [{ Protocol: 'cfssl', URL: 'https://d', Options: {}, CACert }] as const;
+  expect(externalUrls(other, present, fresh.certificate)).toEqual(['https://d']);
 });

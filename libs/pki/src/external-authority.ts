@@ -50,8 +50,17 @@ export function externalUrls(
   present: string,
 ): string[] {
   return (cas ?? [])
-    .filter(({ CACert = '' }) => (CACert.trim() || present.trim()) === root.trim())
+    .filter(({ CACert = '' }) => isSameRoot(CACert.trim() === '' ? present : CACert, root))
     .map(({ URL: url }) => url);
+}
+
+/** Whether both are of one certificate, whatever headings and line ends their texts have. */
+function isSameRoot(one: string, other: string): boolean {
+  try {
+    return new X509Certificate(one).raw.equals(new X509Certificate(other).raw);
+  } catch {
+    return one.trim() === other.trim();
+  }
 }
 
 /**
