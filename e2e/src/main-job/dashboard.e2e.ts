@@ -138,14 +138,6 @@ describe('a service', () => {
     const before = await lines.count();
     await eventually('more lines come', async () => (await lines.count()) > before);
     await page.getByRole('button', { name: 'stop' }).click();
-    const byLoad = ['shoal.autoscale.max=4', 'shoal.autoscale.cpu=4'].map(
-      (l) => `--label-add=${l}`,
-    );
-    await host.docker('service', 'update', '-d', ...byLoad, 'web');
-    await page.getByText('It is to have 2 tasks by load, of 1 to 4').waitFor();
-    const away = ['shoal.autoscale.max', 'shoal.autoscale.cpu'].map((l) => `--label-rm=${l}`);
-    await host.docker('service', 'update', '-d', ...away, 'web');
-    await page.getByText('It is to have').waitFor({ state: 'detached' });
   });
 
   test('shows what ended when it is asked to', async () => {

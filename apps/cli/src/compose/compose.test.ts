@@ -379,6 +379,11 @@ services:
     });
   });
 
+  test('labels of a deployment are joined, whichever way they are written', async () => {
+    const web = await webOf('services: {web: {deploy: {labels: ["y=2", "x=3"]}}}');
+    expect(mapOf(web['deploy'])['labels']).toMatchObject({ x: '3', y: '2' });
+  });
+
   test('what is reset is gone, and what is overridden is all there is', async () => {
     const web = await webOf(`
 services:

@@ -42,6 +42,24 @@ test('lines of every kind', () => {
   });
 });
 
+test('what stands behind backslashes in double quotes, before variables are filled in', () => {
+  const text = [
+    'PASSWORD="pa\\$HOME\\"word"',
+    'PATTERN="^\\d+\\\\.$HOME"',
+    'BELL="\\0041\\t\\x41"',
+    "GIVEN='C:\\new'",
+    'WITHIN="$GIVEN"',
+  ].join('\n');
+  const found = readEnvFile(text, outside);
+  expect(found.kind === 'variables' ? Object.fromEntries(found.variables) : found).toEqual({
+    PASSWORD: 'pa$HOME"word',
+    PATTERN: '^\\d+\\./root',
+    BELL: '!\t\\x41',
+    GIVEN: 'C:\\new',
+    WITHIN: 'C:\\new',
+  });
+});
+
 test('lines of another computer', () => {
   const found = readEnvFile('A=1\r\nB="2"\r\nC=\'3\'\r\n', outside);
   expect(found.kind === 'variables' ? [...found.variables] : found).toEqual([

@@ -6,7 +6,13 @@ export type EnvFile =
 
 const line =
   /^[ \t]*(?:export[ \t]+)?([A-Za-z_][\w.-]*)[ \t]*(?:=[ \t]*(?:'((?:[^'\\]|\\[\s\S])*)'|"((?:[^"\\]|\\[\s\S])*)"|([^\r\n]*)))?[ \t]*(?:#[^\n]*)?$/gm;
-const escapes: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t' };
+/** As compose-go has them; what is none of these stays as it is written. */
+const escapeForm = /\\(?:([abfnrtv$"\\])|0([0-3][0-7]{2}))/g;
+const escapes: Readonly<Record<string, string>> = {
+  ...{ a: '\x07', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' },
+  // A dollar sign that names no variable.
+  $: '$$',
+};
 
 /**
  * Reads `KEY=value` lines: single quotes keep everything as it is, without them variables are filled in, from lines before
@@ -36,13 +42,17 @@ export function readEnvFile(text: string, lookup: Lookup): EnvFile {
     }
     const written =
       double === undefined ? (plain ?? '').replace(/(?:^|[ \t]+)#.*$/, '').trim() : double;
-    const filled = interpolate(written, known);
+    const filled = interpolate(double === undefined ? written : unescaped(written), known);
     if (filled.kind === 'refused') return { kind: 'refused', message: `${key}: ${filled.message}` };
-    const unescaped =
-      double === undefined
-        ? filled.text
-        : filled.text.replaceAll(/\\([\s\S])/g, (_, letter: string) => escapes[letter] ?? letter);
-    variables.set(key, unescaped);
+    variables.set(key, filled.text);
   }
   return { kind: 'variables', variables };
+}
+
+function unescaped(text: string): string {
+  return text.replaceAll(escapeForm, (_, letter?: string, octal?: string) =>
+    letter === undefined
+      ? String.fromCharCode(Number.parseInt(octal ?? '', 8))
+      : (escapes[letter] ?? letter),
+  );
 }

@@ -27,6 +27,8 @@ describe('variables', () => {
     ['${NONE:-a-b:c?d}', 'a-b:c?d'],
     ['${NAME:?must be}', 'web'],
     ['{"a": "}"}', '{"a": "}"}'],
+    ['${NAME:-${NONE:?not needed}}', 'web'],
+    ['${NONE:+${ALSO:?not needed}}', ''],
     ['${NONE:-$$x}', '$x'],
   ])('%s is %s', (text, filled) => {
     expect(interpolate(text, lookup)).toEqual({ kind: 'text', text: filled, missing: [] });
@@ -46,6 +48,8 @@ describe('variables', () => {
     ['${NONE:?say which}', 'variable NONE must be set: say which'],
     ['${EMPTY:?}', 'variable EMPTY must be set'],
     ['${NONE?${NAME} needs it}', 'variable NONE must be set: web needs it'],
+    ['${NONE:-${ALSO:?say which}}', 'variable ALSO must be set: say which'],
+    ['${NONE:?${ALSO:?say which}}', 'variable ALSO must be set: say which'],
     ['${NAME', 'a } is missing at the end'],
     ['${NAME:-${PORT}', 'a } is missing at the end'],
     ['100$', 'there is no variable in "$": a dollar sign alone is $$'],

@@ -16,16 +16,29 @@ const operator = /^:?[-+?]/;
 
 class Refusal extends Error {}
 
+/** What a text needs that is not there. */
+interface Lack {
+  readonly missing: Set<string>;
+  /** Of variables that must be set: one sentence each. */
+  readonly refusals: string[];
+}
+
+function nothing(): Lack {
+  return { missing: new Set(), refusals: [] };
+}
+
 /**
  * Fills in `$NAME`, `${NAME}`, `${NAME:-default}`, `${NAME-default}`, `${NAME:+instead}`, `${NAME+instead}`, `${NAME:?message}` and
  * `${NAME?message}`; `$$` is a dollar sign. What stands for a variable may have variables itself. With a colon, an empty
  * value is as none. Source: the Compose Specification, 12-interpolation.
  */
 export function interpolate(text: string, lookup: Lookup): Interpolated {
-  const missing = new Set<string>();
+  const lack = nothing();
   try {
-    const { filled, rest } = fill(text, lookup, missing, false);
-    return { kind: 'text', text: filled + rest, missing: [...missing] };
+    const { filled, rest } = fill(text, lookup, lack, false);
+    const [message] = lack.refusals;
+    if (message !== undefined) return { kind: 'refused', message };
+    return { kind: 'text', text: filled + rest, missing: [...lack.missing] };
   } catch (error) {
     if (error instanceof Refusal) return { kind: 'refused', message: error.message };
     throw error;
@@ -36,7 +49,7 @@ export function interpolate(text: string, lookup: Lookup): Interpolated {
 function fill(
   text: string,
   lookup: Lookup,
-  missing: Set<string>,
+  lack: Lack,
   isInside: boolean,
 ): { readonly filled: string; readonly rest: string } {
   let filled = '';
@@ -60,12 +73,12 @@ function fill(
       throw new Refusal(`there is no variable in ${shown(rest)}: a dollar sign alone is $$`);
     rest = rest.slice((braced ? 2 : 1) + variable.length);
     if (!braced) {
-      filled += setValue(variable, lookup, missing);
+      filled += setValue(variable, lookup, lack);
       continue;
     }
     const [how = ''] = operator.exec(rest) ?? [];
     // What is not needed is read over: it may name variables that are not set.
-    const noticed = new Set<string>();
+    const noticed = nothing();
     const inner = fill(rest.slice(how.length), lookup, noticed, true);
     if (!inner.rest.startsWith('}')) throw new Refusal(`a } is missing after \${${variable}`);
     if (how === '' && inner.filled !== '')
@@ -73,21 +86,23 @@ function fill(
     rest = inner.rest.slice(1);
     const value = lookup(variable);
     const isSet = value !== undefined && (value !== '' || !how.startsWith(':'));
-    const needsInner = how.endsWith('-') ? !isSet : how.endsWith('+') && isSet;
-    if (needsInner) for (const one of noticed) missing.add(one);
+    if (how.endsWith('+') ? isSet : !isSet) {
+      if (!how.endsWith('?')) for (const one of noticed.missing) lack.missing.add(one);
+      lack.refusals.push(...noticed.refusals);
+    }
     if (how.endsWith('?') && !isSet)
-      throw new Refusal(
+      lack.refusals.push(
         `variable ${variable} must be set${inner.filled === '' ? '' : `: ${inner.filled}`}`,
       );
     if (how.endsWith('+')) filled += isSet ? inner.filled : '';
     else if (how.endsWith('-')) filled += isSet ? value : inner.filled;
-    else filled += setValue(variable, lookup, missing);
+    else filled += setValue(variable, lookup, lack);
   }
   if (isInside) throw new Refusal('a } is missing at the end');
   return { filled, rest };
 }
 
-function setValue(variable: string, lookup: Lookup, missing: Set<string>): string {
+function setValue(variable: string, lookup: Lookup, { missing }: Lack): string {
   const value = lookup(variable);
   if (value === undefined) missing.add(variable);
   return value ?? '';

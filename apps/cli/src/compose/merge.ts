@@ -100,6 +100,10 @@ function merged(
   to: YamlValue | undefined,
 ): YamlValue | undefined {
   if (replaced.has(key)) return to;
+  // Also where they are not those of a service, such as `deploy.labels`.
+  const separator = pairs[key];
+  if (separator !== undefined && (isList(from) || isList(to)))
+    return { ...pairsOf(from, separator), ...pairsOf(to, separator) };
   if (isMap(from) && isMap(to)) return joined(from, to, merged);
   const placeOf = places[key];
   if (placeOf !== undefined && (isList(from) || isList(to))) {
