@@ -6,7 +6,7 @@ import { lockOf } from '@shoal/pki';
 import { type Instant, type Logger, systemClock, systemRandom } from '@shoal/runtime';
 import { freePort } from '@shoal/runtime/testing';
 import type { Replica } from '@shoal/stage';
-import type { Change, Cluster, StateView } from '@shoal/state';
+import type { Change, Cluster, Outcome, StateView } from '@shoal/state';
 import { Registry } from 'prom-client';
 import { type Probes, systemProbes } from '../cluster/join/probes.ts';
 import { Membership } from '../cluster/membership.ts';
@@ -175,6 +175,11 @@ export class TestHost {
 
   /** Writes through this host's own voter. */
   async write(...changes: readonly Change[]): Promise<void> {
+    const outcome = await this.#propose(changes);
+    if (outcome.kind !== 'committed') throw new Error(JSON.stringify(outcome));
+  }
+
+  async #propose(changes: readonly Change[]): Promise<Outcome> {
     const { replica } = this.manager;
     const result = await replica.propose([
       {
@@ -187,7 +192,8 @@ export class TestHost {
     ]);
     if (result.kind === 'failed') throw new Error(result.message);
     const [outcome] = result.outcomes;
-    if (outcome?.kind !== 'committed') throw new Error(JSON.stringify(outcome));
+    if (outcome === undefined) throw new Error('a proposal without an outcome');
+    return outcome;
   }
 
   /** `docker swarm update` with the whole spec as it is but for `change`. */
@@ -207,11 +213,17 @@ export class TestHost {
     await this.write({ op: 'update', table: 'cluster', object });
   }
 
-  setRole(id: string, Role: 'worker' | 'manager'): Promise<void> {
-    const node = this.view.nodes.get(id);
-    if (node === undefined) throw new Error(`no node ${id}`);
-    const object = { ...node, spec: { ...node.spec, Role } };
-    return this.write({ op: 'update', table: 'node', object });
+  /** As `docker node promote` and `demote`: reads the node again where another has changed it meanwhile. */
+  async setRole(id: string, Role: 'worker' | 'manager'): Promise<void> {
+    await eventually(`${id} is to be a ${Role}`, async () => {
+      const node = this.view.nodes.get(id);
+      if (node === undefined) throw new Error(`no node ${id}`);
+      const object = { ...node, spec: { ...node.spec, Role } };
+      const outcome = await this.#propose([{ op: 'update', table: 'node', object }]);
+      if (outcome.kind === 'committed') return true;
+      if (outcome.refusal.kind === 'version-conflict') return false;
+      throw new Error(JSON.stringify(outcome));
+    });
   }
 
   /** Ends the process in an orderly way and starts it again. */
