@@ -6,7 +6,7 @@ const executablePath = '/usr/bin/chromium';
 /** A page in a real browser, and all that went wrong in it. */
 export interface Looking {
   readonly page: Page;
-  /** What the page complained of: scripts that broke, what its own policy forbade, answers of 4xx and 5xx. */
+  /** What the page complained of, and of which address: scripts that broke, what its own policy forbade, answers of 4xx and 5xx. */
   readonly complaints: readonly string[];
   /** Addresses that were asked. */
   readonly asked: readonly string[];
@@ -25,7 +25,7 @@ export async function look(browser: Browser, address: string): Promise<Looking> 
   const asked: string[] = [];
   page.on('pageerror', ({ message }) => complaints.push(message));
   page.on('console', (message) => {
-    if (message.type() === 'error') complaints.push(message.text());
+    if (message.type() === 'error') complaints.push(`${message.text()} ${message.location().url}`);
   });
   page.on('request', (request) => asked.push(request.url()));
   await page.goto(address);

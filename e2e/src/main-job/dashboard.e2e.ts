@@ -173,11 +173,14 @@ test('nodes, networks, secrets and who uses them', async () => {
   await page.getByRole('row').filter({ hasText: 'keeper.1' }).waitFor();
 });
 
+/** An update replaces containers while the page asks what they use: the browser notes that one is no more. */
+const containerGone = /404 \(Not Found\) \S+\/api\/containers\/[0-9a-f]{64}\/stats\?\S+$/;
+
 test('nothing came from elsewhere, and the page had nothing to complain of', () => {
   const { origin } = new URL(page.url());
   expect(looking.asked.filter((address) => !address.startsWith(`${origin}/`))).toEqual([]);
   expect(looking.asked.length).toBeGreaterThan(20);
-  expect(looking.complaints).toEqual([]);
+  expect(looking.complaints.filter((text) => !containerGone.test(text))).toEqual([]);
 });
 
 test('when the api ends, the page says so; the next one wants a new key, and takes it', async () => {
