@@ -51,8 +51,11 @@ export function shoalDashboardRoutes(app: FastifyInstance, context: ApiContext):
     if (after !== undefined) {
       if (waiting >= waitingMax) throw new ApiError(503, 'too many clients wait for changes');
       waiting += 1;
-      await changeAfter(replica, Number(after), clock, (gone) => reply.raw.once('close', gone));
-      waiting -= 1;
+      try {
+        await changeAfter(replica, Number(after), clock, (gone) => reply.raw.once('close', gone));
+      } finally {
+        waiting -= 1;
+      }
     }
     return sendAnswer(reply, changed, { logIndex: replica.view.index });
   });

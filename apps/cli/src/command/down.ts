@@ -48,7 +48,7 @@ async function stopSupervisor(pid: number, runDir: string, terminal: Terminal): 
     return;
   }
   const answer = await askSupervisor(controlSocket(runDir), { command: 'stop' });
-  if (answer === undefined) signal(pid, 'SIGTERM');
+  if (answer?.kind !== 'stopped') signal(pid, 'SIGTERM');
 }
 
 /** The process itself must be gone, not just its pid file, which it removes a moment before. */

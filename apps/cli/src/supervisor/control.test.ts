@@ -82,6 +82,16 @@ test('a supervisor of before that tells no builds is understood', async () => {
 });
 
 test.each([
+  ['of a build with other flags', '{"kind":"status","pid":1,"config":{},"processes":[]}'],
+  ['no JSON', 'I am well'],
+])('a supervisor whose answer is %s is one that does not say how it is', async (_what, text) => {
+  const other = createServer((socket) => socket.end(`${text}\n`));
+  server = other;
+  await new Promise<void>((resolve) => other.listen(path, resolve));
+  expect(await askSupervisor(path, { command: 'status' })).toEqual({ kind: 'silent' });
+});
+
+test.each([
   ['unknown', '{"command":"dance"}\n'],
   ['no JSON', 'status\n'],
   ['empty', '\n'],

@@ -100,8 +100,8 @@ function readLine(socket: Socket): Promise<string> {
 }
 
 /**
- * Asks a supervisor; undefined when none listens, `silent` when one does and does not say how it is. A stop
- * takes as long as it takes.
+ * Asks a supervisor; undefined when none listens, `silent` when one does and does not say how it is, or not in words
+ * that this build knows. A stop takes as long as it takes.
  */
 export function askSupervisor(
   path: string,
@@ -123,9 +123,18 @@ export function askSupervisor(
     });
     socket.on('connect', () => socket.write(`${JSON.stringify(asked)}\n`));
     createInterface({ input: socket })
-      .on('line', (line) => resolve(answer.parse(JSON.parse(line))))
+      .on('line', (line) => resolve(answerIn(line) ?? { kind: 'silent' }))
       // The supervisor died before it answered.
       .on('close', () => resolve(undefined))
       .on('error', () => resolve(undefined));
   });
+}
+
+/** Undefined for what is none: a supervisor of another build may say other things. */
+function answerIn(line: string): ControlAnswer | undefined {
+  try {
+    return answer.safeParse(JSON.parse(line)).data;
+  } catch {
+    return undefined;
+  }
 }
